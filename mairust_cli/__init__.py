@@ -1,0 +1,1 @@
+"""Arguments in, operations called, results rendered: no business rule, no SQL, no HTTP."""

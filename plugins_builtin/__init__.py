@@ -1,0 +1,1 @@
+"""Plugin packages that ship with MaiRust, each with a plugin.toml, like anybody's."""
