@@ -1,0 +1,29 @@
+"""Texts for people, from catalogues whose keys are the error codes (R-I18N-1)."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mairust_core.errors import MaiRustError
+
+LANGUAGES = ("en", "ja")
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def catalogue(lang: str) -> dict[str, list[str]]:
+    """All texts of a language: key → [what, hint]."""
+    return dict(json.loads(files(__package__).joinpath(f"{lang}.json").read_text("utf-8")))
+
+
+def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
+    """What happened and how to mend it, in `lang`; English where a text is not translated yet."""
+    if error.rendered is not None:
+        return error.rendered
+    texts = catalogue(lang).get(error.key) or catalogue("en")[error.key]
+    values = {name: "" if value is None else value for name, value in error.values.items()}
+    what, hint = (text.format_map(values).strip() for text in texts)
+    return what, hint

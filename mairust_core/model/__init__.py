@@ -1,0 +1,1 @@
+"""The words of MaiRust: frozen dataclasses and enums without any input or output."""

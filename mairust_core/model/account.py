@@ -1,0 +1,47 @@
+"""Accounts: who owns mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mairust_core.errors import Invalid
+from mairust_core.model.address import Address
+from mairust_core.model.forms import request
+from mairust_core.model.ids import Id
+
+MIN_PASSWORD_LENGTH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person or programme with mailboxes; sizes in bytes, `quota_bytes` None for no limit."""
+
+    id: Id
+    address: str
+    admin: bool
+    enabled: bool
+    quota_bytes: int | None
+    used_bytes: int
+    messages: int
+    created_at: datetime
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """What is needed to add an account; without a password nobody can log in to it."""
+
+    address: str
+    password: str | None = field(default=None, repr=False)
+    admin: bool = False
+    quota_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", str(Address.parse(self.address)))
+        if "+" in Address.parse(self.address).local:
+            raise Invalid("address", "an account's address has no +detail: mail to user+detail reaches user")
+        if self.password is not None and len(self.password) < MIN_PASSWORD_LENGTH:
+            raise Invalid("password", f"it has fewer than {MIN_PASSWORD_LENGTH} characters")
+        if self.quota_bytes is not None and self.quota_bytes < 0:
+            raise Invalid("quota_bytes", "it is negative", "leave it out for no limit")

@@ -1,0 +1,43 @@
+"""Lists, small answers and request markers that every noun shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def request(cls: type[T]) -> type[T]:
+    """Mark a dataclass as a request body: on the wire, a key it does not know is an error."""
+    cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]  # read by pydantic only
+    return cls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some items, and the cursor that continues after them (None when these are the last)."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was removed; `name` is its name, address or id."""
+
+    name: str
+    removed: bool = True
+
+
+class Unset(Enum):
+    """The field was not given: a PATCH leaves it as it is."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500

@@ -1,0 +1,63 @@
+"""Messages as the API and the CLI show them (contract §3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mairust_core.model.ids import Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """A name and address from a header field; either may be empty."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A part a reader would offer to save; `number` addresses it under `attachments/{n}`."""
+
+    number: int
+    part: str
+    filename: str
+    content_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One message in one mailbox, as a list shows it; `size` in bytes, of the CRLF form with trace headers."""
+
+    id: Id
+    account: str
+    mailbox: str
+    uid: int
+    size: int
+    received_at: datetime
+    date: datetime | None
+    from_: tuple[Party, ...]
+    to: tuple[Party, ...]
+    cc: tuple[Party, ...]
+    subject: str
+    message_id: str
+    thread_id: Id
+    flags: tuple[str, ...]
+    tags: tuple[str, ...]
+    preview: str
+    has_attachments: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message with its headers and attachment list; `sha256` is that of the bytes as they came."""
+
+    summary: Summary
+    headers: tuple[tuple[str, str], ...]
+    attachments: tuple[Attachment, ...]
+    original_size: int
+    sha256: str
+    eol: str
+    modseq: int
