@@ -51,10 +51,9 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Summary):
     """One message with its headers and attachment list; `sha256` is that of the bytes as they came."""
 
-    summary: Summary
     headers: tuple[tuple[str, str], ...]
     attachments: tuple[Attachment, ...]
     original_size: int
