@@ -10,7 +10,6 @@ from mairust_core.model.forms import request
 from mairust_core.model.ids import Id
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
     """A domain for which this site takes mail; `name` in A-labels."""

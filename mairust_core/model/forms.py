@@ -15,6 +15,15 @@ def request(cls: type[T]) -> type[T]:
     return cls
 
 
+def wire_names(cls: type[T]) -> type[T]:
+    """Mark an answer whose field `from_` is called `from` on the wire, as every trailing underscore."""
+    cls.__pydantic_config__ = {  # type: ignore[attr-defined]  # read by pydantic only
+        "alias_generator": lambda name: name.rstrip("_"),
+        "populate_by_name": True,
+    }
+    return cls
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """Some items, and the cursor that continues after them (None when these are the last)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mairust_core.model.forms import wire_names
 from mairust_core.model.ids import Id
 
 
@@ -27,9 +28,13 @@ class Attachment:
     size: int
 
 
+@wire_names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One message in one mailbox, as a list shows it; `size` in bytes, of the CRLF form with trace headers."""
+    """One message in one mailbox, as a list shows it.
+
+    `size` is in bytes, of the CRLF form with trace headers (rule B2).
+    """
 
     id: Id
     account: str
@@ -50,6 +55,7 @@ class Summary:
     has_attachments: bool
 
 
+@wire_names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Summary):
     """One message with its headers and attachment list; `sha256` is that of the bytes as they came."""
