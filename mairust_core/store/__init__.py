@@ -1,0 +1,74 @@
+"""What is known: databases behind one port, tables, migrations, and queries by noun.
+
+The two official databases pass the same tests; what differs lives in `sqlite.py` and `postgresql.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, Table
+
+from mairust_core.errors import BadConfig
+
+
+class StorageBackend(Protocol):
+    """A database that keeps a site. Thread-safe; every transaction has its own connection."""
+
+    name: str
+    url: str
+    engine: Engine
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection for reading; everything read inside is one snapshot. Raises `StorageDown`."""
+        ...
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """One transaction: durable when the block ends, undone when it raises.
+
+        Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked` when
+        another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and its result did not come.
+        """
+        ...
+
+    def insert_rows(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows, values in the table's column order, the cheapest way the driver has."""
+        ...
+
+    def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run one statement (`?` marks the values) for each row, without reading results."""
+        ...
+
+    def fetch_each(
+        self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[Any, ...] | None]:
+        """Run one statement for each row, in order; the first row that each returns, None where none came."""
+        ...
+
+    def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of one statement (`?` marks the values)."""
+        ...
+
+    def wake_token(self) -> int:
+        """A number that changes when another connection or process has committed a change (rule D3)."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+def open_storage(url: str) -> StorageBackend:
+    """The backend for `sqlite:///PATH` or `postgresql://…`; nothing is created or connected yet."""
+    scheme = url.partition(":")[0]
+    if scheme == "sqlite":
+        from mairust_core.store.sqlite import Sqlite
+
+        return Sqlite(url)
+    if scheme in {"postgresql", "postgres"}:
+        from mairust_core.store.postgresql import Postgresql
+
+        return Postgresql(url)
+    raise BadConfig("database_url", scheme=scheme)

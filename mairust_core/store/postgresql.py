@@ -1,0 +1,217 @@
+"""PostgreSQL: the store for production, many processes and many machines.
+
+Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined where they may conflict.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+import sqlalchemy.exc
+from psycopg import sql as compose
+from psycopg.types.string import TextDumper
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    RootTransaction,
+    Table,
+    create_engine,
+)
+from sqlalchemy.engine import make_url
+
+from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
+
+CONNECT_TIMEOUT_S = 5
+CHANNEL = "mairust"
+COPY_FROM_ROWS = 4
+"""Below this many rows a pipelined INSERT costs less than COPY."""
+
+_SESSION = (
+    "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+)
+_COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
+
+
+class Postgresql:
+    """A site in one PostgreSQL database."""
+
+    name = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            target = make_url(url).set(drivername="postgresql+psycopg")
+        except sqlalchemy.exc.ArgumentError as error:
+            raise BadConfig("database_url", scheme="postgresql") from error
+        self._target = target
+        self.engine = self._make_engine()
+        self._listener: psycopg.Connection[Any] | None = None
+        self._wakes = 0
+        self._wake_lock = threading.Lock()
+
+    def _make_engine(self) -> Engine:
+        return create_engine(
+            self._target,
+            pool_size=8,
+            max_overflow=24,
+            pool_pre_ping=True,
+            creator=self._connect,
+        )
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        conninfo = self._target.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+            connection.execute(_SESSION)
+        except psycopg.OperationalError as error:
+            raise StorageDown("open", url=self.shown_url, why=str(error).strip()) from error
+        connection.autocommit = False
+        connection.adapters.register_dumper(str, TextDumper)
+        return connection
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self._target.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            self._commit(transaction)
+
+    def _commit(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except sqlalchemy.exc.OperationalError as error:
+            if _transient(error.orig):
+                raise
+            raise OutcomeUnknown("commit", why=str(error.orig).strip()) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlalchemy.exc.IntegrityError:
+            raise
+        except psycopg.IntegrityError as error:
+            raise sqlalchemy.exc.IntegrityError(None, None, error) from error
+        except sqlalchemy.exc.DBAPIError as error:
+            raise self._translate(error.orig) from error
+        except psycopg.Error as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: BaseException | None) -> MaiRustError:
+        if _transient(error):
+            return Locked("database", url=self.shown_url)
+        if isinstance(error, psycopg.errors.DiskFull):
+            return DiskFull("database", url=self.shown_url)
+        return StorageDown("error", url=self.shown_url, why=str(error).strip())
+
+    def insert_rows(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) < COPY_FROM_ROWS:
+            self.execute_many(tx, _insert_sql(table), rows)
+            return
+        statement, types = _copy_sql(table)
+        with _driver_connection(tx).cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+    def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            with _driver_connection(tx).cursor() as cursor:
+                cursor.executemany(_marks(sql), rows)
+
+    def fetch_each(
+        self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[Any, ...] | None]:
+        if not rows:
+            return []
+        found: list[tuple[Any, ...] | None] = []
+        with _driver_connection(tx).cursor() as cursor:
+            cursor.executemany(_marks(sql), rows, returning=True)
+            found.append(cursor.fetchone())
+            while cursor.nextset():
+                found.append(cursor.fetchone())
+        return found
+
+    def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with _driver_connection(tx).cursor() as cursor:
+            return cursor.execute(_marks(sql), values).fetchall()
+
+    def wake_token(self) -> int:
+        with self._wake_lock, self._translated():
+            if self._listener is None or self._listener.closed:
+                self._listener = self._connect()
+                self._listener.autocommit = True
+                self._listener.execute(compose.SQL("LISTEN {}").format(compose.Identifier(CHANNEL)))
+                self._wakes += 1
+            ready, _, _ = select.select([self._listener], [], [], 0)
+            if ready:
+                self._wakes += sum(1 for _ in self._listener.notifies(timeout=0))
+            return self._wakes
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        self.engine.dispose()
+
+
+def _transient(error: BaseException | None) -> bool:
+    return isinstance(
+        error,
+        (
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.SerializationFailure,
+            psycopg.errors.LockNotAvailable,
+        ),
+    )
+
+
+def _driver_connection(tx: Connection) -> psycopg.Connection[Any]:
+    connection = tx.connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)
+    return connection
+
+
+@lru_cache(maxsize=256)
+def _marks(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+@lru_cache(maxsize=64)
+def _insert_sql(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    marks = ", ".join("?" * len(table.columns))
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names are ours
+
+
+@lru_cache(maxsize=64)
+def _copy_sql(table: Table) -> tuple[str, list[str]]:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    types = [_COPY_TYPES.get(_base_type(column.type), "text") for column in table.columns]
+    return f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT BINARY)', types
+
+
+def _base_type(kind: Any) -> type:
+    return next((base for base in type(kind).__mro__ if base in _COPY_TYPES), type(kind))

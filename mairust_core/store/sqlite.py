@@ -1,0 +1,257 @@
+"""SQLite: the embedded store (rules D1, D2).
+
+Every writer, in any process, holds `write.lock` beside the database from BEGIN IMMEDIATE to COMMIT, and
+so does the checkpoint: no two connections ever write or checkpoint at the same time.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import sqlalchemy.exc
+from sqlalchemy import Connection, Engine, RootTransaction, Table, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
+
+FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
+CHECKPOINT_BYTES = 16 << 20
+LOCK_TIMEOUT_S = 30.0
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA cache_size=-16000",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def driver() -> ModuleType:
+    """The SQLite module in use: pysqlite3 where it has a wheel, `MAIRUST_SQLITE=stdlib` forces the other."""
+    if os.environ.get("MAIRUST_SQLITE") != "stdlib":
+        try:
+            import pysqlite3.dbapi2 as bundled
+        except ModuleNotFoundError:
+            pass
+        else:
+            return bundled  # type: ignore[no-any-return]  # pysqlite3 has no types
+    import sqlite3
+
+    return sqlite3
+
+
+def corruption_fixed(version: tuple[int, ...]) -> bool:
+    """True when this SQLite cannot corrupt a WAL database by itself (rule D1)."""
+    if version >= (3, 51):
+        return version >= FIXED_VERSIONS[0]
+    return any(version[:2] == fixed[:2] and version >= fixed for fixed in FIXED_VERSIONS)
+
+
+class Sqlite:
+    """A site in one SQLite file."""
+
+    name = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        path = url.removeprefix("sqlite:///")
+        if path == url or not path:
+            raise BadConfig("database_url", scheme=url.partition(":")[0])
+        self.url = url
+        self.path = Path(path)
+        self._driver = driver()
+        self.engine = self._make_engine()
+        self._lock = _WriteLock(self.path.with_name("write.lock"))
+        self._wal = f"{self.path}-wal"
+        self._watch: Any = None
+
+    def _make_engine(self) -> Engine:
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            module=self._driver,
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=56,
+        )
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def _connect(self) -> Any:
+        try:
+            uri = self.path.absolute().as_uri() + "?mode=rw"
+            connection = self._driver.connect(
+                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
+            )
+        except self._driver.OperationalError as error:
+            raise StorageDown("open", url=self.url, why=error) from error
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        return connection
+
+    def create_file(self) -> None:
+        """Create the empty database file, readable by its owner only, durable with its directory."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        directory = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection, self._lock.held():
+            with connection.execution_options(mairust_write=True).begin() as transaction:
+                yield connection
+                self._commit(transaction)
+            self._checkpoint_when_due(connection)
+
+    def _commit(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except sqlalchemy.exc.DatabaseError as error:
+            # a failed sync leaves frames in the log that recovery may still find whole (rule C4)
+            raise OutcomeUnknown("commit", why=error.orig) from error
+
+    def _checkpoint_when_due(self, connection: Connection) -> None:
+        try:
+            size_bytes = os.stat(self._wal).st_size
+        except FileNotFoundError:
+            return
+        if size_bytes >= CHECKPOINT_BYTES:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            cursor.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlalchemy.exc.IntegrityError:
+            raise
+        except (sqlalchemy.exc.DatabaseError, self._driver.DatabaseError) as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> MaiRustError:
+        text = str(getattr(error, "orig", error))
+        if "disk is full" in text:
+            return DiskFull("database", url=self.url)
+        if "locked" in text:
+            return Locked("database", url=self.url)
+        return StorageDown("error", url=self.url, why=text)
+
+    def insert_rows(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            names = ", ".join(f'"{column.name}"' for column in table.columns)
+            marks = ", ".join("?" * len(table.columns))
+            self.execute_many(tx, f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608 - names are ours
+
+    def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            with self._integrity():
+                tx.connection.cursor().executemany(sql, rows)
+
+    def fetch_each(
+        self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[Any, ...] | None]:
+        cursor = tx.connection.cursor()
+        with self._integrity():
+            # fetchall runs a RETURNING statement to its end; one fetched row would leave it open
+            return [next(iter(cursor.execute(sql, row).fetchall()), None) for row in rows]  # type: ignore[attr-defined]  # sqlite3's execute gives the cursor
+
+    def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        cursor = tx.connection.cursor()
+        cursor.execute(sql, tuple(values))
+        return list(cursor.fetchall())
+
+    @contextmanager
+    def _integrity(self) -> Iterator[None]:
+        try:
+            yield
+        except self._driver.IntegrityError as error:
+            raise sqlalchemy.exc.IntegrityError(None, None, error) from error
+
+    def wake_token(self) -> int:
+        if self._watch is None:
+            self._watch = self._connect()
+        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self.engine.dispose()
+        self._lock.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("mairust_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class _WriteLock:
+    """`write.lock`: one writer among the threads of a process and among all processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+        self._fd: int | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        if not self._threads.acquire(timeout=LOCK_TIMEOUT_S):
+            raise Locked("database", url=self._path)
+        try:
+            fd = self._open()
+            self._flock(fd, deadline)
+            try:
+                yield
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def _open(self) -> int:
+        if self._fd is None:
+            try:
+                self._fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StorageDown("open", url=self._path, why=error.strerror) from error
+        return self._fd
+
+    def _flock(self, fd: int, deadline: float) -> None:
+        pause_s = 0.0002
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in {errno.EWOULDBLOCK, errno.EAGAIN}:
+                    raise
+            else:
+                return
+            if time.monotonic() > deadline:
+                raise Locked("database", url=self._path)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.005)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
