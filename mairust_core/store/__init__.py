@@ -28,8 +28,8 @@ class StorageBackend(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """One transaction: durable when the block ends, undone when it raises.
 
-        Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked` when
-        another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and its result did not come.
+        Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
+        when another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and no result came.
         """
         ...
 
@@ -49,10 +49,6 @@ class StorageBackend(Protocol):
 
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of one statement (`?` marks the values)."""
-        ...
-
-    def wake_token(self) -> int:
-        """A number that changes when another connection or process has committed a change (rule D3)."""
         ...
 
     def close(self) -> None:

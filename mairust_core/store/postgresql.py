@@ -5,8 +5,6 @@ Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined wh
 
 from __future__ import annotations
 
-import select
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,8 +12,6 @@ from typing import Any
 
 import psycopg
 import sqlalchemy.exc
-from psycopg import sql as compose
-from psycopg.types.string import TextDumper
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,12 +28,19 @@ from sqlalchemy.engine import make_url
 from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
 
 CONNECT_TIMEOUT_S = 5
-CHANNEL = "mairust"
 COPY_FROM_ROWS = 4
 """Below this many rows a pipelined INSERT costs less than COPY."""
 
 _SESSION = (
-    "SET synchronous_commit = on; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+    "SET synchronous_commit = on;"  # a 250 means stored, whatever the server's default
+    "SET lock_timeout = '10s';"
+    "SET idle_in_transaction_session_timeout = '60s'"
+)
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_TRANSIENT = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
 )
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
@@ -55,9 +58,6 @@ class Postgresql:
             raise BadConfig("database_url", scheme="postgresql") from error
         self._target = target
         self.engine = self._make_engine()
-        self._listener: psycopg.Connection[Any] | None = None
-        self._wakes = 0
-        self._wake_lock = threading.Lock()
 
     def _make_engine(self) -> Engine:
         return create_engine(
@@ -76,7 +76,6 @@ class Postgresql:
         except psycopg.OperationalError as error:
             raise StorageDown("open", url=self.shown_url, why=str(error).strip()) from error
         connection.autocommit = False
-        connection.adapters.register_dumper(str, TextDumper)
         return connection
 
     @property
@@ -87,10 +86,7 @@ class Postgresql:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection:
-            connection = connection.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
-            with connection.begin():
+            with connection.execution_options(**_SNAPSHOT).begin():
                 yield connection
 
     @contextmanager
@@ -159,33 +155,12 @@ class Postgresql:
         with _driver_connection(tx).cursor() as cursor:
             return cursor.execute(_marks(sql), values).fetchall()
 
-    def wake_token(self) -> int:
-        with self._wake_lock, self._translated():
-            if self._listener is None or self._listener.closed:
-                self._listener = self._connect()
-                self._listener.autocommit = True
-                self._listener.execute(compose.SQL("LISTEN {}").format(compose.Identifier(CHANNEL)))
-                self._wakes += 1
-            ready, _, _ = select.select([self._listener], [], [], 0)
-            if ready:
-                self._wakes += sum(1 for _ in self._listener.notifies(timeout=0))
-            return self._wakes
-
     def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
         self.engine.dispose()
 
 
 def _transient(error: BaseException | None) -> bool:
-    return isinstance(
-        error,
-        (
-            psycopg.errors.DeadlockDetected,
-            psycopg.errors.SerializationFailure,
-            psycopg.errors.LockNotAvailable,
-        ),
-    )
+    return isinstance(error, _TRANSIENT)
 
 
 def _driver_connection(tx: Connection) -> psycopg.Connection[Any]:

@@ -73,7 +73,6 @@ class Sqlite:
         self.engine = self._make_engine()
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
-        self._watch: Any = None
 
     def _make_engine(self) -> Engine:
         engine = create_engine(
@@ -173,7 +172,7 @@ class Sqlite:
         cursor = tx.connection.cursor()
         with self._integrity():
             # fetchall runs a RETURNING statement to its end; one fetched row would leave it open
-            return [next(iter(cursor.execute(sql, row).fetchall()), None) for row in rows]  # type: ignore[attr-defined]  # sqlite3's execute gives the cursor
+            return [next(iter(cursor.execute(sql, row).fetchall()), None) for row in rows]
 
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         cursor = tx.connection.cursor()
@@ -187,15 +186,7 @@ class Sqlite:
         except self._driver.IntegrityError as error:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
 
-    def wake_token(self) -> int:
-        if self._watch is None:
-            self._watch = self._connect()
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
-
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
         self.engine.dispose()
         self._lock.close()
 
