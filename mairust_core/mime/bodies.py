@@ -1,0 +1,131 @@
+"""Which parts are the text one reads, and which are attached (as RFC 8621 §4.1.4 sorts them, simplified)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mairust_core.mime import parameters
+from mairust_core.mime.charsets import decode_text
+from mairust_core.mime.encoded_words import decode_header, one_line
+from mairust_core.mime.html_text import html_to_text
+from mairust_core.mime.line_ends import Buffer
+from mairust_core.mime.transfer_encodings import decode, decoded_size
+from mairust_core.mime.tree import Part, scan
+from mairust_core.model.content import AttachmentFact
+
+_SIGNATURES = frozenset((b"pgp-signature", b"pkcs7-signature", b"x-pkcs7-signature"))
+
+
+@dataclass(slots=True, kw_only=True)
+class Bodies:
+    """The leaf parts of a message, sorted."""
+
+    plain: list[Part] = field(default_factory=list)
+    html: list[Part] = field(default_factory=list)
+    attached: list[Part] = field(default_factory=list)
+
+
+def sort_parts(root: Part) -> Bodies:
+    """Sort the leaves of a message into text, HTML and attachments, in order."""
+    bodies = Bodies()
+    for part, siblings in _leaves(root, b""):
+        kind = part.type.sub if part.type.main == b"text" else b""
+        is_text = kind in (b"plain", b"html") and part.disposition != b"attachment"
+        if is_text and (part is root or not filename_of(part)):
+            (bodies.plain if kind == b"plain" else bodies.html).append(part)
+        elif not (siblings == b"alternative" and kind not in (b"", b"calendar") and not filename_of(part)):
+            # Another rendering of the same text (enriched, AMP …) is no attachment.
+            bodies.attached.append(part)
+    return bodies
+
+
+def _leaves(part: Part, siblings: bytes) -> Iterator[tuple[Part, bytes]]:
+    """Yield each leaf with the subtype of the multipart it is in."""
+    if not part.children:
+        yield part, siblings
+    for child in part.children:
+        yield from _leaves(child, part.type.sub)
+
+
+def filename_of(part: Part) -> str:
+    """Return the decoded file name as the sender wrote it, or ""; never a path to be trusted."""
+    given = parameters.parameter_text(part.disposition_parameters, b"filename")
+    return given or parameters.parameter_text(part.type.parameters, b"name")
+
+
+def attachment(content: Buffer, part: Part) -> AttachmentFact:
+    """Describe one attached part."""
+    content_id = part.fields.get(b"content-id")
+    return AttachmentFact(
+        part=part.number,
+        filename=filename_of(part),
+        content_type=part.type.name,
+        size_bytes=decoded_size(content, part.body, part.end, part.encoding),
+        disposition=one_line(decode_text(part.disposition)),
+        content_id=decode_header(content_id).strip("<>") if content_id else "",
+    )
+
+
+def is_attachment(part: Part) -> bool:
+    """Tell whether a reader would call the part an attachment: no signature, no picture inside the HTML."""
+    if part.type.main == b"application" and part.type.sub in _SIGNATURES:
+        return False
+    embedded = part.type.main == b"image" and part.fields.get(b"content-id") is not None
+    return part.disposition == b"attachment" or not embedded
+
+
+def parts(content: Buffer) -> Part:
+    """Return the MIME tree, with offsets into the bytes given; never raises."""
+    return scan(content)
+
+
+def part_bytes(content: Buffer, part_id: str) -> bytes | None:
+    """Return the decoded body of the part with that IMAP number, or None when there is none."""
+    found = find_part(scan(content), part_id)
+    return None if found is None else _decoded(content, found)
+
+
+def find_part(root: Part, part_id: str) -> Part | None:
+    """Find a part by its IMAP number, also inside nested messages."""
+    for part in root.walk():
+        if part.number == part_id and part_id:
+            return part
+        if part.message is not None and (inner := find_part(part.message, part_id)) is not None:
+            return inner
+    return None
+
+
+def part_text(content: Buffer, part: Part) -> str:
+    """Return the text of a text part of that content's tree: decoded, LF line ends; never raises."""
+    return _text(_decoded(content, part), part)
+
+
+def text_of(content: Buffer) -> str:
+    """Return the whole body as text: every text/plain body part, else text taken from the HTML."""
+    bodies = sort_parts(scan(content))
+    text = "\n".join(part_text(content, part) for part in bodies.plain)
+    if text.strip() or not bodies.html:
+        return text
+    return "\n".join(html_to_text(part_text(content, part)) for part in bodies.html)
+
+
+def html_of(content: Buffer) -> str:
+    """Return the HTML body parts as they are, or "" when there are none."""
+    return "\n".join(part_text(content, part) for part in sort_parts(scan(content)).html)
+
+
+def text_in(content: Buffer, part: Part, limit_bytes: int) -> tuple[str, bool]:
+    """Return the text in the first `limit_bytes` (encoded) of a part, and whether that is all of it."""
+    whole = part.end - part.body <= limit_bytes
+    data = content[part.body : part.end if whole else part.body + limit_bytes]
+    return _text(decode(data, part.encoding), part, cut=not whole), whole
+
+
+def _decoded(content: Buffer, part: Part) -> bytes:
+    return decode(content[part.body : part.end], part.encoding)
+
+
+def _text(data: bytes, part: Part, *, cut: bool = False) -> str:
+    charset = parameters.raw_parameter(part.type.parameters, b"charset").decode("latin-1")
+    return decode_text(data, charset, cut=cut).replace("\r\n", "\n")

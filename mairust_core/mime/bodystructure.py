@@ -1,0 +1,65 @@
+"""BODYSTRUCTURE with its extension data, as ready wire bytes (RFC 9051 §7.5.2)."""
+
+from __future__ import annotations
+
+import re
+
+from mairust_core.mime.envelope import address_fields, envelope
+from mairust_core.mime.imap_strings import nstring, string
+from mairust_core.mime.line_ends import Buffer, count
+from mairust_core.mime.parameters import Parameters
+from mairust_core.mime.tree import Part
+
+_LANGUAGE_TAG = re.compile(rb"[A-Za-z0-9-]+")
+
+
+def bodystructure(content: Buffer, part: Part) -> bytes:
+    """Return the structure of a part; `content` and the part's offsets are of the CRLF form."""
+    if part.children:
+        return b"(%b %b %b %b)" % (
+            b"".join([bodystructure(content, child) for child in part.children]),
+            string(part.type.sub),
+            _parameters(part.type.parameters),
+            _disposition_language_location(part),
+        )
+    get = part.fields.get
+    return b"(%b %b %b %b %b %b %d%b %b %b)" % (
+        string(part.type.main),
+        string(part.type.sub),
+        _parameters(part.type.parameters),
+        nstring(get(b"content-id")),
+        nstring(get(b"content-description")),
+        string(part.encoding),
+        part.end - part.body,
+        _of_its_type(content, part),
+        nstring(get(b"content-md5")),
+        _disposition_language_location(part),
+    )
+
+
+def _of_its_type(content: Buffer, part: Part) -> bytes:
+    """Return what text (lines) and nested messages (envelope, body, lines) have besides."""
+    if part.message is not None:
+        inner = part.message
+        return b" %b %b %d" % (
+            envelope(inner.fields, address_fields(inner.fields)),
+            bodystructure(content, inner),
+            count(content, b"\n", part.body, part.end),
+        )
+    return b" %d" % count(content, b"\n", part.body, part.end) if part.type.main == b"text" else b""
+
+
+def _parameters(found: Parameters) -> bytes:
+    if not found:
+        return b"NIL"
+    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in found])
+
+
+def _disposition_language_location(part: Part) -> bytes:
+    disposition = b"NIL"
+    if part.disposition:
+        attributes = _parameters(part.disposition_parameters)
+        disposition = b"(%b %b)" % (string(part.disposition), attributes)
+    tags = _LANGUAGE_TAG.findall(part.fields.get(b"content-language") or b"")
+    languages = b"(%b)" % b" ".join(map(string, tags)) if len(tags) > 1 else nstring(*tags or [None])
+    return b"%b %b %b" % (disposition, languages, nstring(part.fields.get(b"content-location")))

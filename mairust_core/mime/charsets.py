@@ -1,0 +1,206 @@
+"""Charset labels and what to do when they are wrong or missing (trap T1).
+
+Only codecs listed here are ever used: looking up any label a sender invents would import modules and
+fill caches, and some of Python's text codecs (`punycode`, `unicode_escape`) are no charsets of mail.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from encodings.aliases import aliases
+
+_NOT_CHARSETS = frozenset(
+    (
+        "base64_codec",
+        "bz2_codec",
+        "hex_codec",
+        "mbcs",
+        "quopri_codec",
+        "rot_13",
+        "tactis",
+        "uu_codec",
+        "zlib_codec",
+    )
+)
+# What a label says is often the smaller set of what the sender's system used (as in the WHATWG standard).
+_WIDER = {
+    "ascii": "",
+    "latin_1": "cp1252",
+    "iso8859_1": "cp1252",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "cp950",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "tis_620": "cp874",
+}
+_EXTRA = {
+    "8bit": "",
+    "binary": "",
+    "default": "",
+    "none": "",
+    "unknown": "",
+    "unknown_8bit": "",
+    "x_unknown": "",
+    "cp874": "cp874",
+    "cp932": "cp932",
+    "cp50220": "iso2022_jp",
+    "cp51932": "euc_jp",
+    "euc_tw": "big5hkscs",
+    "iso_8859_6_i": "iso8859_6",
+    "iso_8859_8_i": "iso8859_8",
+    "iso_8859_8_e": "iso8859_8",
+    "koi8_t": "koi8_t",
+    "koi8_u": "koi8_u",
+    "unicode_1_1_utf_7": "utf_7",
+    "windows_874": "cp874",
+    "x_euc_jp": "euc_jp",
+    "x_gbk": "gb18030",
+    "x_mac_roman": "mac_roman",
+    "x_ms_cp932": "cp932",
+    "x_sjis": "cp932",
+}
+_CODECS = {alias: _WIDER.get(codec, codec) for alias, codec in aliases.items() if codec not in _NOT_CHARSETS}
+_CODECS |= {codec: _WIDER.get(codec, codec) for codec in aliases.values() if codec not in _NOT_CHARSETS}
+_CODECS |= _EXTRA
+
+_LABEL_NOISE = re.compile(r"[-. :]+")
+_ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI])")
+_KANA = re.compile("[\u3041-\u30fe]")
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")
+_KANJI = re.compile("[\u4e00-\u9fff]")
+_LETTER = re.compile("[A-Za-z]")
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def codec_of(label: str) -> str:
+    """Return the Python codec for a charset label, or "" when it tells nothing and must be guessed."""
+    return _CODECS.get(_LABEL_NOISE.sub("_", label.strip(" '\"\t").lower()[:40]), "")
+
+
+def clean(text: str) -> str:
+    """Return the text without NUL and lone surrogates (rule C4)."""
+    return _NOT_TEXT.sub("", text) if _NOT_TEXT.search(text) else text
+
+
+def decode_text(data: bytes, charset: str = "", *, cut: bool = False) -> str:
+    """Decode bytes of a text in the labelled charset, guessing when the label is wrong; never raises.
+
+    `cut`: the data may end inside a character, which is then dropped. The result is clean (rule C4);
+    line ends are as they were.
+    """
+    if data.isascii() and b"\x1b" not in data and b"\0" not in data:
+        codec = codec_of(charset)
+        if not codec.startswith(("utf_7", "utf_16", "utf_32", "hz")):
+            return data.decode("ascii")
+    return clean(_labelled(data, codec_of(charset), cut=cut))
+
+
+def _labelled(data: bytes, codec: str, *, cut: bool) -> str:
+    if codec in ("", "cp1252") or (codec == "cp932" and b"\x1b$" in data):
+        return _guess(data, cut=cut)
+    text = _strict(data, codec, cut=cut)
+    return _guess(data, cut=cut) if text is None else text
+
+
+def _strict(data: bytes, codec: str, *, cut: bool) -> str | None:
+    """Decode without loss, or return None."""
+    try:
+        decoder = codecs.getincrementaldecoder(codec)("strict")
+        return decoder.decode(data, final=not cut)
+    except (ValueError, LookupError):
+        return _japanese_extensions(data, codec, cut=cut)
+
+
+def _guess(data: bytes, *, cut: bool) -> str:
+    """Decode by what the bytes look like; the last guess accepts anything."""
+    if b"\x1b$" in data and (text := _strict(data, "iso2022_jp", cut=cut)) is not None:
+        return text
+    if (text := _strict(data, "utf_8", cut=cut)) is not None:
+        return text
+    euc = _strict(data, "euc_jp", cut=cut)
+    if euc is not None and _KANA.search(euc):
+        return euc
+    sjis = _strict(data, "cp932", cut=cut)
+    if sjis is not None and _looks_japanese(sjis):
+        return sjis
+    if _mostly_utf_8(data):
+        return data.decode("utf-8", "replace")
+    return _western(data)
+
+
+def _looks_japanese(text: str) -> bool:
+    """Tell Japanese from Western letters that happen to be valid Shift_JIS.
+
+    Kana needs lead octets that Western text hardly has; kanji alone arise from é + letter, so they must
+    outnumber the letters.
+    """
+    if _PRIVATE_USE.search(text):
+        return False
+    kana, kanji = len(_KANA.findall(text)), len(_KANJI.findall(text))
+    if kana + kanji <= len(_HALF_WIDTH.findall(text)):
+        return False
+    letters = len(_LETTER.findall(text))
+    return 16 * (kana + kanji) > letters if kana else kanji > max(1, letters)
+
+
+def _mostly_utf_8(data: bytes) -> bool:
+    """Tell UTF-8 with a few broken octets from text of one octet a letter."""
+    broken = data.decode("utf-8", "replace").count("\ufffd")
+    high = sum(octet > 0x7F for octet in data[:4096])
+    return broken * 4 < high
+
+
+def _western(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+_PAIR = re.compile(rb"[\x21-\x7e]{2}")
+_EUC_CHARACTER = re.compile(rb"\x8e([\xa1-\xdf])|([\xa1-\xfe]{2})")
+_EUC_TEXT = re.compile(rb"(?:[\x00-\x7f]++|\x8e[\xa1-\xdf]|[\xa1-\xfe]{2})*+")
+
+
+def _japanese_extensions(data: bytes, codec: str, *, cut: bool) -> str | None:
+    """Decode ISO-2022-JP or EUC-JP with the vendor characters (NEC row 13 …) that Python's codecs refuse."""
+    if codec.startswith("iso2022_jp"):
+        pieces = _ESCAPE.split(data)
+        shifted = pieces[0] + b"".join(map(_shift_in, pieces[1::2], pieces[2::2]))
+    elif codec == "euc_jp" and (text := _EUC_TEXT.match(data)) and len(data) - text.end() <= cut:
+        shifted = _EUC_CHARACTER.sub(_euc_to_shift_jis, text.group())
+    else:
+        return None
+    try:
+        return shifted.decode("cp932")
+    except UnicodeDecodeError:
+        return None
+
+
+def _shift_in(escape: bytes, run: bytes) -> bytes:
+    """Return a run of ISO-2022-JP, which the escape sequence selects a set for, as Shift_JIS."""
+    if escape[:1] == b"$":
+        return _PAIR.sub(_pair_to_shift_jis, run[: len(run) & ~1])
+    return bytes(octet | 0x80 if octet > 0x20 else octet for octet in run) if escape == b"(I" else run
+
+
+def _pair_to_shift_jis(match: re.Match[bytes]) -> bytes:
+    return _shift_jis(*match.group())
+
+
+def _euc_to_shift_jis(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        return match[1]
+    return _shift_jis(match[2][0] & 0x7F, match[2][1] & 0x7F)
+
+
+def _shift_jis(row: int, cell: int) -> bytes:
+    """Return the Shift_JIS form of a JIS X 0208 position given as two octets 0x21…0x7E."""
+    lead = ((row + 1) >> 1) + (0x70 if row < 0x5F else 0xB0)
+    trail = cell + (0x1F if cell < 0x60 else 0x20) if row & 1 else cell + 0x7E
+    return bytes((lead, trail))

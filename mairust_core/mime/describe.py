@@ -1,0 +1,88 @@
+"""What some bytes say, found in one pass before the 250: never raises, linear, bounded."""
+
+from __future__ import annotations
+
+import re
+
+from mairust_core.mime.addresses import correspondents
+from mairust_core.mime.bodies import attachment, is_attachment, sort_parts
+from mairust_core.mime.bodystructure import bodystructure
+from mairust_core.mime.dates import parse_date
+from mairust_core.mime.encoded_words import decode_header
+from mairust_core.mime.envelope import address_fields, envelope
+from mairust_core.mime.fields import Fields
+from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
+from mairust_core.mime.preview import preview
+from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
+from mairust_core.mime.tree import scan
+from mairust_core.model.content import Facts
+
+MAX_ID_CHARACTERS = 998
+"""A longer message id is none: no header line may hold it (RFC 5322 §2.1.1)."""
+MAX_REFERENCES = 100
+"""Of more references the first and the last ones are kept: the root of the thread and its nearest."""
+
+_MSG_ID = re.compile(r"<[^<>]++>")
+_SUBJECT_BYTES = 8 * MAX_SUBJECT_CHARACTERS
+
+
+def describe(content: Buffer) -> Facts:
+    """Return the facts of a content (RFC 5322, 2045–2047, 9051), whatever bytes it is; never raises."""
+    size = len(content)
+    crlf_count = count(content, b"\r\n", 0, size)
+    crlf_size = size + count(content, b"\n", 0, size) - crlf_count
+    scanned = content if crlf_size == size else crlf_form(content)
+    root = scan(scanned)
+    fields = root.fields
+    addresses = address_fields(fields)
+    bodies = sort_parts(root)
+    shown = preview(scanned, bodies)
+    subject = decode_header((fields.get(b"subject") or b"")[:_SUBJECT_BYTES])[:MAX_SUBJECT_CHARACTERS]
+    base, marked = base_subject(subject)
+    return Facts(
+        size_bytes=size,
+        crlf_size_bytes=crlf_size,
+        eol=eol_of(size, crlf_size, crlf_count),
+        header_size_bytes=root.body,
+        received_count=fields.count(b"received"),
+        subject=subject,
+        base_subject=base,
+        is_reply_or_forward=marked,
+        from_=correspondents(addresses.from_),
+        sender=correspondents(addresses.sender),
+        reply_to=correspondents(addresses.reply_to),
+        to=correspondents(addresses.to),
+        cc=correspondents(addresses.cc),
+        bcc=correspondents(addresses.bcc),
+        date=parse_date(_text(fields, b"date")),
+        message_id=_message_id(_text(fields, b"message-id")),
+        in_reply_to=_message_ids(_text(fields, b"in-reply-to")),
+        references=_message_ids(_text(fields, b"references")),
+        preview=shown.text,
+        preview_source=shown.source,
+        preview_truncated=shown.truncated,
+        has_html=bool(bodies.html),
+        attachments=tuple([attachment(scanned, part) for part in bodies.attached]),
+        has_attachments=any(map(is_attachment, bodies.attached)),
+        envelope=envelope(fields, addresses),
+        bodystructure=bodystructure(scanned, root),
+    )
+
+
+def _text(fields: Fields, name: bytes) -> str:
+    value = fields.get(name)
+    return decode_header(value) if value else ""
+
+
+def _message_id(text: str) -> str:
+    """Return the first msg-id, or what stands there instead of one."""
+    found = _MSG_ID.search(text)
+    chosen = "".join(found.group().split()) if found else text
+    return chosen if len(chosen) <= MAX_ID_CHARACTERS else ""
+
+
+def _message_ids(text: str) -> tuple[str, ...]:
+    """Return the distinct msg-ids in order (RFC 5322 §3.6.4)."""
+    found = dict.fromkeys("".join(one.split()) for one in _MSG_ID.findall(text))
+    ids = [one for one in found if len(one) <= MAX_ID_CHARACTERS]
+    return tuple(ids if len(ids) <= MAX_REFERENCES else [ids[0], *ids[1 - MAX_REFERENCES :]])

@@ -1,0 +1,56 @@
+"""ENVELOPE as ready wire bytes (RFC 9051 §7.5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mairust_core.mime.addresses import Entry, parse_addresses
+from mairust_core.mime.fields import Fields
+from mairust_core.mime.imap_strings import nstring
+
+
+@dataclass(slots=True, kw_only=True)
+class AddressFields:
+    """The parsed address fields of one header; `sender` and `reply_to` are as given, not defaulted."""
+
+    from_: list[Entry]
+    sender: list[Entry]
+    reply_to: list[Entry]
+    to: list[Entry]
+    cc: list[Entry]
+    bcc: list[Entry]
+
+
+def address_fields(fields: Fields) -> AddressFields:
+    """Parse the address fields of a header; the first From and Sender count, repeated others add up."""
+    return AddressFields(
+        from_=parse_addresses(fields.get(b"from") or b""),
+        sender=parse_addresses(fields.get(b"sender") or b""),
+        reply_to=parse_addresses(fields.get_list(b"reply-to") or b""),
+        to=parse_addresses(fields.get_list(b"to") or b""),
+        cc=parse_addresses(fields.get_list(b"cc") or b""),
+        bcc=parse_addresses(fields.get_list(b"bcc") or b""),
+    )
+
+
+def envelope(fields: Fields, addresses: AddressFields) -> bytes:
+    """Return the parenthesised ENVELOPE; Sender and Reply-To default to From, as the RFC wants."""
+    from_ = _address_list(addresses.from_)
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        nstring(fields.get(b"date")),
+        nstring(fields.get(b"subject")),
+        from_,
+        _address_list(addresses.sender) if addresses.sender else from_,
+        _address_list(addresses.reply_to) if addresses.reply_to else from_,
+        _address_list(addresses.to),
+        _address_list(addresses.cc),
+        _address_list(addresses.bcc),
+        nstring(fields.get(b"in-reply-to")),
+        nstring(fields.get(b"message-id")),
+    )
+
+
+def _address_list(entries: list[Entry]) -> bytes:
+    if not entries:
+        return b"NIL"
+    return b"(%b)" % b"".join([b"(%b)" % b" ".join(map(nstring, entry)) for entry in entries])

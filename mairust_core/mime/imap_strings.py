@@ -1,0 +1,24 @@
+"""Strings as IMAP sends them (RFC 9051 §4.3): quoted where allowed, else a literal."""
+
+from __future__ import annotations
+
+import re
+
+_QUOTABLE = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+")
+_ESCAPABLE = re.compile(rb"[\t\x20-\x7e]*+")
+_SPECIAL = re.compile(rb'(["\\])')
+
+
+def string(value: bytes) -> bytes:
+    """Return a quoted string, or a literal for octets that none may hold; NUL, which nothing may, goes."""
+    if _QUOTABLE.fullmatch(value):
+        return b'"%b"' % value
+    if _ESCAPABLE.fullmatch(value):
+        return b'"%b"' % _SPECIAL.sub(rb"\\\1", value)
+    value = value.replace(b"\0", b"")
+    return b"{%d}\r\n%b" % (len(value), value)
+
+
+def nstring(value: bytes | None) -> bytes:
+    """Return NIL for None, else the string."""
+    return b"NIL" if value is None else string(value)

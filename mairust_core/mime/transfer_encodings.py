@@ -1,0 +1,84 @@
+"""Content-Transfer-Encoding: back to the octets that were sent (RFC 2045 §6)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mairust_core.mime.line_ends import Buffer, count
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_UUENCODE = frozenset((b"uuencode", b"x-uuencode", b"uue", b"x-uue"))
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
+
+
+def decode(data: bytes, encoding: bytes) -> bytes:
+    """Decode data in the (lower-case) transfer encoding; an unknown one is identity. Never raises."""
+    if encoding == b"base64":
+        return decode_base64(data)
+    if encoding == b"quoted-printable":
+        return binascii.a2b_qp(data)
+    if encoding in _UUENCODE:
+        return decode_uuencode(data)
+    return data
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Decode base64, with or without padding, passing over foreign octets."""
+    try:
+        return binascii.a2b_base64(data)
+    except binascii.Error:
+        pass  # unpadded or cut: decode the whole sextets that are there
+    sextets = _NOT_BASE64.sub(b"", data)
+    if len(sextets) % 4 == 1:
+        sextets = sextets[:-1]
+    return binascii.a2b_base64(sextets + b"=" * (-len(sextets) % 4))
+
+
+def decode_uuencode(data: bytes) -> bytes:
+    """Decode the first uuencoded file in the data; lines that are none are passed over."""
+    begin = _UU_BEGIN.search(data)
+    if begin is None:
+        return data
+    out = []
+    for line in data[begin.end() :].splitlines():
+        if line.strip() == b"end":
+            break
+        try:
+            out.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            # Some encoders pad lines with foreign octets: what the length octet claims is what counts.
+            claimed = ((line[0] - 32) & 63) * 4 // 3 + 3 if line else 0
+            out.append(_lenient_uu(line[:claimed]))
+    return b"".join(out)
+
+
+def _lenient_uu(line: bytes) -> bytes:
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        return b""
+
+
+def decoded_size(content: Buffer, start: int, end: int, encoding: bytes) -> int:
+    """Estimate the decoded size in bytes without decoding; exact for well-formed base64."""
+    size = end - start
+    if encoding == b"base64":
+        return _base64_size(content, start, end)
+    if encoding == b"quoted-printable":
+        return max(0, size - 2 * count(content, b"=", start, end))
+    return size * 3 // 4 if encoding in _UUENCODE else size
+
+
+def _base64_size(content: Buffer, start: int, end: int) -> int:
+    """Take all lines to be as long as the first, as encoders write them."""
+    size = end - start
+    first = content.find(b"\n", start, end) + 1 - start
+    if first > 0:
+        terminator = 2 if content[start + first - 2 : start + first - 1] == b"\r" else 1
+        lines, rest = divmod(size, first)
+        tail = content[max(start, end - 2) : end]
+        rest -= len(tail) - len(tail.rstrip()) if rest else 0
+        size = lines * (first - terminator) + max(0, rest)
+    padding = content[max(start, end - 6) : end].count(b"=")
+    return max(0, size * 3 // 4 - padding)

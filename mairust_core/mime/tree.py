@@ -1,0 +1,148 @@
+"""The MIME tree: which part lies where (RFC 2045, 2046), by offsets into the content.
+
+Nothing is copied but header blocks. A multipart without a boundary or without any delimiter line is
+shown as the plain text it holds; beyond MAX_DEPTH or MAX_PARTS a part is opaque or left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mairust_core.mime import parameters
+from mairust_core.mime.fields import Fields, header_end
+from mairust_core.mime.line_ends import Buffer
+from mairust_core.mime.parameters import MediaType, Parameters
+
+MAX_DEPTH = 30
+MAX_PARTS = 1000
+_MAX_BOUNDARY_BYTES = 256
+_MECHANISM = re.compile(rb"[^\s;(]+")
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """One entity: header at `start`, body from `body` up to `end` (offsets into the content).
+
+    `number` is the IMAP part number ("" for a multipart that is the whole message), `encoding` the
+    lower-case transfer encoding, `message` the entity inside a message/rfc822 part.
+    """
+
+    number: str
+    start: int
+    body: int
+    end: int
+    fields: Fields
+    type: MediaType
+    encoding: bytes
+    disposition: bytes
+    disposition_parameters: Parameters
+    children: list[Part] = field(default_factory=list)
+    message: Part | None = None
+
+    def walk(self) -> Iterator[Part]:
+        """Yield this part and the parts inside its multiparts, in order; not into nested messages."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def scan(content: Buffer) -> Part:
+    """Return the tree of a content with any line ends; never raises."""
+    return _Scanner(content).message(0, len(content), "", 0)
+
+
+class _Scanner:
+    def __init__(self, content: Buffer) -> None:
+        self._content = content
+        self._parts = 0
+
+    def message(self, start: int, end: int, number: str, depth: int) -> Part:
+        """Scan a whole message; its body has part number N.1 unless it is a multipart."""
+        part = self._entity(start, end, parameters.TEXT_PLAIN)
+        self._fill(part, number, depth)
+        if not part.children:
+            part.number = f"{number}.1" if number else "1"
+            self._fill_message(part, depth)
+        return part
+
+    def _part(self, start: int, end: int, number: str, depth: int, default: MediaType) -> Part:
+        part = self._entity(start, end, default)
+        self._fill(part, number, depth)
+        self._fill_message(part, depth)
+        return part
+
+    def _entity(self, start: int, end: int, default: MediaType) -> Part:
+        """Read the header of an entity."""
+        self._parts += 1
+        body = header_end(self._content, start, end)
+        fields = Fields(self._content[start:body])
+        content_type = fields.get(b"content-type")
+        kind, attributes = parameters.disposition(fields.get(b"content-disposition") or b"")
+        return Part(
+            number="",
+            start=start,
+            body=body,
+            end=end,
+            fields=fields,
+            type=default if content_type is None else parameters.media_type(content_type),
+            encoding=_encoding(fields.get(b"content-transfer-encoding")),
+            disposition=kind,
+            disposition_parameters=attributes,
+        )
+
+    def _fill(self, part: Part, number: str, depth: int) -> None:
+        """Find the parts of a multipart."""
+        part.number = number
+        if part.type.main != b"multipart":
+            return
+        if depth >= MAX_DEPTH:
+            part.type = parameters.OPAQUE
+            return
+        default = parameters.MESSAGE if part.type.sub == b"digest" else parameters.TEXT_PLAIN
+        prefix = f"{number}." if number else ""
+        for index, (start, end) in enumerate(self._ranges(part), start=1):
+            if self._parts >= MAX_PARTS:
+                break
+            part.children.append(self._part(start, end, f"{prefix}{index}", depth + 1, default))
+        if not part.children:
+            part.type = parameters.TEXT_PLAIN
+
+    def _fill_message(self, part: Part, depth: int) -> None:
+        if part.type.main != b"message" or part.type.sub not in (b"rfc822", b"global"):
+            return
+        if depth >= MAX_DEPTH or self._parts >= MAX_PARTS:
+            part.type = parameters.OPAQUE
+            return
+        part.message = self.message(part.body, part.end, part.number, depth + 1)
+
+    def _ranges(self, part: Part) -> Iterator[tuple[int, int]]:
+        """Yield where each body part begins and ends (RFC 2046 §5.1.1)."""
+        boundary = parameters.raw_parameter(part.type.parameters, b"boundary").rstrip()
+        if not 0 < len(boundary) <= _MAX_BOUNDARY_BYTES:
+            return
+        content, delimiter = self._content, b"\n--" + boundary
+        start = None
+        # The line end before the first delimiter may be the one that ends the header.
+        at = content.find(delimiter, max(part.body - 1, 0), part.end)
+        while at >= 0:
+            line_end = content.find(b"\n", at + len(delimiter), part.end)
+            stop = line_end if line_end >= 0 else part.end
+            rest = content[
+                at + len(delimiter) : min(stop, at + len(delimiter) + _MAX_BOUNDARY_BYTES)
+            ].rstrip()
+            if rest in (b"", b"--"):
+                if start is not None:
+                    yield start, max(start, at - (content[at - 1 : at] == b"\r"))
+                start = stop + 1 if line_end >= 0 else part.end
+                if rest:
+                    return
+            at = content.find(delimiter, stop, part.end)
+        if start is not None:
+            yield start, max(start, part.end)
+
+
+def _encoding(value: bytes | None) -> bytes:
+    found = _MECHANISM.match(value) if value else None
+    return found.group().lower() if found else b"7bit"

@@ -1,0 +1,78 @@
+"""Facts of a content: what some bytes say, whoever receives them (rule A1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Eol = Literal["crlf", "lf", "mixed"]
+PreviewSource = Literal["plain", "html", ""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correspondent:
+    """One mailbox of an address field: decoded display name and address as written (RFC 5322 §3.4).
+
+    `name` is empty when none was given; `address` has no `@` when the sender wrote none.
+    """
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentFact:
+    """One leaf part that is not body text.
+
+    `part` is the IMAP part number ("2.1"), `filename` the decoded name as the sender wrote it, never a
+    safe path; `size_bytes` estimates the decoded size; `disposition` is "attachment", "inline", "" or
+    what was written; `content_id` has no angle brackets.
+    """
+
+    part: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    disposition: str
+    content_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that is known of a content without reading it again.
+
+    Sizes: `size_bytes` is that of the bytes given; every other size, `envelope` and `bodystructure`
+    are of the CRLF form (rule B2). `date` is aware and UTC, or None when missing or nonsense.
+    Message ids keep their angle brackets (`msg-id`, RFC 5322 §3.6.4). Text holds no NUL and no
+    surrogate (rule C4), header text no control character.
+    """
+
+    size_bytes: int
+    crlf_size_bytes: int
+    eol: Eol
+    header_size_bytes: int
+    received_count: int
+    subject: str
+    base_subject: str
+    is_reply_or_forward: bool
+    from_: tuple[Correspondent, ...]
+    sender: tuple[Correspondent, ...]
+    reply_to: tuple[Correspondent, ...]
+    to: tuple[Correspondent, ...]
+    cc: tuple[Correspondent, ...]
+    bcc: tuple[Correspondent, ...]
+    date: datetime | None
+    message_id: str
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
+    preview: str
+    preview_source: PreviewSource
+    preview_truncated: bool
+    has_html: bool
+    attachments: tuple[AttachmentFact, ...]
+    has_attachments: bool
+    envelope: bytes
+    bodystructure: bytes
