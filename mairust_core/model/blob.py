@@ -24,8 +24,15 @@ class Buffer(Protocol):
 class Content(Protocol):
     """A handle on the bytes of one mail, in memory or on disk; never changes."""
 
-    sha256: bytes
-    size_bytes: int
+    @property
+    def sha256(self) -> bytes:
+        """The hash of all bytes, as 32 bytes."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are."""
+        ...
 
     def view(self) -> Buffer:
         """All bytes, for scanning; valid until `close`."""

@@ -1,0 +1,83 @@
+"""Crash points: named steps at which a process can be told to die, so that kill tests miss none.
+
+`MAIRUST_CRASH_AT=segment.written` makes the process send itself SIGKILL when it first reaches that step,
+`segment.written:3` when it reaches it the third time. The variable is read once, at import.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import NamedTuple
+
+from mairust_core.errors import BadConfig
+
+VARIABLE = "MAIRUST_CRASH_AT"
+
+
+class Step(NamedTuple):
+    """A moment in the life of a mail at which a crash must lose nothing that was acknowledged."""
+
+    name: str
+    meaning: str
+
+
+STEPS = (
+    Step("segment.created", "a new segment file exists and is empty"),
+    Step("segment.written", "a batch is in its segment, not yet synced"),
+    Step("segment.synced", "a batch and the segment's directory entry are durable"),
+    Step("file.written", "an own file is complete under its temporary name, not yet synced"),
+    Step("file.synced", "an own file is durable under its temporary name"),
+    Step("file.renamed", "an own file has its name, the directory is not yet synced"),
+    Step("file.linked", "an own file's directory entry is durable"),
+    Step("commit.begin", "blobs are durable, the database transaction is about to begin"),
+    Step("commit.rows", "the rows of a batch are written, the transaction is open"),
+    Step("commit.before", "COMMIT is about to be sent"),
+    Step("commit.after", "COMMIT has returned"),
+    Step("reply.before", "the 250 is about to be written to the socket"),
+    Step("gc.condemned", "unreferenced blob rows are marked condemned"),
+    Step("gc.row_deleted", "a condemned row is gone, its bytes are still there"),
+    Step("gc.bytes_deleted", "the bytes of a deleted row are gone"),
+    Step("compact.copied", "live records of a segment are durable at new locators"),
+    Step("compact.updated", "the rows point at the new locators"),
+    Step("compact.unlinked", "the old segment is unlinked"),
+)
+
+
+class Fault:
+    """The one step at which this process is to die, and how often it may still pass it."""
+
+    def __init__(self, step: str, nth: int) -> None:
+        self.step = step
+        self._left = nth
+        self._lock = threading.Lock()
+
+    def due(self, step: str) -> bool:
+        """Whether this arrival at `step` is the one to die at."""
+        if step != self.step:
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left == 0
+
+
+def parse(text: str) -> Fault | None:
+    """The fault `text` asks for (`step` or `step:N`), None when empty; `BadConfig` on anything else."""
+    if not text:
+        return None
+    step, _, nth = text.partition(":")
+    if step not in {known.name for known in STEPS}:
+        raise BadConfig("crash_step", variable=VARIABLE, value=text, known=", ".join(s.name for s in STEPS))
+    if nth and not (nth.isascii() and nth.isdigit() and int(nth)):
+        raise BadConfig("crash_count", variable=VARIABLE, value=text)
+    return Fault(step, int(nth or 1))
+
+
+_armed = parse(os.environ.get(VARIABLE, ""))
+
+
+def crash_point(step: str) -> None:
+    """Die here by SIGKILL when the environment asks for this step; otherwise costs one comparison."""
+    if _armed is not None and _armed.due(step):
+        os.kill(os.getpid(), signal.SIGKILL)
