@@ -29,6 +29,7 @@ ENVELOPE_REPLIES = (b"250", b"250", b"354")
 """What MAIL, RCPT and DATA answer when all is well."""
 
 START_TIMEOUT_S = 20.0
+JOINED_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -43,10 +44,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The bytes of one transaction: three commands, then content with its final dot."""
+    """The bytes of one transaction: three commands, then content and final dot in one part or several."""
 
     commands: tuple[bytes, bytes, bytes]
-    content: bytes
+    content: Sequence[bytes]
 
 
 class Plan:
@@ -75,8 +76,10 @@ class Plan:
         if now >= self._end or (self._left is not None and self._number > self._left):
             return None
         message = next(self._messages)
-        content = b"".join((message.head, self._run, b".%d." % self._number, message.tail, b".\r\n"))
-        return Transaction(next(self._commands), content)
+        content = (message.head, self._run, b".%d." % self._number, message.tail, b".\r\n")
+        # Big ones go out in parts: a copy for each of many connections would cost gigabytes.
+        whole = content if len(message.tail) > JOINED_BYTES else (b"".join(content),)
+        return Transaction(next(self._commands), whole)
 
 
 class Client(asyncio.Protocol):
@@ -154,7 +157,7 @@ class Client(asyncio.Protocol):
                 self._transport.write(self._transaction.commands[self._step])
         elif code == b"354":
             self._answer = self._content
-            self._transport.write(self._transaction.content)
+            self._transport.writelines(self._transaction.content)
         else:
             self._give_up()
 

@@ -289,7 +289,8 @@ class _Launcher:
     def freeze(self) -> None:
         """Stop every process, those forked meanwhile too; return when none runs any more."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while any(state(pid) != "T" for pid in self.processes()):
+        # A backend that was just ending stays a zombie: its parent is stopped and cannot collect it.
+        while any(state(pid) not in ("T", "Z") for pid in self.processes()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"PostgreSQL did not freeze within {START_TIMEOUT_S} s")
             self.signal_all(signal.SIGSTOP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,13 +36,12 @@ def state(pid: int) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    """Children of every thread; fewer when the process ends meanwhile."""
+    """Children of every thread; one that ends meanwhile is left out."""
     found: list[int] = []
-    try:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-    except (FileNotFoundError, ProcessLookupError):
-        return found
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
 
 
