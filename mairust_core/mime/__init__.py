@@ -4,7 +4,7 @@
 outside in: `line_ends` (is it CRLF?), `fields` (the header block), `tree` (which part lies where), then
 takes from it `addresses`, `dates`, `subjects`, `preview`, the attachments of `bodies`, and the wire form
 of `envelope` and `bodystructure`. `encoded_words`, `charsets`, `parameters` and `transfer_encodings` say
-what octets mean. `render` is the way back: trace headers and blob, minus the hidden fields.
+what octets mean. `rendering` is the way back: trace headers and blob, minus the hidden fields.
 
 Every function takes any bytes without raising, in linear time, within the limits named in its module.
 Nothing here uses `email`: its modern policy raises on malformed headers, its classic one damages raw
@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from mairust_core.mime.bodies import find_part, html_of, part_bytes, part_text, parts, text_of
 from mairust_core.mime.charsets import decode_text
-from mairust_core.mime.describe import describe
+from mairust_core.mime.description import describe
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
 from mairust_core.mime.preview import PREVIEW_BYTES
-from mairust_core.mime.render import Ranges, headers, hidden_ranges, render, rendered_size
+from mairust_core.mime.rendering import Ranges, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.tree import Part
 
 __all__ = [

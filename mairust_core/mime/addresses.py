@@ -16,6 +16,8 @@ from mairust_core.model.content import Correspondent
 
 MAX_ADDRESSES = 2000
 """How many mailboxes of one field are described."""
+MAX_TEXT_BYTES = 1000
+"""How much of one name, or of one address, is shown as text; the wire form holds it all."""
 
 
 class Entry(NamedTuple):
@@ -36,6 +38,7 @@ _USUAL = re.compile(
     rb'\s*+(?:(?:"([^"\\\x00\n]*+)"|([^"(),:;<>@\\\[\]\x00\n]*+))\s*+<([^"(),:;<>@\\\s\x00]++)@([^"(),:;<>@\\\s\x00]++)>'
     rb'|([^"(),:;<>@\\\s\x00]++)@([^"(),:;<>@\\\s\x00]++))\s*+(?:,|\Z)'
 )
+_PLAIN_SPEC = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++@[A-Za-z0-9.-]++")
 _DOT_ATOM = re.compile(r"[^\s\x00-\x20\x7f\"(),:;<>@\[\\\]]+")
 
 
@@ -57,23 +60,32 @@ def parse_addresses(value: bytes) -> list[Entry]:
     return entries
 
 
-def correspondents(entries: list[Entry]) -> tuple[Correspondent, ...]:
-    """Return the mailboxes as text, groups flattened."""
+def correspondents(entries: list[Entry], charset: str = "") -> tuple[Correspondent, ...]:
+    """Return the mailboxes as text, groups flattened; raw octets of names may be in `charset`."""
     return tuple(
-        Correspondent(name=decode_header(entry.name) if entry.name else "", address=_address(entry))
-        for entry in entries
-        if entry.host is not None and entry.mailbox is not None
+        [
+            Correspondent(
+                name=decode_header(entry.name[:MAX_TEXT_BYTES], charset) if entry.name else "",
+                address=_address(entry),
+            )
+            for entry in entries
+            if entry.host is not None
+        ]
     )
 
 
 def _address(entry: Entry) -> str:
-    local = one_line(decode_text(entry.mailbox or b""))
-    if not entry.host:
+    mailbox, host = (entry.mailbox or b"")[:MAX_TEXT_BYTES], (entry.host or b"")[:MAX_TEXT_BYTES]
+    spec = mailbox + b"@" + host
+    if _PLAIN_SPEC.fullmatch(spec):
+        return spec.decode("ascii")
+    local = one_line(decode_text(mailbox))
+    if not host:
         return local
     if not _DOT_ATOM.fullmatch(local):
         quoted = local.replace("\\", "\\\\").replace('"', '\\"')
         local = f'"{quoted}"'
-    return f"{local}@{one_line(decode_text(entry.host))}"
+    return f"{local}@{one_line(decode_text(host))}"
 
 
 # Without the quote or comment alternative, its opening character is only a separator: once one is found

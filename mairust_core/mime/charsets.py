@@ -67,6 +67,8 @@ _CODECS = {alias: _WIDER.get(codec, codec) for alias, codec in aliases.items() i
 _CODECS |= {codec: _WIDER.get(codec, codec) for codec in aliases.values() if codec not in _NOT_CHARSETS}
 _CODECS |= _EXTRA
 
+_CODECS |= {"": "", "us-ascii": "", "utf-8": "utf_8", "iso-8859-1": "cp1252", "iso-2022-jp": "iso2022_jp"}
+_LONGEST_LABEL = 40
 _LABEL_NOISE = re.compile(r"[-. :]+")
 _ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 _KANA = re.compile("[\u3041-\u30fe]")
@@ -79,7 +81,10 @@ _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 def codec_of(label: str) -> str:
     """Return the Python codec for a charset label, or "" when it tells nothing and must be guessed."""
-    return _CODECS.get(_LABEL_NOISE.sub("_", label.strip(" '\"\t").lower()[:40]), "")
+    # Most labels are in their usual spelling, which `_CODECS` holds too.
+    label = label[:_LONGEST_LABEL].lower()
+    codec = _CODECS.get(label)
+    return _CODECS.get(_LABEL_NOISE.sub("_", label.strip(" '\"\t")), "") if codec is None else codec
 
 
 def clean(text: str) -> str:

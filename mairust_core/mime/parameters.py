@@ -57,6 +57,8 @@ _cached_media_type = lru_cache(maxsize=1024)(_media_type)
 
 def disposition(value: bytes) -> tuple[bytes, Parameters]:
     """Parse a Content-Disposition value into its lower-case kind and parameters."""
+    if not value:
+        return b"", ()
     kind, semicolon, rest = value.partition(b";")
     return kind.strip().strip(b'"').lower(), parameters(semicolon + rest)
 
@@ -92,9 +94,13 @@ def raw_parameter(found: Parameters, name: bytes) -> bytes:
 
 def parameter_text(found: Parameters, name: bytes) -> str:
     """Return a parameter decoded: RFC 2231 first, else RFC 2047 as many mailers write it; "" if absent."""
-    if any(key.startswith(name + b"*") for key, _ in found):
-        return _extended(dict(reversed(found)), name)
-    return decode_header(raw_parameter(found, name))
+    plain = b""
+    for key, value in reversed(found):
+        if key == name:
+            plain = value
+        elif key.startswith(name) and key[len(name) :][:1] == b"*":
+            return _extended(dict(reversed(found)), name)
+    return decode_header(plain) if plain else ""
 
 
 def _extended(found: dict[bytes, bytes], name: bytes) -> str:

@@ -13,8 +13,9 @@ from mairust_core.model.content import PreviewSource
 PREVIEW_BYTES = 4096
 """Size limit of a preview in UTF-8."""
 
-_PLAIN_SLICE_BYTES = 4 * PREVIEW_BYTES  # quoted-printable takes three octets for one, and soft line ends
-# Newsletters open with long style sheets; most HTML shows its text in the first slice.
+# The first slice of the encoded body is nearly always enough; quoted-printable takes three octets for
+# one, and newsletters open with long style sheets.
+_PLAIN_SLICES_BYTES = (PREVIEW_BYTES * 3 // 2, PREVIEW_BYTES * 6)
 _HTML_SLICES_BYTES = (32 << 10, 256 << 10)
 
 
@@ -30,25 +31,22 @@ class Preview:
 def preview(content: Buffer, bodies: Bodies) -> Preview:
     """Take the preview from the first text/plain body part, or from the HTML when that is blank."""
     if bodies.plain:
-        found = _of_plain(content, bodies.plain[0])
-        if not bodies.html or found.text.strip():
+        found = _beginning(content, bodies.plain[0], "plain", _PLAIN_SLICES_BYTES)
+        if not bodies.html or (found.text and not found.text.isspace()):
             return found
-    return _of_html(content, bodies.html[0]) if bodies.html else Preview(text="", source="", truncated=False)
+    if bodies.html:
+        return _beginning(content, bodies.html[0], "html", _HTML_SLICES_BYTES)
+    return Preview(text="", source="", truncated=False)
 
 
-def _of_plain(content: Buffer, part: Part) -> Preview:
-    text, whole = text_in(content, part, _PLAIN_SLICE_BYTES)
-    text, fits = _limited(text)
-    return Preview(text=text, source="plain", truncated=not (whole and fits))
-
-
-def _of_html(content: Buffer, part: Part) -> Preview:
-    for limit in _HTML_SLICES_BYTES:
-        source, whole = text_in(content, part, limit)
-        text, fits = _limited(html_to_text(source))
+def _beginning(content: Buffer, part: Part, source: PreviewSource, slices_bytes: tuple[int, ...]) -> Preview:
+    text, whole, fits = "", True, True
+    for limit in slices_bytes:
+        text, whole = text_in(content, part, limit)
+        text, fits = _limited(html_to_text(text) if source == "html" else text)
         if whole or not fits:
             break
-    return Preview(text=text, source="html", truncated=not (whole and fits))
+    return Preview(text=text, source=source, truncated=not (whole and fits))
 
 
 def _limited(text: str) -> tuple[str, bool]:

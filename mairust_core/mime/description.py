@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mairust_core.mime.addresses import correspondents
-from mairust_core.mime.bodies import attachment, is_attachment, sort_parts
+from mairust_core.mime.bodies import attachment, charset_of, is_attachment, sort_parts
 from mairust_core.mime.bodystructure import bodystructure
 from mairust_core.mime.dates import parse_date
 from mairust_core.mime.encoded_words import decode_header
@@ -37,7 +37,9 @@ def describe(content: Buffer) -> Facts:
     addresses = address_fields(fields)
     bodies = sort_parts(root)
     shown = preview(scanned, bodies)
-    subject = decode_header((fields.get(b"subject") or b"")[:_SUBJECT_BYTES])[:MAX_SUBJECT_CHARACTERS]
+    charset = charset_of((bodies.plain or bodies.html or [root])[0])
+    subject = decode_header((fields.get(b"subject") or b"")[:_SUBJECT_BYTES], charset)
+    subject = subject[:MAX_SUBJECT_CHARACTERS]
     base, marked = base_subject(subject)
     return Facts(
         size_bytes=size,
@@ -48,12 +50,12 @@ def describe(content: Buffer) -> Facts:
         subject=subject,
         base_subject=base,
         is_reply_or_forward=marked,
-        from_=correspondents(addresses.from_),
-        sender=correspondents(addresses.sender),
-        reply_to=correspondents(addresses.reply_to),
-        to=correspondents(addresses.to),
-        cc=correspondents(addresses.cc),
-        bcc=correspondents(addresses.bcc),
+        from_=correspondents(addresses.from_, charset),
+        sender=correspondents(addresses.sender, charset),
+        reply_to=correspondents(addresses.reply_to, charset),
+        to=correspondents(addresses.to, charset),
+        cc=correspondents(addresses.cc, charset),
+        bcc=correspondents(addresses.bcc, charset),
         date=parse_date(_text(fields, b"date")),
         message_id=_message_id(_text(fields, b"message-id")),
         in_reply_to=_message_ids(_text(fields, b"in-reply-to")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mairust_core.mime.fields import Fields, header_end, unfold
 from mairust_core.mime.line_ends import Buffer, crlf_size
@@ -11,8 +12,7 @@ from mairust_core.model.content import Facts
 Ranges = tuple[tuple[int, int], ...]
 """Byte ranges (start, end) of whole fields, line ends and continuation lines included, ascending."""
 
-_CANDIDATE = re.compile(rb"(?:\A|\n)(?:(authentication-results)|return-path)[ \t]*+:", re.IGNORECASE)
-_FIELD_END = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+_FIELD_REST = re.compile(rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
 _CFWS = re.compile(rb"[\s\x00]++")
 _ID = re.compile(rb'"((?:[^"\\]++|\\.)*+)"?|([^\s;()/="]++)', re.DOTALL)
 _COMMENT_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -24,16 +24,26 @@ def hidden_ranges(content: Buffer, authserv_id: str, over_smtp: bool) -> Ranges:
     These are `Authentication-Results` that claim our `authserv_id` (RFC 8601 §2.2, §5) and, when the
     mail came over SMTP, any `Return-Path` (RFC 5321 §4.4). Offsets are into the bytes given.
     """
-    end = header_end(content, 0, len(content))
-    found: list[tuple[int, int]] = []
-    for candidate in _CANDIDATE.finditer(content, 0, end):
-        start = candidate.start() + (content[candidate.start() : candidate.start() + 1] == b"\n")
-        extent = _FIELD_END.match(content, candidate.end(), end)
-        stop = extent.end() if extent else end
-        claims = candidate[1] and _claims(unfold(content[candidate.end() : stop]), authserv_id)
-        if claims or (over_smtp and not candidate[1]):
-            found.append((start, stop))
-    return tuple(found)
+    block = content[: header_end(content, 0, len(content))]
+    lowered = block.lower()
+    found = [
+        (start, stop)
+        for start, stop, value in _fields_named(b"authentication-results", block, lowered)
+        if _claims(unfold(value), authserv_id)
+    ]
+    if over_smtp:
+        found += [(start, stop) for start, stop, _ in _fields_named(b"return-path", block, lowered)]
+    return tuple(sorted(found))
+
+
+def _fields_named(name: bytes, block: bytes, lowered: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield extent and value of each field of that name; a plain search, for it is mostly absent."""
+    at = lowered.find(name)
+    while at >= 0:
+        rest = _FIELD_REST.match(block, at + len(name))
+        if rest and (at == 0 or block[at - 1] == 0x0A):
+            yield at, rest.end(), rest[1]
+        at = lowered.find(name, at + len(name))
 
 
 def _claims(value: bytes, authserv_id: str) -> bool:
