@@ -12,6 +12,7 @@ from mairust_core.model.ids import Id
 
 MAX_DEPTH = 10
 CATCH_ALL = "*"
+POSTMASTER = "postmaster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from mmap import mmap
 from typing import NewType, Protocol
 
 Locator = NewType("Locator", str)
@@ -12,13 +13,8 @@ MEMORY_LIMIT_BYTES = 1 << 20
 """Bodies above this stream to disk while they are received (rule B4)."""
 
 
-class Buffer(Protocol):
-    """What `bytes` and `mmap` share: enough to scan a mail without copying it."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: slice, /) -> bytes: ...
-    def find(self, sub: bytes, start: int = ..., end: int = ..., /) -> int: ...
-    def rfind(self, sub: bytes, start: int = ..., end: int = ..., /) -> int: ...
+Buffer = bytes | mmap
+"""What a mail is scanned in: in memory, or a mapped file."""
 
 
 class Content(Protocol):

@@ -16,7 +16,7 @@ class Collector(Protocol):
     """Takes the bytes of one mail as they arrive: in memory, from 1 MiB on in a file (rule B4)."""
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes; raises `TooMany` (bytes in flight) or `DiskFull`, after which only `discard` is allowed."""
+        """Add bytes; raises `TooMany` or `DiskFull`, after which only `discard` is allowed."""
         ...
 
     def finish(self) -> Content:
@@ -38,7 +38,7 @@ class Receiver(Protocol):
         ...
 
     def ready(self) -> Reply | None:
-        """None when a mail may come; 451 while the database is known to be down, 452 below the disk reserve."""
+        """None when a mail may come; 451 while the database is known to be down, 452 below the reserve."""
         ...
 
     def collect(self) -> Collector:

@@ -1,17 +1,40 @@
 """What is known: databases behind one port, tables, migrations, and queries by noun.
 
 The two official databases pass the same tests; what differs lives in `sqlite.py` and `postgresql.py`.
+The modules of queries load when they are first named, so that `services/`, which a remote command needs
+too, never brings a database library with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
-
-from sqlalchemy import Connection, Engine, Table
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mairust_core.errors import BadConfig
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Table
+
+    from mairust_core.store import accounts as accounts
+    from mairust_core.store import aliases as aliases
+    from mairust_core.store import audits as audits
+    from mairust_core.store import domains as domains
+    from mairust_core.store import generations as generations
+    from mairust_core.store import mailboxes as mailboxes
+    from mairust_core.store import messages as messages
+    from mairust_core.store import tokens as tokens
+
+_QUERIES = frozenset(
+    {"accounts", "aliases", "audits", "domains", "generations", "mailboxes", "messages", "tokens"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _QUERIES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class StorageBackend(Protocol):

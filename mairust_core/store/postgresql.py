@@ -85,9 +85,12 @@ class Postgresql:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._translated(), self.engine.connect() as connection:
-            with connection.execution_options(**_SNAPSHOT).begin():
-                yield connection
+        with (
+            self._translated(),
+            self.engine.connect() as connection,
+            connection.execution_options(**_SNAPSHOT).begin(),
+        ):
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

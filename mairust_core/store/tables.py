@@ -8,6 +8,8 @@ placement  a message in one mailbox: uid, modseq, flags
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,6 +20,8 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
+    Select,
     Table,
     Text,
     UniqueConstraint,
@@ -31,6 +35,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+AnyRow = Row[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
 
 # In SQLite only an INTEGER primary key is the row id itself; BIGINT would be a second index.
 BigId = BigInteger().with_variant(Integer(), "sqlite")

@@ -1,0 +1,100 @@
+"""The first run: data directory, database, master key, first admin key; repeated it changes nothing."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from mairust_core.app import Site, become_owner, open_site
+from mairust_core.config import Settings
+from mairust_core.errors import BadConfig
+from mairust_core.model.principal import Principal, Scope
+from mairust_core.model.token import NewToken
+from mairust_core.services.tokens import Tokens
+from mairust_core.store import open_storage, schema
+from mairust_core.store.sqlite import Sqlite
+
+MASTER_KEY_BYTES = 32
+ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRun:
+    """What `init` found or made: `created` is False when the site was there already."""
+
+    data_dir: str
+    database: str
+    admin_token_file: str
+    created: bool
+
+
+def create_site(settings: Settings, os_user: str) -> FirstRun:
+    """Make whatever of a site is missing; each file is durable, and readable by its owner only.
+
+    Raises `BadConfig` for a directory that cannot be made, `Forbidden`, `StorageDown`, `NewerSite`.
+    """
+    make_data_dir(settings.data_dir)
+    become_owner(settings)
+    _write_once(settings.secrets.master_key_file, base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)))
+    storage = open_storage(settings.database.url)
+    try:
+        if isinstance(storage, Sqlite):
+            storage.create_file()
+        created = schema.create(storage)
+    finally:
+        storage.close()
+    token_file = settings.data_dir / ADMIN_TOKEN
+    if not token_file.exists():
+        _issue_admin_token(open_site(settings), token_file, os_user)
+    return FirstRun(
+        data_dir=str(settings.data_dir),
+        database="postgresql" if settings.database.sqlite_path is None else "sqlite",
+        admin_token_file=str(token_file),
+        created=created,
+    )
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the directory, 0700; raises `BadConfig` saying why it cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfig("data_dir", path=path, why=error.strerror) from error
+
+
+def _issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:
+    try:
+        issued = Tokens(site, Principal.local(os_user)).create(
+            NewToken(name="first administrator", scopes=tuple(Scope))
+        )
+    finally:
+        site.close()
+    _write_once(token_file, issued.key.encode())
+
+
+def _write_once(path: Path, line: bytes) -> None:
+    """Write a small private file under its final name, durably; one that is there stays as it is."""
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        os.write(fd, line + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was first, and its file is the good one
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

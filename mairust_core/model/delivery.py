@@ -1,0 +1,68 @@
+"""A mail on its way into the store: described, addressed, not yet committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mairust_core.model.blob import Content
+from mairust_core.model.content import Facts
+from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import INBOX
+
+Hidden = tuple[tuple[int, int], ...]
+"""Byte ranges of the blob that no rendering shows (rule B2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering."""
+
+    id: Id
+    account_id: int
+    size_bytes: int
+    address: str = ""
+    """The recipient as addressed, which is no correspondent of its own mail."""
+    mailbox: str = INBOX
+    trace_headers: bytes = b""
+    hidden: Hidden = ()
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, object] = field(default_factory=dict)
+    over_quota: bool = False
+    """True when it is stored even beyond the quota: one of several recipients of one SMTP reply (trap S5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The story of one accepted mail up to its commit; a row in the same transaction (rule J3)."""
+
+    id: Id
+    at_ms: int
+    road: str
+    client_ip: str | None
+    helo: str
+    mail_from: str
+    rcpt_to: tuple[tuple[str, tuple[int, ...]], ...]
+    events: tuple[dict[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Everything that one transaction writes for one mail; `facts` None when it could not be described."""
+
+    tenant_id: int
+    content: Content
+    facts: Facts | None
+    copies: tuple[Copy, ...]
+    received_ms: int
+    trace: Trace | None = None
+    once: bool = False
+    """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a commit made of a delivery: the message id of each copy, in order."""
+
+    ids: tuple[Id, ...]

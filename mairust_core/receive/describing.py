@@ -1,0 +1,20 @@
+"""Describing a mail so that nothing in it can stop it from being stored (rule C4)."""
+
+from __future__ import annotations
+
+import logging
+
+from mairust_core.mime import describe
+from mairust_core.model.blob import Content
+from mairust_core.model.content import Facts
+
+log = logging.getLogger("mairust.receive")
+
+
+def describe_safely(content: Content) -> Facts | None:
+    """The facts of a content; None when it cannot be described, and then it is stored undescribed."""
+    try:
+        return describe(content.view())
+    except Exception:
+        log.exception("content %s is stored undescribed", content.sha256.hex())
+        return None

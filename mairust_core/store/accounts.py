@@ -1,0 +1,136 @@
+"""Queries on accounts and on the address table they share with aliases (rule A3)."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from mairust_core.errors import Conflict, NotFound
+from mairust_core.ids import now_ms, to_time
+from mairust_core.model.account import Account
+from mairust_core.model.address import Address
+from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import INBOX
+from mairust_core.model.principal import Principal, ReachKind
+from mairust_core.store import domains
+from mairust_core.store.tables import AnyRow, AnySelect, account, address, mailbox
+
+
+def within(by: Principal) -> ColumnElement[bool]:
+    """The condition that keeps a caller to the accounts in reach (trap A2)."""
+    mine: ColumnElement[bool] = (account.c.tenant_id == by.tenant_id) & account.c.removed_ms.is_(None)
+    if by.reach.kind is ReachKind.SITE:
+        return mine
+    column = account.c.domain_id if by.reach.kind is ReachKind.DOMAIN else account.c.id
+    return mine & (column == by.reach.id)
+
+
+def _select(by: Principal) -> AnySelect:
+    return (
+        select(account, address.c.folded)
+        .join(address, address.c.account_id == account.c.id)
+        .where(within(by))
+    )
+
+
+def _model(row: AnyRow) -> Account:
+    return Account(
+        id=Id(row.id),
+        address=row.address,
+        admin=row.admin,
+        enabled=row.enabled,
+        quota_bytes=row.quota_bytes,
+        used_bytes=row.used_bytes,
+        messages=row.messages,
+        created_at=to_time(row.created_ms),
+    )
+
+
+def claim_address(
+    tx: Connection, by: Principal, address_id: Id, wanted: str, *, account_id: Id | None
+) -> int:
+    """Enter an address into the shared table; returns its domain's id.
+
+    Raises `NotFound` for a domain out of reach, `Conflict` when the address is taken.
+    """
+    local, _, domain_name = wanted.rpartition("@")
+    in_domain = domains.get(tx, by, domain_name)
+    folded = fold(wanted)
+    if tx.execute(select(address.c.id).where(address.c.folded == folded)).first():
+        raise Conflict("address", address=wanted)
+    tx.execute(
+        insert(address).values(
+            folded=folded, tenant_id=by.tenant_id, id=address_id, domain_id=in_domain.id,
+            display=f"{local}@{domain_name}", account_id=account_id, created_ms=now_ms(),
+        )
+    )  # fmt: skip
+    return in_domain.id
+
+
+def fold(text: str) -> str:
+    """The key of an address or of a catch-all."""
+    return text if text.startswith("*@") else Address.parse(text).folded
+
+
+def add(
+    tx: Connection,
+    by: Principal,
+    ids: tuple[Id, Id, Id],
+    wanted: str,
+    *,
+    admin: bool,
+    quota_bytes: int | None,
+    password_hash: str | None,
+) -> Account:
+    """Add an account with its address and INBOX; `ids` are those of account, address and mailbox."""
+    account_id, address_id, mailbox_id = ids
+    created_ms = now_ms()
+    uidvalidity = created_ms // 1000
+    domain_id = domains.get(tx, by, wanted.rpartition("@")[2]).id
+    tx.execute(
+        insert(account).values(
+            id=account_id, tenant_id=by.tenant_id, domain_id=domain_id, address=wanted, admin=admin,
+            enabled=True, password_hash=password_hash, quota_bytes=quota_bytes, used_bytes=0, messages=0,
+            modseq=1, uidvalidity=uidvalidity, created_ms=created_ms,
+        )
+    )  # fmt: skip
+    claim_address(tx, by, address_id, wanted, account_id=account_id)
+    tx.execute(
+        insert(mailbox).values(
+            id=mailbox_id, tenant_id=by.tenant_id, account_id=account_id, name=INBOX, uidvalidity=uidvalidity,
+            uidnext=1, messages=0, unseen=0, created_ms=created_ms,
+        )
+    )  # fmt: skip
+    return Account(
+        id=account_id, address=wanted, admin=admin, enabled=True, quota_bytes=quota_bytes, used_bytes=0,
+        messages=0, created_at=to_time(created_ms),
+    )  # fmt: skip
+
+
+def get(tx: Connection, by: Principal, wanted: str) -> Account:
+    """One account by its address in any case; raises `NotFound`."""
+    row = tx.execute(_select(by).where(address.c.folded == fold(wanted))).first()
+    if row is None:
+        raise NotFound("account", address=wanted)
+    return _model(row)
+
+
+def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str | None) -> list[Account]:
+    """Accounts by address, those after `after`."""
+    query = _select(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
+    if in_domain:
+        query = query.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
+    return [_model(row) for row in tx.execute(query)]
+
+
+def set_enabled(tx: Connection, by: Principal, wanted: str, enabled: bool) -> Account:
+    """Let an account take mail and log in, or not; raises `NotFound`."""
+    found = get(tx, by, wanted)
+    tx.execute(update(account).where(account.c.id == found.id).values(enabled=enabled))
+    return get(tx, by, wanted)
+
+
+def remove(tx: Connection, by: Principal, wanted: str) -> None:
+    """Take the account away at once; collection purges its mail later, some messages at a time (rule D2)."""
+    found = get(tx, by, wanted)
+    tx.execute(delete(address).where(address.c.account_id == found.id))
+    tx.execute(update(account).where(account.c.id == found.id).values(removed_ms=now_ms(), enabled=False))

@@ -1,0 +1,78 @@
+"""Facts of a content as the row that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mairust_core.ids import to_ms
+from mairust_core.model.content import Facts
+from mairust_core.model.delivery import Delivery
+from mairust_core.model.message import Attachment, Party
+
+SNIPPET_CHARACTERS = 256
+_PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
+
+
+def content_row(delivery: Delivery) -> tuple[Any, ...]:
+    """The row of table `content` in its column order; the least there is when nothing could be described."""
+    facts, content = delivery.facts, delivery.content
+    head = (content.sha256, delivery.tenant_id, content.size_bytes)
+    if facts is None:
+        return (*head, content.size_bytes, 0, "mixed", False, None, "", "", "", False, "{}", b"", b"")
+    return (
+        *head,
+        facts.crlf_size_bytes,
+        facts.header_size_bytes,
+        facts.eol,
+        True,
+        None if facts.date is None else to_ms(facts.date),
+        facts.subject,
+        facts.message_id,
+        facts.preview[:SNIPPET_CHARACTERS],
+        facts.has_attachments,
+        _dump(facts),
+        facts.envelope,
+        facts.bodystructure,
+    )
+
+
+def _dump(facts: Facts) -> str:
+    found: dict[str, Any] = {
+        name: [(one.name, one.address) for one in parties]
+        for name in _PARTIES
+        if (parties := getattr(facts, name))
+    }
+    if facts.in_reply_to:
+        found["in_reply_to"] = facts.in_reply_to
+    if facts.references:
+        found["references"] = facts.references
+    if facts.attachments:
+        found["attachments"] = [
+            (a.part, a.filename, a.content_type, a.size_bytes, a.disposition, a.content_id)
+            for a in facts.attachments
+        ]
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def parties(found: dict[str, Any], name: str) -> tuple[Party, ...]:
+    """The parties of one header field in loaded facts."""
+    return tuple(Party(name=one[0], address=one[1]) for one in found.get(name, ()))
+
+
+def attachments(found: dict[str, Any]) -> tuple[Attachment, ...]:
+    """The attachments in loaded facts, numbered from 1."""
+    return tuple(
+        Attachment(number=number, part=a[0], filename=a[1], content_type=a[2], size=a[3])
+        for number, a in enumerate(found.get("attachments", ()), 1)
+    )
+
+
+def correspondents(facts: Facts, own: str) -> Sequence[str]:
+    """The addresses a mail is between, without `own`, folded roughly; at most eight."""
+    seen: dict[str, None] = {}
+    for one in (*facts.from_, *facts.to, *facts.cc)[:16]:
+        if one.address and one.address.casefold() != own.casefold():
+            seen[one.address.casefold()] = None
+    return tuple(seen)[:8]

@@ -1,0 +1,145 @@
+"""Queries on messages: pages and single ones, always with their owner in the query (trap A2)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from mairust_core.errors import Invalid, NotFound
+from mairust_core.ids import to_time
+from mairust_core.model.blob import Locator
+from mairust_core.model.delivery import Hidden
+from mairust_core.model.ids import Id
+from mairust_core.model.message import Attachment, Summary
+from mairust_core.model.principal import Principal
+from mairust_core.store import accounts, facts
+from mairust_core.store.tables import AnyRow, AnySelect, account, blob, content, mailbox, message, placement
+
+FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+"""System flags by bit (RFC 9051 §2.3.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the bytes of a message are and what its rendering adds and hides (rule B2)."""
+
+    locator: Locator
+    sha256: bytes
+    size_bytes: int
+    trace_headers: bytes
+    hidden: Hidden
+    eol: str
+    modseq: int
+    attachments: tuple[Attachment, ...]
+
+
+def _select(by: Principal) -> AnySelect:
+    return (
+        select(
+            placement.c.uid, placement.c.modseq, placement.c.flags, placement.c.keywords,
+            placement.c.received_ms, message.c.id, message.c.thread_id, message.c.size_bytes.label("size"),
+            message.c.tags, message.c.trace_headers, message.c.hidden, mailbox.c.name.label("mailbox"),
+            account.c.address, content.c.sha256, content.c.size_bytes, content.c.eol, content.c.date_ms,
+            content.c.subject, content.c.message_id, content.c.snippet, content.c.has_attachments,
+            content.c.facts,
+        )
+        .join_from(placement, message, message.c.id == placement.c.message_id)
+        .join(content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id))
+        .join(mailbox, mailbox.c.id == placement.c.mailbox_id)
+        .join(account, account.c.id == placement.c.account_id)
+        .where(accounts.within(by))
+    )  # fmt: skip
+
+
+def page(
+    tx: Connection, by: Principal, account_id: int, mailbox_id: int | None, cursor: str, limit: int
+) -> list[Summary]:
+    """Summaries of an account or of one of its mailboxes, newest first, after `cursor`; one statement."""
+    query = _select(by).order_by(placement.c.received_ms.desc(), placement.c.message_id.desc()).limit(limit)
+    if mailbox_id is None:
+        query = query.where(placement.c.account_id == account_id)
+    else:
+        query = query.where(placement.c.mailbox_id == mailbox_id)
+    if cursor:
+        at_ms, after_id = parse_cursor(cursor)
+        query = query.where(
+            (placement.c.received_ms < at_ms)
+            | ((placement.c.received_ms == at_ms) & (placement.c.message_id < after_id))
+        ).where(placement.c.received_ms <= at_ms)
+    return [_summary(row) for row in tx.execute(query)]
+
+
+def parse_cursor(cursor: str) -> tuple[int, int]:
+    """The position that `make_cursor` wrote; raises `Invalid`."""
+    at_ms, dash, message_id = cursor.partition("-")
+    if not (dash and at_ms.isascii() and at_ms.isdigit() and message_id.isascii() and message_id.isdigit()):
+        raise Invalid(
+            "cursor", f"{cursor[:40]!r} is not one", "pass next_cursor of the page before, unchanged"
+        )
+    if len(at_ms) > 18 or len(message_id) > 19:
+        raise Invalid(
+            "cursor", f"{cursor[:40]!r} is not one", "pass next_cursor of the page before, unchanged"
+        )
+    return int(at_ms), min(int(message_id), (1 << 63) - 1)
+
+
+def make_cursor(last: Summary) -> str:
+    """The position after a summary."""
+    return f"{round(last.received_at.timestamp() * 1000)}-{int(last.id)}"
+
+
+def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]:
+    """One message and where its bytes are; raises `NotFound`."""
+    query = (
+        _select(by)
+        .add_columns(blob.c.location)
+        .join(blob, (blob.c.sha256 == message.c.sha256) & (blob.c.tenant_id == message.c.tenant_id))
+        .where(message.c.id == message_id)
+    )
+    row = tx.execute(query).first()
+    if row is None:
+        raise NotFound("message", id=message_id)
+    return _summary(row), _source(row)
+
+
+def _summary(row: AnyRow) -> Summary:
+    found = json.loads(row.facts)
+    return Summary(
+        id=Id(row.id),
+        account=row.address,
+        mailbox=row.mailbox,
+        uid=row.uid,
+        size=row.size,
+        received_at=to_time(row.received_ms),
+        date=None if row.date_ms is None else to_time(row.date_ms),
+        from_=facts.parties(found, "from_"),
+        to=facts.parties(found, "to"),
+        cc=facts.parties(found, "cc"),
+        subject=row.subject,
+        message_id=row.message_id,
+        thread_id=Id(row.thread_id),
+        flags=_flags(row.flags, row.keywords),
+        tags=tuple(json.loads(row.tags)),
+        preview=row.snippet,
+        has_attachments=row.has_attachments,
+    )
+
+
+def _flags(bits: int, keywords: str) -> tuple[str, ...]:
+    system = tuple(name for bit, name in enumerate(FLAGS) if bits >> bit & 1)
+    return system if keywords == "[]" else (*system, *json.loads(keywords))
+
+
+def _source(row: AnyRow) -> Source:
+    return Source(
+        locator=Locator(row.location),
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        trace_headers=row.trace_headers,
+        hidden=tuple((start, end) for start, end in json.loads(row.hidden)),
+        eol=row.eol,
+        modseq=row.modseq,
+        attachments=facts.attachments(json.loads(row.facts)),
+    )

@@ -1,0 +1,48 @@
+"""Creating the schema, and saying whether a database has the one this version needs (trap D5)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, inspect, select
+
+from mairust_core.errors import BadConfig, NewerSite
+from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.store import StorageBackend
+from mairust_core.store.tables import SCHEMA_VERSION, alembic_version, generation, metadata, tenant
+
+
+def exists(storage: StorageBackend) -> bool:
+    """True when the database holds a site, of whatever version."""
+    with storage.read() as tx:
+        return inspect(tx).has_table(alembic_version.name)
+
+
+def create(storage: StorageBackend) -> bool:
+    """Create all tables and the default tenant in an empty database; False when a site is there already."""
+    if exists(storage):
+        return False
+    with storage.write() as tx:
+        if inspect(tx).has_table(alembic_version.name):
+            return False
+        metadata.create_all(tx)
+        tx.execute(insert(alembic_version).values(version_num=SCHEMA_VERSION))
+        tx.execute(insert(tenant).values(id=DEFAULT_TENANT, name="default"))
+        tx.execute(insert(generation).values(id=1, value=1))
+    return True
+
+
+def version(tx: Connection) -> str:
+    """The schema version of the database."""
+    return str(tx.execute(select(alembic_version.c.version_num)).scalar_one())
+
+
+def check(storage: StorageBackend) -> None:
+    """Return when the schema is the one of this version.
+
+    Raises `NewerSite` when it is from a later one, `BadConfig` when `mairust db upgrade` has to run first.
+    """
+    with storage.read() as tx:
+        found = version(tx)
+    if found > SCHEMA_VERSION:
+        raise NewerSite("schema", found=found, known=SCHEMA_VERSION)
+    if found < SCHEMA_VERSION:
+        raise BadConfig("old_schema", found=found, known=SCHEMA_VERSION)

@@ -1,0 +1,96 @@
+"""Which thread a mail belongs to: decided once, when it is stored (rules A1, J4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection
+
+from mairust_core.model.content import Facts
+from mairust_core.model.delivery import Copy, Delivery
+from mairust_core.store import StorageBackend
+from mairust_core.store.facts import correspondents
+
+MAX_REFERENCES = 20
+"""The newest references; older ones lead to the same thread."""
+SUBJECT_DAYS_MS = 30 * 86_400_000
+
+_KNOWN = "SELECT thread_id, seen_ms FROM thread_key WHERE account_id = ? AND key = ?"
+_BY_ID = (
+    "INSERT INTO thread_key (account_id, key, tenant_id, thread_id, seen_ms) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (account_id, key) DO NOTHING"
+)
+_BY_SUBJECT = (
+    "INSERT INTO thread_key (account_id, key, tenant_id, thread_id, seen_ms) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (account_id, key) DO UPDATE SET thread_id = excluded.thread_id, seen_ms = excluded.seen_ms"
+)
+
+Row = tuple[int, int, int, int, int]
+
+
+def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> dict[int, int]:
+    """The thread of every copy in a batch, by message id; new keys are written in the same transaction."""
+    wanted = [(copy, one, _Keys(one.facts, copy)) for one in batch for copy in one.copies]
+    known = _look_up(storage, tx, wanted)
+    threads: dict[int, int] = {}
+    by_id: dict[tuple[int, int], Row] = {}
+    by_subject: dict[tuple[int, int], Row] = {}
+    for copy, one, keys in wanted:
+        thread_id = _choose(copy, one.received_ms, keys, known)
+        threads[copy.id] = thread_id
+        for store, own in ((by_id, keys.own), (by_subject, keys.subject)):
+            for key in own:
+                at = (copy.account_id, key)
+                store[at] = (copy.account_id, key, one.tenant_id, thread_id, one.received_ms)
+                known.setdefault(at, (thread_id, one.received_ms))
+    storage.execute_many(tx, _BY_ID, [by_id[at] for at in sorted(by_id)])
+    storage.execute_many(tx, _BY_SUBJECT, [by_subject[at] for at in sorted(by_subject)])
+    return threads
+
+
+class _Keys:
+    """The keys by which a copy is found (`own`, `subject`), and by which it looks for its thread."""
+
+    __slots__ = ("own", "parents", "reply", "subject")
+
+    def __init__(self, facts: Facts | None, copy: Copy) -> None:
+        self.own: tuple[int, ...] = ()
+        self.parents: tuple[int, ...] = ()
+        self.subject: tuple[int, ...] = ()
+        self.reply = False
+        if facts is None:
+            return
+        self.parents = _hashes((*facts.in_reply_to, *reversed(facts.references[-MAX_REFERENCES:])))
+        self.own = (*_hashes([facts.message_id]), *self.parents) if facts.message_id else self.parents
+        self.reply = facts.is_reply_or_forward and not self.parents
+        if facts.base_subject:
+            subject = facts.base_subject
+            self.subject = _hashes(f"\0{subject}\0{one}" for one in correspondents(facts, copy.address))
+
+    def wanted(self) -> tuple[int, ...]:
+        return self.subject if self.reply else self.parents
+
+
+def _hashes(texts: Iterable[str]) -> tuple[int, ...]:
+    return tuple(
+        int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()) >> 1
+        for text in texts
+    )
+
+
+def _look_up(
+    storage: StorageBackend, tx: Connection, wanted: Sequence[tuple[Copy, Delivery, _Keys]]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    asked = list({(copy.account_id, key) for copy, _, keys in wanted for key in keys.wanted()})
+    rows: list[tuple[Any, ...] | None] = storage.fetch_each(tx, _KNOWN, asked) if asked else []
+    return {at: (row[0], row[1]) for at, row in zip(asked, rows, strict=True) if row is not None}
+
+
+def _choose(copy: Copy, at_ms: int, keys: _Keys, known: dict[tuple[int, int], tuple[int, int]]) -> int:
+    for key in keys.wanted():
+        found = known.get((copy.account_id, key))
+        if found and (not keys.reply or abs(at_ms - found[1]) <= SUBJECT_DAYS_MS):
+            return found[0]
+    return copy.id
