@@ -111,4 +111,6 @@ def _unknown(
 def _close(name: str, allowed: Sequence[str]) -> str:
     from difflib import get_close_matches  # only a typing error needs it
 
-    return next(iter(get_close_matches(name[:_MAX_NAME], allowed, 1)), "")
+    bare = {word.removeprefix(ENV_PREFIX): word for word in allowed}
+    found = get_close_matches(name.removeprefix(ENV_PREFIX)[:_MAX_NAME], bare, 1)
+    return bare[found[0]] if found else ""

@@ -18,15 +18,20 @@ def default_data_dir(env: Mapping[str, str]) -> tuple[Path, Origin] | None:
     """The data directory when nobody names one; None without a home directory."""
     if state := env.get("STATE_DIRECTORY", "").partition(":")[0]:
         return Path(state), Origin(kind="environment", name="STATE_DIRECTORY")
-    data_home = _xdg(env, "XDG_DATA_HOME", ".local/share")
-    if data_home is None:
+    directory = _xdg(env, "XDG_DATA_HOME", ".local/share", "mairust")
+    if directory is None:
         return None
-    given = str(data_home) == env.get("XDG_DATA_HOME")
-    return data_home / "mairust", Origin(kind="environment", name="XDG_DATA_HOME") if given else BUILT_IN
+    given = os.path.isabs(env.get("XDG_DATA_HOME", ""))
+    return directory, Origin(kind="environment", name="XDG_DATA_HOME") if given else BUILT_IN
 
 
 def find_document(
-    *, config_file: Path | None, data_dir: Path | None, only_there: bool, env: Mapping[str, str]
+    *,
+    config_file: Path | None,
+    data_dir: Path | None,
+    only_there: bool,
+    env: Mapping[str, str],
+    system: Path = SYSTEM_DIRECTORY,
 ) -> Document | None:
     """The configuration file to use, or None when there is none.
 
@@ -36,7 +41,8 @@ def find_document(
     named = config_file or (Path(env["MAIRUST_CONFIG"]) if env.get("MAIRUST_CONFIG") else None)
     if named is not None:
         return _read_named(Path(os.path.abspath(named)))
-    for directory in _directories(data_dir, only_there, env):
+    elsewhere = () if only_there else (_xdg(env, "XDG_CONFIG_HOME", ".config", "mairust"), system)
+    for directory in _reachable(data_dir, *elsewhere):
         for name in FILE_NAMES:
             try:
                 return read_document(directory / name)
@@ -53,21 +59,20 @@ def _read_named(path: Path) -> Document:
         raise BadConfig("unreadable", where=path, file=path, line=None, key="", why=why) from error
 
 
-def _directories(data_dir: Path | None, only_there: bool, env: Mapping[str, str]) -> Iterator[Path]:
-    """Where to look, in order, as far as it can be entered.
+def _reachable(*directories: Path | None) -> Iterator[Path]:
+    """Those that exist and can be entered.
 
     A data directory of another owner is passed over here and refused by whoever opens it (rule D3).
     """
-    config_home = None if only_there else _xdg(env, "XDG_CONFIG_HOME", ".config")
-    places = (data_dir, config_home and config_home / "mairust", None if only_there else SYSTEM_DIRECTORY)
-    for place in places:
-        if place is not None and os.path.isdir(place) and os.access(place, os.X_OK):
-            yield place
+    for directory in directories:
+        if directory is not None and os.path.isdir(directory) and os.access(directory, os.X_OK):
+            yield directory
 
 
-def _xdg(env: Mapping[str, str], variable: str, fallback: str) -> Path | None:
-    given = Path(env.get(variable, ""))
-    if given.is_absolute():  # relative ones must be ignored, the specification says
-        return given
+def _xdg(env: Mapping[str, str], variable: str, fallback: str, own: str) -> Path | None:
+    """Our directory below the one a variable names, else below the home directory; None without one."""
+    given = env.get(variable, "")
+    if os.path.isabs(given):  # relative ones must be ignored, the specification says
+        return Path(given, own)
     home = env.get("HOME") or os.path.expanduser("~")
-    return Path(home) / fallback if os.path.isabs(home) else None
+    return Path(home, fallback, own) if os.path.isabs(home) else None

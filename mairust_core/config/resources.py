@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mairust_core.config.addresses import MAX_SOCKET_PATH_OCTETS, ListenAddress
+from mairust_core.config.addresses import ListenAddress
 from mairust_core.config.kinds import Plain, Unfit, words
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 MASK = "********"
+MAX_SOCKET_PATH_OCTETS = 107  # sun_path of Linux without its NUL, unix(7)
 
 _PASSWORD_IN_QUERY = re.compile(r"((?:^|&)(?:ssl)?password=)[^&]*", re.IGNORECASE)
 
@@ -144,6 +145,8 @@ def hide(_: str) -> str:
 
 def hide_password(url: str) -> str:
     """A database URL that may be shown: the same without its password."""
+    if url.startswith(SQLITE):
+        return url
     head, mark, query = url.partition("?")
     scheme, slashes, rest = head.partition("://")
     login, at, host = rest.rpartition("@")

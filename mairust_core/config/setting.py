@@ -44,8 +44,9 @@ def setting(
 ) -> Any:
     """A dataclass field for one setting.
 
-    `default` is the typed value, a `Derived` one, or None for a setting that may be absent. A
-    secret has a `mask` that makes of it what may be shown; errors and `repr` leave it out. `option` is the command-line option that sets it.
+    `default` is the typed value, a `Derived` one, or None for a setting that may be absent. A secret has
+    a `mask`, which makes of it what may be shown; errors and `repr` leave it out. `option` is the
+    command-line option that sets it.
     """
     metadata = {"setting": Declared(kind=kind, doc=doc, unit=unit, mask=mask, option=option, default=default)}
     if isinstance(default, Derived):

@@ -26,14 +26,14 @@ def read_yaml(path: Path, text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = error.problem or error.context or "not YAML"
-        raise bad_file("syntax", path, mark.line + 1 if mark else None, why=why) from error
+        raise bad_file("yaml", path, mark.line + 1 if mark else None, why=why) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise bad_file("syntax", path, line, why=error.reason) from error
-    if root is None:
+        raise bad_file("yaml", path, line, why=error.reason) from error
+    if root is None or _is_empty(root):
         return Document(path=path, tree={}, lines=lambda: lines)
     if not isinstance(root, yaml.MappingNode):
-        raise bad_file("syntax", path, _line(root), why="not a mapping")
+        raise bad_file("yaml", path, _line(root), why="not a mapping")
     return Document(path=path, tree=_mapping(path, root, (), lines), lines=lambda: lines)
 
 
@@ -42,7 +42,7 @@ def _refuse_what_is_not_read(path: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
-            raise bad_file("syntax", path, line, why="aliases (*name) are not read here")
+            raise bad_file("yaml", path, line, why="aliases (*name) are not read here")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -58,7 +58,7 @@ def _mapping(
     for name, value in node.value:
         line = _line(name)
         if not isinstance(name, yaml.ScalarNode):
-            raise bad_file("syntax", path, line, why="a name must be plain text")
+            raise bad_file("yaml", path, line, why="a name must be plain text")
         key = (*above, name.value)
         if name.value in found:
             raise bad_file("duplicate", path, line, key, earlier=lines[key])
@@ -74,6 +74,10 @@ def _value(path: Path, node: yaml.Node, key: KeyPath, lines: dict[KeyPath, int])
         return [_value(path, item, key, lines) for item in node.value]
     quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
     return str(node.value) if quoted else Plain(node.value)
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None and not node.value
 
 
 def _line(found: yaml.Node | yaml.Event) -> int:
