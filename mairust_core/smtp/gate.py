@@ -1,0 +1,54 @@
+"""How many connections are let in: in all, and from one address (trap S4, rule J2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mairust_core.smtp import replies
+from mairust_core.smtp.trusted import TrustedNetworks, plain_address
+
+if TYPE_CHECKING:
+    from mairust_core.model.reply import Reply
+    from mairust_core.smtp.limits import Limits
+
+
+class Gate:
+    """Counts the open connections of one process; listeners may share one."""
+
+    def __init__(self, limits: Limits, trusted: TrustedNetworks) -> None:
+        self._limits = limits
+        self._trusted = trusted
+        self._addresses: Counter[str] = Counter()
+        self.open = 0
+
+    def enter(self) -> Reply | None:
+        """Count a connection in; the refusal when there are too many (it counts all the same)."""
+        self.open += 1
+        return replies.TOO_MANY_CONNECTIONS if self.open > self._limits.max_connections else None
+
+    def leave(self) -> None:
+        """Count a connection out."""
+        self.open -= 1
+
+    def enter_address(self, ip: str) -> Reply | None:
+        """Count a client address in; the refusal when it has too many (it counts all the same)."""
+        if self._is_free(ip):
+            return None
+        self._addresses[ip] += 1
+        return (
+            replies.TOO_MANY_FROM_ADDRESS
+            if self._addresses[ip] > self._limits.connections_per_address
+            else None
+        )
+
+    def leave_address(self, ip: str) -> None:
+        """Count a client address out."""
+        if self._addresses[ip] <= 1:
+            del self._addresses[ip]
+        else:
+            self._addresses[ip] -= 1
+
+    def _is_free(self, ip: str) -> bool:
+        address = plain_address(ip)
+        return address is None or address.is_loopback or self._trusted.contains(ip)

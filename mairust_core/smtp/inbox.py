@@ -1,0 +1,75 @@
+"""The bytes a client sent and nobody has read yet.
+
+A `StreamReader` that is read in place: whole command lines without waiting, content in large pieces. It
+reaches into names that asyncio keeps private; `test_aiosmtpd_private_names` guards them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+HIGH_WATER_BYTES = 128 << 10
+"""Reading from the socket pauses at twice this (asyncio's rule), so a slow disk slows the sender."""
+
+
+class Inbox(asyncio.StreamReader):
+    """Received bytes of one connection."""
+
+    _buffer: bytearray
+    _eof: bool
+    _overlong: bool = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=HIGH_WATER_BYTES, loop=loop)
+
+    @property
+    def buffer(self) -> bytearray:
+        """What came and is not consumed; the reader deletes from its front what it took."""
+        return self._buffer
+
+    def line(self, limit_bytes: int) -> bytes | None:
+        """The next line with its LF, None when it is not complete yet, empty when it is over the limit.
+
+        Of an overlong line nothing is kept while it comes (trap S4).
+        """
+        buffer = self._buffer
+        end = buffer.find(b"\n") + 1
+        if not end:
+            if len(buffer) > limit_bytes:
+                self._overlong = True
+                buffer.clear()
+            return None
+        line = bytes(buffer[:end])
+        del buffer[:end]
+        if self._overlong or end > limit_bytes:
+            self._overlong = False
+            return b""
+        return line
+
+    def take(self, size_bytes: int) -> bytes:
+        """The first `size_bytes` bytes, or as many as there are."""
+        if size_bytes >= len(self._buffer):
+            taken = bytes(self._buffer)
+            self._buffer.clear()
+            return taken
+        with memoryview(self._buffer) as view, view[:size_bytes] as head:
+            taken = bytes(head)
+        del self._buffer[:size_bytes]
+        return taken
+
+    def drop(self) -> None:
+        """Forget everything received so far (RFC 3207 §4.2: nothing sent in clear survives STARTTLS)."""
+        self._buffer.clear()
+        self._overlong = False
+
+    def rebase(self, transport: asyncio.Transport) -> None:
+        """Go on with another transport, as after STARTTLS."""
+        self._transport = transport
+        self._paused = False
+
+    async def more(self) -> bool:
+        """Wait until something came; False when nothing will come any more."""
+        if self._eof:
+            return False
+        await self._wait_for_data("more")  # type: ignore[attr-defined]  # private, guarded by a test
+        return not self._eof or bool(self._buffer)
