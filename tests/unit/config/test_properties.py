@@ -32,16 +32,9 @@ MARKS = [
     "true",
     "nan",
     "1979-05-27",
-    "'x'",
-    "&a",
-    "*a",
-    "-",
-    ":",
-    "?",
-    "|",
-    "\\u0000",
 ]
-WORDS = st.sampled_from([*sections(), *(key.name for key in keys().values()), *MARKS, ": ", "- ", " ", "\n"])
+SIGNS = ["'x'", "&a", "*a", "- ", ": ", "?", "|", "\\u0000", " ", "\n", "\r\n", "\t"]
+WORDS = st.sampled_from([*sections(), *(key.name for key in keys().values()), *MARKS, *SIGNS])
 TEXTS = st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=40).map("".join))
 
 
@@ -61,8 +54,15 @@ def read(data: bytes, suffix: str) -> None:
     assert what.isprintable()
 
 
+@given(TEXTS.map(str.encode) | st.binary(max_size=100), st.sampled_from([".toml", ".yaml"]))
+@settings(max_examples=150, deadline=None, print_blob=True)
+def test_any_file_is_settings_or_bad_config(data: bytes, suffix: str) -> None:
+    """No text and no octets raise anything but `BadConfig`, and its message is one printable line."""
+    read(data, suffix)
+
+
 @given(st.lists(st.sampled_from(sorted(keys())), unique=True), st.data())
-@settings(max_examples=100, deadline=None, print_blob=True)
+@settings(max_examples=40, deadline=None, print_blob=True)
 def test_every_key_is_found_on_its_line(names: list[str], data: st.DataObject) -> None:
     """Lines are exact whatever stands between the keys: comments, blank lines, values over several lines."""
     text, expected = "", {}
