@@ -1,7 +1,8 @@
 """The trace headers a mail gets when it comes in (RFC 5321 §4.4).
 
 They stand before the blob in every rendering (rule B2). Whatever the client chose – host name, sender – is
-text of an attacker: nothing of it can begin a new field, and no recipient leaks into another's copy (trap S8).
+text of an attacker: nothing of it can begin a new field, and no recipient leaks into another's
+copy (trap S8).
 """
 
 from __future__ import annotations

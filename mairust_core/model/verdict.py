@@ -1,0 +1,31 @@
+"""What is said about a mail for one account, and what follows for the one reply (rule E2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mairust_core.model.reply import Reply
+
+
+class Action(IntEnum):
+    """What shall happen with a copy; the larger is the stronger."""
+
+    DELIVER = 0
+    QUARANTINE = 1
+    TEMPFAIL = 2
+    REJECT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The strongest answer of a hook chain for one account; `reply` goes with reject and tempfail."""
+
+    action: Action = Action.DELIVER
+    reply: Reply | None = None
+    reason: str = ""
+
+
+DELIVER = Verdict()
+REJECTED = Reply(550, "5.7.1", "Message refused by policy")
+TEMPFAILED = Reply(451, "4.7.1", "Try again later")

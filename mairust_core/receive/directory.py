@@ -1,0 +1,85 @@
+"""From an address to the accounts behind it, remembered for at most a second (rules D3, J4; trap S6)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from mairust_core.errors import Invalid, MaiRustError
+from mairust_core.model.address import Address
+from mairust_core.model.alias import POSTMASTER
+from mairust_core.model.envelope import Recipient
+from mairust_core.model.reply import Reply
+from mairust_core.store import StorageBackend, addressing
+
+REMEMBERED_S = 1.0
+MAX_REMEMBERED = 10_000
+THREADS = 2
+
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
+NO_SUCH_DOMAIN = Reply(550, "5.7.1", "Relaying denied, this server takes no mail for that domain")
+BAD_ADDRESS = Reply(553, "5.1.3", "Recipient address is not valid")
+MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
+
+
+@dataclass(slots=True)
+class _Remembered:
+    until: float
+    answer: asyncio.Future[Recipient | Reply]
+
+
+class Directory:
+    """Answers RCPT TO. Belongs to one event loop; reads on a small executor of its own."""
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self._known: dict[str, _Remembered] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="directory")
+
+    async def find(self, address: str) -> Recipient | Reply:
+        """The recipient, or the reply that refuses it; a database that is down is `StorageDown.reply`."""
+        now = time.monotonic()
+        known = self._known.get(address)
+        if known is None or known.until < now or known.answer.cancelled():
+            known = self._look_up(address, now)
+        return await asyncio.shield(known.answer)
+
+    def _look_up(self, address: str, now: float) -> _Remembered:
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        loop = asyncio.get_running_loop()
+        answer = asyncio.ensure_future(loop.run_in_executor(self._threads, self._read, address))
+        known = self._known[address] = _Remembered(now + REMEMBERED_S, answer)
+        return known
+
+    def _read(self, address: str) -> Recipient | Reply:
+        try:
+            with self._storage.read() as tx:
+                return resolve(tx, address)
+        except MaiRustError as error:
+            return error.reply
+
+    def close(self) -> None:
+        """Let the executor end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def resolve(tx: Connection, address: str) -> Recipient | Reply:
+    """The enabled accounts behind an address as it was given, or the reply that refuses it."""
+    wanted = address
+    if "@" not in address and address.casefold() == POSTMASTER:  # RFC 5321 §4.1.1.3: valid without a domain
+        wanted = f"{POSTMASTER}@{addressing.first_domain(tx)}"
+    try:
+        parsed = Address.parse(wanted)
+    except Invalid:
+        return BAD_ADDRESS
+    found = addressing.resolve(tx, parsed)
+    if not found.known_domain:
+        return NO_SUCH_DOMAIN
+    if not found.accounts:
+        return MAILBOX_FULL if found.full else NO_SUCH_USER
+    return Recipient(address=address, accounts=found.accounts, tenant_id=found.tenant_id)

@@ -1,0 +1,72 @@
+"""Many recipients, one reply: which copies are stored, and what the sender hears (rules E1, E2).
+
+SMTP answers once for all recipients, LMTP and the pipe once for each. Both are groups of accounts with one
+reply; the table is the same for every group:
+
+    all rejected                              5xx, nothing stored
+    none deliverable, at least one tempfailed 4xx, nothing stored
+    otherwise                                 250; rejected → Quarantine, tempfailed → delivered later
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mairust_core.model.mailbox import INBOX, QUARANTINE
+from mairust_core.model.reply import Reply
+from mairust_core.model.verdict import DELIVER, REJECTED, TEMPFAILED, Action, Verdict
+
+Group = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """Where one account's copy goes, and why not to its INBOX."""
+
+    mailbox: str = INBOX
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do with one mail: copies stored now, copies delivered later, and each group's refusal."""
+
+    stored: dict[int, Placing]
+    deferred: dict[int, Verdict]
+    refusals: tuple[Reply | None, ...]
+    """Per group, in order; None where the reply is 250 once the commit is done."""
+
+
+def plan(groups: Sequence[Group], verdicts: Mapping[int, Verdict]) -> Plan:
+    """The plan for one mail; pure. An account in several groups gets one copy (rule E1)."""
+    stored: dict[int, Placing] = {}
+    deferred: dict[int, Verdict] = {}
+    refusals: list[Reply | None] = []
+    for group in groups:
+        refusal = _refusal([verdicts.get(account, DELIVER) for account in group])
+        refusals.append(refusal)
+        if refusal is not None:
+            continue
+        for account in group:
+            verdict = verdicts.get(account, DELIVER)
+            if verdict.action is Action.TEMPFAIL:
+                deferred[account] = verdict
+            else:
+                stored[account] = _placing(verdict)
+    return Plan(stored=stored, deferred=deferred, refusals=tuple(refusals))
+
+
+def _refusal(verdicts: Sequence[Verdict]) -> Reply | None:
+    if any(verdict.action <= Action.QUARANTINE for verdict in verdicts):
+        return None
+    tempfailed = next((v for v in verdicts if v.action is Action.TEMPFAIL), None)
+    if tempfailed is not None:
+        return tempfailed.reply or TEMPFAILED
+    return next((v.reply for v in verdicts if v.reply), REJECTED)
+
+
+def _placing(verdict: Verdict) -> Placing:
+    if verdict.action is Action.DELIVER:
+        return Placing()
+    return Placing(mailbox=QUARANTINE, reason=verdict.reason or str(verdict.reply or REJECTED))

@@ -1,0 +1,80 @@
+"""The trace of refused mail: batched, capped per address, dropped first (rule J3)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import Counter, deque
+
+from mairust_core.errors import MaiRustError
+from mairust_core.ids import IdSource, now_ms
+from mairust_core.model.envelope import Envelope
+from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.model.reply import Reply
+from mairust_core.store import StorageBackend
+from mairust_core.store.tables import trace
+
+MAX_WAITING = 1000
+MAX_PER_ADDRESS = 20
+"""Refusals noted of one client address between two flushes."""
+
+log = logging.getLogger("mairust.receive")
+
+
+class Refusals:
+    """Collects refusals and writes them in one transaction per flush."""
+
+    def __init__(self, storage: StorageBackend, ids: IdSource) -> None:
+        self._storage = storage
+        self._ids = ids
+        self._waiting: deque[tuple[object, ...]] = deque()
+        self._per_address: Counter[str] = Counter()
+        self._dropped = 0
+        self._lock = threading.Lock()
+
+    def add(self, envelope: Envelope, rcpt_to: str, reply: Reply) -> None:
+        """Note one refusal; drops it when there are too many."""
+        connection = envelope.connection
+        who = connection.ip or "unknown"
+        with self._lock:
+            if len(self._waiting) >= MAX_WAITING or self._per_address[who] >= MAX_PER_ADDRESS:
+                self._dropped += 1
+                return
+            self._per_address[who] += 1
+            self._waiting.append(
+                (
+                    self._ids.next(), DEFAULT_TENANT, now_ms(), False, connection.road.value, connection.ip,
+                    clean(connection.helo), clean(envelope.mail_from), _recipients(envelope, rcpt_to), "",
+                    clean(str(reply)), "[]",
+                )
+            )  # fmt: skip
+
+    def flush(self) -> int:
+        """Write what waits, on the calling thread; the number written. What cannot be written is dropped."""
+        with self._lock:
+            rows = list(self._waiting)
+            dropped, self._dropped = self._dropped, 0
+            self._waiting.clear()
+            self._per_address.clear()
+        if dropped:
+            log.info("%d more refusals were not noted", dropped)
+        if not rows:
+            return 0
+        try:
+            with self._storage.write() as tx:
+                self._storage.insert_rows(tx, trace, rows)
+        except MaiRustError as error:
+            log.warning("%d refusals are lost for the trace: %s", len(rows), error)
+            return 0
+        return len(rows)
+
+
+def _recipients(envelope: Envelope, rcpt_to: str) -> str:
+    names = [rcpt_to] if rcpt_to else [one.address for one in envelope.recipients]
+    return json.dumps([[clean(name), []] for name in names], ensure_ascii=False)
+
+
+def clean(text: str) -> str:
+    """Text that any database takes: without NUL and lone surrogates, of bounded length (rule C4)."""
+    return text[:1000].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

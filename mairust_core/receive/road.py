@@ -1,0 +1,240 @@
+"""The road of one mail: resolve → describe → hooks → group commit → 250.
+
+Every failure is a 4xx: nothing is accepted before it is durable, and nobody is told a lie (RFC 5321 §6.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
+from mairust_core.hooks import Chain
+from mairust_core.mime import hidden_ranges, rendered_size
+from mairust_core.model.blob import Content
+from mairust_core.model.content import Facts
+from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
+from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
+from mairust_core.model.ids import Id
+from mairust_core.model.reply import Reply
+from mairust_core.observe.faults import crash_point
+from mairust_core.receive import Collector
+from mairust_core.receive.committer import Committer
+from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.directory import NO_SUCH_USER, Directory
+from mairust_core.receive.health import Health
+from mairust_core.receive.plan import Group, Plan, plan
+from mairust_core.receive.refusals import Refusals
+from mairust_core.receive.trace_headers import trace_headers
+
+if TYPE_CHECKING:
+    from mairust_core.blobs import BlobStore
+    from mairust_core.ids import IdSource
+
+INLINE_BYTES = 256 << 10
+"""Larger mail is described on a thread, so that the loop is never held for milliseconds."""
+TRY_AGAIN = Reply(451, "4.3.0", "Local error in processing, try again later")
+
+log = logging.getLogger("mairust.receive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the road is made of; wired in `serve`."""
+
+    blobs: BlobStore
+    committer: Committer
+    directory: Directory
+    health: Health
+    refusals: Refusals
+    hooks: Chain
+    ids: IdSource
+    hostname: str
+    authserv_id: str
+
+
+class MailRoad:
+    """The `Receiver` of one node."""
+
+    def __init__(self, parts: Parts, max_size_bytes: int) -> None:
+        self.max_size_bytes = max_size_bytes
+        self._parts = parts
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="describe")
+
+    async def recipient(self, address: str, connection: Connection) -> Recipient | Reply:
+        """The accounts behind one RCPT TO, or the reply that refuses it."""
+        found = await self._parts.directory.find(address)
+        if isinstance(found, Reply) and found == StorageDown.reply:
+            self._parts.health.database_failed()
+        return found
+
+    def ready(self) -> Reply | None:
+        """None when a mail may come (rule J3)."""
+        return self._parts.health.refusal()
+
+    def collect(self) -> Collector:
+        """A collector for one mail; raises `TooMany`."""
+        return self._parts.blobs.collector()
+
+    async def receive(self, envelope: Envelope, content: Content) -> list[Reply]:
+        """Store the mail, then say so; the replies of `Receiver.receive`."""
+        try:
+            return await self._receive(envelope, content)
+        except Exception:
+            log.exception("mail from <%s> could not be processed", envelope.mail_from)
+            return [TRY_AGAIN] * len(_groups(envelope))
+        finally:
+            content.close()
+
+    async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
+        facts = await self._describe(content)
+        groups = _groups(envelope)
+        accounts = sorted({account for group in groups for account in group})
+        verdicts = await self._parts.hooks.pre_receive(envelope, content, facts, accounts)
+        planned = plan(groups, verdicts)
+        if planned.deferred:  # delivery jobs come with the hooks; until then the sender keeps the mail
+            return [refusal or TRY_AGAIN for refusal in planned.refusals]
+        if not planned.stored:
+            return [refusal or TRY_AGAIN for refusal in planned.refusals]
+        delivery = self._prepare(envelope, content, facts, planned)
+        replies = await self._commit(groups, planned, delivery)
+        crash_point("reply.before")
+        return replies
+
+    async def _describe(self, content: Content) -> Facts | None:
+        if content.size_bytes <= INLINE_BYTES:
+            return describe_safely(content)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, describe_safely, content)
+
+    def _prepare(self, envelope: Envelope, content: Content, facts: Facts | None, planned: Plan) -> Delivery:
+        parts = self._parts
+        trace_id = parts.ids.next()
+        view = content.view()
+        over_smtp = envelope.connection.road is not Road.DELIVER
+        added = trace_headers(envelope, hostname=parts.hostname, message_id=str(int(trace_id)))
+        hidden = hidden_ranges(view, parts.authserv_id, over_smtp)
+        size_bytes = len(added) + content.size_bytes
+        if facts is not None:
+            size_bytes = rendered_size(added, facts, hidden, view)
+        addresses = {account: one.address for one in envelope.recipients for account in one.accounts}
+        copies = tuple(
+            Copy(
+                id=parts.ids.next(),
+                account_id=account,
+                size_bytes=size_bytes,
+                address=addresses[account],
+                mailbox=placing.mailbox,
+                trace_headers=added,
+                hidden=hidden,
+                metadata={"quarantine": placing.reason} if placing.reason else {},
+            )
+            for account, placing in sorted(planned.stored.items())
+        )
+        return Delivery(
+            tenant_id=envelope.recipients[0].tenant_id,
+            content=content,
+            facts=facts,
+            copies=copies,
+            received_ms=round(envelope.received_at.timestamp() * 1000),
+            trace=_trace(trace_id, envelope, content),
+            once=envelope.connection.road is Road.DELIVER,
+        )
+
+    async def _commit(self, groups: Sequence[Group], planned: Plan, delivery: Delivery) -> list[Reply]:
+        """Commit, leaving out accounts that are gone or full since RCPT, as far as replies allow."""
+        failed: dict[int, Reply] = {}
+        while True:
+            outcome = await self._parts.committer.commit(delivery)
+            if isinstance(outcome, Stored):
+                ids = dict(zip((c.account_id for c in delivery.copies), outcome.ids, strict=True))
+                return _replies(groups, planned, ids, failed)
+            culprit = outcome.values.get("account_id")
+            if not isinstance(outcome, (NotFound, QuotaExceeded)) or not isinstance(culprit, int):
+                self._note(outcome)
+                return [refusal or outcome.reply for refusal in planned.refusals]
+            shared = isinstance(outcome, QuotaExceeded) and any(
+                culprit in group and len(set(group) - set(failed)) > 1 for group in groups
+            )
+            if shared:  # one reply for several accounts: the others must not get it twice (trap S5)
+                delivery = _force(delivery, culprit)
+                continue
+            failed[culprit] = NO_SUCH_USER if isinstance(outcome, NotFound) else outcome.reply
+            delivery = replace(
+                delivery, copies=tuple(copy for copy in delivery.copies if copy.account_id != culprit)
+            )
+            if not delivery.copies:
+                return _replies(groups, planned, {}, failed)
+
+    def _note(self, error: MaiRustError) -> None:
+        log.warning("mail refused for now: %s", error)
+        if isinstance(error, StorageDown):
+            self._parts.health.database_failed()
+
+    def refused(self, envelope: Envelope, rcpt_to: str, reply: Reply) -> None:
+        """Note a refusal for the trace."""
+        self._parts.refusals.add(envelope, rcpt_to, reply)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._parts.directory.close()
+
+
+def _groups(envelope: Envelope) -> list[Group]:
+    """The accounts that share a reply: all of them over SMTP, those of one recipient otherwise."""
+    if envelope.connection.road is Road.SMTP:
+        return [tuple(dict.fromkeys(account for one in envelope.recipients for account in one.accounts))]
+    return [one.accounts for one in envelope.recipients]
+
+
+def _replies(
+    groups: Sequence[Group], planned: Plan, ids: dict[int, Id], failed: dict[int, Reply]
+) -> list[Reply]:
+    replies = []
+    for group, refusal in zip(groups, planned.refusals, strict=True):
+        stored = next((ids[account] for account in group if account in ids), None)
+        if refusal is not None:
+            replies.append(refusal)
+        elif stored is not None:
+            replies.append(Reply(250, "2.0.0", f"stored {int(stored)}"))
+        else:
+            replies.append(next((failed[account] for account in group if account in failed), TRY_AGAIN))
+    return replies
+
+
+def _force(delivery: Delivery, account_id: int) -> Delivery:
+    return replace(
+        delivery,
+        copies=tuple(
+            replace(copy, over_quota=True) if copy.account_id == account_id else copy
+            for copy in delivery.copies
+        ),
+    )
+
+
+def _trace(trace_id: Id, envelope: Envelope, content: Content) -> Trace:
+    connection = envelope.connection
+    at_ms = round(envelope.received_at.timestamp() * 1000)
+    return Trace(
+        id=trace_id,
+        at_ms=at_ms,
+        road=connection.road.value,
+        client_ip=connection.ip,
+        helo=connection.helo,
+        mail_from=envelope.mail_from,
+        rcpt_to=tuple((one.address, one.accounts) for one in envelope.recipients),
+        events=(
+            {
+                "at": at_ms,
+                "kind": "received",
+                "session": connection.session_id,
+                "tls": connection.tls,
+                "size": content.size_bytes,
+                "sha256": content.sha256.hex(),
+            },
+        ),
+    )

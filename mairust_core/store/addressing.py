@@ -1,0 +1,117 @@
+"""The walk from an address to accounts: aliases, +detail, catch-all, postmaster (rules A3, J4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from mairust_core.model.address import Address
+from mairust_core.model.alias import CATCH_ALL, MAX_DEPTH, POSTMASTER
+from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.store.tables import AnyRow, account, address, alias_target, domain
+
+MAX_ACCOUNTS = 1000
+"""More accounts than this behind one address is a mailing list, not an alias."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Where mail for an address goes: accounts in id order that are enabled and have room."""
+
+    known_domain: bool
+    tenant_id: int = DEFAULT_TENANT
+    accounts: tuple[int, ...] = ()
+    full: tuple[int, ...] = ()
+    """Enabled accounts without room."""
+
+    @property
+    def leads_somewhere(self) -> bool:
+        """True when at least one enabled account is behind the address."""
+        return bool(self.accounts or self.full)
+
+
+def first_domain(tx: Connection) -> str:
+    """The oldest domain of the site, empty when there is none."""
+    found = tx.execute(select(domain.c.name).order_by(domain.c.id).limit(1)).scalar_one_or_none()
+    return found or ""
+
+
+def resolve(tx: Connection, wanted: Address) -> Resolved:
+    """The accounts that mail for an address goes to.
+
+    The address itself comes first, then the one without `+detail`, then the domain's catch-all; aliases are
+    followed to `MAX_DEPTH`, each address once, so that a circle ends. `postmaster` always exists (rule J4).
+    """
+    tenant_id = tx.execute(
+        select(domain.c.tenant_id).where(domain.c.name == wanted.domain)
+    ).scalar_one_or_none()
+    if tenant_id is None:
+        return Resolved(known_domain=False)
+    first = _pick(tx, [wanted.folded])
+    if not first and wanted.local.casefold() == POSTMASTER:
+        first = _postmaster(tx, wanted.domain)
+    found = _follow(tx, first)
+    return Resolved(
+        known_domain=True,
+        tenant_id=tenant_id,
+        accounts=tuple(sorted(one for one, has_room in found.items() if has_room)),
+        full=tuple(sorted(one for one, has_room in found.items() if not has_room)),
+    )
+
+
+_COLUMNS = (
+    account.c.id.label("account_id"),
+    account.c.enabled,
+    account.c.quota_bytes,
+    account.c.used_bytes,
+)
+
+
+def _candidates(folded: str) -> tuple[str, str, str]:
+    local, _, in_domain = folded.rpartition("@")
+    return folded, f"{local.partition('+')[0] or local}@{in_domain}", f"{CATCH_ALL}@{in_domain}"
+
+
+def _pick(tx: Connection, wanted: Iterable[str]) -> list[AnyRow]:
+    names = {folded: _candidates(folded) for folded in wanted}
+    query = (
+        select(address.c.folded, address.c.id, *_COLUMNS)
+        .join(account, account.c.id == address.c.account_id, isouter=True)
+        .where(address.c.folded.in_({name for candidates in names.values() for name in candidates}))
+    )
+    rows: dict[str, AnyRow] = {row.folded: row for row in tx.execute(query).all()}
+    picked = (next((rows[n] for n in candidates if n in rows), None) for candidates in names.values())
+    return [row for row in picked if row is not None]
+
+
+def _follow(tx: Connection, level: list[AnyRow]) -> dict[int, bool]:
+    """By account: whether it has room."""
+    found: dict[int, bool] = {}
+    seen = {row.folded for row in level}
+    for _ in range(MAX_DEPTH + 1):
+        for row in level:
+            if row.account_id is not None and row.enabled:
+                found[row.account_id] = row.quota_bytes is None or row.used_bytes < row.quota_bytes
+        aliases = [row.id for row in level if row.account_id is None]
+        if not aliases or len(found) > MAX_ACCOUNTS:
+            break
+        query = select(alias_target.c.target_folded).where(alias_target.c.address_id.in_(aliases))
+        targets = {target for (target,) in tx.execute(query)} - seen
+        seen |= targets
+        level = _pick(tx, targets)
+    return found
+
+
+def _postmaster(tx: Connection, in_domain: str) -> list[AnyRow]:
+    """Who stands in for an undefined postmaster: an administrator before others, the oldest first."""
+    query = (
+        select(address.c.folded, address.c.id, *_COLUMNS)
+        .join(account, account.c.id == address.c.account_id)
+        .join(domain, domain.c.id == account.c.domain_id)
+        .where(domain.c.name == in_domain, account.c.enabled, account.c.removed_ms.is_(None))
+        .order_by(account.c.admin.desc(), account.c.id)
+        .limit(1)
+    )
+    return list(tx.execute(query).all())
