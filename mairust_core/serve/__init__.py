@@ -1,0 +1,48 @@
+"""Running a site: sockets first, then one worker here, or several under a supervisor.
+
+sockets.py     every listener's socket, bound before privileges are dropped
+worker.py      one process: the road, its listeners, HTTP, and what is done every so often
+supervisor.py  several workers that share the sockets; a crashed one is replaced
+notify.py      what systemd wants to hear
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mairust_core.config import Settings
+
+Announce = Callable[[dict[str, Any]], None]
+
+
+def serve(settings: Settings, announce: Announce, os_user: str) -> int:
+    """Run the server until SIGTERM or SIGINT; returns the exit code.
+
+    Creates the site when there is none (contract §2). `announce` is called once, when every listener is bound
+    and takes connections, with `{"event": "ready", "smtp": …, "lmtp": …, "http": …, "pid": …}`.
+    Raises the errors of `create_site`, and `Locked` or `BadConfig` for a listener that cannot be bound.
+    """
+    from mairust_core.first_run import create_site
+    from mairust_core.observe.logs import set_up
+    from mairust_core.serve.sockets import bind_all
+    from mairust_core.serve.supervisor import supervise
+    from mairust_core.serve.worker import run
+
+    set_up(settings.telemetry.log_level, settings.telemetry.log_format)
+    workers = settings.node.workers
+    with bind_all(settings) as sockets:
+        create_site(settings, os_user)
+        sockets.bind_private(settings.data_dir)
+        if workers == 1:
+            return run(settings, sockets.of_worker(0), lambda: _ready(announce, sockets.addresses))
+        return supervise(settings, sockets, lambda: _ready(announce, sockets.addresses))
+
+
+def _ready(announce: Announce, addresses: dict[str, str]) -> None:
+    import os
+
+    from mairust_core.serve.notify import notify
+
+    announce({"event": "ready", **addresses, "pid": os.getpid()})
+    notify("READY=1")

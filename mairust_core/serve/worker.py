@@ -1,0 +1,147 @@
+"""One process of a site: its road, its listeners, and what it does every so often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from sqlalchemy import text
+
+from mairust_core.app import Site, open_site
+from mairust_core.config import Settings
+from mairust_core.errors import MaiRustError
+from mairust_core.hooks import NoHooks
+from mairust_core.receive.directory import Directory
+from mairust_core.receive.health import Health
+from mairust_core.receive.refusals import Refusals
+from mairust_core.receive.road import MailRoad, Parts
+from mairust_core.serve.listeners import Listeners
+from mairust_core.serve.notify import notify
+from mairust_core.store import process_numbers
+
+PROBE_S = 0.5
+FLUSH_S = 1.0
+RENEW_S = 300.0
+
+log = logging.getLogger("mairust.serve")
+
+
+def run(
+    settings: Settings,
+    sockets: dict[str, socket.socket],
+    ready: Callable[[], None],
+    parent_alive: int | None = None,
+) -> int:
+    """Work until told to stop; the exit code.
+
+    `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
+    end when the supervisor is gone. Raises the errors of `open_site`.
+    """
+    site = open_site(settings)
+    try:
+        with _runner() as runner:
+            runner.run(_Worker(site, sockets, ready, parent_alive).run())
+    finally:
+        site.close()
+    return 0
+
+
+def _runner() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+class _Worker:
+    def __init__(
+        self,
+        site: Site,
+        sockets: dict[str, socket.socket],
+        ready: Callable[[], None],
+        parent_alive: int | None,
+    ) -> None:
+        self._site = site
+        self._sockets = sockets
+        self._ready = ready
+        self._parent_alive = parent_alive
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._health = Health(site.blobs.free_bytes, self._probe)
+        self._refusals = Refusals(site.storage, site.ids)
+
+    async def run(self) -> None:
+        self._heed_signals()
+        road = self._make_road()
+        listeners = Listeners(self._site, road, self._sockets)
+        await listeners.start()
+        self._tasks = [
+            asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
+            asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
+            asyncio.create_task(_every(RENEW_S, self._renew)),
+        ]
+        self._ready()
+        await self._stopping.wait()
+        if self._parent_alive is None:
+            notify("STOPPING=1")
+        await listeners.stop(self._site.settings.node.grace_s)
+        await self._end_tasks()
+        road.close()
+
+    def _make_road(self) -> MailRoad:
+        settings = self._site.settings
+        parts = Parts(
+            blobs=self._site.blobs,
+            committer=self._site.committer,
+            directory=Directory(self._site.storage),
+            health=self._health,
+            refusals=self._refusals,
+            hooks=NoHooks(),
+            ids=self._site.ids,
+            hostname=settings.node.hostname,
+            authserv_id=settings.node.authserv_id,
+        )
+        return MailRoad(parts, settings.smtp.max_size)
+
+    def _heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        if self._parent_alive is not None:
+            loop.add_reader(self._parent_alive, self._orphaned, self._parent_alive)
+
+    def _orphaned(self, alive: int) -> None:
+        asyncio.get_running_loop().remove_reader(alive)
+        os.close(alive)
+        log.error("the supervisor is gone, stopping")
+        self._stopping.set()
+
+    def _probe(self) -> None:
+        with self._site.storage.read() as tx:
+            tx.execute(text("SELECT 1"))
+
+    def _renew(self) -> None:
+        process_numbers.renew(self._site.storage, self._site.ids)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._refusals.flush)
+
+
+async def _every(pause_s: float, work: Callable[[], object]) -> None:
+    """Do something on a thread again and again; what fails is logged and tried the next time."""
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await asyncio.to_thread(work)
+        except MaiRustError as error:
+            log.warning("%s: %s", getattr(work, "__qualname__", work), error)
+        except Exception:
+            log.exception("%s failed", getattr(work, "__qualname__", work))
