@@ -74,6 +74,7 @@ _ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 _KANA = re.compile("[\u3041-\u30fe]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _KANJI = re.compile("[\u4e00-\u9fff]")
+_COMMON_ROW = re.compile(rb"[\x81-\x9f]")
 _LETTER = re.compile("[A-Za-z]")
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -106,7 +107,7 @@ def decode_text(data: bytes, charset: str = "", *, cut: bool = False) -> str:
 
 
 def _labelled(data: bytes, codec: str, *, cut: bool) -> str:
-    if codec in ("", "cp1252") or (codec == "cp932" and b"\x1b$" in data):
+    if codec in ("", "cp1252") or (b"\x1b$" in data and not codec.startswith("iso2022")):
         return _guess(data, cut=cut)
     text = _strict(data, codec, cut=cut)
     return _guess(data, cut=cut) if text is None else text
@@ -127,22 +128,22 @@ def _guess(data: bytes, *, cut: bool) -> str:
         return text
     if (text := _strict(data, "utf_8", cut=cut)) is not None:
         return text
+    if _mostly_utf_8(data):
+        return data.decode("utf-8", "replace")
     euc = _strict(data, "euc_jp", cut=cut)
     if euc is not None and _KANA.search(euc):
         return euc
     sjis = _strict(data, "cp932", cut=cut)
-    if sjis is not None and _looks_japanese(sjis):
+    if sjis is not None and _looks_japanese(sjis, data):
         return sjis
-    if _mostly_utf_8(data):
-        return data.decode("utf-8", "replace")
     return _western(data)
 
 
-def _looks_japanese(text: str) -> bool:
+def _looks_japanese(text: str, data: bytes) -> bool:
     """Tell Japanese from Western letters that happen to be valid Shift_JIS.
 
-    Kana needs lead octets that Western text hardly has; kanji alone arise from é + letter, so they must
-    outnumber the letters.
+    Kana needs lead octets that Western text hardly has. Kanji alone arise from é or ’ + letter: they must
+    be many beside the letters, and most of them of the common rows, whose lead octets are no letters.
     """
     if _PRIVATE_USE.search(text):
         return False
@@ -150,14 +151,15 @@ def _looks_japanese(text: str) -> bool:
     if kana + kanji <= len(_HALF_WIDTH.findall(text)):
         return False
     letters = len(_LETTER.findall(text))
-    return 16 * (kana + kanji) > letters if kana else kanji > max(1, letters)
+    if kana:
+        return 16 * (kana + kanji) > letters
+    return kanji > 1 and 2 * kanji > letters and 2 * len(_COMMON_ROW.findall(data)) >= kanji
 
 
 def _mostly_utf_8(data: bytes) -> bool:
     """Tell UTF-8 with a few broken octets from text of one octet a letter."""
     broken = data.decode("utf-8", "replace").count("\ufffd")
-    high = sum(octet > 0x7F for octet in data[:4096])
-    return broken * 4 < high
+    return broken * 4 < len(data) - len(data.decode("ascii", "ignore"))
 
 
 def _western(data: bytes) -> str:

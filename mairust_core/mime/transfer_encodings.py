@@ -36,28 +36,21 @@ def decode_base64(data: bytes) -> bytes:
 
 
 def decode_uuencode(data: bytes) -> bytes:
-    """Decode the first uuencoded file in the data; lines that are none are passed over."""
+    """Decode the first uuencoded file in the data; without one, or when it is damaged, return the data."""
     begin = _UU_BEGIN.search(data)
     if begin is None:
         return data
-    out = []
+    out: list[bytes] = []
     for line in data[begin.end() :].splitlines():
         if line.strip() == b"end":
             break
+        # Some encoders pad lines with foreign octets: what the length octet claims is what counts.
+        claimed = 1 + (((line[0] - 32) & 63) + 2) // 3 * 4 if line else 0
         try:
-            out.append(binascii.a2b_uu(line))
+            out.append(binascii.a2b_uu(line[:claimed]))
         except binascii.Error:
-            # Some encoders pad lines with foreign octets: what the length octet claims is what counts.
-            claimed = ((line[0] - 32) & 63) * 4 // 3 + 3 if line else 0
-            out.append(_lenient_uu(line[:claimed]))
+            return data
     return b"".join(out)
-
-
-def _lenient_uu(line: bytes) -> bytes:
-    try:
-        return binascii.a2b_uu(line)
-    except binascii.Error:
-        return b""
 
 
 def decoded_size(content: Buffer, start: int, end: int, encoding: bytes) -> int:

@@ -1,0 +1,137 @@
+"""The MIME tree, its parts and their content."""
+
+from __future__ import annotations
+
+import pytest
+
+from mairust_core.mime import Part, describe, find_part, html_of, part_bytes, part_text, parts, text_of
+from mairust_core.mime.tree import MAX_DEPTH, MAX_PARTS
+from tests.unit.mime.messages import MULTIPART, message
+
+
+def _shape(part: Part) -> list[tuple[str, str]]:
+    inner = _shape(part.message) if part.message else []
+    return [
+        (part.number, part.type.name),
+        *inner,
+        *(line for child in part.children for line in _shape(child)),
+    ]
+
+
+def test_parts_are_numbered_as_imap_numbers_them() -> None:
+    """Multiparts and nested messages give the part numbers of RFC 9051 §6.4.5.1."""
+    assert _shape(parts(MULTIPART)) == [
+        ("", "multipart/mixed"),
+        ("1", "multipart/alternative"),
+        ("1.1", "text/plain"),
+        ("1.2", "text/html"),
+        ("2", "application/pdf"),
+        ("3", "message/rfc822"),
+        ("3.1", "text/plain"),
+    ]
+    assert _shape(parts(message("Subject: x", "y"))) == [("1", "text/plain")]
+
+
+@pytest.mark.parametrize("content", [MULTIPART, MULTIPART.replace(b"\r\n", b"\n")], ids=["crlf", "lf"])
+def test_offsets_are_into_the_bytes_given(content: bytes) -> None:
+    """Header and body of each part are where the tree says, for either line end."""
+    html = find_part(parts(content), "1.2")
+    assert html is not None
+    assert content[html.body : html.end] == b"<p>Gr&uuml;&szlig;e</p>"
+    assert content[html.start : html.body].startswith(b"Content-Type: text/html")
+    assert part_bytes(content, "2") == b"hello!"
+    assert part_bytes(content, "3.1") in (b"inner body", b"inner body\r\n")
+    assert part_bytes(content, "9") is None
+    assert part_bytes(content, "") is None
+
+
+def test_trap_s3_an_attachment_in_bare_lf_mail_is_not_touched() -> None:
+    """The bytes of a binary part come out as they are stored, though the facts are of the CRLF form."""
+    content = (
+        MULTIPART.replace(b"\r\n", b"\n").replace(b"base64", b"binary").replace(b"aGVsbG8h", b"\x00\n\xff\r.")
+    )
+    assert part_bytes(content, "2") == b"\x00\n\xff\r."
+
+
+def test_texts() -> None:
+    """The body text is that of the plain parts, with LF line ends, the HTML comes beside it."""
+    assert text_of(MULTIPART) == "Grüße\nzwei"
+    assert html_of(MULTIPART) == "<p>Gr&uuml;&szlig;e</p>"
+    only_html = message("Content-Type: text/html", "<p>a</p><p>b</p>")
+    assert text_of(only_html) == "a\n\nb"
+    plain = find_part(parts(MULTIPART), "1.1")
+    assert plain is not None
+    assert part_text(MULTIPART, plain) == "Grüße\nzwei"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("--b\n\nx\n--b--\n", ["x"]),
+        ("--b\n\nx\n--b--", ["x"]),
+        ("--b\n\nx\n--b\n\ny\n", ["x", "y\n"]),
+        ("--b  \n\nx\n--b--  \n", ["x"]),
+        ("--b\n\nx\n--bc\n--b--", ["x\n--bc"]),
+        ("--b\n\n--b\n\n--b--", ["", ""]),
+        ("--b\n--b\n--b--", ["", ""]),
+        ("--b\n\nx\n--b--\n--b\n\nepilogue\n", ["x"]),
+        ("pre --b\n--b\n\nx\n --b\n--b--", ["x\n --b"]),
+        ("--b", [""]),
+    ],
+)
+def test_delimiter_lines(body: str, found: list[str]) -> None:
+    """Parts lie between whole delimiter lines; the close may be missing (RFC 2046 §5.1.1)."""
+    content = message("Content-Type: multipart/mixed; boundary=b", body).replace(b"\r\n", b"\n")
+    root = parts(content)
+    assert [content[child.body : child.end].decode() for child in root.children] == found
+
+
+@pytest.mark.parametrize(
+    "header", ["multipart/mixed", "multipart/mixed; boundary=", "multipart/mixed; boundary=nowhere"]
+)
+def test_a_multipart_without_parts_is_shown_as_text(header: str) -> None:
+    """Without a boundary, or without a delimiter, the reader sees the text that is there."""
+    facts = describe(message(f"Content-Type: {header}", "the text\n--other\n"))
+    assert facts.preview == "the text\n--other\n"
+    assert facts.attachments == ()
+
+
+def test_a_digest_holds_messages() -> None:
+    """The parts of a digest are messages unless they say otherwise (RFC 2046 §5.1.5)."""
+    body = "--b\n\nSubject: one\n\n1\n--b\nContent-Type: text/plain\n\n2\n--b--"
+    assert _shape(parts(message("Content-Type: multipart/digest; boundary=b", body))) == [
+        ("", "multipart/digest"),
+        ("1", "message/rfc822"),
+        ("1.1", "text/plain"),
+        ("2", "text/plain"),
+    ]
+
+
+def test_depth_is_limited() -> None:
+    """Beyond the limit a multipart or a message is one opaque part; nothing recurses further."""
+    nested = "".join(f"--{n}\nContent-Type: multipart/mixed; boundary={n + 1}\n\n" for n in range(500))
+    content = message("Content-Type: multipart/mixed; boundary=0", nested + "--500\n\ndeep")
+    deepest = [part for part in parts(content).walk() if not part.children]
+    assert [part.type.name for part in deepest] == ["application/octet-stream"]
+    assert deepest[0].number.count(".") == MAX_DEPTH - 1
+    assert describe(content).bodystructure
+
+    messages = message("Content-Type: message/rfc822", "Content-Type: message/rfc822\n\n" * 10_000)
+    assert b"octet-stream" in describe(messages).bodystructure
+
+
+def test_number_of_parts_is_limited() -> None:
+    """Of 10,000 parts a thousand are described, the root included."""
+    content = message("Content-Type: multipart/mixed; boundary=b", "--b\n\nx\n" * 10_000 + "--b--")
+    assert len(list(parts(content).walk())) == MAX_PARTS
+    facts = describe(content)
+    assert facts.bodystructure.count(b'"text"') == MAX_PARTS - 1
+    assert facts.preview == "x"
+
+
+@pytest.mark.parametrize(
+    ("value", "encoding"), [("BASE64", b"base64"), ("base64 (x)", b"base64"), ("", b"7bit")]
+)
+def test_transfer_encodings_are_read_leniently(value: str, encoding: bytes) -> None:
+    """Case and comments do not matter, an empty field means 7bit (RFC 2045 §6.1)."""
+    assert parts(message(f"Content-Transfer-Encoding: {value}")).encoding == encoding
