@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from mairust_core.model.address import Address
 from mairust_core.model.alias import CATCH_ALL, MAX_DEPTH, POSTMASTER
@@ -44,12 +44,10 @@ def resolve(tx: Connection, wanted: Address) -> Resolved:
     The address itself comes first, then the one without `+detail`, then the domain's catch-all; aliases are
     followed to `MAX_DEPTH`, each address once, so that a circle ends. `postmaster` always exists (rule J4).
     """
-    tenant_id = tx.execute(
-        select(domain.c.tenant_id).where(domain.c.name == wanted.domain)
-    ).scalar_one_or_none()
+    first = _pick(tx, [wanted.folded])
+    tenant_id = first[0].tenant_id if first else _tenant_of(tx, wanted.domain)
     if tenant_id is None:
         return Resolved(known_domain=False)
-    first = _pick(tx, [wanted.folded])
     if not first and wanted.local.casefold() == POSTMASTER:
         first = _postmaster(tx, wanted.domain)
     found = _follow(tx, first)
@@ -61,11 +59,24 @@ def resolve(tx: Connection, wanted: Address) -> Resolved:
     )
 
 
+def _tenant_of(tx: Connection, in_domain: str) -> int | None:
+    return tx.execute(select(domain.c.tenant_id).where(domain.c.name == in_domain)).scalar_one_or_none()
+
+
 _COLUMNS = (
+    address.c.folded,
+    address.c.id,
+    address.c.tenant_id,
     account.c.id.label("account_id"),
     account.c.enabled,
     account.c.quota_bytes,
     account.c.used_bytes,
+)
+# made once: every recipient of every mail passes here
+_BY_FOLDED = (
+    select(*_COLUMNS)
+    .join_from(address, account, account.c.id == address.c.account_id, isouter=True)
+    .where(address.c.folded.in_(bindparam("names", expanding=True)))
 )
 
 
@@ -76,12 +87,8 @@ def _candidates(folded: str) -> tuple[str, str, str]:
 
 def _pick(tx: Connection, wanted: Iterable[str]) -> list[AnyRow]:
     names = {folded: _candidates(folded) for folded in wanted}
-    query = (
-        select(address.c.folded, address.c.id, *_COLUMNS)
-        .join(account, account.c.id == address.c.account_id, isouter=True)
-        .where(address.c.folded.in_({name for candidates in names.values() for name in candidates}))
-    )
-    rows: dict[str, AnyRow] = {row.folded: row for row in tx.execute(query).all()}
+    every = list({name for candidates in names.values() for name in candidates})
+    rows: dict[str, AnyRow] = {row.folded: row for row in tx.execute(_BY_FOLDED, {"names": every}).all()}
     picked = (next((rows[n] for n in candidates if n in rows), None) for candidates in names.values())
     return [row for row in picked if row is not None]
 
@@ -107,8 +114,8 @@ def _follow(tx: Connection, level: list[AnyRow]) -> dict[int, bool]:
 def _postmaster(tx: Connection, in_domain: str) -> list[AnyRow]:
     """Who stands in for an undefined postmaster: an administrator before others, the oldest first."""
     query = (
-        select(address.c.folded, address.c.id, *_COLUMNS)
-        .join(account, account.c.id == address.c.account_id)
+        select(*_COLUMNS)
+        .join_from(address, account, account.c.id == address.c.account_id)
         .join(domain, domain.c.id == account.c.domain_id)
         .where(domain.c.name == in_domain, account.c.enabled, account.c.removed_ms.is_(None))
         .order_by(account.c.admin.desc(), account.c.id)
