@@ -25,7 +25,7 @@ OPS = [
     "publish",
     "rename",
 ]
-PATTERN = ("small", "small", "large", "both", "small", "large", "both", "small")
+PATTERN = ("small", "large", "both", "small", "both", "small")
 """What the batches of an error test contain; with `roll_bytes=1` every small one rolls a segment."""
 
 
@@ -177,6 +177,21 @@ def test_rule_c5_whatever_call_fails_nothing_acknowledged_is_lost(tmp_path: Path
         if not ops.failed:
             break
     assert nth > 1
+
+
+@pytest.mark.parametrize(
+    ("op", "nth"), [("create", 2), ("write", 5), ("fsync", 2), ("publish", 2), ("fsync_directory", 4)]
+)
+def test_a_failed_batch_leaves_no_large_file(tmp_path: Path, op: str, nth: int) -> None:
+    """When the second of two large blobs fails, neither takes room: not published, not half-made."""
+    ops = FailingOps(tmp_path, op, nth, errno.ENOSPC)
+    store = FsBlobStore(tmp_path, ops=ops)
+    contents = [Bytes.of(os.urandom(MEMORY_LIMIT_BYTES + 1)) for _ in range(2)]
+    with pytest.raises(DiskFull):
+        store.put_many(contents)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    for locator, content in zip(store.put_many(contents), contents, strict=True):
+        assert store.get(locator, content.sha256) == content.data
 
 
 def test_rule_c3_a_segment_is_abandoned_after_a_failed_sync(tmp_path: Path) -> None:

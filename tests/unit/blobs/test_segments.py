@@ -177,6 +177,17 @@ def test_rule_c2_sealed_lists_only_what_was_sealed_long_enough_ago(tmp_path: Pat
     store.close()
 
 
+def test_rule_c2_the_hour_begins_with_the_sealing(tmp_path: Path) -> None:
+    """A segment last written long ago and sealed just now is not old."""
+    store = FsBlobStore(tmp_path)
+    [locator] = store.put_many(noise(10))
+    store.close()
+    os.utime(path_of(store, name_of(locator)), (0, 0))
+    assert store.seal_abandoned() == [name_of(locator)]
+    assert store.sealed(3600) == []
+    assert store.sealed(-1) == [name_of(locator)]
+
+
 def test_seal_abandoned_leaves_living_writers_alone(tmp_path: Path) -> None:
     """What a process holds stays unsealed; what nobody holds is sealed, once."""
     one, two = FsBlobStore(tmp_path), FsBlobStore(tmp_path)
