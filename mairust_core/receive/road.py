@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
-from mairust_core.hooks import Chain
+from mairust_core.hooks import Chain, NoHooks
 from mairust_core.mime import hidden_ranges, rendered_size
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
@@ -32,6 +32,7 @@ from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.trace_headers import trace_headers
 
 if TYPE_CHECKING:
+    from mairust_core.app import Site
     from mairust_core.blobs import BlobStore
     from mairust_core.ids import IdSource
 
@@ -44,7 +45,7 @@ log = logging.getLogger("mairust.receive")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the road is made of; wired in `serve`."""
+    """What the road is made of."""
 
     blobs: BlobStore
     committer: Committer
@@ -55,6 +56,23 @@ class Parts:
     ids: IdSource
     hostname: str
     authserv_id: str
+
+
+def open_road(site: Site, health: Health | None = None, refusals: Refusals | None = None) -> MailRoad:
+    """The road of an open site, its hook points asked and empty; belongs to one event loop."""
+    node = site.settings.node
+    parts = Parts(
+        blobs=site.blobs,
+        committer=site.committer,
+        directory=Directory(site.storage),
+        health=health or Health(site.blobs.free_bytes, lambda: None),
+        refusals=refusals or Refusals(site.storage, site.ids),
+        hooks=NoHooks(),
+        ids=site.ids,
+        hostname=node.hostname,
+        authserv_id=node.authserv_id,
+    )
+    return MailRoad(parts, site.settings.smtp.max_size)
 
 
 class MailRoad:

@@ -14,11 +14,9 @@ from sqlalchemy import text
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
-from mairust_core.hooks import NoHooks
-from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
-from mairust_core.receive.road import MailRoad, Parts
+from mairust_core.receive.road import open_road
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
@@ -77,7 +75,7 @@ class _Worker:
 
     async def run(self) -> None:
         self._heed_signals()
-        road = self._make_road()
+        road = open_road(self._site, self._health, self._refusals)
         listeners = Listeners(self._site, road, self._sockets)
         await listeners.start()
         self._tasks = [
@@ -92,21 +90,6 @@ class _Worker:
         await listeners.stop(self._site.settings.node.grace_s)
         await self._end_tasks()
         road.close()
-
-    def _make_road(self) -> MailRoad:
-        settings = self._site.settings
-        parts = Parts(
-            blobs=self._site.blobs,
-            committer=self._site.committer,
-            directory=Directory(self._site.storage),
-            health=self._health,
-            refusals=self._refusals,
-            hooks=NoHooks(),
-            ids=self._site.ids,
-            hostname=settings.node.hostname,
-            authserv_id=settings.node.authserv_id,
-        )
-        return MailRoad(parts, settings.smtp.max_size)
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()
