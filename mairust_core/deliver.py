@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from mairust_core.config import Settings
 from mairust_core.errors import Temporary
 from mairust_core.model.blob import Content
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.reply import Reply
-from mairust_core.receive.road import TRY_AGAIN, MailRoad, open_road
-from mairust_core.serve.sockets import deliver_path, reachable
+from mairust_core.serve.private import deliver_path, reachable
+
+if TYPE_CHECKING:
+    from mairust_core.receive.road import MailRoad
 
 EX_OK, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL = 0, 65, 67, 75  # sysexits.h
 CHUNK_BYTES = 1 << 20
@@ -157,6 +159,7 @@ def _deliver_here(
 ) -> list[Answer]:
     """Open the store and walk the same road that the server would."""
     from mairust_core.app import opened
+    from mairust_core.receive.road import open_road
 
     with opened(settings) as site:
         road = open_road(site)
@@ -172,7 +175,7 @@ async def _walk(road: MailRoad, recipients: Sequence[str], content: IO[bytes], s
     known = tuple(one for one in found if isinstance(one, Recipient))
     refusal = road.ready()
     if refusal is not None or not known:
-        told = iter([refusal or TRY_AGAIN] * len(known))
+        told = iter([refusal or Temporary.reply] * len(known))
     else:
         envelope = Envelope(
             mail_from=sender, recipients=known, connection=connection, received_at=datetime.now(UTC)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 INLINE_BYTES = 256 << 10
 """Larger mail is described on a thread, so that the loop is never held for milliseconds."""
 TRY_AGAIN = Reply(451, "4.3.0", "Local error in processing, try again later")
+MAX_HOPS = 100
+LOOPING = Reply(554, "5.4.6", "Too many hops, this mail is looping")
 
 log = logging.getLogger("mairust.receive")
 
@@ -111,6 +113,8 @@ class MailRoad:
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         facts = await self._describe(content)
         groups = _groups(envelope)
+        if facts is not None and facts.received_count > MAX_HOPS:
+            return [LOOPING] * len(groups)
         accounts = sorted({account for group in groups for account in group})
         verdicts = await self._parts.hooks.pre_receive(envelope, content, facts, accounts)
         planned = plan(groups, verdicts)

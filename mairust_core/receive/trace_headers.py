@@ -31,10 +31,11 @@ def trace_headers(envelope: Envelope, *, hostname: str, message_id: str) -> byte
     """
     connection = envelope.connection
     lines = [
-        f"Return-Path: <{_path(envelope.mail_from, envelope.smtputf8)}>",
         f"Received: from {_client(connection)}",
         f"\tby {hostname} with {protocol(envelope)} id {message_id}",
     ]
+    if envelope.mail_from or connection.road is not Road.DELIVER:  # a pipe need not tell its sender
+        lines.insert(0, f"Return-Path: <{_path(envelope.mail_from, envelope.smtputf8)}>")
     if len(envelope.recipients) == 1:
         lines.append(f"\tfor <{_path(envelope.recipients[0].address, envelope.smtputf8)}>")
     lines[-1] += ";"

@@ -7,7 +7,6 @@ so that what waits in a crashed worker's queue is taken by its successor.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +15,10 @@ from pathlib import Path
 
 from mairust_core.config import ListenAddress, Settings
 from mairust_core.errors import BadConfig, Locked, MaiRustError
+from mairust_core.serve.private import deliver_path, reachable
 from mairust_core.smtp.server import bind_unix, bound_address
 
 DELIVER = "deliver"
-MAX_UNIX_PATH = 100
-"""The kernel's limit is 107 bytes; longer paths go through the directory's descriptor."""
 
 
 @dataclass
@@ -82,24 +80,6 @@ def bind_all(settings: Settings) -> Iterator[Sockets]:
         yield sockets
     finally:
         sockets.close()
-
-
-def deliver_path(data_dir: Path) -> Path:
-    """Where the private socket of `deliver` lies."""
-    return data_dir / "run" / "deliver.sock"
-
-
-@contextmanager
-def reachable(path: Path) -> Iterator[Path]:
-    """A name for the path that is short enough for the socket calls."""
-    if len(os.fsencode(path)) <= MAX_UNIX_PATH:
-        yield path
-        return
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield Path(f"/proc/self/fd/{directory}") / path.name
-    finally:
-        os.close(directory)
 
 
 def _bind_tcp(host: str, port: int, workers: int) -> list[socket.socket]:
