@@ -18,6 +18,7 @@ MAX_ADDRESSES = 2000
 """How many mailboxes of one field are described."""
 MAX_TEXT_BYTES = 1000
 """How much of one name, or of one address, is shown as text; the wire form holds it all."""
+_MAX_TOKENS = 10 * MAX_ADDRESSES  # of what the usual form does not cover: then the rest is left
 
 
 class Entry(NamedTuple):
@@ -116,8 +117,9 @@ class _Reader:
 
     def read(self, value: bytes, at: int) -> None:
         """Append the entries found in `value` from `at` on."""
-        end = len(value)
-        while at < end and len(self._entries) < MAX_ADDRESSES:
+        end, tokens_left = len(value), _MAX_TOKENS
+        while at < end and tokens_left and len(self._entries) < MAX_ADDRESSES:
+            tokens_left -= 1
             found = self._token.match(value, at)
             if found is None:
                 break

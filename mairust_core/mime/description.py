@@ -26,11 +26,16 @@ _MSG_ID = re.compile(r"<[^<>]++>")
 _SUBJECT_BYTES = 8 * MAX_SUBJECT_CHARACTERS
 
 
-def describe(content: Buffer) -> Facts:
-    """Return the facts of a content (RFC 5322, 2045–2047, 9051), whatever bytes it is; never raises."""
-    size = len(content)
-    crlf_count = count(content, b"\r\n", 0, size)
-    crlf_size = size + count(content, b"\n", 0, size) - crlf_count
+def describe(content: Buffer, *, crlf_proved: bool = False) -> Facts:
+    """Return the facts of a content (RFC 5322, 2045–2047, 9051), whatever bytes it is; never raises.
+
+    `crlf_proved`: the caller knows that there is no bare LF (rule B3 refuses it over SMTP); saves a tenth.
+    """
+    size = crlf_size = len(content)
+    crlf_count = 0
+    if not crlf_proved:
+        crlf_count = count(content, b"\r\n", 0, size)
+        crlf_size += count(content, b"\n", 0, size) - crlf_count
     scanned = content if crlf_size == size else crlf_form(content)
     root = scan(scanned)
     fields = root.fields

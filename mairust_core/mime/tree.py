@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mairust_core.mime import parameters
-from mairust_core.mime.fields import Fields, header_end
+from mairust_core.mime.fields import MAX_HEADER_BYTES, Fields, header_end
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.mime.parameters import MediaType, Parameters
 
 MAX_DEPTH = 30
 MAX_PARTS = 1000
+MAX_ALL_HEADERS_BYTES = 2 * MAX_HEADER_BYTES
+"""How much of all headers of a message, those of its parts and of nested messages included, is read."""
 _MAX_BOUNDARY_BYTES = 256
+_MAX_CANDIDATES = 100_000  # lines that begin like a delimiter, in all multiparts together
 _MECHANISM = re.compile(rb"[^\s;(]+")
 
 
@@ -57,6 +60,8 @@ class _Scanner:
     def __init__(self, content: Buffer) -> None:
         self._content = content
         self._parts = 0
+        self._candidates = 0
+        self._header_budget_bytes = MAX_ALL_HEADERS_BYTES
 
     def message(self, start: int, end: int, number: str, depth: int) -> Part:
         """Scan a whole message; its body has part number N.1 unless it is a multipart."""
@@ -77,7 +82,8 @@ class _Scanner:
         """Read the header of an entity."""
         self._parts += 1
         body = header_end(self._content, start, end)
-        fields = Fields(self._content[start:body])
+        fields = Fields(self._content[start : min(body, start + self._header_budget_bytes)])
+        self._header_budget_bytes -= min(body - start, self._header_budget_bytes, MAX_HEADER_BYTES)
         content_type = fields.get(b"content-type")
         kind, attributes = parameters.disposition(fields.get(b"content-disposition") or b"")
         return Part(
@@ -126,7 +132,8 @@ class _Scanner:
         start = None
         # The line end before the first delimiter may be the one that ends the header.
         at = content.find(delimiter, max(part.body - 1, 0), part.end)
-        while at >= 0:
+        while at >= 0 and self._candidates < _MAX_CANDIDATES:
+            self._candidates += 1
             line_end = content.find(b"\n", at + len(delimiter), part.end)
             stop = line_end if line_end >= 0 else part.end
             rest = content[

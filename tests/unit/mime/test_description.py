@@ -156,6 +156,11 @@ def test_any_cut_and_splice_is_described(start: int, end: int, splice: bytes) ->
     assert describe(MULTIPART[:start] + splice + MULTIPART[start:]).size_bytes == len(MULTIPART) + len(splice)
 
 
+def test_proved_line_ends_need_not_be_counted() -> None:
+    """A caller that knows of no bare LF gets the same facts for less."""
+    assert describe(MULTIPART, crlf_proved=True) == describe(MULTIPART)
+
+
 def test_trap_s3_describing_leaves_the_bytes_alone() -> None:
     """The content is only read: the same bytes give the same facts twice."""
     content = bytearray(MULTIPART)

@@ -129,6 +129,26 @@ def test_number_of_parts_is_limited() -> None:
     assert facts.preview == "x"
 
 
+def test_all_headers_together_are_limited() -> None:
+    """Headers of parts are read up to a limit for the whole message; later parts have no fields."""
+    header = "X: y\n" * 40_000
+    body = f"--b\nContent-Type: text/html\n{header}\nx\n" * 20
+    kinds = [
+        part.type.sub for part in parts(message("Content-Type: multipart/mixed; boundary=b", body)).children
+    ]
+    assert len(kinds) == 20
+    assert kinds[0] == b"html"
+    assert kinds[-1] == b"plain"
+
+
+def test_lines_that_only_begin_like_a_delimiter_are_limited() -> None:
+    """After a hundred thousand false delimiters the search ends; the part so far holds the rest."""
+    body = "--b\n\n" + "--bx\n" * 100_001 + "--b\n\nlate\n--b--"
+    root = parts(message("Content-Type: multipart/mixed; boundary=b", body))
+    assert [part.number for part in root.children] == ["1"]
+    assert root.children[0].end == root.end
+
+
 @pytest.mark.parametrize(
     ("value", "encoding"), [("BASE64", b"base64"), ("base64 (x)", b"base64"), ("", b"7bit")]
 )
