@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from mairust_core.blobs import BlobStore
-from mairust_core.blobs.collect import Budget
-from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.config import Settings
 from mairust_core.errors import Forbidden, MaiRustError, NoSite
 from mairust_core.ids import IdSource
@@ -22,6 +19,7 @@ from mairust_core.operations import BytesIn, Service
 from mairust_core.store import StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from mairust_core.blobs import BlobStore
     from mairust_core.receive.committer import Committer
     from mairust_core.store.messages import Source
 
@@ -56,6 +54,9 @@ class Site:
     @cached_property
     def blobs(self) -> BlobStore:
         """The blob store that the settings name."""
+        from mairust_core.blobs.collect import Budget
+        from mairust_core.blobs.fs import FsBlobStore
+
         return FsBlobStore(self.settings.blobs.path, budget=Budget(self.settings.blobs.in_flight_bytes))
 
     @cached_property

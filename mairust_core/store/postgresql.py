@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 
 from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
+from mairust_core.store.tables import blob_condemned
 
 CONNECT_TIMEOUT_S = 5
 COPY_FROM_ROWS = 4
@@ -43,6 +44,8 @@ _TRANSIENT = (
     psycopg.errors.LockNotAvailable,
 )
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
+
+blob_condemned.dialect_kwargs["postgresql_where"] = blob_condemned.dialect_kwargs["sqlite_where"]
 
 
 class Postgresql:
@@ -140,6 +143,15 @@ class Postgresql:
         if rows:
             with _driver_connection(tx).cursor() as cursor:
                 cursor.executemany(_marks(sql), rows)
+
+    def upsert_ints(
+        self, tx: Connection, table: str, columns: str, rows: Sequence[tuple[int, ...]], on_conflict: str
+    ) -> None:
+        """One statement with its integers written out: a tenth of the cost of one statement per row."""
+        if rows:
+            values = ", ".join(f"({', '.join(map(str, map(int, row)))})" for row in rows)
+            with _driver_connection(tx).cursor() as cursor:
+                cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {values} {on_conflict}".encode())  # noqa: S608 - names and integers
 
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
