@@ -5,7 +5,6 @@ A mail server in front bounces when it hears anything but “try again”: so ev
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from collections.abc import Iterator, Sequence
@@ -158,6 +157,8 @@ def _deliver_here(
     settings: Settings, recipients: Sequence[str], content: IO[bytes], sender: str
 ) -> list[Answer]:
     """Open the store and walk the same road that the server would."""
+    import asyncio
+
     from mairust_core.app import opened
     from mairust_core.receive.road import open_road
 

@@ -58,6 +58,8 @@ class Parts:
     ids: IdSource
     hostname: str
     authserv_id: str
+    strict_lines: bool
+    """Whether the listeners refuse bare CR and LF (rule B3)."""
 
 
 def open_road(site: Site, health: Health | None = None, refusals: Refusals | None = None) -> MailRoad:
@@ -73,6 +75,7 @@ def open_road(site: Site, health: Health | None = None, refusals: Refusals | Non
         ids=site.ids,
         hostname=node.hostname,
         authserv_id=node.authserv_id,
+        strict_lines=site.settings.smtp.bare_newlines == "reject",
     )
     return MailRoad(parts, site.settings.smtp.max_size)
 
@@ -111,7 +114,8 @@ class MailRoad:
             content.close()
 
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
-        facts = await self._describe(content)
+        strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
+        facts = await self._describe(content, strict)
         groups = _groups(envelope)
         if facts is not None and facts.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
@@ -127,10 +131,11 @@ class MailRoad:
         crash_point("reply.before")
         return replies
 
-    async def _describe(self, content: Content) -> Facts | None:
+    async def _describe(self, content: Content, crlf_proved: bool) -> Facts | None:
         if content.size_bytes <= INLINE_BYTES:
-            return describe_safely(content)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, describe_safely, content)
+            return describe_safely(content, crlf_proved)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved)
 
     def _prepare(self, envelope: Envelope, content: Content, facts: Facts | None, planned: Plan) -> Delivery:
         parts = self._parts

@@ -64,6 +64,12 @@ class StorageBackend(Protocol):
         """Run one statement (`?` marks the values) for each row, without reading results."""
         ...
 
+    def upsert_ints(
+        self, tx: Connection, table: str, columns: str, rows: Sequence[tuple[int, ...]], on_conflict: str
+    ) -> None:
+        """Insert rows of integers, with what to do about those that are there already (`ON CONFLICT …`)."""
+        ...
+
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...] | None]:

@@ -166,6 +166,13 @@ class Sqlite:
             with self._integrity():
                 tx.connection.cursor().executemany(sql, rows)
 
+    def upsert_ints(
+        self, tx: Connection, table: str, columns: str, rows: Sequence[tuple[int, ...]], on_conflict: str
+    ) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self.execute_many(tx, f"INSERT INTO {table} ({columns}) VALUES ({marks}) {on_conflict}", rows)  # noqa: S608 - names are ours
+
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...] | None]:

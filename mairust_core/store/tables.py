@@ -50,9 +50,8 @@ def _tenant() -> Column[int]:
 def _owner(name: str, **more: Any) -> Column[int]:
     """A tenant, account or mailbox named by a row of every mail, without a foreign key.
 
-    The transaction that writes it holds the account's and the mailbox's row by its UPDATE (rule A2), so the key
-    would prove nothing more; it cost a third of PostgreSQL's time per mail, and its share locks made every
-    UPDATE of a busy account a multixact.
+    The transaction that writes it holds the account's and the mailbox's row by its UPDATE (rule A2), so a
+    key would prove nothing more, and its share locks would make every UPDATE of a busy account a multixact.
     """
     return Column(name, BigId, nullable=False, **more)
 

@@ -18,12 +18,9 @@ MAX_REFERENCES = 20
 SUBJECT_DAYS_MS = 30 * 86_400_000
 
 _KNOWN = "SELECT thread_id, seen_ms FROM thread_key WHERE account_id = ? AND key = ?"
-_BY_ID = (
-    "INSERT INTO thread_key (account_id, key, tenant_id, thread_id, seen_ms) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (account_id, key) DO NOTHING"
-)
+_COLUMNS = "account_id, key, tenant_id, thread_id, seen_ms"
+_BY_ID = "ON CONFLICT (account_id, key) DO NOTHING"
 _BY_SUBJECT = (
-    "INSERT INTO thread_key (account_id, key, tenant_id, thread_id, seen_ms) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (account_id, key) DO UPDATE SET thread_id = excluded.thread_id, seen_ms = excluded.seen_ms"
 )
 
@@ -45,8 +42,8 @@ def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -
                 at = (copy.account_id, key)
                 store[at] = (copy.account_id, key, one.tenant_id, thread_id, one.received_ms)
                 known.setdefault(at, (thread_id, one.received_ms))
-    storage.execute_many(tx, _BY_ID, [by_id[at] for at in sorted(by_id)])
-    storage.execute_many(tx, _BY_SUBJECT, [by_subject[at] for at in sorted(by_subject)])
+    for rows, on_conflict in ((by_id, _BY_ID), (by_subject, _BY_SUBJECT)):
+        storage.upsert_ints(tx, "thread_key", _COLUMNS, [rows[at] for at in sorted(rows)], on_conflict)
     return threads
 
 
