@@ -1,0 +1,227 @@
+"""What must hold of a site at every moment, asked with SQL of its own: for tests that kill, race and purge.
+
+`python -m tests.support.invariants DATA_DIR` prints what is broken and exits 1 when anything is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from mairust_core.blobs.fs import FsBlobStore
+from mairust_core.config import Settings, load_settings
+from mairust_core.errors import MaiRustError
+from mairust_core.model.blob import Locator
+from mairust_core.store.sqlite import driver
+
+MAX_REPORTED = 20
+"""Of one kind; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A sentence that is broken by every row its query returns."""
+
+    broken: str
+    query: str
+
+
+RULES = (
+    Rule(
+        broken="placement (mailbox, uid) without its message",
+        query="SELECT p.mailbox_id, p.uid FROM placement p LEFT JOIN message m ON m.id = p.message_id"
+        " WHERE m.id IS NULL",
+    ),
+    Rule(
+        broken="placement (mailbox, uid) in a mailbox of another account, or in none",
+        query="SELECT p.mailbox_id, p.uid FROM placement p LEFT JOIN mailbox b ON b.id = p.mailbox_id"
+        " JOIN message m ON m.id = p.message_id"
+        " WHERE b.id IS NULL OR b.account_id <> p.account_id OR m.account_id <> p.account_id",
+    ),
+    Rule(
+        broken="message with several placements",
+        query="SELECT message_id FROM placement GROUP BY message_id HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="message of a living account without a placement",
+        query="SELECT m.id FROM message m JOIN account a ON a.id = m.account_id AND a.removed_ms IS NULL"
+        " LEFT JOIN placement p ON p.message_id = m.id WHERE p.message_id IS NULL",
+    ),
+    Rule(
+        broken="message without its account",
+        query="SELECT m.id FROM message m LEFT JOIN account a ON a.id = m.account_id WHERE a.id IS NULL",
+    ),
+    Rule(
+        broken="message without its content",
+        query="SELECT m.id FROM message m LEFT JOIN content c"
+        " ON c.sha256 = m.sha256 AND c.tenant_id = m.tenant_id WHERE c.sha256 IS NULL",
+    ),
+    Rule(
+        broken="message whose time differs from its placement's",
+        query="SELECT m.id FROM message m JOIN placement p ON p.message_id = m.id"
+        " WHERE m.received_ms <> p.received_ms",
+    ),
+    Rule(broken="message without a thread", query="SELECT id FROM message WHERE thread_id <= 0"),
+    Rule(
+        broken="content without its blob, or with a condemned one",
+        query="SELECT c.sha256 FROM content c LEFT JOIN blob b"
+        " ON b.sha256 = c.sha256 AND b.tenant_id = c.tenant_id"
+        " WHERE b.sha256 IS NULL OR b.condemned_ms IS NOT NULL",
+    ),
+    Rule(
+        broken="blob neither condemned nor with a content",
+        query="SELECT b.sha256 FROM blob b LEFT JOIN content c"
+        " ON c.sha256 = b.sha256 AND c.tenant_id = b.tenant_id"
+        " WHERE c.sha256 IS NULL AND b.condemned_ms IS NULL",
+    ),
+    Rule(
+        broken="content of another size than its blob",
+        query="SELECT c.sha256 FROM content c JOIN blob b"
+        " ON b.sha256 = c.sha256 AND b.tenant_id = c.tenant_id WHERE b.size_bytes <> c.size_bytes",
+    ),
+    Rule(
+        broken="location that two blobs name",
+        query="SELECT location FROM blob GROUP BY location HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="UID (mailbox, uid) at or above UIDNEXT, or below 1",
+        query="SELECT p.mailbox_id, p.uid FROM placement p JOIN mailbox b ON b.id = p.mailbox_id"
+        " WHERE p.uid >= b.uidnext OR p.uid < 1",
+    ),
+    Rule(
+        broken="UID given twice in a mailbox",
+        query="SELECT mailbox_id, uid FROM placement GROUP BY mailbox_id, uid HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="mailbox (id, counted, real) with a wrong number of messages",
+        query="SELECT b.id, b.messages, count(p.uid) FROM mailbox b"
+        " JOIN account a ON a.id = b.account_id AND a.removed_ms IS NULL"
+        " LEFT JOIN placement p ON p.mailbox_id = b.id"
+        " GROUP BY b.id, b.messages HAVING b.messages <> count(p.uid)",
+    ),
+    Rule(
+        broken="mailbox (id, counted, real) with a wrong number of unseen messages",
+        query="SELECT b.id, b.unseen, count(p.uid) FROM mailbox b"
+        " JOIN account a ON a.id = b.account_id AND a.removed_ms IS NULL"
+        " LEFT JOIN placement p ON p.mailbox_id = b.id AND (p.flags & 1) = 0"
+        " GROUP BY b.id, b.unseen HAVING b.unseen <> count(p.uid)",
+    ),
+    Rule(
+        broken="account (address, counted, real) with a wrong number of messages",
+        query="SELECT a.address, a.messages, count(m.id) FROM account a"
+        " LEFT JOIN message m ON m.account_id = a.id WHERE a.removed_ms IS NULL"
+        " GROUP BY a.id, a.address, a.messages HAVING a.messages <> count(m.id)",
+    ),
+    Rule(
+        broken="account (address, counted, real) with a wrong number of bytes used",
+        query="SELECT a.address, a.used_bytes, coalesce(sum(m.size_bytes), 0) FROM account a"
+        " LEFT JOIN message m ON m.account_id = a.id WHERE a.removed_ms IS NULL"
+        " GROUP BY a.id, a.address, a.used_bytes HAVING a.used_bytes <> coalesce(sum(m.size_bytes), 0)",
+    ),
+    Rule(
+        broken="MODSEQ (account, modseq) above the account's, or below 1",
+        query="SELECT p.account_id, p.modseq FROM placement p JOIN account a ON a.id = p.account_id"
+        " WHERE p.modseq > a.modseq OR p.modseq < 1",
+    ),
+    Rule(
+        broken="MODSEQ given twice in an account",
+        query="SELECT account_id, modseq FROM placement GROUP BY account_id, modseq HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="UIDVALIDITY given twice in an account, or above the account's last",
+        query="SELECT b.account_id, b.uidvalidity FROM mailbox b JOIN account a ON a.id = b.account_id"
+        " GROUP BY b.account_id, b.uidvalidity, a.uidvalidity"
+        " HAVING count(*) > 1 OR b.uidvalidity > a.uidvalidity",
+    ),
+    Rule(
+        broken="address of an account that is removed or gone",
+        query="SELECT d.folded FROM address d LEFT JOIN account a ON a.id = d.account_id"
+        " WHERE d.account_id IS NOT NULL AND (a.id IS NULL OR a.removed_ms IS NOT NULL)",
+    ),
+)
+
+_BLOBS = (
+    "SELECT b.location, b.sha256, b.size_bytes FROM blob b JOIN content c"
+    " ON c.sha256 = b.sha256 AND c.tenant_id = b.tenant_id"
+)
+
+
+def check_site(site: Path | Settings) -> list[str]:
+    """Everything that is broken in the site of a data directory, or of settings; empty when all is well.
+
+    Reads every message's bytes and hashes them. May run beside a server; a list is one snapshot of the rows.
+    """
+    settings = load_settings(data_dir=site, env={}) if isinstance(site, Path) else site
+    with closing(_connect(settings.database.url)) as connection:
+        cursor = connection.cursor()
+        broken = [line for rule in RULES for line in _broken(cursor, rule)]
+        cursor.execute(_BLOBS)
+        blobs = [(Locator(row[0]), bytes(row[1]), int(row[2])) for row in cursor.fetchall()]
+    return [*broken, *_unreadable(settings.blobs.path, blobs)]
+
+
+def stored_hashes(site: Path | Settings, address: str) -> list[str]:
+    """The SHA-256 of every message of an account, in hexadecimal, oldest UID first, with repetitions."""
+    settings = load_settings(data_dir=site, env={}) if isinstance(site, Path) else site
+    with closing(_connect(settings.database.url)) as connection:
+        cursor = connection.cursor()
+        mark = "?" if settings.database.sqlite_path else "%s"
+        cursor.execute(
+            "SELECT m.sha256 FROM message m JOIN account a ON a.id = m.account_id"
+            f" JOIN placement p ON p.message_id = m.id WHERE a.address = {mark} ORDER BY p.mailbox_id, p.uid",
+            (address,),
+        )
+        return [bytes(row[0]).hex() for row in cursor.fetchall()]
+
+
+def _connect(url: str) -> Any:
+    """A connection in one transaction that reads one snapshot."""
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///")).absolute()
+        connection = driver().connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("BEGIN")
+        return connection
+    remote = psycopg.connect(url)
+    remote.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    return remote
+
+
+def _broken(cursor: Any, rule: Rule) -> Iterator[str]:
+    cursor.execute(rule.query)
+    rows = cursor.fetchall()
+    for row in rows[:MAX_REPORTED]:
+        yield f"{rule.broken}: {', '.join(_shown(value) for value in row)}"
+    if len(rows) > MAX_REPORTED:
+        yield f"{rule.broken}: {len(rows) - MAX_REPORTED} more"
+
+
+def _shown(value: object) -> str:
+    return bytes(value).hex() if isinstance(value, (bytes, memoryview)) else str(value)
+
+
+def _unreadable(directory: Path, blobs: list[tuple[Locator, bytes, int]]) -> list[str]:
+    """What is wrong with the bytes themselves, hashed here and not only by the store."""
+    found: list[str] = []
+    with closing(FsBlobStore(directory)) as store:
+        for locator, wanted, size_bytes in blobs:
+            try:
+                data = store.get(locator, wanted)
+            except MaiRustError as error:
+                found.append(f"blob {wanted.hex()} at {locator}: {error}")
+                continue
+            if len(data) != size_bytes or sha256(data).digest() != wanted:
+                found.append(f"blob {wanted.hex()} at {locator}: other bytes than were stored")
+    return found
+
+
+if __name__ == "__main__":
+    problems = check_site(Path(sys.argv[1]))
+    print("\n".join(problems) or "all is well")
+    sys.exit(bool(problems))
