@@ -62,7 +62,9 @@ class MaiRustError(Exception):
     @classmethod
     def from_wire(cls, code: str, what: str, hint: str) -> MaiRustError:
         """The error another MaiRust reported, as the same class, with the text it rendered."""
-        error = BY_CODE.get(code, MaiRustError)("remote")
+        kind = BY_CODE.get(code, MaiRustError)
+        error = kind.__new__(kind)
+        MaiRustError.__init__(error, "remote")
         error.rendered = (what, hint)
         return error
 

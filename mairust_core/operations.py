@@ -17,10 +17,10 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from mairust_core.errors import MaiRustError
+from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SECRET = re.compile(r"password|secret|token$|^key$|passphrase")
 
 
@@ -121,9 +122,13 @@ def operation(
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it."""
 
     def declare(method_: F) -> F:
+        names = tuple(inspect.signature(method_).parameters)[1:]
+
         @functools.wraps(method_)
         def call(self: Service, *args: Any, **kwargs: Any) -> Any:
             self.by.require(scope, reach)
+            require_text(zip(names, args, strict=False))
+            require_text(kwargs.items())
             return method_(self, *args, **kwargs)
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
@@ -133,6 +138,23 @@ def operation(
         return typing.cast(F, call)
 
     return declare
+
+
+def require_text(values: Iterable[tuple[str, Any]]) -> None:
+    """Raise `Invalid` for a text with NUL or half a character, which no database and no wire takes.
+
+    `values` are names and values; dataclasses and tuples are looked into.
+    """
+    for name, value in values:
+        if isinstance(value, str):
+            if not value.isascii() and _SURROGATE.search(value):
+                raise Invalid(name, "it is not Unicode text", "write it in UTF-8")
+            if "\0" in value:
+                raise Invalid(name, "it holds a NUL character")
+        elif isinstance(value, tuple):
+            require_text((name, item) for item in value)
+        elif is_dataclass(value) and not isinstance(value, BytesIn):
+            require_text((field.name, getattr(value, field.name)) for field in fields(value))
 
 
 def _declare(noun: str, name: str, member: Any) -> Operation:

@@ -7,13 +7,16 @@ pydantic and is used by the API for requests and by the remote proxy for answers
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from mairust_core.errors import Invalid
+from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
 
@@ -28,10 +31,9 @@ def encode(value: Any) -> Any:
     if isinstance(value, int):
         return str(int(value)) if isinstance(value, Id) else value
     if is_dataclass(value):
+        kind: Any = type(value)
         return {
-            wire: encode(item)
-            for name, wire in _names(type(value))
-            if (item := getattr(value, name)) is not UNSET
+            wire: encode(item) for name, wire in _names(kind) if (item := getattr(value, name)) is not UNSET
         }
     if isinstance(value, (list, tuple, frozenset, set)):
         return [encode(item) for item in value]
@@ -66,15 +68,64 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def decode(kind: Any, data: bytes | str) -> Any:
-    """The value a JSON document stands for; raises `Invalid` naming the first wrong field."""
+    """The value that another MaiRust's JSON stands for: keys not known here are left out.
+
+    Raises `Invalid` naming the first wrong field.
+    """
+    return _validated("body", lambda: adapter(kind).validate_json(data))
+
+
+def decode_request(kind: Any, data: bytes) -> Any:
+    """The request a client's JSON stands for, strictly: nothing converted, nothing twice, nothing unknown.
+
+    Raises `Usage` when it is not JSON as RFC 8259 recommends it, `Invalid` naming the first wrong field.
+    """
+    require_plain_json(data)
+    return _validated("body", lambda: adapter(kind).validate_json(data, strict=True))
+
+
+def decode_text(kind: Any, name: str, text: str) -> Any:
+    """The value of a path or query parameter; raises `Invalid` naming it."""
+    return text if kind is str else _validated(name, lambda: adapter(kind).validate_strings(text))
+
+
+def require_plain_json(data: bytes) -> None:
+    """Raise `Usage` unless this is one JSON document in UTF-8, each key once, every number finite."""
+    try:
+        json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise Usage("json", why=f"byte {error.start} is not UTF-8") from None
+    except RecursionError:
+        raise Usage("json", why="it is nested too deeply") from None
+    except ValueError as error:
+        raise Usage("json", why=str(error)) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice[:80]!r} is there twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:80]} is not a finite number")
+    return value
+
+
+def _validated(whole: str, validate: Callable[[], Any]) -> Any:
     from pydantic import ValidationError
 
     try:
-        return adapter(kind).validate_json(data)
+        return validate()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Invalid(field, _why(first["type"], first["msg"])) from error
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or whole
+    # The validation error holds the values given, a password among them: it must not be the cause.
+    raise Invalid(field, _why(first["type"], first["msg"]))
 
 
 def _why(kind: str, message: str) -> str:

@@ -11,6 +11,9 @@ from mairust_core.model.forms import request
 from mairust_core.model.ids import Id
 
 MIN_PASSWORD_LENGTH = 8
+MAX_PASSWORD_LENGTH = 1024
+"""Longer ones only cost hashing time."""
+MAX_QUOTA_BYTES = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +46,9 @@ class NewAccount:
             raise Invalid("address", "an account's address has no +detail: mail to user+detail reaches user")
         if self.password is not None and len(self.password) < MIN_PASSWORD_LENGTH:
             raise Invalid("password", f"it has fewer than {MIN_PASSWORD_LENGTH} characters")
+        if self.password is not None and len(self.password) > MAX_PASSWORD_LENGTH:
+            raise Invalid("password", f"it has more than {MAX_PASSWORD_LENGTH} characters")
         if self.quota_bytes is not None and self.quota_bytes < 0:
             raise Invalid("quota_bytes", "it is negative", "leave it out for no limit")
+        if self.quota_bytes is not None and self.quota_bytes > MAX_QUOTA_BYTES:
+            raise Invalid("quota_bytes", f"it is over {MAX_QUOTA_BYTES}", "leave it out for no limit")

@@ -9,6 +9,8 @@ from mairust_core.errors import Invalid
 from mairust_core.model.forms import request
 from mairust_core.model.principal import ReachKind, Scope
 
+MAX_NAME_LENGTH = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
@@ -36,6 +38,8 @@ class NewToken:
     expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        if not self.name.isprintable() or not 1 <= len(self.name) <= MAX_NAME_LENGTH:
+            raise Invalid("name", f"it is not a line of 1 to {MAX_NAME_LENGTH} printable characters")
         object.__setattr__(self, "scopes", tuple(dict.fromkeys(Scope(s) for s in self.scopes)))
         if not self.scopes:
             raise Invalid("scopes", "a key needs at least one scope", "choose of read, write, send, admin")

@@ -1,0 +1,49 @@
+"""The same over HTTP: a FastAPI application made from the operations (contract §3).
+
+Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
+(which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
+`answers`, or `problems` when it raised. `document` and `reference` describe all of it; `server` listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from mairust_core.api.authentication import Authentication
+from mairust_core.api.document import DESCRIPTION, TITLE, VERSION, document
+from mairust_core.api.edge import Edge
+from mairust_core.api.frame import Frame
+from mairust_core.api.health import add_health
+from mairust_core.api.pages import add_pages
+from mairust_core.api.problems import answer_framework
+from mairust_core.api.routes import add_operations
+from mairust_core.services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from mairust_core.app import Site
+
+
+def create_app(site: Site) -> FastAPI:
+    """The application of an open site: `/api/v1`, `/docs`, `/health`. The site stays open when it ends."""
+    edge = Edge(site, Authentication(site.storage))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await edge.close()
+
+    app = FastAPI(
+        title=TITLE, description=DESCRIPTION, version=VERSION, lifespan=lifespan, openapi_url=None,
+        docs_url=None, redoc_url=None, redirect_slashes=False, telemetry={"tracing": False},
+    )  # fmt: skip
+    add_operations(app, SERVICES, edge.handler)
+    add_health(app, site.storage)
+    add_pages(app, document)
+    app.add_exception_handler(HTTPException, answer_framework)
+    app.add_middleware(Frame)
+    return app

@@ -1,0 +1,106 @@
+"""Who asks: an API key becomes a principal (rules D3, G4; traps A1, A4)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+
+from mairust_core import store
+from mairust_core.errors import Forbidden, Unauthenticated
+from mairust_core.services.tokens import PREFIX, hash_secret
+
+if TYPE_CHECKING:
+    from mairust_core.model.principal import Principal
+    from mairust_core.store import StorageBackend
+
+CACHE_S = 1.0
+"""A key that was good is good for this long without a look at the database: revoking acts within a second."""
+CACHED_KEYS = 4096
+
+_KEY = re.compile(rf"{PREFIX}_([0-9A-Za-z]{{1,64}})_([0-9A-Za-z-]{{1,200}})")
+_NO_HASH = b"\0" * 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key as it was sent, its secret as the hash that is stored."""
+
+    public_id: str
+    secret_hash: bytes
+
+
+class Authentication:
+    """The API keys of a site. Thread-safe.
+
+    Only keys that were right are remembered, by their whole content: a wrong secret and an unknown id
+    both cost one query and one comparison, whatever is remembered.
+    """
+
+    def __init__(self, storage: StorageBackend, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._known: dict[tuple[str, bytes], tuple[float, Principal]] = {}
+
+    def remembered(self, key: Key) -> Principal | None:
+        """The principal of a key that was right less than a second ago; reads nothing."""
+        found = self._known.get((key.public_id, key.secret_hash))
+        return found[1] if found and self._clock() - found[0] < CACHE_S else None
+
+    def check(self, key: Key) -> Principal:
+        """The principal of a key; reads the database. Raises `Unauthenticated`, `StorageDown`."""
+        at = self._clock()
+        with self._storage.read() as tx:
+            credential = store.tokens.credential(tx, key.public_id)
+        expected = credential.secret_hash if credential else _NO_HASH
+        right = hmac.compare_digest(expected, key.secret_hash)
+        if credential is None or not right:
+            raise Unauthenticated("key")
+        if len(self._known) >= CACHED_KEYS:
+            self._known.clear()
+        self._known[key.public_id, key.secret_hash] = (at, credential.principal)
+        return credential.principal
+
+
+def key_of(scope: dict[str, Any]) -> Key:
+    """The API key of an ASGI request.
+
+    Raises `Unauthenticated` when there is none or several, `Forbidden` over plain http from elsewhere.
+    """
+    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not sent:
+        raise Unauthenticated("missing")
+    if not _is_private(scope):
+        raise Forbidden("plain_http")
+    scheme, _, text = sent[0].decode("latin-1").partition(" ")
+    if len(sent) > 1 or scheme.lower() != "bearer":
+        raise Unauthenticated("missing")
+    match = _KEY.fullmatch(text.strip())
+    # What does not even look like a key is looked up like one, under an id that no key has.
+    public_id, secret = match.groups() if match else ("", "")
+    return Key(public_id=public_id, secret_hash=hash_secret(secret))
+
+
+def _is_private(scope: dict[str, Any]) -> bool:
+    """True when nobody on the way reads along: TLS, a UNIX socket, or this machine itself (rule G4)."""
+    if scope["scheme"] == "https":
+        return True
+    server, client = scope.get("server"), scope.get("client")
+    if server is not None and server[1] is None:
+        return True
+    return client is not None and is_loopback(client[0])
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address of this machine's loopback, also when IPv4 is written as IPv6."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback

@@ -1,0 +1,120 @@
+"""What a client sends: bounded, timed, and complete before an operation sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from starlette.requests import Request
+
+from mairust_core.api.problems import Fault
+from mairust_core.errors import DiskFull, MaiRustError, TooLarge, Usage
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.operations import BytesIn
+
+MAX_JSON_BYTES = 1 << 20
+IDLE_S = 60.0
+"""How long a body may stand still."""
+PIECE_BYTES = 1 << 18
+
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+def require_type(request: Request, allowed: tuple[str, ...]) -> None:
+    """Raise a 415 unless the body has one of the types, in the clear and in UTF-8 if it says."""
+    given = request.headers.get("content-type", "")
+    kind, _, parameters = given.partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").lower()
+    fits = kind.strip().lower() in allowed and charset in ("", "charset=utf-8")
+    if not fits or request.headers.get("content-encoding", "identity") != "identity":
+        raise Fault(415, Usage("media_type", found=given[:80] or "missing", expected=allowed[0]))
+
+
+def announced_bytes(request: Request) -> int | None:
+    """The Content-Length, None when the body comes in chunks."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+async def read_json(request: Request) -> bytes:
+    """The whole JSON body, at most 1 MiB of it."""
+    require_type(request, ("application/json",))
+    too_large = TooLarge("body", limit=MAX_JSON_BYTES)
+    if (announced_bytes(request) or 0) > MAX_JSON_BYTES:
+        raise too_large
+    body = bytearray()
+    async for piece in _pieces(request):
+        body += piece
+        if len(body) > MAX_JSON_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; raises `ClientDisconnect` when it ends too early, a 408 when it stands still."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(stream, None)
+        except TimeoutError:
+            raise Fault(408, Usage("slow", limit_s=round(IDLE_S))) from None
+        if piece is None:
+            return
+        yield piece
+
+
+class Spool:
+    """A body on its way in: up to 1 MiB in memory, beyond it in a file without a name (rule B4).
+
+    `directory` is where the file lies; it vanishes with the process.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._size_bytes = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    async def fill(self, request: Request, limit_bytes: int, too_large: MaiRustError, run: Run) -> None:
+        """Take in the whole body; disk writes happen on a thread. Raises `too_large`, `DiskFull`."""
+        async for piece in _pieces(request):
+            self._size_bytes += len(piece)
+            if self._size_bytes > limit_bytes:
+                raise too_large
+            self._memory += piece
+            if len(self._memory) >= (PIECE_BYTES if self._file else MEMORY_LIMIT_BYTES):
+                await run(self._write)
+        if self._file is not None:
+            await run(self._write)
+
+    def content(self) -> BytesIn:
+        """What was taken in, to be read once."""
+        chunks = iter((bytes(self._memory),)) if self._file is None else self._read()
+        return BytesIn(chunks=chunks, size_bytes=self._size_bytes)
+
+    def _write(self) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 - closed on exit
+            self._file.write(self._memory)
+            self._file.flush()
+        except OSError as error:
+            raise DiskFull("upload", why=error.strerror) from error
+        self._memory.clear()
+
+    def _read(self) -> Iterator[bytes]:
+        assert self._file is not None
+        self._file.seek(0)
+        while piece := self._file.read(PIECE_BYTES):
+            yield piece

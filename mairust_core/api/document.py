@@ -1,0 +1,67 @@
+"""The OpenAPI document, the same for every site of this version.
+
+`python -m mairust_core.api.document docs/reference/openapi-v1.json` writes the copy in `docs/`, by which
+a change of the contract shows itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mairust_core.api.problems import Problem
+from mairust_core.api.routes import PREFIX, Handler, add_operations
+from mairust_core.operations import Operation, Service
+from mairust_core.services.registry import SERVICES
+
+TITLE = "MaiRust"
+VERSION = "1"
+DESCRIPTION = (
+    "Everything the command line does, over HTTP. Ids are strings, times RFC 3339 in UTC, sizes bytes. "
+    "Errors are problem details (RFC 9457) with a stable `code` and a `hint`. Unknown keys of a request and "
+    "unknown parameters are refused; a client ignores keys of an answer that it does not know."
+)
+
+
+@lru_cache(maxsize=1)
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `/api/v1`."""
+    app = FastAPI(title=TITLE, description=DESCRIPTION, version=VERSION)
+    add_operations(app, SERVICES, _unanswered)
+    found = app.openapi()
+    found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in SERVICES]
+    schemas = found["components"]["schemas"]
+    schemas["Problem"] = TypeAdapter(Problem).json_schema()
+    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    found["servers"] = [{"url": "/"}]
+    return found
+
+
+def _unanswered(kind: type[Service], op: Operation) -> Handler:
+    async def handle(request: Request) -> Response:
+        raise AssertionError(f"{op.id} of {kind.noun} is only described here: {request.url.path}")
+
+    return handle
+
+
+def _first_line(kind: type[Service]) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def text() -> str:
+    """The document as it is kept in `docs/`."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(text(), "utf-8")
+
+__all__ = ["DESCRIPTION", "PREFIX", "TITLE", "VERSION", "document", "text"]

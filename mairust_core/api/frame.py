@@ -1,0 +1,84 @@
+"""Around every request: its id, its path, the headers of its answer, its line in the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mairust_core.api.paths import first_decoding
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_UNLESS_SAID = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+
+log = logging.getLogger("mairust.http")
+
+
+class Frame:
+    """ASGI middleware: HEAD is answered as GET (the server leaves the body out), every answer is labelled."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        framed = dict(scope)
+        framed["mairust.request_id"] = request_id
+        framed["method"] = "GET" if scope["method"] == "HEAD" else scope["method"]
+        framed["path"] = first_decoding(scope.get("raw_path") or scope["path"].encode())
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *_labelled(message.get("headers", [])),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(framed, receive, send_framed)
+        finally:
+            _log(scope, framed, status, time.perf_counter() - began)
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id when it is a sane one, else a new one."""
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _labelled(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    said = {name for name, _ in headers}
+    return [*headers, *_ALWAYS, *(header for header in _UNLESS_SAID if header[0] not in said)]
+
+
+def _log(scope: Scope, framed: MutableMapping[str, Any], status: int, seconds: float) -> None:
+    """One line; neither the query string nor any header is in it (trap A3)."""
+    if log.isEnabledFor(logging.INFO):
+        by = framed.get("mairust.by")
+        path = ascii(framed["path"][:200])[1:-1]
+        log.info(
+            "%s %s %s %d %.1f ms %s", framed["mairust.request_id"], scope["method"], path, status,
+            seconds * 1000, by.name if by else "-",
+        )  # fmt: skip

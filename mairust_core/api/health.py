@@ -1,0 +1,65 @@
+"""Up or down, and nothing more (trap A6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from mairust_core import store
+from mairust_core.errors import MaiRustError
+
+if TYPE_CHECKING:
+    from mairust_core.store import StorageBackend
+
+REMEMBERED_S = 1.0
+"""However often it is asked, the database is looked at once a second."""
+PATIENCE_S = 3.0
+
+log = logging.getLogger("mairust.http")
+
+
+def add_health(app: FastAPI, storage: StorageBackend) -> None:
+    """Add `/health/live` (the process answers) and `/health/ready` (the database takes a transaction)."""
+    readiness = _Readiness(storage)
+
+    async def live(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("up\n")
+
+    async def ready(_: Request) -> PlainTextResponse:
+        up = await readiness.now()
+        return PlainTextResponse("up\n" if up else "down\n", 200 if up else 503)
+
+    app.add_route("/health/live", live, methods=["GET"], include_in_schema=False)
+    app.add_route("/health/ready", ready, methods=["GET"], include_in_schema=False)
+
+
+class _Readiness:
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self._lock = asyncio.Lock()
+        self._seen: tuple[float, bool] | None = None
+
+    async def now(self) -> bool:
+        async with self._lock:
+            if self._seen is None or time.monotonic() - self._seen[0] > REMEMBERED_S:
+                self._seen = (time.monotonic(), await self._look())
+            return self._seen[1]
+
+    async def _look(self) -> bool:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.to_thread(self._transact)
+        except (MaiRustError, TimeoutError) as error:
+            log.warning("not ready: %s", error or "the database does not answer")
+            return False
+        return True
+
+    def _transact(self) -> None:
+        with self._storage.write() as tx:
+            store.generations.current(tx)

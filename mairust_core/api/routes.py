@@ -1,0 +1,163 @@
+"""Routes from operations: what FastAPI documents and what answers come from the same declaration.
+
+FastAPI makes the OpenAPI document of a route from its signature; the request itself is read by `edge`,
+more strictly than FastAPI would: limits, no unknown key or parameter, nothing converted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Query, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mairust_core.api.paths import route_path
+from mairust_core.api.problems import MEDIA_TYPE, title
+from mairust_core.errors import (
+    Forbidden,
+    Invalid,
+    MaiRustError,
+    StorageDown,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Usage,
+)
+from mairust_core.operations import BytesIn, BytesOut, Operation, Service
+
+PREFIX = "/api/v1"
+PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
+
+_ALWAYS: tuple[type[MaiRustError], ...] = (Unauthenticated, Forbidden, TooMany, StorageDown)
+_BEARER = HTTPBearer(
+    scheme_name="ApiKey", description="An API key, `mk_<public id>_<secret>`.", auto_error=False
+)
+_OCTETS = {"type": "string", "format": "binary"}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class OperationRoute(APIRoute):
+    """A route whose requests go to a handler of ours, past FastAPI's own reading of them."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, handler: Handler, **described: Any
+    ) -> None:
+        self._handler = handler
+        super().__init__(path, endpoint, **described)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's place to put another handler."""
+
+        async def handle(request: Request) -> Response:
+            return await self._handler(request)
+
+        return handle
+
+
+def add_operations(
+    app: FastAPI,
+    services: Iterable[type[Service]],
+    handler: Callable[[type[Service], Operation], Handler],
+) -> None:
+    """Add a route for every operation, those with more to say about the path first."""
+    found = [(kind, op) for kind in services for op in kind.operations.values()]
+    for kind, op in sorted(found, key=lambda pair: _rank(pair[1])):
+        app.router.routes.append(make_route(op, handler(kind, op)))
+
+
+def _rank(op: Operation) -> tuple[bool, int]:
+    return op.path.endswith("}"), -op.path.count("/")
+
+
+def make_route(op: Operation, handler: Handler) -> OperationRoute:
+    """The route of one operation."""
+    streams = op.returns is BytesOut
+    return OperationRoute(
+        PREFIX + route_path(op.path),
+        _signed(op),
+        handler=handler,
+        methods={op.method},
+        status_code=op.status,
+        operation_id=op.id,
+        name=op.id,
+        tags=[op.noun],
+        summary=op.summary.rstrip("."),
+        description=_description(op),
+        dependencies=[Security(_BEARER)],
+        response_model=None if streams else op.returns,
+        response_class=Response if streams else JSONResponse,
+        response_description=HTTPStatus(op.status).phrase,
+        responses=_problems(op) | (_stream(op) if streams else {}),
+        openapi_extra=_upload() if op.body_type is BytesIn else None,
+    )
+
+
+def _signed(op: Operation) -> Callable[..., Any]:
+    """A function with the operation's parameters as FastAPI reads them; it is never called."""
+
+    def endpoint() -> None:
+        raise AssertionError("the handler of the route answers")
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    params = [
+        inspect.Parameter(name, kind, annotation=Annotated[op.types[name], Path()]) for name in op.path_params
+    ]
+    params += [
+        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
+        for p in op.query
+    ]
+    if op.body and op.body_type is not BytesIn:
+        params.append(inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()]))
+    endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
+    return endpoint
+
+
+def _description(op: Operation) -> str:
+    needs = f"Needs the scope `{op.scope.value}` at {op.reach.value} reach or wider."
+    return f"{op.text}\n\n{needs}" if op.text else needs
+
+
+def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
+    """Every kind of error the operation may answer with, by status."""
+    found: set[type[MaiRustError]] = {*_ALWAYS, *op.errors}
+    if op.path_params or op.query or op.body:
+        found |= {Invalid, Usage}
+    if op.body:
+        found.add(TooLarge)
+    return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
+
+
+def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int | str, list[str]] = {}
+    for kind in errors_of(op):
+        by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {title(kind)}.")
+    if op.body:
+        by_status[415] = ["`usage`: The body has another media type."]
+    by_status["default"] = ["Anything else that went wrong."]
+    return {
+        status: {"description": " ".join(texts), "content": {MEDIA_TYPE: PROBLEM}}
+        for status, texts in by_status.items()
+    }
+
+
+def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
+    headers = {
+        "Repr-Digest": "`sha-256=:BASE64:` of the whole body (RFC 9530).",
+        "Content-Disposition": "`attachment` with a file name.",
+    }
+    described = {
+        name: {"description": text, "schema": {"type": "string"}, "required": True}
+        for name, text in headers.items()
+    }
+    return {op.status: {"content": {"message/rfc822": {"schema": _OCTETS}}, "headers": described}}
+
+
+def _upload() -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}}
