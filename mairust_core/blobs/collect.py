@@ -21,6 +21,11 @@ from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Buffer, Content
 BUDGET_BYTES = 128 << 20
 
 
+_HASH_PIECE_BYTES = 2047
+_HASH_LOCKED_BYTES = 64 << 10
+"""Larger contents take long enough for another thread to be let in."""
+
+
 class Budget:
     """How many bytes of mail may be in memory at once, in one process; thread-safe."""
 
@@ -62,7 +67,7 @@ class Held:
 
     def __init__(self, data: bytes, budget: Budget) -> None:
         self.data = data
-        self.sha256 = hash_of(data).digest()
+        self.sha256 = _hash_held(data)
         self.size_bytes = len(data)
         self._budget: Budget | None = budget
 
@@ -75,6 +80,20 @@ class Held:
         budget, self._budget = self._budget, None
         if budget is not None:
             budget.give(self.size_bytes)
+
+
+def _hash_held(data: bytes) -> bytes:
+    """SHA-256 without letting go of the interpreter lock.
+
+    For pieces of 2 KiB and more `hashlib` releases the lock, and a busy loop then waits milliseconds to get it
+    back from the committer; the hash itself takes microseconds.
+    """
+    if len(data) > _HASH_LOCKED_BYTES:
+        return hash_of(data).digest()
+    digest, view = hash_of(), memoryview(data)
+    for start in range(0, len(data), _HASH_PIECE_BYTES):
+        digest.update(view[start : start + _HASH_PIECE_BYTES])
+    return digest.digest()
 
 
 class Spooled:
