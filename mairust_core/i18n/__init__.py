@@ -20,10 +20,20 @@ def catalogue(lang: str) -> dict[str, list[str]]:
 
 
 def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
-    """What happened and how to mend it, in `lang`; English where a text is not translated yet."""
+    """What happened and how to mend it, in `lang`; English where a text is missing."""
     if error.rendered is not None:
         return error.rendered
-    texts = catalogue(lang).get(error.key) or catalogue("en")[error.key]
-    values = {name: "" if value is None else value for name, value in error.values.items()}
+    texts = catalogue(lang).get(error.key) or catalogue("en").get(error.key) or _untold(error)
+    values = _Values({name: "" if value is None else value for name, value in error.values.items()})
     what, hint = (text.format_map(values).strip() for text in texts)
     return what, hint
+
+
+class _Values(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+def _untold(error: MaiRustError) -> list[str]:
+    """A text for an error whose own is missing: telling it badly is better than failing to."""
+    return [f"{error.key}: " + ", ".join(f"{name} {{{name}}}" for name in error.values), ""]

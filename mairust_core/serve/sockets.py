@@ -112,4 +112,4 @@ def _bind_one(host: str, port: int, shared: bool) -> socket.socket:
 def _explain(name: str, address: str, error: OSError) -> MaiRustError:
     if error.errno == errno.EADDRINUSE:
         return Locked("listen", name=name, address=address)
-    return BadConfig("listen", name=name, address=address, why=error.strerror or error)
+    return BadConfig("bind", name=name, address=address, why=error.strerror or error)

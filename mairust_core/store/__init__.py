@@ -51,7 +51,7 @@ class StorageBackend(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """One transaction: durable when the block ends, undone when it raises.
 
-        Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
+        What a value or a constraint forbids is SQLAlchemy's `DataError` or `IntegrityError`. Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
         when another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and no result came.
         """
         ...
@@ -80,6 +80,14 @@ class StorageBackend(Protocol):
         """All rows of one statement (`?` marks the values)."""
         ...
 
+    def serialise(self, tx: Connection, name: str) -> None:
+        """Wait until no other transaction that asked for this name is open; raises `Locked` after a while."""
+        ...
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Be the only process of the site that does this; raises `Locked` at once when another one does."""
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -96,4 +104,4 @@ def open_storage(url: str) -> StorageBackend:
         from mairust_core.store.postgresql import Postgresql
 
         return Postgresql(url)
-    raise BadConfig("database_url", scheme=scheme)
+    raise BadConfig("database_scheme", scheme=scheme)

@@ -58,7 +58,7 @@ class Postgresql:
         try:
             target = make_url(url).set(drivername="postgresql+psycopg")
         except sqlalchemy.exc.ArgumentError as error:
-            raise BadConfig("database_url", scheme="postgresql") from error
+            raise BadConfig("database_scheme", scheme="postgresql") from error
         self._target = target
         self.engine = self._make_engine()
 

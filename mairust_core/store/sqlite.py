@@ -66,7 +66,7 @@ class Sqlite:
     def __init__(self, url: str) -> None:
         path = url.removeprefix("sqlite:///")
         if path == url or not path:
-            raise BadConfig("database_url", scheme=url.partition(":")[0])
+            raise BadConfig("database_scheme", scheme=url.partition(":")[0])
         self.url = url
         self.path = Path(path)
         self._driver = driver()

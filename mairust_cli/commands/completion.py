@@ -1,0 +1,38 @@
+"""`mairust completion`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mairust_cli.session import Session
+from mairust_cli.tree import Command, single
+from mairust_core.errors import Invalid
+
+app = single()
+
+
+@app.command(cls=Command)
+def completion(
+    ctx: typer.Context,
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """Print a completion script for a shell.
+
+    bash: put it into ~/.local/share/bash-completion/completions/mairust; zsh: as _mairust into a directory
+    of $fpath; fish: into ~/.config/fish/completions/mairust.fish.
+
+    Exit status: 0 printed; 2 there is none for that shell.
+
+    Examples:
+      mairust completion bash
+    """
+    session = Session.of(ctx)
+    session.stay_local("completion")
+    from mairust_cli.completions import SHELLS
+    from mairust_cli.outline import outline
+
+    if shell not in SHELLS:
+        raise Invalid("shell", f"there is no completion for {shell[:20]!r}", f"choose of {', '.join(SHELLS)}")
+    session.output.raw([SHELLS[shell](outline()).encode()])

@@ -1,0 +1,69 @@
+"""`mairust db`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import typer
+
+from mairust_cli.output import Column, Columns
+from mairust_cli.session import Session
+from mairust_cli.tree import COMMANDS, Command, noun
+
+app = noun(COMMANDS["db"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The schema of the site's database, which is the one this version needs."""
+
+    database: str
+    version: str
+
+
+COLUMNS: Columns[Schema] = (
+    Column("Database", lambda schema: schema.database),
+    Column("Schema", lambda schema: schema.version),
+)
+
+
+@app.command("upgrade", cls=Command)
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the database schema up to this version.
+
+    Nothing happens when it is up to date. Make a backup before.
+
+    Exit status: 0 it is up to date, now or before; 78 there is no site, or a newer version wrote it.
+
+    Examples:
+      mairust db upgrade
+    """
+    session = Session.of(ctx)
+    session.stay_local("db upgrade")
+    from mairust_core.store.migrations import upgrade as run  # type: ignore[import-not-found]  # comes next
+
+    run(session.settings())
+    session.output.change(_schema(session), COLUMNS)
+
+
+@app.command("check", cls=Command)
+def check(ctx: typer.Context) -> None:
+    """Tell whether the database schema is the one this version needs.
+
+    Exit status: 0 it is; 78 it is not, or there is no site.
+
+    Examples:
+      mairust db check
+    """
+    session = Session.of(ctx)
+    session.stay_local("db check")
+    session.output.change(_schema(session), COLUMNS)
+
+
+def _schema(session: Session) -> Schema:
+    """The schema, after the site was opened; raises `NoSite`, `NewerSite`, `BadConfig` for an old one."""
+    from mairust_core.app import opened
+    from mairust_core.store import schema
+
+    with opened(session.settings()) as site, site.storage.read() as tx:
+        return Schema(database=site.storage.name, version=schema.version(tx))

@@ -1,0 +1,38 @@
+"""`mairust deliver`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mairust_cli.session import Session
+from mairust_cli.tree import Command, single
+
+app = single()
+
+
+@app.command(cls=Command)
+def deliver(
+    ctx: typer.Context,
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="The recipients.")],
+    sender: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="The envelope sender; none: <>.")
+    ] = None,
+) -> None:
+    """Store one message read from stdin, for a mail server's pipe.
+
+    The running server takes it; without one it is stored directly. What a first try stored is not stored
+    twice when the same message comes again within a day.
+
+    Exit status: 0 all recipients are stored; 65 the message is refused; 67 all recipients are unknown; 75
+    everything else, bad usage among it: a mail server in front tries again and never bounces for our fault.
+
+    Examples:
+      mairust deliver ann@example.org < mail.eml
+    """
+    session = Session.of(ctx)
+    session.stay_local("deliver")
+    from mairust_core.deliver import deliver as run
+
+    raise typer.Exit(run(session.settings(), addresses, session.input_bytes, sender or ""))

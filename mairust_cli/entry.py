@@ -1,0 +1,61 @@
+"""The console script: answers `--version` and guards `deliver` before anything is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+DELIVER = "deliver"
+TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
+WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "--ca-file", "--lang"})
+"""The global options that take a value."""
+
+
+def main() -> int:
+    """Run the command line of this process; the exit code."""
+    args = sys.argv[1:]
+    if args[:1] == ["--version"]:
+        from mairust_core import __version__
+
+        print(f"mairust {__version__}")
+        return 0
+    if _command(args) == DELIVER:
+        return _deliver(args)
+    from mairust_cli.main import run
+
+    return run(args)
+
+
+def _command(args: Sequence[str]) -> str:
+    """The first word that is neither a global option nor the value of one."""
+    words = iter(args)
+    for word in words:
+        if word in WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _deliver(args: Sequence[str]) -> int:
+    """Run `deliver`, whatever happens: a mail server in front must never bounce for a fault of ours."""
+    _fail_temporarily_on_signals()
+    try:
+        from mairust_cli.main import run
+
+        return run(args)
+    except BaseException as error:
+        print(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
+        return TEMPORARY
+
+
+def _fail_temporarily_on_signals() -> None:
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM, signal.SIGXCPU):
+        signal.signal(number, lambda *_: os._exit(TEMPORARY))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

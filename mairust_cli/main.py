@@ -1,0 +1,80 @@
+"""One run of the command line: arguments to exit code, and the one place that turns errors into exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from mairust_cli.options import Options
+from mairust_cli.output import Output
+from mairust_cli.session import language
+from mairust_cli.tree import root
+from mairust_core.errors import MaiRustError, Usage
+
+FAILED = 1
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
+
+
+def run(args: Sequence[str]) -> int:
+    """Run a command; the exit code of contract §1.
+
+    Results are on stdout; an error is one line on stderr, or with `--json` the one document of stdout.
+    """
+    options = Options()
+    try:
+        code = _invoke(list(args), options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # what is left in the buffers goes nowhere, also when the interpreter flushes them at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except MaiRustError as error:
+        _report(error, error, args, options)
+        return error.exit_code
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".rstrip(": ")
+        _report(MaiRustError("internal", why=why), error, args, options)
+        return FAILED
+
+
+def _invoke(args: list[str], options: Options) -> int:
+    command = root()
+    try:
+        with command.make_context("mairust", args, obj=options) as ctx:
+            command.invoke(ctx)
+    except typer.Exit as done:
+        return done.exit_code
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else FAILED
+    except typer.TyperException as error:
+        raise _usage(error) from error
+    return 0
+
+
+def _usage(error: typer.TyperException) -> Usage:
+    """A refusal of the argument parser as an error of ours."""
+    why = " ".join(error.format_message().split()).rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    return Usage("command_line", why=why, command=ctx.command_path if ctx else "mairust")
+
+
+def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options: Options) -> None:
+    given = args[: args.index("--")] if "--" in args else args  # parsing may have ended before these
+    output = Output(stdout=sys.stdout, stderr=sys.stderr, env=os.environ)
+    output.json = options.json or "--json" in given
+    try:
+        output.lang = language(options, os.environ)
+    except Usage:
+        output.lang = "en"
+    if options.verbose or "--verbose" in given:
+        import traceback
+
+        traceback.print_exception(cause, file=sys.stderr)
+    output.error(error)

@@ -1,0 +1,85 @@
+"""The commands as plain data: what manual pages, completions and the reference are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from mairust_cli.help_text import HelpText
+from mairust_cli.tree import Group, root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """An argument or an option; `metavar` is empty for a flag."""
+
+    names: tuple[str, ...]
+    metavar: str
+    text: str
+
+    @property
+    def value(self) -> str:
+        """What follows its names."""
+        return "" if self.metavar in self.names else self.metavar
+
+    @property
+    def takes_file(self) -> bool:
+        """True when its value is a file or a directory."""
+        return self.metavar in {"FILE", "DIR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """One command or group; `path` are its words after `mairust`."""
+
+    path: tuple[str, ...]
+    text: HelpText
+    usage: str
+    arguments: tuple[Parameter, ...]
+    options: tuple[Parameter, ...]
+    global_options: tuple[Parameter, ...]
+    children: tuple[Outline, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As it is typed."""
+        return " ".join(("mairust", *self.path))
+
+    def walk(self) -> Iterator[Outline]:
+        """This one and everything below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def outline() -> Outline:
+    """`mairust` and all its commands."""
+    return _outline((), root(), None)
+
+
+def _outline(path: tuple[str, ...], command: Any, parent: typer.Context | None) -> Outline:
+    ctx = command.make_context(path[-1] if path else "mairust", [], parent=parent, resilient_parsing=True)
+    sections = command.sections(ctx)
+    children = command.list_commands(ctx) if isinstance(command, Group) else ()
+    return Outline(
+        path=path,
+        text=command.help_text,
+        usage=" ".join((ctx.command_path, *command.collect_usage_pieces(ctx))),
+        arguments=tuple(map(_argument, sections["Arguments"])),
+        options=tuple(map(_option, sections["Options"])),
+        global_options=tuple(map(_option, sections["Global options"])),
+        children=tuple(_outline((*path, name), command.get_command(ctx, name), ctx) for name in children),
+    )
+
+
+def _argument(param: Any) -> Parameter:
+    return Parameter(names=(param.display_name_raw,), metavar=param.display_name_raw, text=param.help or "")
+
+
+def _option(param: Any) -> Parameter:
+    names = tuple(sorted((*param.opts, *param.secondary_opts), key=len))
+    text = (param.help or "") + (" Required." if param.required else "")
+    return Parameter(names=names, metavar="" if param.is_flag else param.metavar or "VALUE", text=text)

@@ -1,0 +1,249 @@
+"""The commands as a tree: branches are loaded when they are called, global options are taken anywhere.
+
+Values are converted by pydantic only where a command's parameter is more than text: importing it costs
+more than many a command does.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, TypeVar
+
+import typer
+import typer.core
+import typer.main
+
+from mairust_cli.help_text import HelpText, parse
+from mairust_cli.options import global_params
+from mairust_core.errors import Usage
+
+COMMANDS = {
+    "init": "Create the configuration, data directory, database and first admin key.",
+    "serve": "Run the server: SMTP, LMTP, HTTP API and background work.",
+    "domain": "Manage the domains for which this site takes mail.",
+    "account": "Manage the accounts, who own mail.",
+    "alias": "Manage aliases, whose mail goes to other addresses.",
+    "mailbox": "List an account's mailboxes.",
+    "message": "Append, list and show messages.",
+    "token": "Manage API keys.",
+    "config": "Show and check the configuration.",
+    "db": "Check and upgrade the database schema.",
+    "deliver": "Store one message read from stdin, for a mail server's pipe.",
+    "completion": "Print a completion script for a shell.",
+}
+"""Every command of the root, in the order of its help, with the first line of its own."""
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+P = TypeVar("P", typer.core.TyperOption, typer.core.TyperArgument)
+
+
+class _Coercion:
+    """Conversion of a parameter's value that leaves missing values and plain text to themselves."""
+
+    def __init__(self, param: typer.core.TyperOption | typer.core.TyperArgument, converter: Any) -> None:
+        self._kind = param.type_descriptor.annotation
+        self._many = param.nargs != 1 or getattr(param, "multiple", False)
+        self._converter = converter
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is None:
+            return () if self._many else None
+        if self._kind is str and isinstance(value, str):
+            return value
+        if self._kind == list[str]:
+            return list(value)
+        return self._converter().coerce(value, param=param, ctx=ctx)
+
+
+class _Option(typer.core.TyperOption):
+    def get_runtime_param(self) -> Any:
+        return _Coercion(self, super().get_runtime_param)
+
+
+class _Argument(typer.core.TyperArgument):
+    def get_runtime_param(self) -> Any:
+        return _Coercion(self, super().get_runtime_param)
+
+    def get_usage_pieces(self, ctx: Any) -> list[str]:
+        return [self.display_name_raw]
+
+    def get_help_record(self, ctx: Any) -> tuple[str, str] | None:
+        return self.display_name_raw, self.help or ""
+
+
+def _late(param: Any) -> Any:
+    """The same parameter, converted as late as possible."""
+    kind = _Option if isinstance(param, typer.core.TyperOption) else _Argument
+    twin = object.__new__(kind)
+    vars(twin).update(vars(param))
+    return twin
+
+
+class _Described:
+    """Help in our shape, for commands and groups alike."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["params"] = [_late(param) for param in kwargs.get("params") or ()]
+        kwargs["context_settings"] = CONTEXT
+        super().__init__(*args, **kwargs)
+        self._globals = [_late(param) for param in global_params()]
+
+        self._late_help: Any = None
+
+    def get_help_option(self, ctx: Any) -> Any:
+        if self._late_help is None:
+            self._late_help = _late(super().get_help_option(ctx))  # type: ignore[misc]  # of the mixed class
+        return self._late_help
+
+    @property
+    def help_text(self) -> HelpText:
+        """What the command's docstring says."""
+        return parse(getattr(self, "help", None) or "")
+
+    def own_params(self, ctx: Any) -> list[Any]:
+        """The parameters without the global ones."""
+        own: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the class it is mixed into
+        return own
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [*self.own_params(ctx), *self._globals]
+
+    def sections(self, ctx: Any) -> dict[str, list[Any]]:
+        """The parameters under the titles of the help."""
+        own = self.own_params(ctx)
+        return {
+            "Arguments": [param for param in own if param.param_type_name == "argument"],
+            "Options": [p for p in own if p.param_type_name == "option" and p.name != "help"],
+            "Global options": [*self._globals, *(param for param in own if param.name == "help")],
+        }
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        text = self.help_text
+        for paragraph in (text.summary, *text.paragraphs):
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(paragraph)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.format_commands(ctx, formatter)
+        for title, params in self.sections(ctx).items():
+            if rows := [row for param in params if (row := param.get_help_record(ctx))]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """A command has none."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        text = self.help_text
+        if text.exits:
+            with formatter.section("Exit status"):
+                formatter.write_text(text.exits)
+        if text.examples:
+            with formatter.section("Examples"):
+                for line in text.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Command(_Described, typer.core.TyperCommand):
+    """One command."""
+
+
+class Group(_Described, typer.core.TyperGroup):
+    """A noun with its commands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            self.missing_command(ctx)
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+    def missing_command(self, ctx: Any) -> None:
+        """Refuse a call that names no command."""
+        raise Usage("no_command", group=ctx.command_path)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] in names or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        like = get_close_matches(args[0], names, 1)
+        values = {"name": args[0][:40], "group": ctx.command_path}
+        if like:
+            raise Usage("unknown_command_like", **values, like=f"{ctx.command_path} {like[0]}")
+        raise Usage("unknown_command", **values)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(self.summaries(ctx))
+
+    def summaries(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each command with its one line."""
+        return [(name, parse(command.help or "").summary) for name, command in self.commands.items()]
+
+
+class Root(Group):
+    """`mairust` itself: a command is imported when it is called, and the help needs none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def summaries(self, ctx: Any) -> list[tuple[str, str]]:
+        return list(COMMANDS.items())
+
+    def missing_command(self, ctx: Any) -> None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(Usage.exit_code)
+
+
+def load(name: str) -> Any:
+    """The command or group of that name, imported."""
+    app: typer.Typer = import_module(f"mairust_cli.commands.{name}").app
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+def noun(help_text: str) -> typer.Typer:
+    """An app for the commands of one noun."""
+    app = typer.Typer(cls=Group, help=help_text, add_completion=False, rich_markup_mode=None)
+    app.callback()(_nothing)
+    return app
+
+
+def single() -> typer.Typer:
+    """An app for a command of the root."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def _nothing() -> None:
+    """Makes a group also of a single command."""
+
+
+def root() -> Root:
+    """`mairust` with everything below it."""
+    return Root(
+        name="mairust",
+        help=_ROOT_HELP,
+        subcommand_metavar="COMMAND …",
+        options_metavar="[GLOBAL OPTIONS]",
+        rich_markup_mode=None,
+    )
+
+
+_ROOT_HELP = """Run and manage a MaiRust mail server, on this machine or, with --server, on another.
+
+Without --server a command works on the local site, also while a server runs on it.
+
+Exit status: 0 done; 1 failed; 2 usage or a bad value; 3 finished with some items failed; 4 not found;
+5 conflict; 75 temporary, try again; 77 not allowed; 78 bad configuration or no site there; 130 interrupted.
+
+Examples:
+  mairust init
+  mairust domain add example.org
+  mairust domain list --json
+"""

@@ -1,0 +1,47 @@
+"""Parameters that several commands share, and values as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from mairust_core.errors import Invalid
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where stdin is no terminal.")]
+AccountOption = Annotated[str, typer.Option("--account", metavar="ADDRESS", help="The account.")]
+
+_SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(I?)B?", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_NO_LIMIT = frozenset({"none", "unlimited"})
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes in `500M` or `2GiB` (units of 1024), None for `none`; raises `Invalid`."""
+    if text.lower() in _NO_LIMIT:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise Invalid("quota", f"{text[:40]!r} is not a size", "write it like 500M, 2GiB or none")
+    return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or as far from `now` as `90d`; raises `Invalid`."""
+    if match := _DURATION.fullmatch(text):
+        try:
+            return now + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        except OverflowError as error:
+            raise _no_moment(text) from error
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _no_moment(text) from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _no_moment(text: str) -> Invalid:
+    return Invalid("expires", f"{text[:40]!r} is not a time", "write it like 2027-01-31T00:00:00Z or 90d")
