@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 DELIVER = "deliver"
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
+DELIVERED = frozenset({0, 65, 67})
+"""The exit codes of `deliver` that are no call to try again: stored, EX_DATAERR, EX_NOUSER."""
 WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "--ca-file", "--lang"})
 """The global options that take a value."""
 
@@ -44,10 +46,11 @@ def _deliver(args: Sequence[str]) -> int:
     try:
         from mairust_cli.main import run
 
-        return run(args)
+        code = run(args)
     except BaseException as error:
         print(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
         return TEMPORARY
+    return code if code in DELIVERED else TEMPORARY
 
 
 def _fail_temporarily_on_signals() -> None:

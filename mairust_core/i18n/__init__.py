@@ -26,7 +26,7 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
     texts = catalogue(lang).get(error.key) or catalogue("en").get(error.key) or _untold(error)
     values = _Values({name: "" if value is None else value for name, value in error.values.items()})
     what, hint = (text.format_map(values).strip() for text in texts)
-    return what, hint
+    return what, hint[:1].upper() + hint[1:]
 
 
 class _Values(dict[str, object]):
