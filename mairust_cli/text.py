@@ -16,7 +16,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def clean(text: str) -> str:
     """One line without control and bidi characters; each run of white space is one space (trap T3)."""
-    return _UNSAFE.sub("", " ".join(text.split()))
+    return " ".join(_UNSAFE.sub("", " ".join(text.split())).split())
 
 
 def width(text: str) -> int:

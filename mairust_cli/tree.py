@@ -235,7 +235,7 @@ def root() -> Root:
     )
 
 
-_ROOT_HELP = """Run and manage a MaiRust mail server, on this machine or, with --server, on another.
+_ROOT_HELP = """Run and manage a MaiRust mail server, here or, with --server, elsewhere.
 
 Without --server a command works on the local site, also while a server runs on it.
 

@@ -1,0 +1,65 @@
+"""Running the command line: in this process for breadth, as one of its own for what only that shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command ended and what it wrote."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def out(self) -> str:
+        """Its results as text."""
+        return self.stdout.decode()
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document of stdout; fails when there is not exactly one."""
+        return json.loads(self.stdout)
+
+
+Run = Callable[..., Ran]
+"""Runs a command in this process: `run("domain", "list")`."""
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a command sees: an own home directory and nothing of MaiRust's from outside."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAIRUST_", "XDG_", "LC_", "LANG", "PYTHONDONTWRITEBYTECODE"))
+        and name not in {"STATE_DIRECTORY", "NO_COLOR", "COLUMNS"}
+    }
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8", **(extra or {})}
+
+
+def process(
+    home: Path, *arguments: str, stdin: bytes | None = None, extra: Mapping[str, str] | None = None
+) -> Ran:
+    """Run a command as a process with an empty environment of MaiRust's."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mairust_cli.entry", *arguments],
+        env=environment(home, extra),
+        cwd=home,
+        capture_output=True,
+        check=False,
+        timeout=TIMEOUT_S,
+        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[arg-type]  # one of two
+    )
+    return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())

@@ -1,0 +1,165 @@
+"""Results in three forms from the same value."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+
+from mairust_cli.output import Column, Columns, Output
+from mairust_core import wire
+from mairust_core.errors import Conflict, MaiRustError, NotFound
+from mairust_core.model.forms import Page, Removed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """Something to show."""
+
+    name: str
+    size: int
+
+
+COLUMNS: Columns[Thing] = (
+    Column("Name", lambda thing: thing.name),
+    Column("Size", lambda thing: str(thing.size), right=True),
+)
+TWO = Page(items=(Thing(name="日本語", size=7), Thing(name="ab", size=1200)), next_cursor="ab")
+
+
+class Screen(io.TextIOWrapper):
+    """A stream in memory that is a terminal when it is told to be."""
+
+    def __init__(self, *, terminal: bool = False, encoding: str = "utf-8") -> None:
+        self.bytes = io.BytesIO()
+        self.terminal = terminal
+        super().__init__(self.bytes, encoding=encoding, write_through=True)
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    @property
+    def shown(self) -> str:
+        return self.bytes.getvalue().decode(self.encoding)
+
+
+def output(*, terminal: bool = False, encoding: str = "utf-8", env: dict[str, str] | None = None) -> Output:
+    """An output on two screens."""
+    return Output(stdout=Screen(terminal=terminal, encoding=encoding), stderr=Screen(), env=env or {})
+
+
+def shown(out: Output) -> tuple[str, str]:
+    """What is on stdout and stderr."""
+    assert isinstance(out.stdout, Screen)
+    assert isinstance(out.stderr, Screen)
+    return out.stdout.shown, out.stderr.shown
+
+
+def test_a_list_is_plain_aligned_lines_off_a_terminal() -> None:
+    """Columns line up by width on screen, numbers at the right; how to see more is on stderr."""
+    out = output()
+    out.page(TWO, COLUMNS)
+    stdout, stderr = shown(out)
+    assert stdout == "NAME    SIZE\n日本語     7\nab      1200\n"
+    assert stderr == "mairust: there are more: --all, or --cursor ab\n"
+
+
+def test_an_empty_list_prints_nothing() -> None:
+    """So that counting lines counts nothing."""
+    out = output()
+    out.page(Page(items=()), COLUMNS)
+    assert shown(out) == ("", "")
+
+
+def test_json_is_the_body_that_rest_returns() -> None:
+    """Byte for byte, and nothing else on stdout."""
+    out = output()
+    out.json = True
+    out.page(TWO, COLUMNS)
+    assert shown(out)[0].encode() == wire.dumps(TWO) + b"\n"
+
+
+def test_an_object_is_a_line_for_each_field() -> None:
+    """With the titles aligned."""
+    out = output()
+    out.item(TWO.items[1], COLUMNS)
+    assert shown(out)[0] == "Name: ab\nSize: 1200\n"
+
+
+def test_trap_t3_names_are_cleaned_in_every_form_for_people() -> None:
+    """In lists, objects, removals and errors; JSON escapes what it must and keeps the rest."""
+    evil = "a\x1b]0;x\x07\u202eb"
+    out = output()
+    out.page(Page(items=(Thing(name=evil, size=1),)), COLUMNS)
+    out.item(Thing(name=evil, size=1), COLUMNS)
+    out.removed(Removed(name=evil), "thing")
+    out.error(Conflict("domain", name=evil))
+    stdout, stderr = shown(out)
+    assert "\x1b" not in stdout + stderr
+    assert "\u202e" not in stdout + stderr
+    out.json = True
+    out.item(Thing(name=evil, size=1), COLUMNS)
+    assert "\x1b" not in shown(out)[0]
+
+
+def test_quiet_silences_notes_and_results_of_changes_only() -> None:
+    """What was asked for is printed all the same, and so is JSON."""
+    out = output()
+    out.quiet = True
+    out.change(TWO.items[1], COLUMNS)
+    out.removed(Removed(name="x"), "thing")
+    out.note("by the way")
+    assert shown(out) == ("", "")
+    out.page(TWO, COLUMNS)
+    assert shown(out)[0] != ""
+    out.json = True
+    out.change(TWO.items[1], COLUMNS)
+    assert shown(out)[0].endswith('{"name":"ab","size":1200}\n')
+
+
+def test_an_error_is_one_line_on_stderr() -> None:
+    """What happened, then how to mend it."""
+    out = output()
+    out.error(NotFound("domain", name="x.example"))
+    assert shown(out) == (
+        "",
+        "mairust: error: There is no domain x.example. `mairust domain list` shows those there are.\n",
+    )
+
+
+def test_an_error_is_the_json_document_of_stdout() -> None:
+    """With code, message and hint, in the language asked for."""
+    out = output()
+    out.json, out.lang = True, "ja"
+    out.error(NotFound("domain", name="x.example"))
+    stdout, stderr = shown(out)
+    error = json.loads(stdout)["error"]
+    assert set(error) == {"code", "message", "hint"}
+    assert error["code"] == "not_found"
+    assert "ありません" in error["message"]
+    assert stderr == ""
+
+
+def test_an_error_whose_text_is_missing_is_told_all_the_same() -> None:
+    """Badly, but with its key and values."""
+    out = output()
+    out.error(MaiRustError("of_no_catalogue", path="/x"))
+    assert shown(out)[1] == "mairust: error: failed.of_no_catalogue: path /x\n"
+
+
+def test_a_terminal_of_a_poor_encoding_gets_what_it_can_show() -> None:
+    """Nothing fails for a character that cannot be encoded."""
+    out = output(encoding="ascii")
+    out.page(TWO, COLUMNS)
+    assert "???" in shown(out)[0]
+
+
+def test_a_list_is_a_table_on_a_terminal() -> None:
+    """Markup in a name is a name; NO_COLOR takes all colour away."""
+    page = Page(items=(Thing(name="[red]x[/red]", size=1),))
+    out = output(terminal=True, env={"NO_COLOR": "1", "COLUMNS": "80"})
+    out.page(page, COLUMNS)
+    stdout, _ = shown(out)
+    assert "[red]x[/red]" in stdout
+    assert "Name" in stdout
+    assert "\x1b[3" not in stdout

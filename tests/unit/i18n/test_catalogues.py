@@ -1,0 +1,88 @@
+"""Every error has its text, in every language, with the values it needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from mairust_core.errors import BY_CODE, Invalid
+from mairust_core.i18n import LANGUAGES, catalogue
+
+CHECKOUT = Path(__file__).parents[3]
+CLASSES = {cls.__name__: cls for cls in BY_CODE.values() if cls is not Invalid}
+
+
+class Raised(NamedTuple):
+    """An error made in the code with a literal detail."""
+
+    where: str
+    key: str
+    values: frozenset[str]
+    open_ended: bool
+    """True when further values come by `**`."""
+
+
+def raised() -> Iterator[Raised]:
+    """Every one of them in the product."""
+    for room in ("mairust_core", "mairust_cli"):
+        for path in sorted((CHECKOUT / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
+                    yield from _error(node, CLASSES[node.func.id].code, path)
+
+
+def _error(node: ast.Call, code: str, path: Path) -> Iterator[Raised]:
+    detail = node.args[0] if node.args else None
+    if isinstance(detail, ast.Constant) and isinstance(detail.value, str) and detail.value != "remote":
+        names = [keyword.arg for keyword in node.keywords]
+        where = f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+        values = frozenset(name for name in names if name)
+        yield Raised(where, f"{code}.{detail.value}", values, None in names)
+
+
+def placeholders(lang: str, key: str) -> set[str]:
+    """The values a text needs."""
+    return set(re.findall(r"{(\w+)}", " ".join(catalogue(lang)[key])))
+
+
+RAISED = list(raised())
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: f"{error.where} {error.key}")
+def test_every_error_raised_has_a_text_and_its_values(error: Raised) -> None:
+    """In the English catalogue, and nothing in it stays unfilled."""
+    assert error.key in catalogue("en"), (
+        f"{error.where}: write a text for {error.key} into i18n/en.json and ja.json"
+    )
+    missing = placeholders("en", error.key) - error.values
+    assert error.open_ended or not missing, f"{error.where}: {error.key} needs {missing}"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_all_languages_have_the_same_texts(lang: str) -> None:
+    """The same keys, and in each text the same values."""
+    assert set(catalogue(lang)) == set(catalogue("en"))
+    for key in catalogue("en"):
+        assert placeholders(lang, key) == placeholders("en", key), key
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_text_says_what_and_how_to_mend_it(lang: str) -> None:
+    """Two sentences in one line each; an empty hint only where the error brings its own."""
+    for key, texts in catalogue(lang).items():
+        what, hint = texts
+        assert what, key
+        assert hint, key
+        assert what.rstrip("。.?").strip(), key
+        assert "\n" not in what + hint, key
+        assert key.split(".")[0] in BY_CODE, key
+
+
+def test_the_scan_finds_errors() -> None:
+    """An empty list would prove nothing."""
+    assert len(RAISED) > 50
