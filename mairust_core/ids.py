@@ -39,10 +39,16 @@ class IdSource:
         if not 0 <= process < PROCESSES:
             raise ValueError(f"process number {process} is outside 0..{PROCESSES - 1}")
         self.process = process
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._ms = last_ms
         self._sequence = SEQUENCES - 1
+
+    def move(self, process: int, last_ms: int) -> None:
+        """Go on under another process number, whose previous holder used `last_ms` last."""
+        with self._lock:
+            self.process = process
+            self._ms, self._sequence = max(self._ms, last_ms), SEQUENCES - 1
 
     @property
     def last_ms(self) -> int:
@@ -53,7 +59,7 @@ class IdSource:
         """One more id. When a millisecond is used up the next one begins early rather than waiting."""
         with self._lock:
             self._sequence += 1
-            at_ms = self._clock()
+            at_ms = self.clock()
             if at_ms > self._ms:
                 self._ms, self._sequence = at_ms, 0
             elif self._sequence >= SEQUENCES:

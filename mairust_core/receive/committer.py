@@ -11,13 +11,19 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from sqlalchemy.exc import IntegrityError
 
 from mairust_core.blobs import BlobStore
-from mairust_core.errors import Locked, MaiRustError, OutcomeUnknown, StorageDown
+from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, StorageDown, TooMany
 from mairust_core.ids import IdSource
+from mairust_core.model.blob import Locator
 from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.store import StorageBackend, mailboxes
-from mairust_core.store.ingest import Guilty, MissingMailbox, find_stored, write_batch
+from mairust_core.store.guilt import Guilty, Located, MissingMailbox
+from mairust_core.store.ingest import boot_clock, find_stored, ids_taken, write_batch
 
 MAX_BATCH = 512
 MAX_BATCH_BYTES = 32 << 20
@@ -49,7 +55,7 @@ class Committer:
         future: asyncio.Future[Outcome] = loop.create_future()
         with self._wake:
             if self._closing or len(self._queue) >= MAX_QUEUE:
-                return StorageDown("queue", waiting=len(self._queue))
+                return TooMany("queue", waiting=len(self._queue))
             self._queue.append((delivery, loop, future))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -78,7 +84,10 @@ class Committer:
 
     def _run(self) -> None:
         while batch := self._take():
-            outcomes = self.commit_many([delivery for delivery, _, _ in batch])
+            try:
+                outcomes = self.commit_many([delivery for delivery, _, _ in batch])
+            except Exception as error:  # whatever it is, this thread goes on and every sender hears a 4xx
+                outcomes = [_as_error(error)] * len(batch)
             _tell(batch, outcomes)
 
     def _take(self) -> list[_Waiting]:
@@ -95,39 +104,94 @@ class Committer:
             return taken
 
     def _commit(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        """One transaction if all goes well; otherwise the batch is split until only the guilty fail (C4)."""
+        """Bytes first, once; then the rows, as one transaction if all goes well."""
+        written_s = boot_clock()
         try:
-            return list(self._attempt(batch))
-        except Guilty as guilty:
-            rest = [one for index, one in enumerate(batch) if index != guilty.index]
-            outcomes = self._commit(rest) if rest else []
-            return [*outcomes[: guilty.index], guilty.error, *outcomes[guilty.index :]]
-        except OutcomeUnknown as error:
-            return self._look_up(batch, error)
-        except StorageDown as error:
+            locations = self._blobs.put_many([one.content for one in batch])
+        except MaiRustError as error:
             return [error] * len(batch)
         except Exception as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 return [*self._commit(batch[:middle]), *self._commit(batch[middle:])]
-            return [self._as_error(error)]
+            return [_as_error(error)]
+        return self._store(batch, locations, written_s)
 
-    def _attempt(self, batch: Sequence[Delivery]) -> list[Stored]:
-        locations = self._blobs.put_many([one.content for one in batch])
+    def _store(
+        self, batch: Sequence[Delivery], locations: Sequence[Locator], written_s: float
+    ) -> list[Outcome]:
+        """The rows of a batch: without the guilty, and split where it is not known who they are (C4)."""
+        outcomes: dict[int, Outcome] = {}
+        left = list(range(len(batch)))
+        while left:
+            part = [Located(at, batch[index], locations[index]) for at, index in enumerate(left)]
+            try:
+                found: Sequence[Outcome] = self._attempt(part, written_s)
+            except Guilty as guilty:
+                outcomes |= {left[at]: error for at, error in guilty.errors.items()}
+                left = [index for index in left if index not in outcomes]
+                continue
+            except Exception as error:
+                found = self._after_failure(part, error, written_s)
+            outcomes |= zip(left, found, strict=True)
+            break
+        return [outcomes[index] for index in range(len(batch))]
+
+    def _attempt(self, part: Sequence[Located], written_s: float) -> list[Stored]:
         for _ in range(RETRIES):
             try:
-                return write_batch(self._storage, batch, locations)
+                return write_batch(self._storage, part, written_s)
             except MissingMailbox as missing:
                 self._create_mailboxes(missing)
             except Locked:
-                log.info("batch of %d waits for another writer", len(batch))
-        return write_batch(self._storage, batch, locations)
+                log.info("batch of %d waits for another writer", len(part))
+        return write_batch(self._storage, part, written_s)
+
+    def _after_failure(self, part: Sequence[Located], error: Exception, written_s: float) -> list[Outcome]:
+        deliveries = [one.delivery for one in part]
+        if isinstance(error, OutcomeUnknown):
+            return self._look_up(deliveries, error)
+        if isinstance(error, MaiRustError):
+            return [error] * len(part)
+        if len(part) == 1:
+            return [self._rescue(part[0], error, written_s)]
+        middle = len(part) // 2
+        locations = [one.location for one in part]
+        return [
+            *self._store(deliveries[:middle], locations[:middle], written_s),
+            *self._store(deliveries[middle:], locations[middle:], written_s),
+        ]
+
+    def _rescue(self, one: Located, error: Exception, written_s: float) -> Outcome:
+        """One more try for a message the database would not take: under new ids, or undescribed (A4, C4)."""
+        delivery = one.delivery
+        try:
+            collided = isinstance(error, IntegrityError) and ids_taken(self._storage, delivery)
+        except MaiRustError as down:
+            return down
+        if collided:
+            log.warning("an id was there already, message %s gets a new one", delivery.content.sha256.hex())
+            delivery = self._with_new_ids(delivery)
+        elif delivery.facts is not None:
+            log.error("message %s is stored undescribed", delivery.content.sha256.hex(), exc_info=error)
+            delivery = replace(delivery, facts=None)
+        else:
+            return _as_error(error)
+        return self._store([delivery], [one.location], written_s)[0]
+
+    def _with_new_ids(self, delivery: Delivery) -> Delivery:
+        ids = self._ids()
+        return replace(
+            delivery,
+            copies=tuple(replace(copy, id=ids.next()) for copy in delivery.copies),
+            trace=None if delivery.trace is None else replace(delivery.trace, id=ids.next()),
+        )
 
     def _create_mailboxes(self, missing: MissingMailbox) -> None:
         with self._storage.write() as tx:
             for tenant_id, account_id, name in missing.wanted:
-                if mailboxes.find(tx, account_id, name) is None:
-                    mailboxes.create(tx, tenant_id, account_id, self._ids().next(), name)
+                with suppress(NotFound):  # the next attempt says whose mail that is
+                    mailboxes.ensure(tx, tenant_id, account_id, self._ids().next(), name)
 
     def _look_up(self, batch: Sequence[Delivery], error: OutcomeUnknown) -> list[Outcome]:
         log.warning("commit of %d messages without an answer, looking them up: %s", len(batch), error)
@@ -140,11 +204,12 @@ class Committer:
             for one, is_there in zip(batch, found, strict=True)
         ]
 
-    def _as_error(self, error: Exception) -> MaiRustError:
-        if isinstance(error, MaiRustError):
-            return error
-        log.error("a message could not be stored", exc_info=error)
-        return StorageDown("message", why=type(error).__name__)
+
+def _as_error(error: Exception) -> MaiRustError:
+    if isinstance(error, MaiRustError):
+        return error
+    log.error("a message could not be stored", exc_info=error)
+    return StorageDown("message", why=type(error).__name__)
 
 
 def _tell(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
@@ -153,7 +218,8 @@ def _tell(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
     for (_, loop, future), outcome in zip(batch, outcomes, strict=True):
         by_loop.setdefault(loop, []).append((future, outcome))
     for loop, pairs in by_loop.items():
-        loop.call_soon_threadsafe(_resolve, pairs)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            loop.call_soon_threadsafe(_resolve, pairs)
 
 
 def _resolve(pairs: Sequence[tuple[asyncio.Future[Outcome], Outcome]]) -> None:

@@ -13,11 +13,13 @@ from mairust_core.model.envelope import Envelope
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.reply import Reply
 from mairust_core.store import StorageBackend
+from mairust_core.store.facts import cleaned
 from mairust_core.store.tables import trace
 
 MAX_WAITING = 1000
 MAX_PER_ADDRESS = 20
 """Refusals noted of one client address between two flushes."""
+MAX_TEXT = 1000
 
 log = logging.getLogger("mairust.receive")
 
@@ -76,5 +78,5 @@ def _recipients(envelope: Envelope, rcpt_to: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text that any database takes: without NUL and lone surrogates, of bounded length (rule C4)."""
-    return text[:1000].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    """Text from a stranger: of bounded length, and such as any database takes."""
+    return cleaned(text[:MAX_TEXT])

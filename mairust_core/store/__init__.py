@@ -51,8 +51,9 @@ class StorageBackend(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """One transaction: durable when the block ends, undone when it raises.
 
-        What a value or a constraint forbids is SQLAlchemy's `DataError` or `IntegrityError`. Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
-        when another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and no result came.
+        Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
+        when another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and no result came;
+        SQLAlchemy's `IntegrityError` and `DataError` for what a constraint or a type forbids.
         """
         ...
 

@@ -28,9 +28,9 @@ def content_row(delivery: Delivery) -> tuple[Any, ...]:
         facts.eol,
         True,
         None if facts.date is None else to_ms(facts.date),
-        facts.subject,
-        facts.message_id,
-        facts.preview[:SNIPPET_CHARACTERS],
+        cleaned(facts.subject),
+        cleaned(facts.message_id),
+        cleaned(facts.preview[:SNIPPET_CHARACTERS]),
         facts.has_attachments,
         _dump(facts),
         facts.envelope,
@@ -53,7 +53,14 @@ def _dump(facts: Facts) -> str:
             (a.part, a.filename, a.content_type, a.size_bytes, a.disposition, a.content_id)
             for a in facts.attachments
         ]
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return cleaned(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+
+
+def cleaned(text: str) -> str:
+    """Text that any database takes: without NUL and lone surrogates (rule C4)."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def parties(found: dict[str, Any], name: str) -> tuple[Party, ...]:

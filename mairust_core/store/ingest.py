@@ -8,6 +8,7 @@ circle.
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,18 +17,21 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded
-from mairust_core.model.blob import Locator
+from mairust_core.errors import StorageDown
 from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, threads
-from mairust_core.store.facts import content_row
+from mairust_core.store.facts import cleaned, content_row
+from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import content, message, placement, trace
 
 FLAG_SEEN = 1
 DAY_MS = 86_400_000
+BYTES_GOOD_S = 1800.0
+"""Bytes that were not committed by then are given up: collection may take them after an hour (rule C2)."""
 
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux; elsewhere sleep is not seen
 _BLOB = (
     "INSERT INTO blob (sha256, tenant_id, location, size_bytes, created_ms, condemned_ms)"
     " VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT (sha256, tenant_id) DO UPDATE SET location ="
@@ -54,41 +58,22 @@ _ACCOUNT = (
     " WHERE id = ? AND enabled AND removed_ms IS NULL"
     " AND (quota_bytes IS NULL OR used_bytes + ? <= quota_bytes) RETURNING modseq"
 )
-_ACCOUNT_STATE = "SELECT enabled, removed_ms, address FROM account WHERE id = ?"
-
-Located = tuple[Delivery, Locator]
 Placed = dict[int, tuple[int, int]]
 """By message id: mailbox id and uid."""
 
 
-class Guilty(Exception):
-    """One delivery of the batch cannot be stored; the others can, without it (rule C4)."""
+def write_batch(storage: StorageBackend, batch: Sequence[Located], written_s: float) -> list[Stored]:
+    """Commit a batch whose bytes are durable; when it returns every row is durable too.
 
-    def __init__(self, index: int, error: MaiRustError) -> None:
-        super().__init__(index, error)
-        self.index = index
-        self.error = error
-
-
-class MissingMailbox(Exception):
-    """Mailboxes that have to be created first: (tenant, account, name)."""
-
-    def __init__(self, wanted: Sequence[tuple[int, int, str]]) -> None:
-        super().__init__(wanted)
-        self.wanted = wanted
-
-
-def write_batch(
-    storage: StorageBackend, batch: Sequence[Delivery], locations: Sequence[Locator]
-) -> list[Stored]:
-    """Commit a batch whose bytes are durable at `locations`; when it returns every row is durable too.
-
-    Raises `Guilty` for the one delivery that cannot be stored, `MissingMailbox`, or the errors of
-    `StorageBackend.write`; then nothing of the batch is stored, except perhaps after `OutcomeUnknown`.
+    `written_s` is when the bytes were written, by `boot_clock`. Raises `Guilty` for deliveries that cannot
+    be stored, `MissingMailbox`, or the errors of `StorageBackend.write`; then nothing of the batch is
+    stored, except perhaps after `OutcomeUnknown`.
     """
     with storage.write() as tx:
         crash_point("commit.begin")
-        stored, fresh = _skip_repetitions(storage, tx, list(zip(batch, locations, strict=True)))
+        if boot_clock() - written_s > BYTES_GOOD_S:  # asked in here: a process may have slept before BEGIN
+            raise StorageDown("stale")
+        stored, fresh = _skip_repetitions(storage, tx, batch)
         if fresh:
             _write_rows(storage, tx, fresh)
         crash_point("commit.before")
@@ -96,51 +81,65 @@ def write_batch(
     return stored
 
 
+def boot_clock() -> float:
+    """Seconds that also pass while the machine sleeps, and never jump."""
+    return time.clock_gettime(_BOOT_CLOCK)
+
+
 def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> None:
     _write_contents(storage, tx, located)
-    batch = [one for one, _ in located]
+    batch = [one.delivery for one in located]
     thread_ids = threads.assign(storage, tx, batch)
     storage.insert_rows(tx, trace, [_trace_row(one) for one in batch if one.trace is not None])
     storage.insert_rows(tx, message, [_message_row(d, c, thread_ids[c.id]) for d in batch for c in d.copies])
     crash_point("commit.rows")
-    placed = _take_uids(storage, tx, batch)
-    modseqs = _charge_accounts(storage, tx, batch)
+    placed = _take_uids(storage, tx, located)
+    modseqs = _charge_accounts(storage, tx, located)
     storage.insert_rows(tx, placement, _placement_rows(batch, placed, modseqs))
 
 
 def _skip_repetitions(
-    storage: StorageBackend, tx: Connection, located: Sequence[Located]
+    storage: StorageBackend, tx: Connection, batch: Sequence[Located]
 ) -> tuple[list[Stored], list[Located]]:
-    stored = [Stored(ids=tuple(copy.id for copy in one.copies)) for one, _ in located]
-    fresh: list[Located] = []
-    for index, (one, location) in enumerate(located):
-        if not (one.once and one.facts and one.facts.message_id):
-            fresh.append((one, location))
-            continue
+    """What is stored of each delivery, and what of the batch is new (rule C4)."""
+    wanted = [
+        (copy.account_id, one.delivery.content.sha256, one.delivery, copy)
+        for one in batch
+        if one.delivery.once and one.delivery.facts and one.delivery.facts.message_id
+        for copy in one.delivery.copies
+    ]
+    wanted.sort(key=lambda item: item[:2])
+    rows = []
+    for account_id, sha256, one, copy in wanted:
         since = one.received_ms - DAY_MS
-        rows = [
-            (c.account_id, one.content.sha256, one.tenant_id, c.id, one.received_ms, since, since)
-            for c in one.copies
-        ]
-        ids = [Id(row[0]) for row in storage.fetch_each(tx, _PIPE, rows) if row is not None]
-        stored[index] = Stored(ids=tuple(ids))
-        new = tuple(copy for copy, known in zip(one.copies, ids, strict=True) if copy.id == known)
-        if new:
-            fresh.append((replace(one, copies=new), location))
-    return stored, fresh
+        rows.append((account_id, sha256, one.tenant_id, copy.id, one.received_ms, since, since))
+    found = storage.fetch_each(tx, _PIPE, rows)
+    known = {item[3].id: Id(row[0]) for item, row in zip(wanted, found, strict=True) if row is not None}
+    stored = [Stored(ids=tuple(known.get(c.id, c.id) for c in one.delivery.copies)) for one in batch]
+    return stored, [new for one in batch if (new := _without_known(one, known))] if known else list(batch)
+
+
+def _without_known(one: Located, known: dict[Id, Id]) -> Located | None:
+    new = tuple(copy for copy in one.delivery.copies if known.get(copy.id, copy.id) == copy.id)
+    if len(new) == len(one.delivery.copies):
+        return one
+    return one._replace(delivery=replace(one.delivery, copies=new)) if new else None
 
 
 def _write_contents(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> None:
     distinct: dict[tuple[bytes, int], Located] = {}
-    for one, location in located:
-        distinct.setdefault((one.content.sha256, one.tenant_id), (one, location))
+    for one in located:
+        distinct.setdefault((one.delivery.content.sha256, one.delivery.tenant_id), one)
     ordered = [distinct[key] for key in sorted(distinct)]
     storage.execute_many(
         tx,
         _BLOB,
-        [(d.content.sha256, d.tenant_id, at, d.content.size_bytes, d.received_ms) for d, at in ordered],
+        [
+            (d.content.sha256, d.tenant_id, location, d.content.size_bytes, d.received_ms)
+            for _, d, location in ordered
+        ],
     )
-    storage.execute_many(tx, _CONTENT, [content_row(d) for d, _ in ordered])
+    storage.execute_many(tx, _CONTENT, [content_row(one.delivery) for one in ordered])
 
 
 def _trace_row(one: Delivery) -> tuple[Any, ...]:
@@ -153,8 +152,8 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         True,
         told.road,
         told.client_ip,
-        told.helo,
-        told.mail_from,
+        cleaned(told.helo),
+        cleaned(told.mail_from),
         _dumps(told.rcpt_to),
         one.facts.message_id if one.facts else "",
         f"250 2.0.0 stored {one.copies[0].id}",
@@ -180,12 +179,16 @@ def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return cleaned(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def _take_uids(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> Placed:
+def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:
     copies = sorted(
-        ((copy.account_id, copy.mailbox, one.tenant_id, copy) for one in batch for copy in one.copies),
+        (
+            (c.account_id, c.mailbox, one.delivery.tenant_id, c)
+            for one in located
+            for c in one.delivery.copies
+        ),
         key=lambda item: item[:2],
     )
     groups = [
@@ -197,6 +200,7 @@ def _take_uids(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery
     found = storage.fetch_each(tx, _MAILBOX, rows)
     missing = [(g[0][0], *key) for (key, g), row in zip(groups, found, strict=True) if row is None]
     if missing:
+        _refuse_gone(storage, tx, located, {account_id for _, account_id, _ in missing})
         raise MissingMailbox(missing)
     placed: Placed = {}
     for (_, group), row in zip(groups, found, strict=True):
@@ -207,34 +211,42 @@ def _take_uids(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery
     return placed
 
 
-def _charge_accounts(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> dict[int, int]:
-    charged: dict[int, list[Copy]] = defaultdict(list)
-    last: dict[int, int] = {}
-    for index, one in enumerate(batch):
-        for copy in one.copies:
-            charged[copy.account_id].append(copy)
-            last[copy.account_id] = index
+def _refuse_gone(
+    storage: StorageBackend, tx: Connection, located: Sequence[Located], account_ids: set[int]
+) -> None:
+    """Raise `Guilty` if one of these accounts is gone; no mailbox is made for it."""
+    charged = _by_account(located)
+    errors = guilty_accounts(storage, tx, {one: charged[one] for one in account_ids}, only_gone=True)
+    if errors:
+        raise Guilty(errors)
+
+
+def _by_account(located: Sequence[Located]) -> dict[int, list[Charged]]:
+    charged: dict[int, list[Charged]] = defaultdict(list)
+    for one in located:
+        for copy in one.delivery.copies:
+            charged[copy.account_id].append((one.at, copy))
+    return charged
+
+
+def _charge_accounts(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> dict[int, int]:
+    charged = _by_account(located)
     account_ids = sorted(charged)
     rows = []
     for account_id in account_ids:
-        copies = charged[account_id]
+        copies = [copy for _, copy in charged[account_id]]
         bound = sum(copy.size_bytes for copy in copies if not copy.over_quota)
         used = sum(copy.size_bytes for copy in copies)
         rows.append((used, len(copies), len(copies), account_id, bound if bound else -(1 << 62)))
     found = storage.fetch_each(tx, _ACCOUNT, rows)
-    modseqs: dict[int, int] = {}
-    for account_id, row in zip(account_ids, found, strict=True):
-        if row is None:
-            raise Guilty(last[account_id], _why_not(storage, tx, account_id))
-        modseqs[account_id] = row[0] - len(charged[account_id])
-    return modseqs
-
-
-def _why_not(storage: StorageBackend, tx: Connection, account_id: int) -> MaiRustError:
-    rows = storage.fetch_all(tx, _ACCOUNT_STATE, (account_id,))
-    if not rows or not rows[0][0] or rows[0][1] is not None:
-        return NotFound("account_gone", account_id=account_id)
-    return QuotaExceeded("account", address=rows[0][2], account_id=account_id)
+    refused = [one for one, row in zip(account_ids, found, strict=True) if row is None]
+    if refused:
+        raise Guilty(guilty_accounts(storage, tx, {one: charged[one] for one in refused}))
+    return {
+        one: row[0] - len(charged[one])
+        for one, row in zip(account_ids, found, strict=True)
+        if row is not None
+    }
 
 
 def _placement_rows(
@@ -266,3 +278,13 @@ def find_stored(storage: StorageBackend, batch: Sequence[Delivery]) -> list[bool
             tx, "SELECT id FROM message WHERE id = ?", [(one.copies[0].id,) for one in batch]
         )
     return [row is not None for row in rows]
+
+
+def ids_taken(storage: StorageBackend, one: Delivery) -> bool:
+    """Whether one of a delivery's ids belongs to another message or trace already (rule A4)."""
+    rows = [(copy.id,) for copy in one.copies]
+    with storage.read() as tx:
+        found = storage.fetch_each(tx, "SELECT id FROM message WHERE id = ?", rows)
+        if one.trace is not None:
+            found += storage.fetch_each(tx, "SELECT id FROM trace WHERE id = ?", [(one.trace.id,)])
+    return any(row is not None for row in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select, update
 
+from mairust_core.errors import NotFound
 from mairust_core.ids import now_ms
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import Mailbox
@@ -32,12 +33,22 @@ def find(tx: Connection, account_id: int, name: str) -> int | None:
     return tx.execute(query).scalar_one_or_none()
 
 
-def create(tx: Connection, tenant_id: int, account_id: int, mailbox_id: Id, name: str) -> None:
-    """Create a mailbox under a UIDVALIDITY that its account never gave before (rule A2)."""
+def ensure(tx: Connection, tenant_id: int, account_id: int, mailbox_id: Id, name: str) -> None:
+    """Create a mailbox unless it is there, under a UIDVALIDITY its account never gave before (rule A2).
+
+    Locks the account, so that of two processes one creates and the other finds. Raises `NotFound` for an
+    account that is gone.
+    """
     now = now_ms()
     given = tx.execute(
-        select(account.c.uidvalidity).where(account.c.id == account_id).with_for_update()
-    ).scalar_one()
+        select(account.c.uidvalidity)
+        .where(account.c.id == account_id, account.c.removed_ms.is_(None))
+        .with_for_update(key_share=True)
+    ).scalar_one_or_none()
+    if given is None:
+        raise NotFound("account_gone", account_id=account_id)
+    if find(tx, account_id, name) is not None:
+        return
     uidvalidity = max(given + 1, now // 1000)
     tx.execute(update(account).where(account.c.id == account_id).values(uidvalidity=uidvalidity))
     tx.execute(

@@ -6,8 +6,9 @@ Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import psycopg
@@ -104,19 +105,33 @@ class Postgresql:
     def _commit(self, transaction: RootTransaction) -> None:
         try:
             transaction.commit()
-        except sqlalchemy.exc.OperationalError as error:
+        except sqlalchemy.exc.DBAPIError as error:
             if _transient(error.orig):
                 raise
             raise OutcomeUnknown("commit", why=str(error.orig).strip()) from error
+
+    def serialise(self, tx: Connection, name: str) -> None:
+        tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_lock_key(name),))
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        with self._translated(), closing(self._connect()) as connection:
+            connection.autocommit = True
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_lock_key(name),)).fetchone()
+            if row != (True,):
+                raise Locked("task", name=name)
+            yield
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlalchemy.exc.IntegrityError:
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError):
             raise
         except psycopg.IntegrityError as error:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
+        except psycopg.DataError as error:
+            raise sqlalchemy.exc.DataError(None, None, error) from error
         except sqlalchemy.exc.DBAPIError as error:
             raise self._translate(error.orig) from error
         except psycopg.Error as error:
@@ -172,6 +187,10 @@ class Postgresql:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(blake2b(f"mairust:{name}".encode(), digest_size=8).digest()) >> 1
 
 
 def _transient(error: BaseException | None) -> bool:

@@ -21,6 +21,7 @@ def create(storage: StorageBackend) -> bool:
     if exists(storage):
         return False
     with storage.write() as tx:
+        storage.serialise(tx, "schema")
         if inspect(tx).has_table(alembic_version.name):
             return False
         metadata.create_all(tx)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -25,6 +26,10 @@ from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, Outco
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
+PAGE_BYTES = 4096
+NOOP_CHECKPOINT = (3, 51, 0)
+"""From here on SQLite tells the length of its log without a checkpoint."""
+COMMITS_BETWEEN_CHECKPOINTS = 64
 LOCK_TIMEOUT_S = 30.0
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -35,6 +40,8 @@ _PRAGMAS = (
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
 )
+
+log = logging.getLogger("mairust.store")
 
 
 def driver() -> ModuleType:
@@ -73,6 +80,7 @@ class Sqlite:
         self.engine = self._make_engine()
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
+        self._commits = 0
 
     def _make_engine(self) -> Engine:
         engine = create_engine(
@@ -125,24 +133,64 @@ class Sqlite:
         try:
             transaction.commit()
         except sqlalchemy.exc.DatabaseError as error:
+            if "disk is full" in str(error.orig):  # the log ends before the commit's frame: not committed
+                raise
             # a failed sync leaves frames in the log that recovery may still find whole (rule C4)
             raise OutcomeUnknown("commit", why=error.orig) from error
 
     def _checkpoint_when_due(self, connection: Connection) -> None:
+        cursor = connection.connection.cursor()
         try:
-            size_bytes = os.stat(self._wal).st_size
-        except FileNotFoundError:
-            return
-        if size_bytes >= CHECKPOINT_BYTES:
-            cursor = connection.connection.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if self._log_bytes(cursor) >= CHECKPOINT_BYTES:
+                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._commits = 0
+        except self._driver.DatabaseError as error:  # the commit before it stands, whatever becomes of this
+            log.warning("checkpoint of %s failed, a later commit tries again: %s", self.path, error)
+        finally:
             cursor.close()
+
+    def _log_bytes(self, cursor: Any) -> int:
+        """What the write-ahead log holds that is not in the database yet.
+
+        The log's file keeps its size when it begins anew, so that its size says little. Never open the
+        database, the log or its index with anything but SQLite: closing them again would drop this process's
+        POSIX locks (https://sqlite.org/howtocorrupt.html, section 2.2).
+        """
+        if self._driver.sqlite_version_info >= NOOP_CHECKPOINT:
+            _, frames, saved = cursor.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            return max(int(frames) - int(saved), 0) * PAGE_BYTES
+        self._commits += 1
+        if self._commits < COMMITS_BETWEEN_CHECKPOINTS:
+            return 0
+        try:
+            return os.stat(self._wal).st_size
+        except FileNotFoundError:
+            return 0
+
+    def serialise(self, tx: Connection, name: str) -> None:
+        """Nothing to do: every writer is alone anyway."""
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        path = self.path.with_name(f"{name}.lock")
+        try:
+            fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageDown("open", url=path, why=error.strerror) from error
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Locked("task", name=name) from error
+            yield
+        finally:
+            os.close(fd)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlalchemy.exc.IntegrityError:
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError):
             raise
         except (sqlalchemy.exc.DatabaseError, self._driver.DatabaseError) as error:
             raise self._translate(error) from error
@@ -192,6 +240,8 @@ class Sqlite:
             yield
         except self._driver.IntegrityError as error:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
+        except self._driver.DataError as error:
+            raise sqlalchemy.exc.DataError(None, None, error) from error
 
     def close(self) -> None:
         self.engine.dispose()
