@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from mairust_core.errors import DiskFull, StorageDown
+from mairust_core.errors import DiskFull, MaiRustError, StorageDown
 from mairust_core.model.reply import Reply
 
 RESERVE_BYTES = 1 << 30
@@ -46,7 +46,7 @@ class Health:
             return
         try:
             self._probe()
-        except StorageDown:
+        except MaiRustError:
             return
         self._database_down = False
         log.info("database is back, mail is taken again")
@@ -58,7 +58,12 @@ class Health:
 
     def _check_disk(self) -> None:
         self._disk_checked = time.monotonic()
-        free, total = self._free_bytes()
+        try:
+            free, total = self._free_bytes()
+        except StorageDown as error:  # no room can be seen: mail that came now could not be stored
+            log.error("the blob store is out of reach, mail is refused: %s", error)
+            self._disk_low = True
+            return
         low = free < min(RESERVE_BYTES, int(total * RESERVE_SHARE))
         if low != self._disk_low:
             log.warning(

@@ -12,6 +12,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import Principal, ReachKind
 from mairust_core.store import domains
+from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, AnySelect, account, address, mailbox
 
 
@@ -57,12 +58,13 @@ def claim_address(
     folded = fold(wanted)
     if tx.execute(select(address.c.id).where(address.c.folded == folded)).first():
         raise Conflict("address", address=wanted)
-    tx.execute(
-        insert(address).values(
-            folded=folded, tenant_id=by.tenant_id, id=address_id, domain_id=in_domain.id,
-            display=f"{local}@{domain_name}", account_id=account_id, created_ms=now_ms(),
-        )
-    )  # fmt: skip
+    with refusing(Conflict("address", address=wanted)):
+        tx.execute(
+            insert(address).values(
+                folded=folded, tenant_id=by.tenant_id, id=address_id, domain_id=in_domain.id,
+                display=f"{local}@{domain_name}", account_id=account_id, created_ms=now_ms(),
+            )
+        )  # fmt: skip
     return in_domain.id
 
 

@@ -48,9 +48,9 @@ def resolve(tx: Connection, wanted: Address) -> Resolved:
     tenant_id = first[0].tenant_id if first else _tenant_of(tx, wanted.domain)
     if tenant_id is None:
         return Resolved(known_domain=False)
-    if not first and wanted.local.casefold() == POSTMASTER:
-        first = _postmaster(tx, wanted.domain)
     found = _follow(tx, first)
+    if not found and wanted.base.local.casefold() == POSTMASTER:
+        found = _follow(tx, _postmaster(tx, tenant_id, wanted.domain))
     return Resolved(
         known_domain=True,
         tenant_id=tenant_id,
@@ -111,14 +111,14 @@ def _follow(tx: Connection, level: list[AnyRow]) -> dict[int, bool]:
     return found
 
 
-def _postmaster(tx: Connection, in_domain: str) -> list[AnyRow]:
-    """Who stands in for an undefined postmaster: an administrator before others, the oldest first."""
+def _postmaster(tx: Connection, tenant_id: int, in_domain: str) -> list[AnyRow]:
+    """Who stands in when it leads nowhere: somebody of the domain before others, administrators first."""
     query = (
         select(*_COLUMNS)
         .join_from(address, account, account.c.id == address.c.account_id)
         .join(domain, domain.c.id == account.c.domain_id)
-        .where(domain.c.name == in_domain, account.c.enabled, account.c.removed_ms.is_(None))
-        .order_by(account.c.admin.desc(), account.c.id)
+        .where(domain.c.tenant_id == tenant_id, account.c.enabled, account.c.removed_ms.is_(None))
+        .order_by((domain.c.name == in_domain).desc(), account.c.admin.desc(), account.c.id)
         .limit(1)
     )
     return list(tx.execute(query).all())

@@ -9,6 +9,7 @@ from mairust_core.ids import now_ms, to_time
 from mairust_core.model.domain import Domain
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, ReachKind
+from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, AnySelect, account, address, domain
 
 
@@ -40,7 +41,9 @@ def add(tx: Connection, by: Principal, domain_id: Id, name: str) -> Domain:
     if tx.execute(select(domain.c.id).where(domain.c.name == name)).first():
         raise Conflict("domain", name=name)
     created_ms = now_ms()
-    tx.execute(insert(domain).values(id=domain_id, tenant_id=by.tenant_id, name=name, created_ms=created_ms))
+    row = insert(domain).values(id=domain_id, tenant_id=by.tenant_id, name=name, created_ms=created_ms)
+    with refusing(Conflict("domain", name=name)):
+        tx.execute(row)
     return Domain(id=domain_id, name=name, accounts=0, created_at=to_time(created_ms))
 
 
@@ -66,4 +69,5 @@ def remove(tx: Connection, by: Principal, name: str) -> None:
         raise Conflict("domain_in_use", name=name)
     if tx.execute(select(exists().where(account.c.domain_id == found.id))).scalar_one():
         raise Conflict("domain_purging", name=name)
-    tx.execute(delete(domain).where(domain.c.id == found.id))
+    with refusing(Conflict("domain_in_use", name=name)):
+        tx.execute(delete(domain).where(domain.c.id == found.id))
