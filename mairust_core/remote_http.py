@@ -60,6 +60,12 @@ class Server:
         self._lock = threading.Lock()
         self._opened: httpx.Client | None = None
 
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         with self._lock:

@@ -1,0 +1,271 @@
+"""Rule G4 and trap A2: every operation, asked by every kind of key, for its own and for others' objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mairust_core.errors import Forbidden, NotFound
+from mairust_core.model.account import NewAccount
+from mairust_core.model.alias import NewAlias
+from mairust_core.model.domain import NewDomain
+from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.token import NewToken
+from mairust_core.operations import BytesIn
+from mairust_core.services.accounts import Accounts
+from mairust_core.services.aliases import Aliases
+from mairust_core.services.domains import Domains
+from mairust_core.services.messages import Messages
+from mairust_core.services.registry import SERVICES
+from mairust_core.services.tokens import Tokens
+from tests.contract.services.conftest import Served
+
+REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
+SCOPES = (Scope.READ, Scope.WRITE, Scope.ADMIN)
+
+TABLE = """
+                      site    domain  account
+                      r w a   r w a   r w a     objects
+domains.add           - - +   - - -   - - -     own
+domains.browse        + - +   + - +   - - -     own
+domains.show          + - +   + - +   - - -     own
+domains.show          + - +   0 - 0   - - -     foreign
+domains.remove        - - +   - - -   - - -     own
+domains.remove        - - +   - - -   - - -     foreign
+accounts.add          - - +   - - +   - - -     own
+accounts.add          - - +   - - 0   - - -     foreign
+accounts.browse       + - +   + - +   + - +     own
+accounts.browse       + - +   0 - 0   0 - 0     foreign
+accounts.mailboxes    + - +   + - +   + - +     own
+accounts.mailboxes    + - +   0 - 0   0 - 0     foreign
+accounts.enable       - - +   - - +   - - -     own
+accounts.enable       - - +   - - 0   - - -     foreign
+accounts.disable      - - +   - - +   - - -     own
+accounts.disable      - - +   - - 0   - - -     foreign
+accounts.show         + - +   + - +   + - +     own
+accounts.show         + - +   0 - 0   0 - 0     foreign
+accounts.remove       - - +   - - +   - - -     own
+accounts.remove       - - +   - - 0   - - -     foreign
+aliases.add           - - +   - - +   - - -     own
+aliases.add           - - +   - - 0   - - -     foreign
+aliases.browse        + - +   + - +   - - -     own
+aliases.show          + - +   + - +   - - -     own
+aliases.show          + - +   0 - 0   - - -     foreign
+aliases.remove        - - +   - - +   - - -     own
+aliases.remove        - - +   - - 0   - - -     foreign
+messages.append       - + +   - + +   - + +     own
+messages.append       - + +   - 0 0   - 0 0     foreign
+messages.browse       + - +   + - +   + - +     own
+messages.browse       + - +   0 - 0   0 - 0     foreign
+messages.show         + - +   + - +   + - +     own
+messages.show         + - +   0 - 0   0 - 0     foreign
+messages.raw          + - +   + - +   + - +     own
+messages.raw          + - +   0 - 0   0 - 0     foreign
+tokens.create         - - +   - - +   - - -     own
+tokens.create         - - +   - - 0   - - -     foreign
+tokens.browse         - - +   - - +   - - -     own
+tokens.revoke         - - +   - - +   - - -     own
+tokens.revoke         - - +   - - 0   - - -     foreign
+"""
+"""`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
+
+MAIL = b"Subject: matrix\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A domain with one of each thing in it, made for one call."""
+
+    domain: str
+    account: str
+    alias: str
+    message: str
+    token: str
+
+
+def make_place(served: Served, domain: str, account: str) -> Place:
+    """New alias, message and key beside an account that is there."""
+    name = uuid4().hex[:10]
+    served.here(Aliases).add(NewAlias(address=f"{name}@{domain}", to=(account,)))
+    summary = served.here(Messages).append(account, BytesIn(chunks=[MAIL]))
+    key = served.issue(Scope.READ, reach=ReachKind.DOMAIN, subject=domain)
+    return Place(
+        domain=domain,
+        account=account,
+        alias=f"{name}@{domain}",
+        message=str(summary.id),
+        token=key.split("_")[1],
+    )
+
+
+Ask = Callable[[Served, str, Place], Any]
+
+
+def _new(place: Place) -> str:
+    return f"{uuid4().hex[:10]}@{place.domain}"
+
+
+def _victim(served: Served, place: Place) -> str:
+    return served.here(Accounts).add(NewAccount(address=_new(place))).address
+
+
+def _empty_domain(served: Served, key: str, place: Place) -> Any:
+    name = served.here(Domains).add(NewDomain(name=f"e{uuid4().hex[:10]}.example")).name
+    return served.there(Domains, key).remove(name)
+
+
+ASK: dict[str, Ask] = {
+    "domains.add": lambda s, k, _: s.there(Domains, k).add(NewDomain(name=f"n{uuid4().hex[:10]}.example")),
+    "domains.browse": lambda s, k, _: s.there(Domains, k).browse(),
+    "domains.show": lambda s, k, p: s.there(Domains, k).show(p.domain),
+    "domains.remove": _empty_domain,
+    "accounts.add": lambda s, k, p: s.there(Accounts, k).add(NewAccount(address=_new(p))),
+    "accounts.browse": lambda s, k, _: s.there(Accounts, k).browse(),
+    "accounts.mailboxes": lambda s, k, p: s.there(Accounts, k).mailboxes(p.account),
+    "accounts.enable": lambda s, k, p: s.there(Accounts, k).enable(p.account),
+    "accounts.disable": lambda s, k, p: s.there(Accounts, k).disable(_victim(s, p)),
+    "accounts.show": lambda s, k, p: s.there(Accounts, k).show(p.account),
+    "accounts.remove": lambda s, k, p: s.there(Accounts, k).remove(_victim(s, p)),
+    "aliases.add": lambda s, k, p: s.there(Aliases, k).add(NewAlias(address=_new(p), to=(p.account,))),
+    "aliases.browse": lambda s, k, _: s.there(Aliases, k).browse(),
+    "aliases.show": lambda s, k, p: s.there(Aliases, k).show(p.alias),
+    "aliases.remove": lambda s, k, p: s.there(Aliases, k).remove(p.alias),
+    "messages.append": lambda s, k, p: s.there(Messages, k).append(p.account, BytesIn(chunks=[MAIL])),
+    "messages.browse": lambda s, k, p: s.there(Messages, k).browse(p.account),
+    "messages.show": lambda s, k, p: s.there(Messages, k).show(p.message),
+    "messages.raw": lambda s, k, p: b"".join(s.there(Messages, k).raw(p.message).chunks),
+    "tokens.create": lambda s, k, p: s.there(Tokens, k).create(
+        NewToken(name="made", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=p.domain)
+    ),
+    "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
+    "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+}
+
+FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    operation: str
+    objects: str
+    expected: dict[tuple[ReachKind, Scope], str]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.objects}"
+
+
+def rows() -> Iterator[Row]:
+    """The lines of the table."""
+    asked = [(reach, scope) for reach in REACHES for scope in SCOPES]
+    for line in TABLE.strip().splitlines()[2:]:
+        operation, *marks, objects = line.split()
+        yield Row(operation=operation, objects=objects, expected=dict(zip(asked, marks, strict=True)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Two domains with an account each, and nine keys to the first."""
+
+    own: tuple[str, str]
+    foreign: tuple[str, str]
+    keys: dict[tuple[ReachKind, Scope], str]
+
+
+@pytest.fixture(scope="module")
+def ground(served: Served) -> Ground:
+    """The ground of the matrix."""
+    homes = []
+    for _ in range(2):
+        name = served.here(Domains).add(NewDomain(name=f"r{uuid4().hex[:10]}.example")).name
+        homes.append((name, served.here(Accounts).add(NewAccount(address=f"ann@{name}")).address))
+    subjects = {ReachKind.SITE: None, ReachKind.DOMAIN: homes[0][0], ReachKind.ACCOUNT: homes[0][1]}
+    keys = {
+        (reach, scope): served.issue(scope, reach=reach, subject=subjects[reach])
+        for reach in REACHES
+        for scope in SCOPES
+    }
+    return Ground(own=homes[0], foreign=homes[1], keys=keys)
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=str)
+def test_rule_g4_reach_and_scope(served: Served, ground: Ground, row: Row) -> None:
+    """Each kind of key gets what the table says: done, forbidden, or as if it were not there (trap A2)."""
+    foreign_browse = row.operation == "accounts.browse" and row.objects == "foreign"
+    ask = FOREIGN_BROWSE if foreign_browse else ASK[row.operation]
+    found = {}
+    for asked, key in ground.keys.items():
+        home = ground.own if row.objects == "own" else ground.foreign
+        found[asked] = outcome(served, ask, key, make_place(served, *home))
+    assert found == row.expected
+
+
+def outcome(served: Served, ask: Ask, key: str, place: Place) -> str:
+    """The mark of one call."""
+    try:
+        ask(served, key, place)
+    except Forbidden:
+        return "-"
+    except NotFound:
+        return "0"
+    return "+"
+
+
+def test_the_table_has_every_operation() -> None:
+    """A new operation cannot be forgotten here."""
+    declared = {op.id for kind in SERVICES for op in kind.operations.values()}
+    assert declared == set(ASK) == {row.operation for row in rows()}
+
+
+def test_trap_a2_lists_hold_nothing_foreign(served: Served, ground: Ground) -> None:
+    """What a key may list is its own, page by page, also with a cursor taken from elsewhere."""
+    make_place(served, *ground.own)
+    make_place(served, *ground.foreign)
+    key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
+    own = ground.own[0]
+    for cursor in ("", "a", "ann@"):
+        assert {d.name for d in served.there(Domains, key).browse(cursor=cursor).items} <= {own}
+        listed = served.there(Accounts, key).browse(cursor=cursor).items
+        assert {a.address.rpartition("@")[2] for a in listed} <= {own}
+        aliases = served.there(Aliases, key).browse(cursor=cursor).items
+        assert {a.address.rpartition("@")[2] for a in aliases} <= {own}
+    subjects = {t.subject for t in served.there(Tokens, key).browse(limit=500).items}
+    assert subjects <= {own, ground.own[1]}
+    alone = ground.keys[ReachKind.ACCOUNT, Scope.READ]
+    assert [a.address for a in served.there(Accounts, alone).browse().items] == [ground.own[1]]
+    assert {m.account for m in served.there(Messages, alone).browse(ground.own[1]).items} == {ground.own[1]}
+
+
+def test_trap_a2_a_foreign_object_looks_like_none(served: Served, ground: Ground) -> None:
+    """The text for another's object is the one for no object at all."""
+    key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
+    place = make_place(served, *ground.foreign)
+    cases: list[tuple[Callable[[str], object], str, str]] = [
+        (served.there(Messages, key).show, place.message, "4711"),
+        (served.there(Aliases, key).show, place.alias, f"no.one@{place.domain}"),
+        (served.there(Accounts, key).show, place.account, f"nobody@{place.domain}"),
+        (served.there(Domains, key).show, place.domain, "unknown.example"),
+        (served.there(Tokens, key).revoke, place.token, "0123456789abcdef"),
+    ]
+    for call, *names in cases:
+        texts = set()
+        for name in names:
+            with pytest.raises(NotFound) as refused:
+                call(name)
+            texts.add(str(refused.value).replace(name, "X"))
+        assert len(texts) == 1
+
+
+def test_trap_a2_no_address_in_a_foreign_domain(served: Served, ground: Ground) -> None:
+    """A domain's administrator takes no address, nor a catch-all, of another domain."""
+    key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
+    foreign, own_account = ground.foreign[0], ground.own[1]
+    with pytest.raises(NotFound, match="no domain"):
+        served.there(Aliases, key).add(NewAlias(address=f"*@{foreign}", to=(own_account,)))
+    with pytest.raises(NotFound, match="no domain"):
+        served.there(Accounts, key).add(NewAccount(address=f"x@{foreign.upper()}"))

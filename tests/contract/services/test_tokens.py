@@ -1,0 +1,96 @@
+"""API keys, locally and over HTTP."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mairust_core.api.authentication import CACHE_S
+from mairust_core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from mairust_core.model.account import Account
+from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.token import NewToken
+from mairust_core.services.accounts import Accounts
+from mairust_core.services.domains import Domains
+from mairust_core.services.tokens import Tokens
+from tests.contract.services.conftest import Served
+from tests.contract.services.words import Ops
+
+
+def test_a_new_key_works_and_shows_its_secret_once(ops: Ops, served: Served, ann: Account) -> None:
+    """The key is in the answer to its creation and nowhere else (trap A3)."""
+    new = NewToken(name="mine", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject=ann.address)
+    issued = ops(Tokens).create(new)
+    assert issued.key.startswith(f"mk_{issued.token.id}_")
+    assert served.there(Accounts, issued.key).show(ann.address) == ann
+    secret = issued.key.rpartition("_")[2]
+    listed = ops(Tokens).browse(limit=500)
+    assert secret not in repr(listed)
+    assert secret not in served.http.log.read_text()
+
+
+def test_rule_d3_a_revoked_key_stops_within_a_second(ops: Ops, served: Served) -> None:
+    """Whoever revokes it, in whichever process: the server refuses it within its one second."""
+    key = served.issue(Scope.READ)
+    assert served.there(Domains, key).browse(limit=1) is not None
+    revoked = ops(Tokens).revoke(key.split("_")[1])
+    assert revoked.revoked
+    time.sleep(CACHE_S)
+    with pytest.raises(Unauthenticated):
+        served.there(Domains, key).browse(limit=1)
+    assert ops(Tokens).revoke(revoked.id) == revoked
+
+
+def test_an_expired_key_is_refused(ops: Ops, served: Served) -> None:
+    """A key ends by itself."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    issued = ops(Tokens).create(NewToken(name="old", scopes=(Scope.READ,), expires_at=past))
+    with pytest.raises(Unauthenticated, match="not valid"):
+        served.there(Domains, issued.key).browse()
+
+
+def test_a_disabled_account_s_key_is_refused_alike(ops: Ops, served: Served, ann: Account) -> None:
+    """Trap A4: unknown, wrong, revoked and disabled get the same answer."""
+    key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=ann.address)
+    ops(Accounts).disable(ann.address)
+    public_id, secret = key.split("_")[1:]
+    answers = set()
+    for wrong in (key, f"mk_{public_id}_{secret[:-1]}A", f"mk_{public_id[::-1]}_{secret}", "mk_", "x y z"):
+        with pytest.raises(Unauthenticated) as refused:
+            served.there(Domains, wrong).browse()
+        answers.add(str(refused.value))
+    assert len(answers) == 1
+
+
+def test_a_key_needs_a_name_scopes_and_a_fitting_subject() -> None:
+    """What makes no sense is refused before it is sent."""
+    with pytest.raises(Invalid, match="at least one scope"):
+        NewToken(name="x", scopes=())
+    with pytest.raises(Invalid, match="printable"):
+        NewToken(name="a\nb", scopes=(Scope.READ,))
+    with pytest.raises(Invalid, match="need a subject"):
+        NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN)
+
+
+def test_unknown_subjects_are_not_found(ops: Ops) -> None:
+    """A key for nobody is not made."""
+    new = NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject="a@nowhere.example")
+    with pytest.raises(NotFound, match="no account"):
+        ops(Tokens).create(new)
+
+
+def test_rule_g4_no_key_makes_one_beyond_itself(served: Served, domain: str, ann: Account) -> None:
+    """Neither more scopes, nor a wider reach, nor another's domain."""
+    mine = served.there(Tokens, served.issue(Scope.ADMIN, reach=ReachKind.DOMAIN, subject=domain))
+    with pytest.raises(Forbidden, match="send"):
+        mine.create(NewToken(name="x", scopes=(Scope.SEND,), reach=ReachKind.DOMAIN, subject=domain))
+    with pytest.raises(Forbidden, match="site reach"):
+        mine.create(NewToken(name="x", scopes=(Scope.READ,)))
+    other = served.here(Domains).browse(limit=1).items[0].name
+    if other != domain:
+        with pytest.raises(NotFound):
+            mine.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=other))
+    narrower = NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject=ann.address)
+    assert mine.create(narrower).token.subject == ann.address

@@ -1,0 +1,254 @@
+"""One JSON form: what is encoded decodes to the same value, what is wrong is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mairust_core import wire
+from mairust_core.errors import Invalid, Usage
+from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.alias import NewAlias
+from mairust_core.model.domain import NewDomain
+from mairust_core.model.forms import Page, request
+from mairust_core.model.ids import Id
+from mairust_core.model.message import Message
+from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.token import NewToken
+from mairust_core.operations import BytesIn, BytesOut
+from mairust_core.services.registry import SERVICES
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+LABEL = st.from_regex(r"[a-z0-9]{1,10}", fullmatch=True)
+DOMAIN = st.builds("{}.{}".format, LABEL, LABEL)
+ADDRESS = st.builds("{}@{}".format, st.from_regex(r"[a-zA-Z0-9/%'.+]{1,10}", fullmatch=True), DOMAIN)
+PLAIN_ADDRESS = st.builds("{}@{}".format, LABEL, DOMAIN)
+TIMES = st.integers(0, 4_000_000_000_000).map(
+    lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+)
+SUBJECTS = st.one_of(
+    st.just({"reach": ReachKind.SITE, "subject": None}),
+    st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
+)
+
+REQUESTS: dict[type, st.SearchStrategy[Any]] = {
+    NewDomain: st.builds(NewDomain, name=DOMAIN),
+    NewAlias: st.builds(NewAlias, address=PLAIN_ADDRESS, to=st.lists(PLAIN_ADDRESS, min_size=1).map(tuple)),
+    NewAccount: st.builds(
+        NewAccount,
+        address=PLAIN_ADDRESS,
+        password=st.none() | st.text('pä$"\\ss\t', min_size=8, max_size=12),
+        admin=st.booleans(),
+        quota_bytes=st.none() | st.integers(0, (1 << 63) - 1),
+    ),
+    NewToken: st.builds(
+        lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
+        st.lists(st.sampled_from(Scope), min_size=1).map(tuple),
+        SUBJECTS,
+        st.none() | TIMES,
+    ),
+}
+
+
+def dataclasses_of(kind: Any) -> Iterator[Any]:
+    """The dataclass itself, or what it is a page of."""
+    if dataclasses.is_dataclass(kind):
+        yield kind
+    for argument in get_args(kind):
+        yield from dataclasses_of(argument)
+
+
+ANSWERS = sorted(
+    {
+        kind
+        for service in SERVICES
+        for op in service.operations.values()
+        for kind in dataclasses_of(op.returns)
+        if kind is not BytesOut
+    },
+    key=str,
+)
+BODIES = {
+    op.body_type
+    for service in SERVICES
+    for op in service.operations.values()
+    if op.body and op.body_type is not BytesIn
+}
+
+
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    bool: st.booleans(),
+    int: st.integers(-(1 << 63), (1 << 63) - 1),
+    Id: st.integers(0, (1 << 63) - 1).map(Id),
+    datetime: TIMES,
+    type(None): st.none(),
+}
+
+
+def values_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value that fits an annotation of the models, times as exact as the wire is."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return st.sampled_from(kind)
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple and arguments[-1] is ...:
+        return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
+    if get_origin(kind) is tuple:
+        return st.tuples(*map(values_of, arguments))
+    if arguments:
+        return st.one_of(*map(values_of, arguments))
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{name: values_of(hint) for name, hint in hints.items()})
+
+
+@pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.__name__)
+def test_every_answer_survives_the_wire(kind: Any) -> None:
+    """Encoded and decoded, an answer is the same value; a later version's keys do not disturb it."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(values_of(kind))
+    def check(value: Any) -> None:
+        sent = wire.dumps(value)
+        assert wire.decode(kind, sent) == value
+        assert wire.decode(kind, json.dumps({**json.loads(sent), "later": [1]})) == value
+
+    check()
+
+
+def test_a_page_survives_the_wire() -> None:
+    """Lists are generic: a page of accounts comes back as one, its cursor with it."""
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(values_of(Account), max_size=3), st.none() | TEXT)
+    def check(items: list[Account], cursor: str | None) -> None:
+        page = Page(items=tuple(items), next_cursor=cursor)
+        assert wire.decode(Page[Account], wire.dumps(page)) == page
+
+    check()
+
+
+@pytest.mark.parametrize("kind", sorted(BODIES, key=str), ids=lambda kind: kind.__name__)
+def test_every_request_survives_the_wire(kind: Any) -> None:
+    """What the proxy sends is, read strictly, what it was given."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(REQUESTS[kind])
+    def check(value: Any) -> None:
+        assert wire.decode_request(kind, wire.dumps(value)) == value
+
+    check()
+
+
+def test_ids_are_strings_and_times_utc() -> None:
+    """An id keeps all its digits in any reader; a time says that it is UTC; `from_` is `from`."""
+    account = Account(
+        id=Id((1 << 63) - 1), address="ann@x.example", admin=False, enabled=True, quota_bytes=None,
+        used_bytes=1 << 60, messages=0, created_at=datetime(2026, 11, 22, 10, 55, 37, 120000, tzinfo=UTC),
+    )  # fmt: skip
+    encoded = wire.encode(account)
+    assert encoded["id"] == "9223372036854775807"
+    assert encoded["used_bytes"] == 1 << 60
+    assert encoded["created_at"] == "2026-11-22T10:55:37.120Z"
+    assert "from" in {wire_name for _, wire_name in wire._names(Message)}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b'{"name": "x"} {}', "Extra data"),
+        (b'{"name": "a", "name": "b"}', "'name' is there twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "'b' is there twice"),
+        (b'{"name": NaN}', "NaN"),
+        (b'{"name": -Infinity}', "Infinity"),
+        (b'{"name": 1e999}', "not a finite number"),
+        (b'{"name": "\xff"}', "byte 10 is not UTF-8"),
+        (b'\xef\xbb\xbf{"name": "x.example"}', "BOM"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"name": ' + b"1" * 5000 + b"}", "digits"),
+    ],
+    ids=range(12),
+)
+def test_what_is_no_plain_json_is_a_usage_error(data: bytes, why: str) -> None:
+    """Two readers never see two things in one document: what could be read differently is refused."""
+    with pytest.raises(Usage, match=why):
+        wire.decode_request(NewDomain, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (b"{}", "name"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b'"x.example"', "body"),
+        (b'{"name": 5}', "name"),
+        (b'{"name": null}', "name"),
+        (b'{"name": ["x.example"]}', "name"),
+        (b'{"name": "x.example", "owner": 1}', "owner"),
+        (b'{"name": "no domain"}', "domain"),
+        (b'{"name": "\\ud800.example"}', "body"),
+    ],
+    ids=range(10),
+)
+def test_a_wrong_value_is_named(data: bytes, field: str) -> None:
+    """The error names the first field that is wrong; nothing is converted."""
+    with pytest.raises(Invalid) as refused:
+        wire.decode_request(NewDomain, data)
+    assert refused.value.values["field"] == field
+
+
+def test_trap_a3_an_error_does_not_repeat_the_value() -> None:
+    """A password that is refused is in no error text and in no chained exception."""
+    secret = "hunter2 hunter2"
+    body = json.dumps({"address": "ann@x.example", "password": secret, "admin": "yes"}).encode()
+    with pytest.raises(Invalid) as refused:
+        wire.decode_request(NewAccount, body)
+    chain = [refused.value, refused.value.__cause__, refused.value.__context__]
+    assert secret not in "".join(map(repr, chain)) + str(refused.value)
+
+
+@request
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A request with one field of each simple kind."""
+
+    number: int = 0
+    flag: bool = False
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"number": "5"}', b'{"number": 5.0}', b'{"flag": 1}', b'{"flag": "true"}']
+)
+def test_requests_are_read_strictly(data: bytes) -> None:
+    """A text is no number and a number no flag."""
+    with pytest.raises(Invalid):
+        wire.decode_request(Sample, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"), [(int, "5", 5), (bool, "true", True), (bool, "false", False), (str, "5", "5")]
+)
+def test_parameters_are_read_by_their_type(kind: type, text: str, value: object) -> None:
+    """Query and path parameters are texts that stand for values."""
+    assert wire.decode_text(kind, "x", text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(int, ""), (int, "5x"), (int, "1e3"), (bool, "maybe"), (bool, "")]
+)
+def test_a_wrong_parameter_is_named(kind: type, text: str) -> None:
+    """The error names the parameter."""
+    with pytest.raises(Invalid, match=r"^limit: "):
+        wire.decode_text(kind, "limit", text)
