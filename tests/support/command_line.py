@@ -49,9 +49,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
     return {**kept, "HOME": str(home), "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8", **(extra or {})}
 
 
-def process(
-    home: Path, *arguments: str, stdin: bytes | None = None, extra: Mapping[str, str] | None = None
-) -> Ran:
+def process(home: Path, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> Ran:
     """Run a command as a process with an empty environment of MaiRust's."""
     done = subprocess.run(
         [sys.executable, "-m", "mairust_cli.entry", *arguments],
@@ -60,6 +58,6 @@ def process(
         capture_output=True,
         check=False,
         timeout=TIMEOUT_S,
-        **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[arg-type]  # one of two
+        input=stdin,
     )
     return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
