@@ -13,7 +13,12 @@ from mairust_core.store.tables import SCHEMA_VERSION, alembic_version, generatio
 def exists(storage: StorageBackend) -> bool:
     """True when the database holds a site, of whatever version."""
     with storage.read() as tx:
-        return inspect(tx).has_table(alembic_version.name)
+        return is_there(tx)
+
+
+def is_there(tx: Connection) -> bool:
+    """True when the database of this transaction holds a site."""
+    return inspect(tx).has_table(alembic_version.name)
 
 
 def create(storage: StorageBackend) -> bool:
@@ -22,7 +27,7 @@ def create(storage: StorageBackend) -> bool:
         return False
     with storage.write() as tx:
         storage.serialise(tx, "schema")
-        if inspect(tx).has_table(alembic_version.name):
+        if is_there(tx):
             return False
         metadata.create_all(tx)
         tx.execute(insert(alembic_version).values(version_num=SCHEMA_VERSION))
