@@ -1,15 +1,9 @@
-"""The OpenAPI document, the same for every site of this version.
-
-`python -m mairust_core.api.document docs/reference/openapi-v1.json` writes the copy in `docs/`, by which
-a change of the contract shows itself.
-"""
+"""The OpenAPI document, the same for every site of this version."""
 
 from __future__ import annotations
 
 import json
-import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mairust_core.api.problems import Problem
-from mairust_core.api.routes import PREFIX, Handler, add_operations
+from mairust_core.api.routes import Handler, add_operations
 from mairust_core.operations import Operation, Service
 from mairust_core.services.registry import SERVICES
 
@@ -59,9 +53,3 @@ def _first_line(kind: type[Service]) -> str:
 def text() -> str:
     """The document as it is kept in `docs/`."""
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(text(), "utf-8")
-
-__all__ = ["DESCRIPTION", "PREFIX", "TITLE", "VERSION", "document", "text"]

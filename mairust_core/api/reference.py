@@ -1,0 +1,179 @@
+"""Makes `docs/reference/rest.md` from the operations.
+
+`python -m mairust_core.api.reference docs/reference` writes it, and beside it `openapi-v1.json`, by which
+a change of the contract shows itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from mairust_core.api.bodies import IDLE_S, MAX_JSON_BYTES
+from mairust_core.api.connection import HttpLimits
+from mairust_core.api.document import text as openapi
+from mairust_core.api.edge import MAX_REQUESTS, MAX_UPLOADS
+from mairust_core.api.problems import title
+from mairust_core.api.routes import PREFIX, errors_of
+from mairust_core.errors import BY_CODE
+from mairust_core.model.forms import Page
+from mairust_core.model.ids import Id
+from mairust_core.operations import BytesIn, BytesOut, Operation
+from mairust_core.services.registry import SERVICES
+
+_HEAD = f"""# REST
+
+<!-- Made by `python -m mairust_core.api.reference DIRECTORY`; a test keeps it fresh. -->
+
+Everything under `{PREFIX}` is made from the same declarations as the command line. The OpenAPI 3.1
+document is at `{PREFIX}/openapi.json` (a copy: [openapi-v1.json](openapi-v1.json)), a page to read and
+try it at `/docs`; neither needs a key. `/health/live` and `/health/ready` answer `up` (200) or `down`
+(503), and nothing more.
+
+## Keys
+
+`Authorization: Bearer mk_<public id>_<secret>`. A key has scopes (`admin` includes `read` and `write`)
+and a reach: the site, one domain, or one account. What lies outside of it is answered as if it were not
+there (404). A key that is revoked, expired, or whose account is disabled stops within a second. Keys are
+taken over HTTPS, over a UNIX socket, and over plain http from this machine only (403 otherwise; what a
+proxy says in `X-Forwarded-For` does not count).
+
+```
+curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:8025{PREFIX}/domains
+```
+
+## Form
+
+* JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
+* A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
+  `?limit=` 1 to 500.
+* In requests an unknown key, an unknown query parameter, a key given twice, a number that is not finite,
+  or a text in place of a number is an error. In answers, ignore keys that you do not know: later versions
+  add some.
+* In a path, percent-encode what is not plain; a slash in an address is `%2F`.
+* A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
+  is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
+  reader that checks both knows that it has everything.
+* Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
+* `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
+
+## Limits
+
+JSON bodies: {MAX_JSON_BYTES >> 20} MiB. Messages: `smtp.max_size`. Request line and header fields:
+{HttpLimits().head_bytes >> 10} KiB. A body may stand still for {IDLE_S:.0f} seconds (408). One process
+works on {MAX_REQUESTS} requests at a time, {MAX_UPLOADS} of them uploads (429). `Retry-After` comes with
+all that may work later.
+
+## Operations
+
+"""
+
+_ERRORS = """
+## Errors
+
+Problem details (RFC 9457), `application/problem+json`: `type` (this page, with the code as anchor),
+`title`, `status`, `detail` (what happened, to what), `code` (stable), `hint` (how to mend it).
+`Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
+told the inside.
+
+HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 431 (`too_large`).
+"""
+
+
+def reference() -> str:
+    """The whole page as Markdown."""
+    lines = [*_overview(), *_details(), _ERRORS, *_errors()]
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def _operations() -> Iterator[Operation]:
+    for kind in SERVICES:
+        yield from kind.operations.values()
+
+
+def _overview() -> Iterator[str]:
+    yield "| Operation | Request | Scope | Reach | What |"
+    yield "|---|---|---|---|---|"
+    for op in _operations():
+        link = f"[`{op.id}`](#{op.id.replace('.', '')})"
+        yield f"| {link} | `{op.method} {_path(op)}` | {op.scope} | {op.reach} | {op.summary} |"
+
+
+def _path(op: Operation) -> str:
+    return op.path.replace(":path}", "}")
+
+
+def _details() -> Iterator[str]:
+    for kind in SERVICES:
+        yield f"\n## {kind.noun.capitalize()}\n\n{(kind.__doc__ or '').strip()}"
+        for op in kind.operations.values():
+            yield from _operation(op)
+
+
+def _operation(op: Operation) -> Iterator[str]:
+    yield f"\n### {op.id}\n\n`{op.method} {PREFIX}{_path(op)}` → {op.status}\n\n{op.summary}"
+    if op.text:
+        yield f"\n{op.text}"
+    yield ""
+    for param in op.query:
+        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}, default `{_plain(param.default)}`"
+    if op.body_type is BytesIn:
+        yield "* Body: `message/rfc822`"
+    elif op.body:
+        yield f"* Body: {_members(op.body_type)}"
+    yield f"* Answer: {_members(op.returns)}"
+    codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
+    yield f"* Errors: {', '.join(codes)}"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _members(kind: Any) -> str:
+    if kind is BytesOut:
+        return "bytes, `message/rfc822`"
+    if get_origin(kind) is Page:
+        return f"list of {_members(get_args(kind)[0])}"
+    types = get_type_hints(kind)
+    return ", ".join(
+        f"`{field.name.rstrip('_')}` {_type_name(types[field.name])}{_optional(kind, field)}"
+        for field in fields(kind)
+    )
+
+
+def _optional(kind: Any, field: Field[Any]) -> str:
+    given = field.default is MISSING and field.default_factory is MISSING
+    return "" if given or "__pydantic_config__" not in vars(kind) else " (optional)"
+
+
+def _type_name(kind: Any) -> str:
+    arguments = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join("null" if one is type(None) else _type_name(one) for one in arguments)
+    if get_origin(kind) is tuple:
+        inner = dict.fromkeys(_type_name(one) for one in arguments if one is not ...)
+        return f"[{', '.join(inner)}{', …' if ... in arguments else ''}]"
+    if is_dataclass(kind):
+        return "{" + _members(kind) + "}"
+    if issubclass(kind, Enum):
+        return "(" + ", ".join(f'"{one.value}"' for one in kind) + ")"
+    names = {Id: "id", str: "text", bool: "true or false", int: "number", datetime: "time"}
+    return names[kind]
+
+
+def _errors() -> Iterator[str]:
+    for code, kind in BY_CODE.items():
+        yield f"\n### {code}\n\n{kind.status}; exit code of the command line {kind.exit_code}. {title(kind)}."
+
+
+if __name__ == "__main__":
+    directory = Path(sys.argv[1])
+    (directory / "rest.md").write_text(reference(), "utf-8")
+    (directory / "openapi-v1.json").write_text(openapi(), "utf-8")
