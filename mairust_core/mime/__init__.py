@@ -18,12 +18,13 @@ from mairust_core.mime.charsets import decode_text
 from mairust_core.mime.description import describe
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
-from mairust_core.mime.preview import PREVIEW_BYTES
+from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET
 from mairust_core.mime.rendering import Ranges, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.tree import Part
 
 __all__ = [
     "PREVIEW_BYTES",
+    "SNIPPET",
     "Buffer",
     "Part",
     "Ranges",

@@ -12,7 +12,7 @@ from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.envelope import address_fields, envelope
 from mairust_core.mime.fields import Fields
 from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
-from mairust_core.mime.preview import preview
+from mairust_core.mime.preview import WHOLE, Extent, preview
 from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
 from mairust_core.model.content import Facts
@@ -26,10 +26,11 @@ _MSG_ID = re.compile(r"<[^<>]++>")
 _SUBJECT_BYTES = 8 * MAX_SUBJECT_CHARACTERS
 
 
-def describe(content: Buffer, *, crlf_proved: bool = False) -> Facts:
+def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHOLE) -> Facts:
     """Return the facts of a content (RFC 5322, 2045–2047, 9051), whatever bytes it is; never raises.
 
     `crlf_proved`: the caller knows that there is no bare LF (rule B3 refuses it over SMTP); saves a tenth.
+    `extent`: how much of the preview is wanted.
     """
     size = crlf_size = len(content)
     crlf_count = 0
@@ -41,7 +42,7 @@ def describe(content: Buffer, *, crlf_proved: bool = False) -> Facts:
     fields = root.fields
     addresses = address_fields(fields)
     bodies = sort_parts(root)
-    shown = preview(scanned, bodies)
+    shown = preview(scanned, bodies, extent)
     charset = charset_of((bodies.plain or bodies.html or [root])[0])
     subject = decode_header((fields.get(b"subject") or b"")[:_SUBJECT_BYTES], charset)
     subject = subject[:MAX_SUBJECT_CHARACTERS]

@@ -2,58 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mairust_core.mime.bodies import Bodies, text_in
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.mime.tree import Part
-from mairust_core.model.content import PreviewSource
+from mairust_core.model.content import SNIPPET_BYTES, SNIPPET_CHARACTERS, PreviewSource
 
 PREVIEW_BYTES = 4096
 """Size limit of a preview in UTF-8."""
 
 # The first slice of the encoded body is nearly always enough; quoted-printable takes three octets for
 # one, and newsletters open with long style sheets.
-_PLAIN_SLICES_BYTES = (PREVIEW_BYTES * 3 // 2, PREVIEW_BYTES * 6)
-_HTML_SLICES_BYTES = (32 << 10, 256 << 10)
+_PLAIN_SLICES = (1.5, 6)
+"""How many octets of the encoded body are read for each octet wanted."""
+_HTML_SLICES_BYTES = (6 << 10, 48 << 10, 256 << 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """The beginning of the body, at most PREVIEW_BYTES of UTF-8, whole characters, LF line ends."""
+    """The beginning of the body, of limited UTF-8 size, whole characters, LF line ends."""
 
     text: str
     source: PreviewSource
     truncated: bool
 
 
-def preview(content: Buffer, bodies: Bodies) -> Preview:
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is wanted: at most `limit_bytes` of UTF-8, and no more once `enough` characters are found."""
+
+    limit_bytes: int
+    enough: int
+
+
+WHOLE = Extent(PREVIEW_BYTES, PREVIEW_BYTES)
+SNIPPET = Extent(SNIPPET_BYTES, SNIPPET_CHARACTERS)
+
+
+def preview(content: Buffer, bodies: Bodies, extent: Extent = WHOLE) -> Preview:
     """Take the preview from the first text/plain body part, or from the HTML when that is blank."""
     if bodies.plain:
-        found = _beginning(content, bodies.plain[0], "plain", _PLAIN_SLICES_BYTES)
+        slices_bytes = [int(extent.limit_bytes * slice_) for slice_ in _PLAIN_SLICES]
+        found = _beginning(content, bodies.plain[0], "plain", slices_bytes, extent)
         if not bodies.html or (found.text and not found.text.isspace()):
             return found
     if bodies.html:
-        return _beginning(content, bodies.html[0], "html", _HTML_SLICES_BYTES)
+        return _beginning(content, bodies.html[0], "html", _HTML_SLICES_BYTES, extent)
     return Preview(text="", source="", truncated=False)
 
 
-def _beginning(content: Buffer, part: Part, source: PreviewSource, slices_bytes: tuple[int, ...]) -> Preview:
+def _beginning(
+    content: Buffer, part: Part, source: PreviewSource, slices_bytes: Sequence[int], extent: Extent
+) -> Preview:
     text, whole, fits = "", True, True
-    for limit in slices_bytes:
-        text, whole = text_in(content, part, limit)
-        text, fits = _limited(html_to_text(text) if source == "html" else text)
-        if whole or not fits:
+    for slice_bytes in slices_bytes:
+        text, whole = text_in(content, part, slice_bytes)
+        text, fits = _limited(html_to_text(text) if source == "html" else text, extent.limit_bytes)
+        if whole or not fits or len(text) >= extent.enough:
             break
     return Preview(text=text, source=source, truncated=not (whole and fits))
 
 
-def _limited(text: str) -> tuple[str, bool]:
-    """Cut after PREVIEW_BYTES of UTF-8, before a character that would not fit whole (trap T2)."""
-    if len(text) <= PREVIEW_BYTES // 4:
+def _limited(text: str, limit_bytes: int) -> tuple[str, bool]:
+    """Cut after `limit_bytes` of UTF-8, before a character that would not fit whole (trap T2)."""
+    if len(text) <= limit_bytes // 4:
         return text, True
     data = text.encode()
-    if len(data) <= PREVIEW_BYTES:
+    if len(data) <= limit_bytes:
         return text, True
-    return data[:PREVIEW_BYTES].decode("utf-8", "ignore"), False
+    return data[:limit_bytes].decode("utf-8", "ignore"), False

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 Eol = Literal["crlf", "lf", "mixed"]
 PreviewSource = Literal["plain", "html", ""]
 
+SNIPPET_CHARACTERS = 256
+"""How much of the preview a list shows, and the store keeps."""
+SNIPPET_BYTES = 3 * SNIPPET_CHARACTERS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correspondent:

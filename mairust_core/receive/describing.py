@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mairust_core.mime import describe
+from mairust_core.mime import SNIPPET, describe
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 
@@ -17,7 +17,7 @@ def describe_safely(content: Content, crlf_proved: bool = False) -> Facts | None
     `crlf_proved` says that a listener refused bare CR and LF already (rule B3).
     """
     try:
-        return describe(content.view(), crlf_proved=crlf_proved)
+        return describe(content.view(), crlf_proved=crlf_proved, extent=SNIPPET)
     except Exception:
         log.exception("content %s is stored undescribed", content.sha256.hex())
         return None

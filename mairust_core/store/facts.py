@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mairust_core.ids import to_ms
-from mairust_core.model.content import Facts
+from mairust_core.model.content import SNIPPET_CHARACTERS, Facts
 from mairust_core.model.delivery import Delivery
 from mairust_core.model.message import Attachment, Party
 
-SNIPPET_CHARACTERS = 256
 _PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
 
 
