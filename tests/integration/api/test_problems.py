@@ -1,0 +1,175 @@
+"""Whatever goes wrong is told as a problem (RFC 9457); every answer is labelled."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from mairust_core.errors import BY_CODE
+from tests.integration.api.conftest import Web
+from tests.support.raw_http import RawConnection, ask
+
+API = "/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        ("GET /nothing HTTP/1.1", 404, "not_found"),
+        ("GET / HTTP/1.1", 404, "not_found"),
+        ("GET /api/v1 HTTP/1.1", 404, "not_found"),
+        ("GET /api/v1/%e2%82 HTTP/1.1", 404, "not_found"),
+        ("GET /api/v1/domains/ HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains HTTP/1.1", 200, ""),
+        ("GET /%61pi/v1/d%6fmains HTTP/1.1", 200, ""),
+        ("GET /api/v2/domains HTTP/1.1", 404, "not_found"),
+        ("DELETE /api/v1/domains HTTP/1.1", 405, "usage"),
+        ("BREW /api/v1/domains HTTP/1.1", 400, "usage"),
+        ("TRACE /api/v1/domains HTTP/1.1", 405, "usage"),
+        ("PUT /api/v1/accounts/ann@x.example/messages HTTP/1.1", 405, "usage"),
+        ("PATCH /health/live HTTP/1.1", 405, "usage"),
+        ("GET /api/v1/domains?limit=0 HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains?limit=x HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains?limit=1&limit=2 HTTP/1.1", 400, "usage"),
+        ("GET /api/v1/domains?limit HTTP/1.1", 400, "usage"),
+        ("GET /api/v1/domains?cursor=%ff HTTP/1.1", 400, "usage"),
+        ("GET /api/v1/domains?nope=1 HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains?" + "&".join(f"a{n}=1" for n in range(200)) + " HTTP/1.1", 400, "usage"),
+        ("GET /api/v1/domains/%00 HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains/%ff HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/domains/unknown.example HTTP/1.1", 404, "not_found"),
+        ("POST /api/v1/domains HTTP/1.1", 415, "usage"),
+        ("POST /api/v1/domains HTTP/1.1\nContent-Type: text/html", 415, "usage"),
+        ("POST /api/v1/domains HTTP/1.1\nContent-Type: application/json", 400, "usage"),
+        ("POST /api/v1/domains HTTP/1.1\nContent-Type: application/json;charset=utf-16", 415, "usage"),
+        (
+            "POST /api/v1/domains HTTP/1.1\nContent-Type: application/json\nContent-Encoding: gzip",
+            415,
+            "usage",
+        ),
+        (
+            "POST /api/v1/domains HTTP/1.1\nContent-Type: application/json\nContent-Length: 9999999",
+            413,
+            "too_large",
+        ),
+    ],
+)
+def test_every_refusal_is_a_problem(web: Web, head: str, status: int, code: str) -> None:
+    """Status, code and form are right; nothing is HTML, nothing shows a stack."""
+    found = ask(web.http.url, f"{head}\n{web.bearer}")
+    assert found.status == status
+    if code:
+        assert found.headers["content-type"] == "application/problem+json"
+        problem = found.json
+        assert (problem["status"], problem["code"]) == (status, code)
+        assert set(problem) == {"type", "title", "status", "detail", "code", "hint"}
+        assert problem["type"].endswith(f"/docs/reference/rest.md#{code}")
+        assert problem["detail"]
+        assert "Traceback" not in found.body.decode()
+
+
+def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
+    """Garbage gets one 400 and the connection ends."""
+    with RawConnection(web.http.url) as connection:
+        connection.send(b"\x16\x03\x01 TLS to a plain port\r\n\r\n")
+        found = connection.answer()
+        assert (found.status, found.json["code"]) == (400, "usage")
+        assert connection.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/domains", "/nothing", "/docs", "/health/live", "/api/v1/openapi.json"]
+)
+def test_every_answer_is_labelled(web: Web, path: str) -> None:
+    """No sniffing, no storing, a strict policy, an id; nothing says what software it is."""
+    found = web.client.get(path)
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["cache-control"] == "no-store"
+    assert found.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in found.headers["content-security-policy"]
+    assert re.fullmatch(r"[0-9a-f]{16}", found.headers["x-request-id"])
+    assert "server" not in found.headers
+    assert not [name for name in found.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("0b9c6cd6-3f1c-4c3e-9a36-1f1f9e1f7b10", True),
+        ("short", False),
+        ("a b c d e f g h", False),
+        ("x" * 99, False),
+    ],
+)
+def test_a_sane_request_id_is_kept(web: Web, given: str, kept: bool) -> None:
+    """The client's id comes back and is in the log, unless it could disturb the log."""
+    found = web.client.get("/health/live", headers={"x-request-id": given})
+    assert (found.headers["x-request-id"] == given) is kept
+    assert (f" {given} GET /health/live 200" in web.http.log.read_text()) is kept
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ("ja", "ja"),
+        ("ja-JP, en;q=0.5", "ja"),
+        ("en, ja;q=0.9", "en"),
+        ("fr, ja;q=0.1", "ja"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("ja;q=0", "en"),
+        ("ja;q=x", "en"),
+        ("", "en"),
+        (";;,,=", "en"),
+    ],
+)
+def test_problems_speak_the_client_s_language(web: Web, wanted: str, language: str) -> None:
+    """Accept-Language chooses among the catalogues; the code stays."""
+    found = web.client.get(f"{API}/domains/unknown.example", headers={"accept-language": wanted})
+    assert found.headers["content-language"] == language
+    what = {"en": "There is no domain unknown.example.", "ja": "ドメイン unknown.example はありません。"}
+    assert found.json()["detail"] == what[language]
+    assert found.json()["code"] == "not_found"
+
+
+def test_options_and_405_say_what_is_possible(web: Web) -> None:
+    """Allow holds every method of the path, whichever route has it (RFC 9110 §10.2.1)."""
+    allowed = "GET, HEAD, OPTIONS, POST"
+    options = web.client.options(f"{API}/domains")
+    assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
+    assert web.client.delete(f"{API}/domains").headers["allow"] == allowed
+    one = web.client.options(f"{API}/accounts/a@b.example/messages")
+    assert one.headers["allow"] == allowed
+    assert web.client.options(f"{API}/accounts/a@b.example").headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+    assert web.client.options("/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/domains", "/docs", "/health/live", "/api/v1/openapi.json", "/nothing"]
+)
+def test_head_is_get_without_a_body(web: Web, path: str) -> None:
+    """HEAD has the status and the length of GET (RFC 9110 §9.3.2)."""
+    get, head = web.client.get(path), web.client.head(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_every_code_has_its_place_in_the_reference(web: Web) -> None:
+    """The type of a problem leads to a heading that exists."""
+    document = json.dumps(web.client.get(f"{API}/openapi.json").json())
+    for code in ("not_found", "conflict", "invalid"):
+        assert f"`{code}`" in document
+    assert "HTTPValidationError" not in document
+    assert set(BY_CODE) >= {"failed", "usage"}
+
+
+def test_trap_a3_the_log_holds_no_key_and_no_query(web: Web) -> None:
+    """A line in the log has the path, never the query, never a header; control characters are escaped."""
+    web.client.get(f"{API}/domains?cursor=secret-query-text")
+    web.client.get(f"{API}/domains/a%0Afaked%20line")
+    log = web.http.log.read_text()
+    assert web.key.split("_")[2] not in log
+    assert "secret-query-text" not in log
+    assert "GET /api/v1/domains/a\\nfaked line 422" in log
