@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _TLS = re.compile(r"[A-Za-z0-9._ -]{1,100}")
-_MAX_PATH = 900
+_MAX_PATH_OCTETS = 900
 """A line may have 998 octets (RFC 5322 §2.1.1), and a path cannot be folded."""
 
 
@@ -72,7 +72,8 @@ def _address_literal(ip: str) -> str:
 
 def _path(address: str, smtputf8: bool) -> str:
     """The address, with `?` for everything that could end the field or does not belong into it."""
-    return "".join(
+    harmless = "".join(
         char if char.isprintable() and char not in "<>" and (smtputf8 or char.isascii()) else "?"
-        for char in address[:_MAX_PATH]
+        for char in address
     )
+    return harmless.encode()[:_MAX_PATH_OCTETS].decode(errors="ignore")

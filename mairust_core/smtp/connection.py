@@ -73,7 +73,7 @@ class ClientConnection(SMTP):
         self._refusal: Reply | None = None
         self._counted_ip = ""
         self._out: list[bytes] = []
-        self._closing = self._stopping = self._failed = False
+        self._closing = self._stopping = self._failed = self._peer_done = False
         self._errors = self._junk = 0
         self._phase = Phase.BUSY
         self._started = self._since = self._content_since = loop.time()
@@ -98,13 +98,22 @@ class ClientConnection(SMTP):
         # Not aiosmtpd's: that cancels the task. None, because the reader shall see an end, not an exception.
         asyncio.StreamReaderProtocol.connection_lost(self, None)
         self.transport = None
-        self._gate.leave()
+        if self._refusal is None:
+            self._gate.leave()
         if self._counted_ip:
             self._gate.leave_address(self._counted_ip)
         self._on_end(self)
 
+    def data_received(self, data: bytes) -> None:
+        """Keep what came; after our end it has no reader any more."""
+        if self._closed_at is None:
+            asyncio.StreamReaderProtocol.data_received(self, data)
+
     def eof_received(self) -> bool | None:
         """The client will send no more; what it sent is still answered."""
+        self._peer_done = True
+        if self._closed_at is not None:
+            return False
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
@@ -168,14 +177,23 @@ class ClientConnection(SMTP):
             self._writer.transport.abort()
 
     def _close(self) -> None:
+        """Send what is queued, then our end of stream.
+
+        The socket itself closes when the client has closed, too: closed earlier, with bytes of the client
+        unread, it would take our last reply back (TCP answers with a reset).
+        """
         self._closing = True
-        if self._closed_at is None:
-            self._closed_at = self.loop.time()
+        if self._closed_at is not None:
+            return
+        self._closed_at = self.loop.time()
         if not self.ended and not self._writer.is_closing():
-            if self._out:
-                self._writer.write(b"".join(self._out))
-            self._writer.close()
+            self._writer.write(b"".join(self._out))
+            if self._peer_done or not self._writer.can_write_eof():
+                self._writer.close()
+            else:
+                self._writer.write_eof()
         self._out.clear()
+        self.inbox.end()
 
     # Bytes
 

@@ -58,11 +58,12 @@ class Conversation(ClientConnection):
                 self.trusted = client.ip is not None and self.settings.trusted.contains(client.ip)
         self.client = Client() if self.trusted else at_socket
         if refusal is None and at_socket.ip is not None:
-            self._counted_ip = at_socket.ip
             refusal = self._gate.enter_address(at_socket.ip)
+            self._counted_ip = at_socket.ip if refusal is None else ""
         if refusal is not None:
             log.info("%s refused %s: %s", self.id, at_socket.ip, refusal)
             self.say(refusal)
+            self._peer_done = True  # who is not let in is not waited for
         return refusal is None
 
     def peer_refusal(self) -> Reply | None:

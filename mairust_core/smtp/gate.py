@@ -23,24 +23,24 @@ class Gate:
         self.open = 0
 
     def enter(self) -> Reply | None:
-        """Count a connection in; the refusal when there are too many (it counts all the same)."""
+        """Count a connection in; the refusal, uncounted, when there are too many."""
+        if self.open >= self._limits.max_connections:
+            return replies.TOO_MANY_CONNECTIONS
         self.open += 1
-        return replies.TOO_MANY_CONNECTIONS if self.open > self._limits.max_connections else None
+        return None
 
     def leave(self) -> None:
         """Count a connection out."""
         self.open -= 1
 
     def enter_address(self, ip: str) -> Reply | None:
-        """Count a client address in; the refusal when it has too many (it counts all the same)."""
+        """Count a client address in; the refusal, uncounted, when it has too many."""
         if self._is_free(ip):
             return None
+        if self._addresses[ip] >= self._limits.connections_per_address:
+            return replies.TOO_MANY_FROM_ADDRESS
         self._addresses[ip] += 1
-        return (
-            replies.TOO_MANY_FROM_ADDRESS
-            if self._addresses[ip] > self._limits.connections_per_address
-            else None
-        )
+        return None
 
     def leave_address(self, ip: str) -> None:
         """Count a client address out."""

@@ -17,6 +17,8 @@ class Inbox(asyncio.StreamReader):
 
     _buffer: bytearray
     _eof: bool
+    _paused: bool
+    _transport: asyncio.Transport
     _overlong: bool = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -61,6 +63,14 @@ class Inbox(asyncio.StreamReader):
         """Forget everything received so far (RFC 3207 §4.2: nothing sent in clear survives STARTTLS)."""
         self._buffer.clear()
         self._overlong = False
+
+    def end(self) -> None:
+        """Nothing is wanted any more: wake the reader, and let the socket be read empty."""
+        self.drop()
+        self.feed_eof()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     def rebase(self, transport: asyncio.Transport) -> None:
         """Go on with another transport, as after STARTTLS."""

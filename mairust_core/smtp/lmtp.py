@@ -1,6 +1,6 @@
 """LMTP: one reply per recipient (RFC 2033), and the private socket of `mairust deliver` (rule D4)."""
 
-# ruff: noqa: ARG002, N802 -- aiosmtpd finds commands by these names and passes them all an argument
+# ruff: noqa: N802 -- aiosmtpd finds commands by these names and passes them all an argument
 
 from __future__ import annotations
 

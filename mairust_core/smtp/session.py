@@ -1,6 +1,6 @@
 """Mail over ESMTP: the envelope, and what else can be said (RFC 5321)."""
 
-# ruff: noqa: ARG002, N802, N815 -- aiosmtpd finds commands by these names and passes them all an argument
+# ruff: noqa: N802, N815 -- aiosmtpd finds commands by these names and passes them all an argument
 
 from __future__ import annotations
 
