@@ -40,9 +40,13 @@ def upgrade(ctx: typer.Context) -> None:
     """
     session = Session.of(ctx)
     session.stay_local("db upgrade")
-    from mairust_core.store.migrations import upgrade as run  # type: ignore[import-not-found]  # comes next
+    from mairust_core.app import become_owner
+    from mairust_core.store.migrations import upgrade as run
 
-    run(session.settings())
+    settings = session.settings()
+    become_owner(settings)
+    before, after = run(settings)
+    session.output.note(f"schema {before} is up to date" if before == after else f"schema {before} → {after}")
     session.output.change(_schema(session), COLUMNS)
 
 

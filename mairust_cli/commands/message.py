@@ -60,7 +60,7 @@ def append(
 
     Examples:
       mairust message append mail.eml --account ann@example.org
-      cat mail.eml | mairust message append - --account ann@example.org --mailbox Junk
+      cat mail.eml | mairust message append - --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
     with _opened(session, file) as content:

@@ -38,14 +38,18 @@ Run = Callable[..., Ran]
 """Runs a command in this process: `run("domain", "list")`."""
 
 
+def environment_of_mairust() -> list[str]:
+    """The variables of this process that would change what a command does."""
+    return [
+        name
+        for name in os.environ
+        if name.startswith(("MAIRUST_", "XDG_", "LC_")) or name in {"STATE_DIRECTORY", "NO_COLOR", "COLUMNS"}
+    ]
+
+
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a command sees: an own home directory and nothing of MaiRust's from outside."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MAIRUST_", "XDG_", "LC_", "LANG", "PYTHONDONTWRITEBYTECODE"))
-        and name not in {"STATE_DIRECTORY", "NO_COLOR", "COLUMNS"}
-    }
+    kept = {name: os.environ[name] for name in os.environ.keys() - set(environment_of_mairust())}
     return {**kept, "HOME": str(home), "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8", **(extra or {})}
 
 

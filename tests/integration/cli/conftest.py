@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from mairust_cli.main import run as run_command
-from tests.support.command_line import Ran, Run
+from tests.support.command_line import Ran, Run, environment_of_mairust
 
 MAIL = b"From: Ann <ann@example.org>\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n\r\nHello.\r\n"
 
@@ -17,9 +16,8 @@ MAIL = b"From: Ann <ann@example.org>\r\nSubject: hello\r\nMessage-ID: <1@example
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home directory, and nothing of MaiRust's in the environment."""
-    for name in os.environ:
-        if name.startswith(("MAIRUST_", "XDG_", "LC_")) or name in {"STATE_DIRECTORY", "NO_COLOR"}:
-            monkeypatch.delenv(name)
+    for name in environment_of_mairust():
+        monkeypatch.delenv(name)
     directory = tmp_path / "home"
     directory.mkdir()
     monkeypatch.setenv("HOME", str(directory))

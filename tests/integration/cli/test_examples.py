@@ -1,0 +1,88 @@
+"""Every example of the help runs as it stands, through a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mairust_cli.outline import outline
+from tests.support.command_line import TIMEOUT_S, Ran, environment, process
+
+RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
+EXAMPLES = [
+    (one.path, example)
+    for one in outline().walk()
+    if one.path and one.path[0] not in RUN_ELSEWHERE
+    for example in one.text.examples
+]
+KEY_ID = "0123456789abcdef"
+
+
+def shell(directory: Path, home: Path, line: str, site: Path) -> Ran:
+    """Run a line in a directory, with `mairust` on the path."""
+    tool = directory / "bin" / "mairust"
+    tool.parent.mkdir(exist_ok=True)
+    tool.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mairust_cli.entry "$@"\n')
+    tool.chmod(0o700)
+    extra = {"MAIRUST_DATA_DIR": str(site), "PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", line],
+        env=environment(home, extra),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+
+
+def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[str, str]:
+    """What the examples of a command take for granted; the ids that stand for their placeholders."""
+    at = ["--data-dir", str(site)]
+    ids = {}
+    if path == ("domain", "remove"):
+        assert process(home, "domain", "add", "example.com", *at).code == 0
+    if path[0] == "alias":
+        assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
+    if path == ("message", "show"):
+        added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
+        ids[r"\bID\b"] = added.json["id"]
+    if path == ("token", "revoke"):
+        issued = process(home, "token", "create", "--name", "t", "--scope", "read", "--json", *at)
+        ids[KEY_ID] = issued.json["token"]["id"]
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("path", "example"), EXAMPLES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_an_example_of_the_help_works(
+    path: tuple[str, ...], example: str, home: Path, site: Path, mail: Path, tmp_path: Path
+) -> None:
+    """On a site with example.org, ann and bob, beside a mail.eml: exit 0."""
+    for placeholder, value in prepare(path, home, site, mail).items():
+        example = re.sub(placeholder, value, example)
+    done = shell(tmp_path, home, example, site)
+    assert done.code == 0, done.stderr
+    if " --json" in example:
+        assert done.json
+
+
+def test_an_example_that_reads_a_pipe_stores_what_came(
+    home: Path, site: Path, mail: Path, tmp_path: Path
+) -> None:
+    """Redirections of the examples carry bytes untouched."""
+    assert shell(tmp_path, home, "mairust deliver ann@example.org < mail.eml", site).code == 0
+    listed = process(
+        home, "message", "list", "--account", "ann@example.org", "--json", "--data-dir", str(site)
+    )
+    id_ = listed.json["items"][0]["id"]
+    assert shell(tmp_path, home, f"mairust message show {id_} --original > out.eml", site).code == 0
+    assert (tmp_path / "out.eml").read_bytes().endswith(mail.read_bytes())
