@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Forbidden, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite
 from mairust_core.ids import IdSource
+from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, Service
@@ -20,6 +21,7 @@ from mairust_core.store import StorageBackend, open_storage
 
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
+    from mairust_core.model.collected import Collected
     from mairust_core.receive.committer import Committer
     from mairust_core.store.messages import Source
 
@@ -54,6 +56,10 @@ class Site:
     @cached_property
     def blobs(self) -> BlobStore:
         """The blob store that the settings name."""
+        return self.open_blobs()
+
+    def open_blobs(self) -> BlobStore:
+        """Another handle on the blob store, which appends to a segment of its own; the caller closes it."""
         from mairust_core.blobs.collect import Budget
         from mairust_core.blobs.fs import FsBlobStore
 
@@ -79,8 +85,31 @@ class Site:
         return append(self, tenant_id, account_id, mailbox, content)
 
     def read_blob(self, source: Source) -> bytes:
-        """Exactly the bytes that came, verified; raises `Damaged`."""
-        return self.blobs.get(source.locator, source.sha256)
+        """Exactly the bytes that came, verified; raises `Damaged`.
+
+        Compaction may have moved them since `source` was read: then the row says where they are (rule C2).
+        """
+        locator = source.locator
+        while True:
+            try:
+                return self.blobs.get(locator, source.sha256)
+            except Damaged as error:
+                moved = self._moved_to(source) if error.detail == "missing" else None
+                if moved is None or moved == locator:
+                    raise
+                locator = moved
+
+    def _moved_to(self, source: Source) -> Locator | None:
+        from mairust_core.store import collecting
+
+        with self.storage.read() as tx:
+            return collecting.location_of(tx, (source.sha256, source.tenant_id))
+
+    def collect(self) -> Collected:
+        """Give back what nobody needs any more; raises `Locked` while another process does."""
+        from mairust_core.receive.collection import collect
+
+        return collect(self)
 
     def render(self, source: Source) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""

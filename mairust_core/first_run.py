@@ -34,6 +34,7 @@ class FirstRun:
 def create_site(settings: Settings, os_user: str) -> FirstRun:
     """Make whatever of a site is missing; each file is durable, and readable by its owner only.
 
+    Migrates an older schema where `database.auto_upgrade` says so.
     Raises `BadConfig` for a directory that cannot be made, `Forbidden`, `StorageDown`, `NewerSite`.
     """
     make_data_dir(settings.data_dir)
@@ -44,6 +45,10 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
         if isinstance(storage, Sqlite):
             storage.create_file()
         created = schema.create(storage)
+        if not created and settings.database.auto_upgrade and schema.is_old(storage):
+            from mairust_core.store.migrations import migrate
+
+            migrate(storage)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN

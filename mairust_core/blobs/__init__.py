@@ -103,6 +103,14 @@ class Segmented(Protocol):
         """Every readable record of `segment`, also behind damage; nothing if the segment is gone."""
         ...
 
+    def size_bytes(self, segment: SegmentName) -> int:
+        """What `segment` occupies; 0 when it is gone."""
+        ...
+
+    def extent(self, locator: Locator) -> tuple[SegmentName, int] | None:
+        """The segment a blob lies in and what it occupies there; None for one with a file of its own."""
+        ...
+
     def copy_live(self, segment: SegmentName, locators: Sequence[Locator]) -> dict[Locator, Locator]:
         """Copy these records of `segment` to new locators, old → new; durable when it returns.
 

@@ -192,6 +192,16 @@ class FsBlobStore:
         with self._failing():
             yield from self._segments.records(segment)
 
+    def size_bytes(self, segment: SegmentName) -> int:
+        """What a segment occupies."""
+        with self._failing():
+            return self._segments.size_bytes(segment)
+
+    def extent(self, locator: Locator) -> tuple[SegmentName, int] | None:
+        """Read off the locator."""
+        place = place_of(locator)
+        return (SegmentName(place.name), place.length) if isinstance(place, InSegment) else None
+
     def copy_live(self, segment: SegmentName, locators: Sequence[Locator]) -> dict[Locator, Locator]:
         """Copy records into the current segment, some megabytes per sync."""
         moved: dict[Locator, Locator] = {}

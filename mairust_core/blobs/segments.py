@@ -190,6 +190,14 @@ class Segments:
         except FileNotFoundError:
             return float("inf")
 
+    def size_bytes(self, name: str) -> int:
+        """How long a segment is, sealed or not."""
+        try:
+            with self.reading(name) as fd:
+                return os.fstat(fd).st_size
+        except FileNotFoundError:
+            return 0
+
     def unlink(self, name: str) -> None:
         """Delete a sealed segment."""
         if locators.NAME.fullmatch(name) and self.path(name, _SEALED).exists():

@@ -27,6 +27,7 @@ class Source:
 
     locator: Locator
     sha256: bytes
+    tenant_id: int
     size_bytes: int
     trace_headers: bytes
     hidden: Hidden
@@ -41,9 +42,9 @@ def _select(by: Principal) -> AnySelect:
             placement.c.uid, placement.c.modseq, placement.c.flags, placement.c.keywords,
             placement.c.received_ms, message.c.id, message.c.thread_id, message.c.size_bytes.label("size"),
             message.c.tags, message.c.trace_headers, message.c.hidden, mailbox.c.name.label("mailbox"),
-            account.c.address, content.c.sha256, content.c.size_bytes, content.c.eol, content.c.date_ms,
-            content.c.subject, content.c.message_id, content.c.snippet, content.c.has_attachments,
-            content.c.facts,
+            account.c.address, content.c.sha256, content.c.tenant_id, content.c.size_bytes, content.c.eol,
+            content.c.date_ms, content.c.subject, content.c.message_id, content.c.snippet,
+            content.c.has_attachments, content.c.facts,
         )
         .join_from(placement, message, message.c.id == placement.c.message_id)
         .join(content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id))
@@ -136,6 +137,7 @@ def _source(row: AnyRow) -> Source:
     return Source(
         locator=Locator(row.location),
         sha256=row.sha256,
+        tenant_id=row.tenant_id,
         size_bytes=row.size_bytes,
         trace_headers=row.trace_headers,
         hidden=tuple((start, end) for start, end in json.loads(row.hidden)),

@@ -41,6 +41,12 @@ def version(tx: Connection) -> str:
     return str(tx.execute(select(alembic_version.c.version_num)).scalar_one())
 
 
+def is_old(storage: StorageBackend) -> bool:
+    """True when `mairust db upgrade` has something to do."""
+    with storage.read() as tx:
+        return version(tx) < SCHEMA_VERSION
+
+
 def check(storage: StorageBackend) -> None:
     """Return when the schema is the one of this version.
 

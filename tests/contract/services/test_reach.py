@@ -18,6 +18,7 @@ from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
@@ -70,6 +71,7 @@ tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
+collection.run        - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
@@ -143,6 +145,7 @@ ASK: dict[str, Ask] = {
     ),
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+    "collection.run": lambda s, k, _: s.there(Collection, k).run(),
 }
 
 FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row
