@@ -1,4 +1,4 @@
-"""From an address to the accounts behind it, remembered for at most a second (rules D3, J4; trap S6)."""
+"""From an address to the accounts behind it, remembered while nothing changes (rules D3, J4; trap S6)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from mairust_core.model.address import Address
 from mairust_core.model.alias import POSTMASTER
 from mairust_core.model.envelope import Recipient
 from mairust_core.model.reply import Reply
-from mairust_core.store import StorageBackend, addressing
+from mairust_core.store import StorageBackend, addressing, generations
 
-REMEMBERED_S = 1.0
+REFUSAL_REMEMBERED_S = 1.0
+REMEMBERED_S = 30.0
+"""Between two polls of the generation, which ends everything that is remembered."""
 MAX_REMEMBERED = 10_000
 THREADS = 2
 
@@ -28,32 +30,60 @@ MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
 
 @dataclass(slots=True)
 class _Remembered:
-    until: float
+    since: float
     answer: asyncio.Future[Recipient | Reply]
+
+    def good(self, now: float, known_unchanged: bool) -> bool:
+        """Whether it may be told again: an account for long while changes are watched, else a second."""
+        if not self.answer.done():
+            return True
+        if self.answer.cancelled() or self.answer.exception() is not None:
+            return False
+        lasting = known_unchanged and isinstance(self.answer.result(), Recipient)
+        return now - self.since < (REMEMBERED_S if lasting else REFUSAL_REMEMBERED_S)
 
 
 class Directory:
-    """Answers RCPT TO. Belongs to one event loop; reads on a small executor of its own."""
+    """Answers RCPT TO. Belongs to one event loop; reads on a small executor of its own.
+
+    While `poll` is called every half second, what it knows of an account holds until the generation moves.
+    """
 
     def __init__(self, storage: StorageBackend) -> None:
         self._storage = storage
         self._known: dict[str, _Remembered] = {}
+        self._generation: int | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="directory")
 
     async def find(self, address: str) -> Recipient | Reply:
         """The recipient, or the reply that refuses it; a database that is down is `StorageDown.reply`."""
         now = time.monotonic()
         known = self._known.get(address)
-        if known is None or known.until < now or known.answer.cancelled():
+        if known is None or not known.good(now, self._generation is not None):
             known = self._look_up(address, now)
-        return await asyncio.shield(known.answer)
+        return known.answer.result() if known.answer.done() else await asyncio.shield(known.answer)
+
+    async def poll(self) -> None:
+        """Forget everything when an administrative change was committed (rule D3)."""
+        loop = asyncio.get_running_loop()
+        generation = await loop.run_in_executor(self._threads, self._read_generation)
+        if generation is None or generation != self._generation:
+            self._known.clear()
+        self._generation = generation
+
+    def _read_generation(self) -> int | None:
+        try:
+            with self._storage.read() as tx:
+                return generations.current(tx)
+        except MaiRustError:
+            return None
 
     def _look_up(self, address: str, now: float) -> _Remembered:
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()
         loop = asyncio.get_running_loop()
         answer = asyncio.ensure_future(loop.run_in_executor(self._threads, self._read, address))
-        known = self._known[address] = _Remembered(now + REMEMBERED_S, answer)
+        known = self._known[address] = _Remembered(now, answer)
         return known
 
     def _read(self, address: str) -> Recipient | Reply:

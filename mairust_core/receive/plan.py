@@ -38,8 +38,14 @@ class Plan:
     """Per group, in order; None where the reply is 250 once the commit is done."""
 
 
+_INBOX = Placing()
+
+
 def plan(groups: Sequence[Group], verdicts: Mapping[int, Verdict]) -> Plan:
     """The plan for one mail; pure. An account in several groups gets one copy (rule E1)."""
+    if all(verdict.action is Action.DELIVER for verdict in verdicts.values()):
+        everyone = dict.fromkeys((account for group in groups for account in group), _INBOX)
+        return Plan(stored=everyone, deferred={}, refusals=(None,) * len(groups))
     stored: dict[int, Placing] = {}
     deferred: dict[int, Verdict] = {}
     refusals: list[Reply | None] = []

@@ -95,6 +95,10 @@ class MailRoad:
             self._parts.health.database_failed()
         return found
 
+    async def poll(self) -> None:
+        """Notice administrative changes; to be called at least once a second."""
+        await self._parts.directory.poll()
+
     def ready(self) -> Reply | None:
         """None when a mail may come (rule J3)."""
         return self._parts.health.refusal()

@@ -8,7 +8,9 @@ copy (trap S8).
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _TLS = re.compile(r"[A-Za-z0-9._ -]{1,100}")
+_PLAIN_PATH = re.compile(r"[!-;=?-~]{0,900}")
 _MAX_PATH_OCTETS = 900
 """A line may have 998 octets (RFC 5322 §2.1.1), and a path cannot be folded."""
 
@@ -39,7 +42,7 @@ def trace_headers(envelope: Envelope, *, hostname: str, message_id: str) -> byte
     if len(envelope.recipients) == 1:
         lines.append(f"\tfor <{_path(envelope.recipients[0].address, envelope.smtputf8)}>")
     lines[-1] += ";"
-    lines.append(f"\t{format_datetime(envelope.received_at)}")
+    lines.append(f"\t{_date(int(envelope.received_at.timestamp()))}")
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
@@ -55,7 +58,15 @@ def protocol(envelope: Envelope) -> str:
     return f"{name}S" if connection.tls else name
 
 
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """RFC 5322 §3.3, in UTC; mail of one second shares it."""
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
+
+
+@lru_cache(maxsize=1024)
 def _client(connection: Connection) -> str:
+    """The `from` clause, once for all mail of a session."""
     host = connection.helo if _HOST.fullmatch(connection.helo) else "unknown"
     tcp_info = f" ({_address_literal(connection.ip)})" if connection.ip else ""
     tls = f"\r\n\t({connection.tls})" if connection.tls and _TLS.fullmatch(connection.tls) else ""
@@ -72,6 +83,8 @@ def _address_literal(ip: str) -> str:
 
 def _path(address: str, smtputf8: bool) -> str:
     """The address, with `?` for everything that could end the field or does not belong into it."""
+    if _PLAIN_PATH.fullmatch(address):
+        return address
     harmless = "".join(
         char if char.isprintable() and char not in "<>" and (smtputf8 or char.isascii()) else "?"
         for char in address

@@ -16,12 +16,13 @@ from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
-from mairust_core.receive.road import open_road
+from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
 
 PROBE_S = 0.5
+POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
 
@@ -78,7 +79,9 @@ class _Worker:
         road = open_road(self._site, self._health, self._refusals)
         listeners = Listeners(self._site, road, self._sockets)
         await listeners.start()
+        await road.poll()
         self._tasks = [
+            asyncio.create_task(_poll(road)),
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
@@ -116,6 +119,12 @@ class _Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._refusals.flush)
+
+
+async def _poll(road: MailRoad) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        await road.poll()
 
 
 async def _every(pause_s: float, work: Callable[[], object]) -> None:
