@@ -19,7 +19,7 @@ from mairust_core.errors import Temporary
 from mairust_core.model.blob import Content
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.reply import Reply
-from mairust_core.serve.private import deliver_path, reachable
+from mairust_core.private_socket import deliver_path, reachable
 
 if TYPE_CHECKING:
     from mairust_core.receive.road import MailRoad

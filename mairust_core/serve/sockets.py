@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mairust_core.config import ListenAddress, Settings
 from mairust_core.errors import BadConfig, Locked, MaiRustError
-from mairust_core.serve.private import deliver_path, reachable
+from mairust_core.private_socket import deliver_path, reachable
 from mairust_core.smtp.server import bind_unix, bound_address
 
 DELIVER = "deliver"

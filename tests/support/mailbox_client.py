@@ -156,7 +156,7 @@ def _connect(endpoint: Endpoint, timeout_s: float) -> socket.socket:
 
 
 def _connect_unix(path: Path, timeout_s: float) -> socket.socket:
-    from mairust_core.serve.private import reachable
+    from mairust_core.private_socket import reachable
 
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout_s)
