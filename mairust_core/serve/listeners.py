@@ -17,8 +17,8 @@ from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
-from mairust_core.smtp.tls import CertificateStore
 from mairust_core.smtp.trusted import TrustedNetworks
+from mairust_core.tls import CertificateStore
 
 if TYPE_CHECKING:
     from mairust_core.api.server import HttpServer

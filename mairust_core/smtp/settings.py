@@ -11,7 +11,7 @@ from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.trusted import TrustedNetworks
 
 if TYPE_CHECKING:
-    from mairust_core.smtp.tls import CertificateStore
+    from mairust_core.tls import CertificateStore
 
 BareNewlines = Literal["reject", "accept"]
 

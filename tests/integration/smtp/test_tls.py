@@ -10,7 +10,7 @@ import trustme
 
 from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.memory import MemoryReceiver
-from mairust_core.smtp.tls import CertificateStore
+from mairust_core.tls import CertificateStore
 from tests.integration.smtp.client import connect
 from tests.integration.smtp.conftest import Listen
 

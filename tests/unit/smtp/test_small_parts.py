@@ -13,8 +13,8 @@ from mairust_core.model.reply import Reply
 from mairust_core.smtp import replies
 from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.limits import Limits
-from mairust_core.smtp.tls import CertificateStore
 from mairust_core.smtp.trusted import XFORWARD_ATTRIBUTES, Client, TrustedNetworks, with_attributes
+from mairust_core.tls import CertificateStore
 
 TABLE = {name: reply for name, reply in vars(replies).items() if isinstance(reply, Reply)}
 

@@ -6,7 +6,7 @@ import logging
 import ssl
 from pathlib import Path
 
-log = logging.getLogger("mairust.smtp")
+log = logging.getLogger("mairust.tls")
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
