@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 DELIVER = "deliver"
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
+INTERRUPTED = 130
 DELIVERED = frozenset({0, 65, 67})
 """The exit codes of `deliver` that are no call to try again: stored, EX_DATAERR, EX_NOUSER."""
 WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "--ca-file", "--lang"})
@@ -24,8 +25,10 @@ def main() -> int:
         return 0
     if _command(args) == DELIVER:
         return _deliver(args)
-    from mairust_cli.main import run
-
+    try:
+        from mairust_cli.main import run
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return run(args)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
+from mairust_cli.entry import INTERRUPTED
 from mairust_cli.options import Options
 from mairust_cli.output import Output
 from mairust_cli.session import language
@@ -15,7 +16,6 @@ from mairust_cli.tree import root
 from mairust_core.errors import MaiRustError, Usage
 
 FAILED = 1
-INTERRUPTED = 130
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
@@ -24,17 +24,23 @@ def run(args: Sequence[str]) -> int:
 
     Results are on stdout; an error is one line on stderr, or with `--json` the one document of stdout.
     """
-    options = Options()
     try:
-        code = _invoke(list(args), options)
+        code = _outcome(args, Options())
         sys.stdout.flush()
-        return code
     except BrokenPipeError:
         # what is left in the buffers goes nowhere, also when the interpreter flushes them at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    return code
+
+
+def _outcome(args: Sequence[str], options: Options) -> int:
+    try:
+        return _invoke(list(args), options)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except MaiRustError as error:
         _report(error, error, args, options)
         return error.exit_code

@@ -12,6 +12,7 @@ from mairust_cli.words import AccountOption
 from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.services.accounts import Accounts
+from mairust_core.services.pages import limited
 
 app = noun(COMMANDS["mailbox"])
 
@@ -51,6 +52,6 @@ def _part(found: Page[Mailbox], after: str, count: int) -> Page[Mailbox]:
     """Some of all mailboxes, which come at once: those that follow the one named `after`."""
     names = [mailbox.name for mailbox in found.items]
     start = names.index(after) + 1 if after in names else 0
-    items = found.items[start : start + max(count, 1)]
+    items = found.items[start : start + limited(count)]
     more = start + len(items) < len(names)
     return Page(items=items, next_cursor=items[-1].name if more else None)

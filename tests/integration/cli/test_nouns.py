@@ -100,9 +100,10 @@ def test_lists_are_paged_by_cursor(run: Run) -> None:
 @pytest.mark.parametrize("limit", ["0", "501", "-1"])
 def test_a_limit_out_of_bounds_is_refused(run: Run, limit: str) -> None:
     """Exit 2, naming the bounds."""
-    refused = run("domain", "list", "--limit", limit)
-    assert refused.code == 2
-    assert "500" in refused.stderr
+    for command in (["domain", "list"], ["mailbox", "list", "--account", "ann@example.org"]):
+        refused = run(*command, "--limit", limit)
+        assert refused.code == 2
+        assert "500" in refused.stderr
 
 
 def test_mailboxes_are_listed_with_their_counts(run: Run, mail: Path) -> None:

@@ -139,13 +139,14 @@ def test_a_message_is_appended_from_stdin(home: Path, site: Path) -> None:
     assert shown.stdout == mail
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(home: Path, site: Path) -> None:
+@pytest.mark.parametrize("call", [["config", "show"], ["config", "show", "--json"], ["nonsense", "--json"]])
+def test_a_reader_that_goes_away_ends_it_quietly(home: Path, site: Path, call: list[str]) -> None:
     """As `head` does: no traceback, no message, not even from the interpreter's end."""
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as stdout:
         done = subprocess.run(
-            [sys.executable, "-m", "mairust_cli.entry", "config", "show", "--data-dir", str(site)],
+            [sys.executable, "-m", "mairust_cli.entry", *call, "--data-dir", str(site)],
             env=environment(home),
             cwd=home,
             stdin=subprocess.DEVNULL,
