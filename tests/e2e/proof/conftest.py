@@ -19,6 +19,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of our own that syncs, stops and starts as in production."""
     server = require_server(durable=True, outside=False)
     yield server
+    server.kill()  # no checkpoint for files that are thrown away
     server.stop()
 
 
