@@ -9,9 +9,10 @@ import logging
 
 from aiosmtpd.smtp import syntax
 
+from mairust_core import tls
 from mairust_core.model.envelope import Connection
 from mairust_core.model.reply import Reply
-from mairust_core.smtp import replies, tls
+from mairust_core.smtp import replies
 from mairust_core.smtp.conversation import Conversation
 from mairust_core.smtp.trusted import XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES, Client, with_attributes
 
