@@ -38,19 +38,19 @@ def first_domain(tx: Connection) -> str:
     return found or ""
 
 
-def resolve(tx: Connection, wanted: Address) -> Resolved:
+def resolve(tx: Connection, wanted: Address, depth: int = MAX_DEPTH) -> Resolved:
     """The accounts that mail for an address goes to.
 
     The address itself comes first, then the one without `+detail`, then the domain's catch-all; aliases are
-    followed to `MAX_DEPTH`, each address once, so that a circle ends. `postmaster` always exists (rule J4).
+    followed to `depth`, each address once, so that a circle ends. `postmaster` always exists (rule J4).
     """
     first = _pick(tx, [wanted.folded])
     tenant_id = first[0].tenant_id if first else _tenant_of(tx, wanted.domain)
     if tenant_id is None:
         return Resolved(known_domain=False)
-    found = _follow(tx, first)
+    found = _follow(tx, first, depth)
     if not found and wanted.base.local.casefold() == POSTMASTER:
-        found = _follow(tx, _postmaster(tx, tenant_id, wanted.domain))
+        found = _follow(tx, _postmaster(tx, tenant_id, wanted.domain), depth)
     return Resolved(
         known_domain=True,
         tenant_id=tenant_id,
@@ -93,11 +93,11 @@ def _pick(tx: Connection, wanted: Iterable[str]) -> list[AnyRow]:
     return [row for row in picked if row is not None]
 
 
-def _follow(tx: Connection, level: list[AnyRow]) -> dict[int, bool]:
+def _follow(tx: Connection, level: list[AnyRow], depth: int) -> dict[int, bool]:
     """By account: whether it has room."""
     found: dict[int, bool] = {}
     seen = {row.folded for row in level}
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(depth + 1):
         for row in level:
             if row.account_id is not None and row.enabled:
                 found[row.account_id] = row.quota_bytes is None or row.used_bytes < row.quota_bytes

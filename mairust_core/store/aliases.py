@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
 from mairust_core.model.address import Address
-from mairust_core.model.alias import Alias, NewAlias
+from mairust_core.model.alias import MAX_DEPTH, Alias, NewAlias
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, addressing, domains
@@ -47,8 +47,9 @@ def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> No
         raise Invalid(
             "to", f"{target} is not an address of this site", "mail to foreign addresses comes later"
         )
-    if not addressing.resolve(tx, parsed).leads_somewhere:
-        raise Invalid("to", f"{target} leads to no account, or round in a circle through {alias}")
+    if not addressing.resolve(tx, parsed, MAX_DEPTH - 1).leads_somewhere:
+        why = f"{target} leads to no account, in a circle through {alias}, or over {MAX_DEPTH} aliases"
+        raise Invalid("to", why)
 
 
 def get(tx: Connection, by: Principal, wanted: str) -> Alias:

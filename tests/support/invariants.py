@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from mairust_core.blobs import BlobStore
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.config import Settings, load_settings
 from mairust_core.errors import MaiRustError
@@ -153,18 +154,22 @@ _BLOBS = (
 )
 
 
-def check_site(site: Path | Settings) -> list[str]:
+def check_site(site: Path | Settings, blobs: BlobStore | None = None) -> list[str]:
     """Everything that is broken in the site of a data directory, or of settings; empty when all is well.
 
-    Reads every message's bytes and hashes them. May run beside a server; a list is one snapshot of the rows.
+    Reads every message's bytes and hashes them, from `blobs` when the site's are not on the disk. May run
+    beside a server that does not collect: the rows are one snapshot.
     """
     settings = load_settings(data_dir=site, env={}) if isinstance(site, Path) else site
     with closing(_connect(settings.database.url)) as connection:
         cursor = connection.cursor()
         broken = [line for rule in RULES for line in _broken(cursor, rule)]
         cursor.execute(_BLOBS)
-        blobs = [(Locator(row[0]), bytes(row[1]), int(row[2])) for row in cursor.fetchall()]
-    return [*broken, *_unreadable(settings.blobs.path, blobs)]
+        rows = [(Locator(row[0]), bytes(row[1]), int(row[2])) for row in cursor.fetchall()]
+    if blobs is not None:
+        return [*broken, *_unreadable(blobs, rows)]
+    with closing(FsBlobStore(settings.blobs.path)) as opened:
+        return [*broken, *_unreadable(opened, rows)]
 
 
 def stored_hashes(site: Path | Settings, address: str) -> list[str]:
@@ -206,18 +211,17 @@ def _shown(value: object) -> str:
     return bytes(value).hex() if isinstance(value, (bytes, memoryview)) else str(value)
 
 
-def _unreadable(directory: Path, blobs: list[tuple[Locator, bytes, int]]) -> list[str]:
+def _unreadable(blobs: BlobStore, rows: list[tuple[Locator, bytes, int]]) -> list[str]:
     """What is wrong with the bytes themselves, hashed here and not only by the store."""
     found: list[str] = []
-    with closing(FsBlobStore(directory)) as store:
-        for locator, wanted, size_bytes in blobs:
-            try:
-                data = store.get(locator, wanted)
-            except MaiRustError as error:
-                found.append(f"blob {wanted.hex()} at {locator}: {error}")
-                continue
-            if len(data) != size_bytes or sha256(data).digest() != wanted:
-                found.append(f"blob {wanted.hex()} at {locator}: other bytes than were stored")
+    for locator, wanted, size_bytes in rows:
+        try:
+            data = blobs.get(locator, wanted)
+        except MaiRustError as error:
+            found.append(f"blob {wanted.hex()} at {locator}: {error}")
+            continue
+        if len(data) != size_bytes or sha256(data).digest() != wanted:
+            found.append(f"blob {wanted.hex()} at {locator}: other bytes than were stored")
     return found
 
 

@@ -1,0 +1,50 @@
+"""Databases for every suite: PostgreSQL once per test process, a fresh database for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mairust_core.config import Settings
+from mairust_core.store import open_storage, schema
+from tests.support.postgres import PostgresServer, require_server
+from tests.support.stores import Kit, open_kit, settings_for
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A fast server, for functional tests only."""
+    server = require_server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """A database with our tables and nothing in them."""
+    name = postgres_server.create_database()
+    with closing(open_storage(postgres_server.dsn(name))) as storage:
+        schema.create(storage)
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """The settings of a site on each database in turn, with nothing in it."""
+    if request.param == "sqlite":
+        yield settings_for(tmp_path / "site")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.create_database(template=request.getfixturevalue("postgres_template"))
+    yield settings_for(tmp_path / "site", server.dsn(name))
+    server.drop_database(name)
+
+
+@pytest.fixture
+def kit(site_settings: Settings) -> Iterator[Kit]:
+    """An open site on each database, with blobs on the disk."""
+    with open_kit(site_settings) as made:
+        yield made
