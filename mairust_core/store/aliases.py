@@ -48,7 +48,9 @@ def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> No
             "to", f"{target} is not an address of this site", "mail to foreign addresses comes later"
         )
     if not addressing.resolve(tx, parsed, MAX_DEPTH - 1).leads_somewhere:
-        why = f"{target} leads to no account, in a circle through {alias}, or over {MAX_DEPTH} aliases"
+        why = (
+            f"{target} leads to no account, or round in a circle through {alias}, or over {MAX_DEPTH} aliases"
+        )
         raise Invalid("to", why)
 
 
