@@ -210,10 +210,10 @@ class Server:
         assert process.stdout is not None
         readable, _, _ = select.select([process.stdout], [], [], READY_TIMEOUT_S)
         line = process.stdout.readline() if readable else b""
-        if not line:
+        found: dict[str, Any] = json.loads(line) if line else {}
+        if found.get("event") != "ready":
             self.kill()
-            raise ServerFailed(f"no ready line (exit {process.returncode}): {self.stderr()}")
-        found: dict[str, Any] = json.loads(line)
+            raise ServerFailed(f"not ready but {line!r} (exit {process.returncode}): {self.stderr()}")
         return found
 
     def kill(self) -> None:
