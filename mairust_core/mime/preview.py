@@ -18,7 +18,7 @@ PREVIEW_BYTES = 4096
 # one, and newsletters open with long style sheets.
 _PLAIN_SLICES = (1.5, 6)
 """How many octets of the encoded body are read for each octet wanted."""
-_HTML_SLICES_BYTES = (6 << 10, 48 << 10, 256 << 10)
+_HTML_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,10 +75,13 @@ def attachments(found: dict[str, Any]) -> tuple[Attachment, ...]:
     )
 
 
-def correspondents(facts: Facts, own: str) -> Sequence[str]:
-    """The addresses a mail is between, without `own`, folded roughly; at most eight."""
-    seen: dict[str, None] = {}
-    for one in (*facts.from_, *facts.to, *facts.cc)[:16]:
-        if one.address and one.address.casefold() != own.casefold():
-            seen[one.address.casefold()] = None
-    return tuple(seen)[:8]
+def correspondents(facts: Facts, own: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The addresses a mail is between, and those it is from, without `own`, folded roughly; at most eight.
+
+    Of what the account sent itself all are senders: an answer comes from one of them.
+    """
+    mine = own.casefold()
+    senders = [one.address.casefold() for one in facts.from_[:2] if one.address]
+    everyone = senders + [one.address.casefold() for one in (*facts.to, *facts.cc)[:14] if one.address]
+    others = [one for one in dict.fromkeys(everyone) if one != mine][:8]
+    return others, [one for one in dict.fromkeys(senders) if one != mine] or others

@@ -37,7 +37,8 @@ def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -
     for copy, one, keys in wanted:
         thread_id = _choose(copy, one.received_ms, keys, known)
         threads[copy.id] = thread_id
-        for store, own in ((by_id, keys.own), (by_subject, keys.subject)):
+        by_ids = keys.own if thread_id != copy.id else keys.own_and_unknown_parents()
+        for store, own in ((by_id, by_ids), (by_subject, keys.senders)):
             for key in own:
                 at = (copy.account_id, key)
                 store[at] = (copy.account_id, key, one.tenant_id, thread_id, one.received_ms)
@@ -48,23 +49,30 @@ def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -
 
 
 class _Keys:
-    """The keys by which a copy is found (`own`, `subject`), and by which it looks for its thread."""
+    """The keys by which a copy is found (`own`, `senders`), and by which it looks for its thread."""
 
-    __slots__ = ("own", "parents", "reply", "subject")
+    __slots__ = ("own", "parents", "reply", "senders", "subject")
 
     def __init__(self, facts: Facts | None, copy: Copy) -> None:
         self.own: tuple[int, ...] = ()
         self.parents: tuple[int, ...] = ()
         self.subject: tuple[int, ...] = ()
+        self.senders: tuple[int, ...] = ()
         self.reply = False
         if facts is None:
             return
         self.parents = _hashes((*facts.in_reply_to, *reversed(facts.references[-MAX_REFERENCES:])))
-        self.own = (*_hashes([facts.message_id]), *self.parents) if facts.message_id else self.parents
+        self.own = _hashes([facts.message_id]) if facts.message_id else ()
         self.reply = facts.is_reply_or_forward and not self.parents
         if facts.base_subject:
-            subject = facts.base_subject
-            self.subject = _hashes(f"\0{subject}\0{one}" for one in correspondents(facts, copy.address))
+            everyone, senders = correspondents(facts, copy.address)
+            self.senders = _hashes(f"\0{facts.base_subject}\0{one}" for one in senders)
+            if self.reply:
+                self.subject = _hashes(f"\0{facts.base_subject}\0{one}" for one in everyone)
+
+    def own_and_unknown_parents(self) -> tuple[int, ...]:
+        """Siblings whose parent never came here meet by its id: by the root's or the nearest one's."""
+        return tuple(dict.fromkeys((*self.own, *self.parents[:1], *self.parents[-1:])))
 
     def wanted(self) -> tuple[int, ...]:
         return self.subject if self.reply else self.parents
