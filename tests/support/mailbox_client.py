@@ -87,6 +87,8 @@ class Dialogue:
         groups = [[one] for one in taken] if self._lmtp else [taken]
         try:
             refusal = self.content(content)
+            if refusal:
+                self.command(b"RSET")
             for group in groups:
                 answers |= dict.fromkeys(group, refusal or self.answer())
         except Lost as lost:

@@ -90,3 +90,8 @@ class Ledger:
         with self._changed:
             enough = self._changed.wait_for(lambda: self.acknowledged >= count, timeout_s)
         assert enough, f"{self.acknowledged} of {count} mails acknowledged; answers {dict(self.answers)}"
+
+
+def only_temporary_refusals(ledger: Ledger) -> bool:
+    """Whether every refusal, but that of recipients that do not exist, is a 4xx."""
+    return {answer[0] for answer in ledger.answers if answer != "550 5.1.1"} <= {"2", "4"}

@@ -9,10 +9,11 @@ must be durable in our files before COMMIT is sent.
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,15 +49,28 @@ MUTATIONS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+Recorder = Callable[[str], Recording]
+
+
+@pytest.fixture(scope="module")
+def recorder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    """Makes the recording on each database once, whatever the order of the tests."""
+
+    @functools.cache
+    def made(name: str) -> Recording:
+        database = None
+        if name == "postgresql":
+            postgres: PostgresServer = request.getfixturevalue("postgres")
+            database = postgres.dsn(postgres.create_database())
+        return record(make_site(tmp_path_factory.mktemp(name) / "site", database=database), _take_mail)
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def recording(request: pytest.FixtureRequest, recorder: Recorder) -> Recording:
     """Some dozens of mails, alone and many at once, small and large."""
-    database = None
-    if request.param == "postgresql":
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        database = postgres.dsn(postgres.create_database())
-    site = make_site(tmp_path_factory.mktemp(request.param) / "site", database=database)
-    return record(site, _take_mail)
+    return recorder(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,70 @@
+"""System calls of a serving process fail (rule C5, trap S12): injected by strace, under load.
+
+A mail whose bytes or rows could not be written is refused for now, or is stored once; service goes on by
+itself; what failed to sync is never synced again, for the kernel would answer that all is well (rule C3).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.proof.audit import audit
+from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
+from tests.e2e.proof.load import Load
+from tests.e2e.proof.trace import Call, ended_calls, strace
+from tests.support.server import Server, Site
+
+FAULTS = {
+    "sync of segments and log": ("fdatasync:error=EIO:when=5+9",),
+    "sync of files and directories": ("fsync:error=EIO:when=4+5",),
+    "write with no room": ("pwrite64:error=ENOSPC:when=40+61",),
+    "write": ("pwrite64:error=EIO:when=40+61",),
+    "name of an own file": ("link:error=EIO:when=2+3",),
+    "sync, then sealing": ("fdatasync:error=EIO:when=5+9", "rename:error=EIO:when=1+2"),
+    "sync, then deletion": ("fsync:error=EIO:when=4+5", "unlink:error=EIO:when=1+2"),
+}
+"""Which calls fail, as strace counts them in each thread: the first and then each so many."""
+CALLS = "fdatasync,fsync,pwrite64,link,rename,unlink"
+ON_POSTGRESQL = ("sync of segments and log", "write with no room", "sync, then sealing")
+CASES = [*(("sqlite", fault) for fault in FAULTS), *(("postgresql", fault) for fault in ON_POSTGRESQL)]
+MAILS = 40
+
+
+@pytest.mark.parametrize(("site", "fault"), CASES, indirect=["site"])
+def test_rule_c5_failing_system_calls_lose_nothing_acknowledged(
+    site: Site, ledger: Ledger, rng: random.Random, tmp_path: Path, fault: str
+) -> None:
+    """Mails meanwhile are refused with 4xx or stored once, later ones are taken, a restart changes nothing."""
+    trace = tmp_path / "trace"
+    server = Server(site=site, wrapper=strace(trace, CALLS, *FAULTS[fault], data_bytes=16))
+    with server:
+        with Load(server, ledger, rng, large_every=4) as load:
+            load.wait_for(MAILS)
+        server.kill()
+    calls = ended_calls(trace)
+    assert any("INJECTED" in call.outcome for call in calls), "no call failed: nothing is proved"
+    assert only_temporary_refusals(ledger), ledger.answers
+    assert _touched_after_a_failed_sync(calls) == []
+    audit(site, ledger)
+    with Server(site=site) as healthy:
+        with Load(healthy, ledger, rng) as load:
+            load.wait_for(10)
+        assert healthy.terminate() == 0
+    audit(site, ledger)
+
+
+def _touched_after_a_failed_sync(calls: Sequence[Call]) -> list[str]:
+    """Segments that were written or synced again after a sync of theirs had failed."""
+    failed: set[str] = set()
+    again = []
+    for call in calls:
+        segment = Path(call.target).stem if "/segments/" in call.target else ""
+        if segment in failed and call.name in {"fdatasync", "fsync", "pwrite64"}:
+            again.append(f"{call.name} of {segment}")
+        if segment and call.name in {"fdatasync", "fsync"} and call.failed:
+            failed.add(segment)
+    return again
