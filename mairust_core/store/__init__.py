@@ -71,6 +71,12 @@ class StorageBackend(Protocol):
         """Insert rows of integers, with what to do about those that are there already (`ON CONFLICT …`)."""
         ...
 
+    def fetch_by_ints(
+        self, tx: Connection, table: str, columns: str, keys: Sequence[tuple[int, int]]
+    ) -> list[tuple[Any, ...]]:
+        """The rows that have one of `keys`, their primary key, in the first two `columns`; in no order."""
+        ...
+
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...] | None]:

@@ -155,7 +155,7 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         cleaned(told.helo),
         cleaned(told.mail_from),
         _dumps(told.rcpt_to),
-        one.facts.message_id if one.facts else "",
+        cleaned(one.facts.message_id) if one.facts else "",
         f"250 2.0.0 stored {one.copies[0].id}",
         _dumps(told.events),
     )

@@ -168,6 +168,19 @@ class Postgresql:
             with _driver_connection(tx).cursor() as cursor:
                 cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {values} {on_conflict}".encode())  # noqa: S608 - names and integers
 
+    def fetch_by_ints(
+        self, tx: Connection, table: str, columns: str, keys: Sequence[tuple[int, int]]
+    ) -> list[tuple[Any, ...]]:
+        """One statement with its integers written out, as `upsert_ints`."""
+        if not keys:
+            return []
+        one, other = columns.split(", ")[:2]
+        values = ", ".join(f"({int(a)}, {int(b)})" for a, b in keys)
+        asked = f"(VALUES {values}) AS asked (a, b)"
+        sql = f"SELECT {columns} FROM {table} JOIN {asked} ON {one} = a AND {other} = b"  # noqa: S608 - names and integers
+        with _driver_connection(tx).cursor() as cursor:
+            return cursor.execute(sql.encode(), prepare=False).fetchall()
+
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...] | None]:

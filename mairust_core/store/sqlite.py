@@ -224,6 +224,13 @@ class Sqlite:
             marks = ", ".join("?" * len(rows[0]))
             self.execute_many(tx, f"INSERT INTO {table} ({columns}) VALUES ({marks}) {on_conflict}", rows)  # noqa: S608 - names are ours
 
+    def fetch_by_ints(
+        self, tx: Connection, table: str, columns: str, keys: Sequence[tuple[int, int]]
+    ) -> list[tuple[Any, ...]]:
+        one, other = columns.split(", ")[:2]
+        found = self.fetch_each(tx, f"SELECT {columns} FROM {table} WHERE {one} = ? AND {other} = ?", keys)  # noqa: S608 - names are ours
+        return [row for row in found if row is not None]
+
     def fetch_each(
         self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]
     ) -> list[tuple[Any, ...] | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,7 +16,7 @@ MAX_REFERENCES = 20
 """The newest references; older ones lead to the same thread."""
 SUBJECT_DAYS_MS = 30 * 86_400_000
 
-_KNOWN = "SELECT thread_id, seen_ms FROM thread_key WHERE account_id = ? AND key = ?"
+_KNOWN = "account_id, key, thread_id, seen_ms"
 _COLUMNS = "account_id, key, tenant_id, thread_id, seen_ms"
 _BY_ID = "ON CONFLICT (account_id, key) DO NOTHING"
 _BY_SUBJECT = (
@@ -51,31 +50,31 @@ def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -
 class _Keys:
     """The keys by which a copy is found (`own`, `senders`), and by which it looks for its thread."""
 
-    __slots__ = ("own", "parents", "reply", "senders", "subject")
+    __slots__ = ("own", "parents", "senders", "subject")
 
     def __init__(self, facts: Facts | None, copy: Copy) -> None:
         self.own: tuple[int, ...] = ()
         self.parents: tuple[int, ...] = ()
         self.subject: tuple[int, ...] = ()
         self.senders: tuple[int, ...] = ()
-        self.reply = False
         if facts is None:
             return
         self.parents = _hashes((*facts.in_reply_to, *reversed(facts.references[-MAX_REFERENCES:])))
         self.own = _hashes([facts.message_id]) if facts.message_id else ()
-        self.reply = facts.is_reply_or_forward and not self.parents
         if facts.base_subject:
+            subject = facts.base_subject.casefold()
             everyone, senders = correspondents(facts, copy.address)
-            self.senders = _hashes(f"\0{facts.base_subject}\0{one}" for one in senders)
-            if self.reply:
-                self.subject = _hashes(f"\0{facts.base_subject}\0{one}" for one in everyone)
+            self.senders = _hashes(f"\0{subject}\0{one}" for one in senders)
+            if facts.is_reply_or_forward and not self.parents:
+                self.subject = _hashes(f"\0{subject}\0{one}" for one in everyone)
 
     def own_and_unknown_parents(self) -> tuple[int, ...]:
         """Siblings whose parent never came here meet by its id: by the root's or the nearest one's."""
         return tuple(dict.fromkeys((*self.own, *self.parents[:1], *self.parents[-1:])))
 
-    def wanted(self) -> tuple[int, ...]:
-        return self.subject if self.reply else self.parents
+    def by_id(self) -> tuple[int, ...]:
+        """Whom it answers, and itself: an answer may have come first."""
+        return (*self.parents, *self.own)
 
 
 def _hashes(texts: Iterable[str]) -> tuple[int, ...]:
@@ -88,14 +87,17 @@ def _hashes(texts: Iterable[str]) -> tuple[int, ...]:
 def _look_up(
     storage: StorageBackend, tx: Connection, wanted: Sequence[tuple[Copy, Delivery, _Keys]]
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    asked = list({(copy.account_id, key) for copy, _, keys in wanted for key in keys.wanted()})
-    rows: list[tuple[Any, ...] | None] = storage.fetch_each(tx, _KNOWN, asked) if asked else []
-    return {at: (row[0], row[1]) for at, row in zip(asked, rows, strict=True) if row is not None}
+    asked = {(copy.account_id, key) for copy, _, keys in wanted for key in (*keys.by_id(), *keys.subject)}
+    rows = storage.fetch_by_ints(tx, "thread_key", _KNOWN, list(asked))
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
 def _choose(copy: Copy, at_ms: int, keys: _Keys, known: dict[tuple[int, int], tuple[int, int]]) -> int:
-    for key in keys.wanted():
+    for key in keys.by_id():
+        if found := known.get((copy.account_id, key)):
+            return found[0]
+    for key in keys.subject:
         found = known.get((copy.account_id, key))
-        if found and (not keys.reply or abs(at_ms - found[1]) <= SUBJECT_DAYS_MS):
+        if found and abs(at_ms - found[1]) <= SUBJECT_DAYS_MS:
             return found[0]
     return copy.id
