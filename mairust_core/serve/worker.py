@@ -98,6 +98,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, log.info, "certificates are read again when they change")
         if self._parent_alive is not None:
             loop.add_reader(self._parent_alive, self._orphaned, self._parent_alive)
 
