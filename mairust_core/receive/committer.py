@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ from mairust_core.store.ingest import boot_clock, find_stored, ids_taken, write_
 MAX_BATCH = 512
 MAX_BATCH_BYTES = 32 << 20
 MAX_QUEUE = 4096
+PATIENCE_S = 10.0
+"""How long a batch is tried again while another writer is in the way; beyond it senders get 4xx."""
 RETRIES = 3
 """How often a batch that lost a deadlock, or found a mailbox missing, is tried again."""
 
@@ -138,12 +141,15 @@ class Committer:
         return [outcomes[index] for index in range(len(batch))]
 
     def _attempt(self, part: Sequence[Located], written_s: float) -> list[Stored]:
+        deadline_s = time.monotonic() + PATIENCE_S
         for _ in range(RETRIES):
             try:
                 return write_batch(self._storage, part, written_s)
             except MissingMailbox as missing:
                 self._create_mailboxes(missing)
             except Locked:
+                if time.monotonic() >= deadline_s:
+                    raise
                 log.info("batch of %d waits for another writer", len(part))
         return write_batch(self._storage, part, written_s)
 

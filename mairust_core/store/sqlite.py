@@ -30,7 +30,7 @@ PAGE_BYTES = 4096
 NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
 COMMITS_BETWEEN_CHECKPOINTS = 64
-LOCK_TIMEOUT_S = 30.0
+LOCK_TIMEOUT_S = 10.0
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
