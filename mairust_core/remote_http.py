@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -109,6 +110,8 @@ class Server:
         import httpx
 
         unix = self._parts.scheme == "unix"
+        if unix:
+            self._try_socket()
         transport = httpx.HTTPTransport(
             verify=self._verification(), trust_env=False, uds=self._parts.path if unix else None
         )
@@ -124,6 +127,15 @@ class Server:
                 "user-agent": "mairust",
             },
         )
+
+    def _try_socket(self) -> None:
+        """Raise `Unreachable` when nobody listens; httpcore would leave its own socket unclosed then."""
+        try:
+            with socket.socket(socket.AF_UNIX) as tried:
+                tried.settimeout(min(self.timeout_s, CONNECT_TIMEOUT_S))
+                tried.connect(self._parts.path)
+        except OSError as error:
+            raise Unreachable("server", url=self.url, why=error.strerror or error) from error
 
     def _verification(self) -> ssl.SSLContext | bool:
         if self._parts.scheme != "https":

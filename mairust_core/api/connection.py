@@ -59,6 +59,7 @@ class _Guarded(HttpToolsProtocol):
             self._head_timer.start(self.limits.head_s, transport.close)
 
     def data_received(self, data: bytes) -> None:
+        in_head = not self._in_body and not self._busy()
         super().data_received(data)
         if self._busy():
             self._head_bytes = 0
@@ -67,7 +68,7 @@ class _Guarded(HttpToolsProtocol):
             self._head_timer.cancel()
             self._stall_timer.start(self.limits.stalled_s, self.transport.abort)
         else:
-            self._await_head(len(data))
+            self._await_head(len(data) if in_head else 0)  # what ended a body was no head
 
     def _await_head(self, received_bytes: int) -> None:
         self._stall_timer.cancel()
@@ -105,7 +106,7 @@ class _Guarded(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says to what is no HTTP: as a problem, like every other error."""
-        if self._busy():
+        if self._busy() and self.cycle.response_started:
             self.transport.close()  # an answer is under way; a second one would be taken for its body
         else:
             self._refuse(400, Usage("http"))

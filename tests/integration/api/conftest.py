@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
@@ -35,6 +36,14 @@ class Web:
     def bearer(self) -> str:
         """The header line with the key."""
         return f"Authorization: Bearer {self.key}"
+
+    def wait_for_log(self, text: str, times: int = 1) -> str:
+        """The server's log, once it has the text so many times; a line comes after its answer."""
+        deadline = time.monotonic() + 30
+        while (log := self.http.log.read_text()).count(text) < times:
+            assert time.monotonic() < deadline, f"{text!r} was never logged"
+            time.sleep(0.01)
+        return log
 
 
 @pytest.fixture(scope="session")

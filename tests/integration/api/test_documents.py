@@ -1,0 +1,110 @@
+"""The OpenAPI document, its copy in docs/, the page, and the reference: all from the operations."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mairust_core.api.document import document, text
+from mairust_core.api.reference import reference
+from mairust_core.errors import BY_CODE
+from mairust_core.operations import BytesIn
+from mairust_core.services.registry import SERVICES
+from tests.integration.api.conftest import Web
+
+DOCS = Path(__file__).resolve().parents[3] / "docs/reference"
+REMAKE = "run: python -m mairust_core.api.reference docs/reference"
+OPERATIONS = [op for kind in SERVICES for op in kind.operations.values()]
+
+
+def described() -> dict[str, Any]:
+    """The operations of the document by their id."""
+    methods = (found for path in document()["paths"].values() for found in path.values())
+    return {found["operationId"]: found for found in methods}
+
+
+def test_the_copy_of_the_contract_is_fresh() -> None:
+    """A change of the contract shows itself in docs/, where it can be reviewed."""
+    assert (DOCS / "openapi-v1.json").read_text("utf-8") == text(), REMAKE
+
+
+def test_the_reference_is_fresh() -> None:
+    """The page in docs/ is the one the operations give."""
+    assert (DOCS / "rest.md").read_text("utf-8") == reference(), REMAKE
+
+
+def test_the_reference_names_everything() -> None:
+    """Every operation and every code of an error has its heading."""
+    page = reference()
+    assert all(f"\n### {op.id}\n" in page for op in OPERATIONS)
+    assert all(f"\n### {code}\n" in page for code in BY_CODE)
+
+
+def test_the_server_gives_the_same_document(web: Web) -> None:
+    """What is served needs no key and is what is kept in docs/."""
+    answer = web.client.get("/api/v1/openapi.json", headers={"authorization": ""})
+    assert answer.json() == json.loads((DOCS / "openapi-v1.json").read_text("utf-8"))
+
+
+def test_every_operation_is_described() -> None:
+    """Id, tag, summary, key, and its declared errors as problems; nothing of FastAPI's own 422."""
+    found = described()
+    assert set(found) == {op.id for op in OPERATIONS}
+    for op in OPERATIONS:
+        entry = found[op.id]
+        assert entry["tags"] == [op.noun]
+        assert entry["summary"] == op.summary.rstrip(".")
+        assert entry["security"] == [{"ApiKey": []}]
+        assert {str(error.status) for error in op.errors} <= set(entry["responses"])
+        for status, response in entry["responses"].items():
+            if not status.startswith("2"):
+                assert list(response["content"]) == ["application/problem+json"]
+    assert "ValidationError" not in text()
+    assert "Raises" not in text()
+
+
+def test_every_parameter_is_described() -> None:
+    """Path and query parameters and the body are those of the declaration."""
+    for op in OPERATIONS:
+        entry = described()[op.id]
+        listed = {(p["in"], p["name"]) for p in entry.get("parameters", [])}
+        assert listed == {("path", n) for n in op.path_params} | {("query", p.name) for p in op.query}
+        body = entry.get("requestBody", {}).get("content", {})
+        expected = ["message/rfc822"] if op.body_type is BytesIn else ["application/json"]
+        assert list(body) == (expected if op.body else [])
+
+
+def test_requests_are_closed_and_ids_are_strings() -> None:
+    """Request schemas forbid unknown keys, answers allow them; ids are strings of digits."""
+    schemas = document()["components"]["schemas"]
+    for op in OPERATIONS:
+        if op.body and op.body_type is not BytesIn:
+            assert schemas[op.body_type.__name__]["additionalProperties"] is False
+    assert "additionalProperties" not in schemas["Account"]
+    assert schemas["Account"]["properties"]["id"]["type"] == "string"
+    assert "from" in schemas["Summary"]["properties"]
+
+
+def test_the_page_needs_nothing_from_outside(web: Web) -> None:
+    """No address elsewhere, no inline script, style or handler; its policy would refuse them anyway."""
+    page = web.client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    html = page.text
+    assert not re.search(r"https?://|<style|\son\w+=|<script>|javascript:", html)
+    for path in re.findall(r'(?:src|href)="([^"]+)"', html):
+        served = web.client.get(path)
+        assert served.status_code == 200, path
+        assert not re.search(r"https?://|innerHTML|outerHTML|eval\(|document\.write", served.text) or (
+            path == "/api/v1/openapi.json"
+        )
+
+
+def test_the_page_s_script_is_javascript(web: Web) -> None:
+    """The script has the type that nosniff demands."""
+    assert web.client.get("/docs/page.js").headers["content-type"].startswith("text/javascript")
+    assert web.client.get("/docs/page.css").headers["content-type"].startswith("text/css")
