@@ -35,10 +35,12 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     """Make whatever of a site is missing; each file is durable, and readable by its owner only.
 
     Migrates an older schema where `database.auto_upgrade` says so.
-    Raises `BadConfig` for a directory that cannot be made, `Forbidden`, `StorageDown`, `NewerSite`.
+    Raises `BadConfig` for a directory that cannot be made or written to, `Forbidden`, `StorageDown`,
+    `NewerSite`.
     """
     make_data_dir(settings.data_dir)
     become_owner(settings)
+    _check_writable(settings.data_dir)
     _write_once(settings.secrets.master_key_file, base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)))
     storage = open_storage(settings.database.url)
     try:
@@ -49,6 +51,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
             from mairust_core.store.migrations import migrate
 
             migrate(storage)
+        schema.check(storage)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
@@ -68,6 +71,12 @@ def make_data_dir(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadConfig("data_dir", path=path, why=error.strerror) from error
+
+
+def _check_writable(path: Path) -> None:
+    # access(2) alone says yes to root, whatever the mount says
+    if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
+        raise BadConfig("read_only", path=path)
 
 
 def _issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:

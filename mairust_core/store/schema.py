@@ -37,8 +37,8 @@ def create(storage: StorageBackend) -> bool:
 
 
 def version(tx: Connection) -> str:
-    """The schema version of the database."""
-    return str(tx.execute(select(alembic_version.c.version_num)).scalar_one())
+    """The schema version of the database; empty, older than any, before its first migration."""
+    return str(tx.execute(select(alembic_version.c.version_num)).scalar_one_or_none() or "")
 
 
 def is_old(storage: StorageBackend) -> bool:
