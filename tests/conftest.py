@@ -11,6 +11,8 @@ import pytest
 from mairust_core.config import Settings
 from mairust_core.store import open_storage, schema
 from tests.support.postgres import PostgresServer, require_server
+from tests.support.skips import pytest_make_collect_report as pytest_make_collect_report
+from tests.support.skips import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.support.stores import Kit, open_kit, settings_for
 
 
