@@ -54,7 +54,7 @@ class Dialogue:
         try:
             self.answer()
             self.command(b"LHLO proof.example" if self._lmtp else b"EHLO proof.example")
-        except Lost:
+        except BaseException:
             self._socket.close()
             raise
 

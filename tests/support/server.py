@@ -38,6 +38,7 @@ CHECKOUT = Path(__file__).parents[2]
 DOMAIN = "example.org"
 READY_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
 TESTER = Principal.local("tester")
 
 _DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -212,9 +213,14 @@ class Server:
         line = process.stdout.readline() if readable else b""
         found: dict[str, Any] = json.loads(line) if line else {}
         if found.get("event") != "ready":
-            self.kill()
-            raise ServerFailed(f"not ready but {line!r} (exit {process.returncode}): {self.stderr()}")
+            raise self._failed(process, line.decode())
         return found
+
+    def _failed(self, process: subprocess.Popen[bytes], said: str) -> ServerFailed:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # killed below
+            process.wait(STOP_TIMEOUT_S)
+        self.kill()
+        return ServerFailed(f"exit {process.returncode}: {said.strip()} {self.stderr()}")
 
     def kill(self) -> None:
         """SIGKILL to its whole process group; returns when it is gone."""

@@ -91,6 +91,13 @@ class Ledger:
             enough = self._changed.wait_for(lambda: self.acknowledged >= count, timeout_s)
         assert enough, f"{self.acknowledged} of {count} mails acknowledged; answers {dict(self.answers)}"
 
+    def wait_for_answer(self, answer: str, more: int, timeout_s: float = 60.0) -> None:
+        """Wait until `more` further recipients were answered so ("451 4.3.0")."""
+        wanted = self.answers[answer] + more
+        with self._changed:
+            enough = self._changed.wait_for(lambda: self.answers[answer] >= wanted, timeout_s)
+        assert enough, f"{answer} did not come; answers {dict(self.answers)}"
+
 
 def only_temporary_refusals(ledger: Ledger) -> bool:
     """Whether every refusal, but that of recipients that do not exist, is a 4xx."""

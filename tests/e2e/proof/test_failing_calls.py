@@ -38,7 +38,7 @@ MAILS = 40
 def test_rule_c5_failing_system_calls_lose_nothing_acknowledged(
     site: Site, ledger: Ledger, rng: random.Random, tmp_path: Path, fault: str
 ) -> None:
-    """Mails meanwhile are refused with 4xx or stored once, later ones are taken, a restart changes nothing."""
+    """Mails meanwhile get 4xx or are stored once, later ones are taken, a restart changes nothing."""
     trace = tmp_path / "trace"
     server = Server(site=site, wrapper=strace(trace, CALLS, *FAULTS[fault], data_bytes=16))
     with server:

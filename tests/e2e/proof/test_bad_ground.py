@@ -1,0 +1,48 @@
+"""Directories that cannot be served: the error says why, the exit code is the one scripts expect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from mairust_core.store.tables import alembic_version
+from tests.support.server import (
+    END_TIMEOUT_S,
+    Server,
+    ServerFailed,
+    Site,
+    clean_environment,
+    command_line,
+)
+
+NOBODY = 65534
+
+
+def test_rule_d3_a_data_directory_of_another_owner_is_not_served() -> None:
+    """Exit 77, naming the directory: files of a second owner would lock the first one out."""
+    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    listeners = ("--smtp", "127.0.0.1:0", "--lmtp", "off", "--http", "off")
+    roots = Site(directory=Path("/"))
+    done = subprocess.run(
+        [*(as_nobody if os.geteuid() == 0 else ()), *command_line(roots, "serve", *listeners)],
+        env=clean_environment(),
+        cwd="/",
+        capture_output=True,
+        check=False,
+        timeout=END_TIMEOUT_S,
+    )
+    assert done.returncode == 77, done.stderr
+    assert b"/ belongs to the user with id 0" in done.stderr
+
+
+def test_a_site_of_a_newer_version_is_not_served_and_not_changed(sqlite_site: Site) -> None:
+    """Exit 78, naming both versions; a command says the same."""
+    with sqlite_site.opened() as here, here.storage.write() as tx:
+        tx.execute(update(alembic_version).values(version_num="9999"))
+    with pytest.raises(ServerFailed, match=r"exit 78: .*newer_site.*9999"):
+        Server(site=sqlite_site).start()
+    assert sqlite_site.command("domain", "list").returncode == 78
