@@ -7,7 +7,7 @@ Read in the order of a request: `frame` (request id, security headers, the line 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from mairust_core.api.authentication import Authentication
 from mairust_core.api.document import DESCRIPTION, TITLE, VERSION, document
-from mairust_core.api.edge import Edge
+from mairust_core.api.edge import Bounds, Edge
 from mairust_core.api.frame import Frame
 from mairust_core.api.health import add_health
 from mairust_core.api.pages import add_pages
@@ -26,11 +26,14 @@ from mairust_core.services.registry import SERVICES
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+    from mairust_core.operations import Service
 
 
-def create_app(site: Site) -> FastAPI:
+def create_app(
+    site: Site, *, services: Sequence[type[Service]] = SERVICES, bounds: Bounds | None = None
+) -> FastAPI:
     """The application of an open site: `/api/v1`, `/docs`, `/health`. The site stays open when it ends."""
-    edge = Edge(site, Authentication(site.storage))
+    edge = Edge(site, Authentication(site.storage), bounds or Bounds())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -41,7 +44,7 @@ def create_app(site: Site) -> FastAPI:
         title=TITLE, description=DESCRIPTION, version=VERSION, lifespan=lifespan, openapi_url=None,
         docs_url=None, redoc_url=None, redirect_slashes=False, telemetry={"tracing": False},
     )  # fmt: skip
-    add_operations(app, SERVICES, edge.handler)
+    add_operations(app, services, edge.handler)
     add_health(app, site.storage)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)

@@ -16,8 +16,6 @@ from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.operations import BytesIn
 
 MAX_JSON_BYTES = 1 << 20
-IDLE_S = 60.0
-"""How long a body may stand still."""
 PIECE_BYTES = 1 << 18
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -39,29 +37,29 @@ def announced_bytes(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-async def read_json(request: Request) -> bytes:
-    """The whole JSON body, at most 1 MiB of it."""
+async def read_json(request: Request, idle_s: float) -> bytes:
+    """The whole JSON body, at most 1 MiB of it; `idle_s` as for `pieces`."""
     require_type(request, ("application/json",))
     too_large = TooLarge("body", limit=MAX_JSON_BYTES)
     if (announced_bytes(request) or 0) > MAX_JSON_BYTES:
         raise too_large
     body = bytearray()
-    async for piece in _pieces(request):
+    async for piece in pieces(request, idle_s):
         body += piece
         if len(body) > MAX_JSON_BYTES:
             raise too_large
     return bytes(body)
 
 
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
+async def pieces(request: Request, idle_s: float) -> AsyncIterator[bytes]:
     """The body as it comes; raises `ClientDisconnect` when it ends too early, a 408 when it stands still."""
     stream = request.stream()
     while True:
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(idle_s):
                 piece = await anext(stream, None)
         except TimeoutError:
-            raise Fault(408, Usage("slow", limit_s=round(IDLE_S))) from None
+            raise Fault(408, Usage("slow", limit_s=f"{idle_s:g}")) from None
         if piece is None:
             return
         yield piece
@@ -70,11 +68,14 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
 class Spool:
     """A body on its way in: up to 1 MiB in memory, beyond it in a file without a name (rule B4).
 
-    `directory` is where the file lies; it vanishes with the process.
+    `directory` is where the file lies; it vanishes with the process. Beyond `limit_bytes` it raises
+    `too_large`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limit_bytes: int, too_large: MaiRustError) -> None:
         self._directory = directory
+        self._limit_bytes = limit_bytes
+        self._too_large = too_large
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
         self._size_bytes = 0
@@ -86,12 +87,12 @@ class Spool:
         if self._file is not None:
             self._file.close()
 
-    async def fill(self, request: Request, limit_bytes: int, too_large: MaiRustError, run: Run) -> None:
+    async def fill(self, body: AsyncIterator[bytes], run: Run) -> None:
         """Take in the whole body; disk writes happen on a thread. Raises `too_large`, `DiskFull`."""
-        async for piece in _pieces(request):
+        async for piece in body:
             self._size_bytes += len(piece)
-            if self._size_bytes > limit_bytes:
-                raise too_large
+            if self._size_bytes > self._limit_bytes:
+                raise self._too_large
             self._memory += piece
             if len(self._memory) >= (PIECE_BYTES if self._file else MEMORY_LIMIT_BYTES):
                 await run(self._write)

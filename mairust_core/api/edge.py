@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from mairust_core import wire
 from mairust_core.api.answers import answer
 from mairust_core.api.authentication import Authentication, key_of
-from mairust_core.api.bodies import Spool, announced_bytes, read_json, require_type
+from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, require_type
 from mairust_core.api.paths import query_values, second_decoding
 from mairust_core.api.problems import Fault, problem
 from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from mairust_core.app import Site
     from mairust_core.model.principal import Principal
 
-THREADS = 32
-"""Operations that run at the same time; an append holds its thread through a commit."""
-MAX_REQUESTS = 256
-"""Requests under way in one process; beyond it 429."""
-MAX_UPLOADS = 64
-"""Of these, uploads: each may hold 1 MiB of memory."""
 MAIL_TYPES = ("message/rfc822", "message/global")
 
 T = TypeVar("T")
@@ -40,15 +35,29 @@ Handler = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger("mairust.http")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one process takes on at a time; beyond it 429."""
+
+    threads: int = 32
+    """Operations that run at the same time; an append holds its thread through a commit."""
+    requests: int = 256
+    uploads: int = 64
+    """Of the requests, those with a message: each may hold 1 MiB of memory."""
+    body_idle_s: float = 60.0
+    """How long a body may stand still."""
+
+
 class Edge:
     """What all routes of a site share: its threads, its keys, its limits."""
 
-    def __init__(self, site: Site, authentication: Authentication) -> None:
+    def __init__(self, site: Site, authentication: Authentication, bounds: Bounds) -> None:
         self._site = site
         self._authentication = authentication
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mairust-http")
-        self._requests = _Slots(MAX_REQUESTS)
-        self._uploads = _Slots(MAX_UPLOADS)
+        self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="mairust-http")
+        self._requests = _Slots(bounds.requests)
+        self._uploads = _Slots(bounds.uploads)
+        self._idle_s = bounds.body_idle_s
 
     def handler(self, kind: type[Service], op: Operation) -> Handler:
         """The HTTP handler of one operation; it answers every error itself, as a problem."""
@@ -104,7 +113,8 @@ class Edge:
             async with self._uploaded(request) as content:
                 yield [*args, content], options
         else:
-            yield [*args, wire.decode_request(op.body_type, await read_json(request))], options
+            body = await read_json(request, self._idle_s)
+            yield [*args, wire.decode_request(op.body_type, body)], options
 
     @asynccontextmanager
     async def _uploaded(self, request: Request) -> AsyncIterator[BytesIn]:
@@ -114,8 +124,8 @@ class Edge:
         too_large = TooLarge("message", limit=limit_bytes)
         if (announced_bytes(request) or 0) > limit_bytes:
             raise too_large
-        with self._uploads.one(), Spool(self._site.settings.data_dir) as spool:
-            await spool.fill(request, limit_bytes, too_large, self._run)
+        with self._uploads.one(), Spool(self._site.settings.data_dir, limit_bytes, too_large) as spool:
+            await spool.fill(pieces(request, self._idle_s), self._run)
             yield spool.content()
 
     async def _run(self, call: Callable[[], T]) -> T:

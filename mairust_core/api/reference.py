@@ -15,10 +15,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from mairust_core.api.bodies import IDLE_S, MAX_JSON_BYTES
+from mairust_core.api.bodies import MAX_JSON_BYTES
 from mairust_core.api.connection import HttpLimits
 from mairust_core.api.document import text as openapi
-from mairust_core.api.edge import MAX_REQUESTS, MAX_UPLOADS
+from mairust_core.api.edge import Bounds
 from mairust_core.api.problems import title
 from mairust_core.api.routes import PREFIX, errors_of
 from mairust_core.errors import BY_CODE
@@ -66,9 +66,9 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 ## Limits
 
 JSON bodies: {MAX_JSON_BYTES >> 20} MiB. Messages: `smtp.max_size`. Request line and header fields:
-{HttpLimits().head_bytes >> 10} KiB. A body may stand still for {IDLE_S:.0f} seconds (408). One process
-works on {MAX_REQUESTS} requests at a time, {MAX_UPLOADS} of them uploads (429). `Retry-After` comes with
-all that may work later.
+{HttpLimits().head_bytes >> 10} KiB. A body may stand still for {Bounds().body_idle_s:.0f} seconds (408).
+One process works on {Bounds().requests} requests at a time, {Bounds().uploads} of them uploads (429).
+`Retry-After` comes with all that may work later.
 
 ## Operations
 

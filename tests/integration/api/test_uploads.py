@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mairust_core.api.edge import MAX_UPLOADS
+from mairust_core.api.edge import Bounds
 from mairust_core.model.account import Account
 from tests.integration.api.conftest import MIB, Web
 from tests.support.raw_http import Answer, RawConnection
@@ -126,7 +126,7 @@ def test_more_uploads_than_places_are_sent_away(web: Web, ann: Account) -> None:
     """Waiting uploads are bounded: the next one gets 429 at once, and a place once one is free."""
     request = head(web, ann, "Content-Length: 10", "Expect: 100-continue")
     with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(RawConnection(web.http.url)) for _ in range(MAX_UPLOADS)]
+        waiting = [stack.enter_context(RawConnection(web.http.url)) for _ in range(Bounds().uploads)]
         for connection in waiting:
             connection.send(request)
         for connection in waiting:
