@@ -26,22 +26,43 @@ if TYPE_CHECKING:
 
 def encode(value: Any) -> Any:
     """The JSON-ready form: ids are strings, times RFC 3339 in UTC, unset fields left out."""
-    if value is None or isinstance(value, (str, bool)):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, int):
-        return str(int(value)) if isinstance(value, Id) else value
-    if is_dataclass(value):
-        kind: Any = type(value)
-        return {
-            wire: encode(item) for name, wire in _names(kind) if (item := getattr(value, name)) is not UNSET
-        }
-    if isinstance(value, (list, tuple, frozenset, set)):
-        return [encode(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, datetime):
-        return encode_time(value)
-    return value.value if isinstance(value, Enum) else value
+    kind: Any = type(value)
+    return _encoder(kind)(value)
+
+
+@lru_cache(maxsize=256)
+def _encoder(kind: Any) -> Callable[[Any], Any]:
+    """How values of exactly this type are encoded: looked up once, lists have thousands of them."""
+    if issubclass(kind, Enum):
+        return _value_of
+    if issubclass(kind, Id):
+        return _digits
+    if is_dataclass(kind):
+        return _object_encoder(tuple((field.name, field.name.rstrip("_")) for field in fields(kind)))
+    if issubclass(kind, (list, tuple, frozenset, set)):
+        return lambda items: [encode(item) for item in items]
+    if issubclass(kind, dict):
+        return lambda found: {str(key): encode(item) for key, item in found.items()}
+    return encode_time if issubclass(kind, datetime) else _itself
+
+
+def _object_encoder(names: tuple[tuple[str, str], ...]) -> Callable[[Any], Any]:
+    def encode_object(value: Any) -> dict[str, Any]:
+        return {wire: encode(item) for name, wire in names if (item := getattr(value, name)) is not UNSET}
+
+    return encode_object
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _value_of(value: Enum) -> Any:
+    return value.value
+
+
+def _digits(value: Id) -> str:
+    return str(int(value))
 
 
 def encode_time(at: datetime) -> str:
@@ -52,11 +73,6 @@ def encode_time(at: datetime) -> str:
 def dumps(value: Any) -> bytes:
     """The JSON document of a value, UTF-8, without spaces."""
     return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-@lru_cache(maxsize=256)
-def _names(kind: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((field.name, field.name.rstrip("_")) for field in fields(kind))
 
 
 @lru_cache(maxsize=256)

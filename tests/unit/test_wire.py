@@ -159,7 +159,8 @@ def test_ids_are_strings_and_times_utc() -> None:
     assert encoded["id"] == "9223372036854775807"
     assert encoded["used_bytes"] == 1 << 60
     assert encoded["created_at"] == "2026-11-22T10:55:37.120Z"
-    assert "from" in {wire_name for _, wire_name in wire._names(Message)}
+    hints = {field.name: None for field in dataclasses.fields(Message)}
+    assert "from" in wire.encode(Message(**hints))  # type: ignore[arg-type]  # only the names matter
 
 
 @pytest.mark.parametrize(
