@@ -70,9 +70,13 @@ def encode_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+# made once: `json.dumps` with any option of its own makes one for every call
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def dumps(value: Any) -> bytes:
     """The JSON document of a value, UTF-8, without spaces."""
-    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(encode(value)).encode()
 
 
 @lru_cache(maxsize=256)

@@ -85,8 +85,8 @@ class Held:
 def _hash_held(data: bytes) -> bytes:
     """SHA-256 without letting go of the interpreter lock.
 
-    For pieces of 2 KiB and more `hashlib` releases the lock, and a busy loop then waits milliseconds to get it
-    back from the committer; the hash itself takes microseconds.
+    For pieces of 2 KiB and more `hashlib` releases the lock, and a busy loop then waits milliseconds to get
+    it back from the committer; the hash itself takes microseconds.
     """
     if len(data) > _HASH_LOCKED_BYTES:
         return hash_of(data).digest()

@@ -52,9 +52,13 @@ _UNSEEN_CHARACTERS = re.compile("[\u200b-\u200f\u034f\u00ad\ufeff]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def html_to_text(source: str) -> str:
-    """Return the visible text: blocks as lines, entities decoded, white space collapsed."""
-    pieces = _TAG.split(_UNSEEN.sub("", source.replace(_BREAK, " ")))
+def html_to_text(source: str, enough: int = 0) -> str:
+    """Return the visible text: blocks as lines, entities decoded, white space collapsed.
+
+    With `enough`, the text may end after that many characters.
+    """
+    text = _UNSEEN.sub("", source.replace(_BREAK, " "))
+    pieces = _TAG.split(_beginning(text, enough) if enough else text)
     pieces[1::2] = [_MEANING.get(tag.lower(), "") for tag in pieces[1::2]]
     text = "".join(pieces)
     if "&" in text:
@@ -63,3 +67,14 @@ def html_to_text(source: str) -> str:
         text = _UNSEEN_CHARACTERS.sub("", text)
     lines = [" ".join(line.split()) for line in text.split(_BREAK)]
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _beginning(text: str, enough: int) -> str:
+    """Return the text up to the tag before which there are enough characters between tags."""
+    seen = at = 0
+    for tag in _TAG.finditer(text):
+        seen += len(text[at : tag.start()].strip())
+        if seen > 2 * enough:  # an entity is several characters here and one in the end
+            return text[: tag.start()]
+        at = tag.end()
+    return text

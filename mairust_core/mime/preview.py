@@ -60,10 +60,13 @@ def _beginning(
     text, whole, fits = "", True, True
     for slice_bytes in slices_bytes:
         text, whole = text_in(content, part, slice_bytes)
-        text, fits = _limited(html_to_text(text) if source == "html" else text, extent.limit_bytes)
+        if source == "html":
+            text = html_to_text(text, 0 if extent is WHOLE else extent.enough)
+        text, fits = _limited(text, extent.limit_bytes)
         if whole or not fits or len(text) >= extent.enough:
             break
-    return Preview(text=text, source=source, truncated=not (whole and fits))
+    ended_early = extent is not WHOLE and len(text) >= extent.enough
+    return Preview(text=text, source=source, truncated=ended_early or not (whole and fits))
 
 
 def _limited(text: str, limit_bytes: int) -> tuple[str, bool]:

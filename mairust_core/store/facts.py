@@ -52,7 +52,7 @@ def _dump(facts: Facts) -> str:
             (a.part, a.filename, a.content_type, a.size_bytes, a.disposition, a.content_id)
             for a in facts.attachments
         ]
-    return cleaned(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+    return to_json(found)
 
 
 def cleaned(text: str) -> str:
@@ -60,6 +60,15 @@ def cleaned(text: str) -> str:
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+# An encoder made once: `json.dumps` with any option of its own makes one for every call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def to_json(value: object) -> str:
+    """The JSON text of a value as columns keep it: compact, and text that any database takes."""
+    return cleaned(_encode(value))
 
 
 def parties(found: dict[str, Any], name: str) -> tuple[Party, ...]:

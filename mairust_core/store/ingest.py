@@ -7,7 +7,6 @@ circle.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, threads
-from mairust_core.store.facts import cleaned, content_row
+from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import content, message, placement, trace
 
@@ -154,10 +153,10 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         told.client_ip,
         cleaned(told.helo),
         cleaned(told.mail_from),
-        _dumps(told.rcpt_to),
+        to_json(told.rcpt_to),
         cleaned(one.facts.message_id) if one.facts else "",
         f"250 2.0.0 stored {one.copies[0].id}",
-        _dumps(told.events),
+        to_json(told.events),
     )
 
 
@@ -171,15 +170,11 @@ def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
         thread_id,
         copy.size_bytes,
         copy.trace_headers,
-        _dumps(copy.hidden) if copy.hidden else "[]",
-        _dumps(copy.tags) if copy.tags else "[]",
-        _dumps(copy.metadata) if copy.metadata else "{}",
+        to_json(copy.hidden) if copy.hidden else "[]",
+        to_json(copy.tags) if copy.tags else "[]",
+        to_json(copy.metadata) if copy.metadata else "{}",
         None if one.trace is None else one.trace.id,
     )
-
-
-def _dumps(value: object) -> str:
-    return cleaned(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:
@@ -264,7 +259,7 @@ def _placement_rows(
                     copy.id,
                     modseqs[copy.account_id],
                     copy.flags,
-                    _dumps(copy.keywords) if copy.keywords else "[]",
+                    to_json(copy.keywords) if copy.keywords else "[]",
                     one.received_ms,
                 )
             )
