@@ -16,6 +16,7 @@ small transaction, and after each one collection rests as long as it took, so th
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -64,21 +65,27 @@ class Ages:
     pipe_days: int = 1
 
 
-def collect(site: Site) -> Collected:
-    """One run on a site; raises `Locked` while another process does it, `StorageDown`, `DiskFull`."""
+def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
+    """One run on a site, given up between two steps with `Stopped` once `stopping` is set.
+
+    Raises `Locked` while another process does it, `StorageDown`, `DiskFull`.
+    """
     kept = site.settings.telemetry
+    ages = Ages(trace_days=kept.trace_days, audit_days=kept.audit_days)
     with closing(site.open_blobs()) as blobs:
-        return Collection(
-            site.storage, blobs, Ages(trace_days=kept.trace_days, audit_days=kept.audit_days)
-        ).run()
+        return Collection(site.storage, blobs, ages, stopping=stopping).run()
 
 
-def collect_once(site: Site) -> Collected | None:
-    """`collect` for a timer: None when another process is at it."""
+def collect_once(site: Site, stopping: threading.Event | None = None) -> Collected | None:
+    """`collect` for a timer: None when another process is at it, or when `stopping` was set meanwhile."""
     try:
-        return collect(site)
-    except Locked:
+        return collect(site, stopping)
+    except (Locked, Stopped):
         return None
+
+
+class Stopped(Exception):
+    """The process is about to end; what is left is for the next run."""
 
 
 class Collection:
@@ -92,12 +99,14 @@ class Collection:
         *,
         clock: Callable[[], int] = now_ms,
         rest: Callable[[float], None] = time.sleep,
+        stopping: threading.Event | None = None,
     ) -> None:
         self._storage = storage
         self._blobs = blobs
         self._ages = ages
         self._clock = clock
         self._rest = rest
+        self._stopping = stopping or threading.Event()
         self._rows = MAX_ROWS
 
     def run(self) -> Collected:
@@ -125,6 +134,11 @@ class Collection:
         if took_s > LONGEST_S:
             self._rows = max(self._rows // 2, MIN_ROWS)
         self._rest(min(took_s, LONGEST_S))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise Stopped
 
     def _purge(self) -> tuple[int, int]:
         with self._storage.read() as tx:
@@ -151,6 +165,7 @@ class Collection:
         found = 0
         after: collecting.Key | None = collecting.FIRST
         while after is not None:
+            self._go_on()
             with self._storage.read() as tx:
                 free, after = collecting.unreferenced(tx, after, SCAN_ROWS)
             for keys in self._small(free):
@@ -219,6 +234,7 @@ class Collection:
         usage = {name: compaction.Usage() for name in sealed}
         after: collecting.Key | None = collecting.FIRST if usage or files else None
         while after is not None:
+            self._go_on()
             with self._storage.read() as tx:
                 found, after = collecting.places(tx, after, SCAN_ROWS)
             for place in found:

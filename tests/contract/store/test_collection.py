@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from mairust_core.errors import Damaged, Locked
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Locator
 from mairust_core.model.collected import Collected
-from mairust_core.receive.collection import Ages, Collection
+from mairust_core.receive.collection import Ages, Collection, Stopped
 from mairust_core.store import collecting
 from tests.support.stores import ADMIN, Kit, message, open_kit
 
@@ -246,3 +247,15 @@ def test_a_store_without_segments_is_collected_too(site_settings: Settings) -> N
         assert (done.blobs, done.moved, done.segments) == (5, 0, 0)
         assert not isinstance(kit.blobs, FsBlobStore)
         assert kit.blobs.free_bytes()[0] == kit.blobs.free_bytes()[1]
+
+
+def test_a_run_ends_between_two_steps_when_the_process_is_to_stop(kit: Kit) -> None:
+    """What it did stays done, the next run does the rest."""
+    ann = kit.account("ann@example.org")
+    kit.store(*(kit.mail(ann) for _ in range(300)))
+    remove(kit, "ann@example.org")
+    stopping = threading.Event()
+    with pytest.raises(Stopped):
+        Collection(kit.storage, kit.blobs, AT_ONCE, rest=lambda _: stopping.set(), stopping=stopping).run()
+    assert kit.rows("SELECT count(*) FROM message") == [(50,)]
+    assert collect(kit).messages == 50
