@@ -15,6 +15,9 @@ from typing import Any
 INSERTED = ("blob", "content", "trace", "message", "thread_key", "placement")
 """Tables that get rows of their own, in the order of their references."""
 
+REPLACED = frozenset({"thread_key"})
+"""Of these, some rows were there before and are newer now."""
+
 COUNTED = {"mailbox": ("uidnext", "messages", "unseen"), "account": ("used_bytes", "messages", "modseq")}
 """Rows that only change: columns updated by id, the account last (rule A2)."""
 
@@ -50,7 +53,8 @@ class Mirror:
         for table in INSERTED:
             rows = self._fetch(f"SELECT * FROM site.{table} EXCEPT SELECT * FROM main.{table}")
             marks = ", ".join("?" * len(rows[0])) if rows else ""
-            statements.append((f"INSERT INTO {table} VALUES ({marks})", rows))
+            verb = "INSERT OR REPLACE" if table in REPLACED else "INSERT"
+            statements.append((f"{verb} INTO {table} VALUES ({marks})", rows))
         for table, columns in COUNTED.items():
             listed = ", ".join((*columns, "id"))
             rows = self._fetch(f"SELECT {listed} FROM site.{table} EXCEPT SELECT {listed} FROM main.{table}")
