@@ -1,0 +1,90 @@
+"""What RCPT TO is answered, and for how long it is remembered (rules D3, J4; trap S6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mairust_core import store
+from mairust_core.errors import StorageDown
+from mairust_core.model.envelope import Recipient
+from mairust_core.receive.directory import (
+    BAD_ADDRESS,
+    MAILBOX_FULL,
+    NO_SUCH_DOMAIN,
+    NO_SUCH_USER,
+    Directory,
+    resolve,
+)
+from tests.support.stores import ADMIN, Kit, open_kit, settings_for
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """An open site with a domain."""
+    with open_kit(settings_for(tmp_path / "site")) as made:
+        made.domain()
+        yield made
+
+
+def test_trap_s6_each_kind_of_stranger_has_its_reply(kit: Kit) -> None:
+    """Unknown user 550 5.1.1, foreign domain 550 5.7.1, nonsense 553, no room 452."""
+    kit.account("full@example.org", quota_bytes=0)
+    ann = kit.account("ann@example.org")
+    with kit.storage.read() as tx:
+        assert resolve(tx, "nobody@example.org") == NO_SUCH_USER
+        assert resolve(tx, "ann@elsewhere.example") == NO_SUCH_DOMAIN
+        assert resolve(tx, "full@example.org") == MAILBOX_FULL
+        for nonsense in (
+            "",
+            "ann",
+            "@example.org",
+            "a b@example.org",
+            "ann@-",
+            "ann@" + "x" * 300,
+            "\0@example.org",
+        ):
+            assert resolve(tx, nonsense) == BAD_ADDRESS
+        assert resolve(tx, "Ann@example.org") == Recipient(address="Ann@example.org", accounts=(ann,))
+
+
+def test_rule_j4_postmaster_needs_no_domain(kit: Kit) -> None:
+    """RFC 5321 §4.1.1.3, in any case."""
+    ann = kit.account("ann@example.org")
+    with kit.storage.read() as tx:
+        found = resolve(tx, "Postmaster")
+    assert isinstance(found, Recipient)
+    assert found.accounts == (ann,)
+
+
+async def test_rule_d3_a_change_is_known_after_the_next_poll(kit: Kit) -> None:
+    """Until then an account is remembered; then its removal is in force."""
+    kit.account("ann@example.org")
+    directory = Directory(kit.storage)
+    try:
+        await directory.poll()
+        assert isinstance(await directory.find("ann@example.org"), Recipient)
+        with kit.storage.write() as tx:
+            store.accounts.remove(tx, ADMIN, "ann@example.org")
+            store.generations.advance(tx)
+        await directory.poll()
+        assert await directory.find("ann@example.org") == NO_SUCH_USER
+    finally:
+        directory.close()
+
+
+async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_long(tmp_path: Path) -> None:
+    """It says nothing about the address."""
+    with open_kit(settings_for(tmp_path / "site")) as kit:
+        directory = Directory(kit.storage)
+        path = kit.settings.database.sqlite_path
+        assert path is not None
+        kit.storage.engine.dispose()
+        path.rename(path.with_name("away"))
+        try:
+            assert await directory.find("ann@example.org") == StorageDown.reply
+        finally:
+            path.with_name("away").rename(path)
+            directory.close()
