@@ -127,9 +127,13 @@ class Sqlite:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection, self._lock.held():
-            with connection.execution_options(mairust_write=True).begin() as transaction:
-                yield connection
-                self._commit(transaction)
+            try:
+                with connection.execution_options(mairust_write=True).begin() as transaction:
+                    yield connection
+                    self._commit(transaction)
+            except OutcomeUnknown:
+                self._overwrite_tail(connection)
+                raise
             self._checkpoint_when_due(connection)
 
     def _commit(self, transaction: RootTransaction) -> None:
@@ -140,6 +144,23 @@ class Sqlite:
                 raise
             # a failed sync leaves frames in the log that recovery may still find whole (rule C4)
             raise OutcomeUnknown("commit", why=error.orig) from error
+
+    def _overwrite_tail(self, connection: Connection) -> None:
+        """Put another transaction where the log still holds one whose sync failed.
+
+        Otherwise a crash now would bring back, whole, what is refused a moment later.
+        """
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            (number,) = cursor.execute("PRAGMA user_version").fetchone()
+            cursor.execute(f"PRAGMA user_version={(number + 1) % (1 << 31)}")
+            cursor.execute("COMMIT")
+        except self._driver.DatabaseError as error:
+            log.error("the log of %s may end in a transaction that was refused: %s", self.path, error)
+            connection.invalidate()
+        finally:
+            cursor.close()
 
     def _checkpoint_when_due(self, connection: Connection) -> None:
         cursor = connection.connection.cursor()
