@@ -17,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import Principal
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
-from tests.support.processes import process_tree
+from tests.support.processes import process_tree, state
 
 CHECKOUT = Path(__file__).parents[2]
 DOMAIN = "example.org"
@@ -223,12 +224,14 @@ class Server:
         return ServerFailed(f"exit {process.returncode}: {said.strip()} {self.stderr()}")
 
     def kill(self) -> None:
-        """SIGKILL to its whole process group; returns when it is gone."""
+        """SIGKILL to its whole process group; returns when all of it is gone."""
         if self._process is None:
             return
+        members = process_tree(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._collect(self._process)
+        _wait_until_gone(members)
 
     def terminate(self) -> int:
         """SIGTERM as an administrator sends it; the exit code."""
@@ -260,6 +263,25 @@ class Server:
     def stderr(self) -> str:
         """The end of what it said."""
         return self.stderr_file.read_text(errors="replace")[-4000:].strip() or "nothing on stderr"
+
+
+def _wait_until_gone(pids: Sequence[int]) -> None:
+    """Until then a killed process still holds its locks and maps its files."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while any(not _gone(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"killed and still there: {pids}")
+        time.sleep(0.002)
+
+
+def _gone(pid: int) -> bool:
+    """Whether no thread is left; the first one may be a zombie that shows while others still end."""
+    if state(pid) not in {"", "Z"}:
+        return False
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except FileNotFoundError:
+        return True
 
 
 def _host_and_port(shown: str) -> tuple[str, int]:

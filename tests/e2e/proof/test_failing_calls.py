@@ -14,9 +14,10 @@ import pytest
 
 from tests.e2e.proof.audit import audit
 from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
-from tests.e2e.proof.load import Load
+from tests.e2e.proof.load import Load, make_mail, submit
 from tests.e2e.proof.trace import Call, ended_calls, strace
-from tests.support.server import Server, Site
+from tests.support.mailbox_client import Dialogue
+from tests.support.server import Server, Site, addresses
 
 FAULTS = {
     "sync of segments and log": ("fdatasync:error=EIO:when=5+9",),
@@ -55,6 +56,21 @@ def test_rule_c5_failing_system_calls_lose_nothing_acknowledged(
             load.wait_for(10)
         assert healthy.terminate() == 0
     audit(site, ledger)
+
+
+def test_rule_c4_a_mail_refused_for_a_failed_sync_of_the_log_does_not_come_back(
+    sqlite_site: Site, ledger: Ledger, rng: random.Random, tmp_path: Path
+) -> None:
+    """Its rows lie whole in SQLite's log; a crash right after the 451 must not bring them to life."""
+    log = sqlite_site.directory / "mairust.db-wal"
+    faults = [f"{call}:error=EIO:when=3" for call in ("fsync", "fdatasync")]
+    wrapper = strace(tmp_path / "trace", "fsync,fdatasync", *faults, only=log)
+    with Server(site=sqlite_site, wrapper=wrapper) as server:
+        with Dialogue(server.smtp) as client:
+            while not ledger.answers["451 4.3.0"]:
+                submit(client, ledger, make_mail(rng, addresses(1)))
+        server.kill()
+    audit(sqlite_site, ledger)
 
 
 def _touched_after_a_failed_sync(calls: Sequence[Call]) -> list[str]:

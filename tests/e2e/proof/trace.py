@@ -32,16 +32,20 @@ _NUMBER = re.compile(r"(?:^|, )(-?\d+)(?=,|$)")
 _FD = re.compile(r"(?P<fd>-?\d+|AT_FDCWD)<(?P<target>(?:->|[^<>])*)>(?P<deleted>\(deleted\))?")
 
 
-def strace(output: Path, calls: str, *inject: str, data_bytes: int = LONGEST_DATA) -> list[str]:
+def strace(
+    output: Path, calls: str, *inject: str, data_bytes: int = LONGEST_DATA, only: Path | None = None
+) -> list[str]:
     """The wrapper that traces `calls` of a server into `output`; `inject` are faults for its `-e inject=`.
 
-    At most `data_bytes` of what is written are recorded. Skips the test where strace is not installed.
+    At most `data_bytes` of what is written are recorded; `only` means calls on that file.
+    Skips the test where strace is not installed.
     """
     if shutil.which("strace") is None:
         pytest.skip(NO_STRACE)
     faults = [word for fault in inject for word in ("-e", f"inject={fault}")]
     shown = ("-f", "-yy", "-xx", "-s", str(data_bytes), "-e", f"trace={calls}", "-e", "signal=none")
-    return ["strace", "--seccomp-bpf", *shown, *faults, "-o", str(output)]
+    file = ("-P", str(only)) if only else ()
+    return ["strace", "--seccomp-bpf", *shown, *faults, *file, "-o", str(output)]
 
 
 @dataclass(eq=False)
