@@ -1,4 +1,4 @@
-"""The documents as data: code blocks, links, and the `mairust` calls in them, held against the real commands."""
+"""The documents as data: code blocks, links, and the calls of `mairust` in them against its commands."""
 
 from __future__ import annotations
 

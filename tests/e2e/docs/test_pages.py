@@ -1,0 +1,67 @@
+"""The tutorial and the how-tos that need nothing but this machine: typed as they stand, on free ports."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.e2e.docs.shell import Running, reader, serving, with_tools
+from tests.support import docs
+from tests.support.docs import CHECKOUT, TUTORIAL
+from tests.support.postgres import PostgresServer
+from tests.support.processes import process_tree
+
+HOW_TO = CHECKOUT / "docs" / "how-to"
+SITE = """\
+export PATH="$PWD/.venv/bin:$PATH"
+mairust domain add example.org
+mairust account add ann@example.org
+cp "$HOME/.local/share/mairust/admin.token" .
+"""
+
+
+def script(page: Path, server: Running, start: int = 0) -> str:
+    """Every shell block of a page from one on, as one script."""
+    return server.in_place("".join(block.text for block in docs.blocks(page, "sh")[start:]))
+
+
+def test_the_tutorial_works_from_its_first_to_its_last_command(tmp_path: Path) -> None:
+    """In one shell: its variables carry on. The first block is the README's, which has its own test."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(script(TUTORIAL, server, start=1))
+    assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["67", "77"]
+    assert "identical" in read.splitlines()
+    assert "up" in read.splitlines()
+    assert read.count("Hello again") >= 6, "listed, shown three ways, over the API, and after the kill"
+
+
+def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann: made, used by command and by curl, and revoked."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "tokens.md", server))
+    assert read.count("mk_") == 3
+    assert (who.directory / "backup.token").stat().st_mode & 0o777 == 0o600
+    assert re.search(r"^State: +revoked$", read, re.MULTILINE)
+    assert '"address":"ann@example.org"' in read
+
+
+def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """Its `mairust` commands, with the URL of a real database in place of the one written there."""
+    who = with_tools(reader(tmp_path))
+    name = postgres_server.create_database()
+    database = postgres_server.dsn(name)
+    made, upgraded = [
+        block.text.replace("postgresql://mairust@/mairust?host=/run/postgresql", f"'{database}'")
+        for block in docs.blocks(HOW_TO / "postgresql.md", "sh")[1:]
+    ]
+    *steps, serve = made.splitlines()
+    path = 'export PATH="$PWD/.venv/bin:$PATH"\n'
+    read = who.types(path + "\n".join(steps))
+    assert re.search(r"^Database: +postgresql$", read, re.MULTILINE)
+    who.types(path + upgraded)
+    assert serve == "mairust serve --workers 4"
+    with serving(who, ".venv/bin/" + serve) as server:
+        assert len(process_tree(int(server.pid))) == 1 + 4
+    postgres_server.drop_database(name)
