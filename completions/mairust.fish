@@ -39,6 +39,7 @@ complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a alias -d
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a mailbox -d 'List an account\'s mailboxes.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a message -d 'Append, list and show messages.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a token -d 'Manage API keys.'
+complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a gc -d 'Give back the room of what nobody needs any more.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a config -d 'Show and check the configuration.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a db -d 'Check and upgrade the database schema.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a deliver -d 'Store one message read from stdin, for a mail server\'s pipe.'

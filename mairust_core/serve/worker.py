@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
+from mairust_core.receive.collection import collect_once
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -25,6 +27,7 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
+COLLECT_S = 3600.0
 
 log = logging.getLogger("mairust.serve")
 
@@ -34,16 +37,19 @@ def run(
     sockets: dict[str, socket.socket],
     ready: Callable[[], None],
     parent_alive: int | None = None,
+    *,
+    collects: bool = True,
 ) -> int:
     """Work until told to stop; the exit code.
 
     `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. Raises the errors of `open_site`.
+    end when the supervisor is gone. `collects`: this is the worker that collects garbage every hour. Raises
+    the errors of `open_site`.
     """
     site = open_site(settings)
     try:
         with _runner() as runner:
-            runner.run(_Worker(site, sockets, ready, parent_alive).run())
+            runner.run(_Worker(site, sockets, ready, parent_alive).run(collects))
     finally:
         site.close()
     return 0
@@ -70,11 +76,12 @@ class _Worker:
         self._ready = ready
         self._parent_alive = parent_alive
         self._stopping = asyncio.Event()
+        self._collection_stops = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
 
-    async def run(self) -> None:
+    async def run(self, collects: bool) -> None:
         self._heed_signals()
         road = open_road(self._site, self._health, self._refusals)
         listeners = Listeners(self._site, road, self._sockets)
@@ -86,10 +93,13 @@ class _Worker:
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
         ]
+        if collects:
+            self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect)))
         self._ready()
         await self._stopping.wait()
         if self._parent_alive is None:
             notify("STOPPING=1")
+        self._collection_stops.set()
         await listeners.stop(self._site.settings.node.grace_s)
         await self._end_tasks()
         road.close()
@@ -114,6 +124,10 @@ class _Worker:
 
     def _renew(self) -> None:
         process_numbers.renew(self._site.storage, self._site.ids)
+
+    def _collect(self) -> None:
+        if done := collect_once(self._site, self._collection_stops):
+            log.info("collected %s", done)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
