@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mairust_core.app import Site
 
 TASK = "gc"
-MAX_ROWS = 500
-MIN_ROWS = 50
+MAX_ROWS = 200
+MIN_ROWS = 20
 LONGEST_S = 0.05
 """A step that took longer makes the next ones smaller (rule D2)."""
 SCAN_ROWS = 5000
