@@ -47,6 +47,8 @@ class ContentSession(HelloSession):
         self.say(replies.START_INPUT)
         if await read_to_dot(self.inbox, intake.write, self.more_content):
             await self._complete(intake)
+        else:
+            self._cut_short()
 
     @syntax("BDAT size [LAST]")
     async def smtp_BDAT(self, arg: str | None) -> None:
@@ -62,13 +64,18 @@ class ContentSession(HelloSession):
         self._content_since = self.loop.time()
         write = intake.write if isinstance(intake, Intake) else _drop
         if not await read_octets(self.inbox, size_bytes, write, self.more_content):
-            return
-        if not isinstance(intake, Intake):
+            self._cut_short()
+        elif not isinstance(intake, Intake):
             self._answer_chunk(intake, last)
         elif last:
             await self._complete(intake)
         else:
             self.say(intake.refusal or replies.chunk_taken(size_bytes))
+
+    def _cut_short(self) -> None:
+        """The client went away inside of content: what it left behind is never read as commands (S1)."""
+        self.inbox.drop()
+        self._closing = True
 
     def _chunk_intake(self) -> Intake | Reply:
         mail = self.mail

@@ -15,7 +15,7 @@ from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.memory import MemoryReceiver
 from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
-from tests.integration.smtp.client import connect
+from tests.integration.smtp.client import PATIENCE_S, connect
 from tests.integration.smtp.conftest import Listen
 
 ENDINGS = {
@@ -72,6 +72,30 @@ async def test_trap_s1_what_looks_like_an_end_is_content(
     assert [mail.data for mail in receiver.arrived] == [
         (b"body" + ending + SMUGGLED).replace(b"\r\n.", b"\r\n")
     ]
+
+
+@pytest.mark.parametrize("how", ["half closed", "gone"])
+@pytest.mark.parametrize(("hello", "road"), [("EHLO relay", Road.SMTP), ("LHLO relay", Road.LMTP)])
+async def test_trap_s1_content_of_a_client_that_goes_away_is_never_read_as_commands(
+    hello: str, road: Road, how: str, receiver: MemoryReceiver
+) -> None:
+    """A relay that loses its connection in the middle of DATA lets no mail out of its content."""
+    inner = b"Subject: smuggled\r\n\r\n"
+    commands = b"RSET\r\nMAIL FROM:<evil@example.net>\r\nRCPT TO:<ann@example.org>\r\n"
+    listener = Listener(receiver, ListenerSettings(hostname="mx.example.org", road=road))
+    async with await connect(await listener.start("127.0.0.1:0")) as client:
+        await client.greet(hello)
+        await client.open_data()
+        await client.send(b"Subject: x\r\n\r\n" + commands + b"BDAT %d LAST\r\n" % len(inner) + inner)
+        if how == "half closed":
+            client.writer.write_eof()
+            assert await client.rest() == ""
+        else:
+            client.writer.close()
+            await client.writer.wait_closed()
+        assert await listener.stop(PATIENCE_S) == 0
+    assert receiver.arrived == []
+    assert len(receiver.collectors) == 1
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
