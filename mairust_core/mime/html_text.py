@@ -1,11 +1,12 @@
-"""Text taken from HTML, for previews and search; linear passes, no tree, never raises."""
+"""Text taken from HTML, for previews and search; one pass from tag to tag, no tree, never raises."""
 
 from __future__ import annotations
 
 import html
 import re
+from itertools import islice
 
-_BREAK, _GAP = "\x01", " "
+_BREAK, _GAP, _NOTHING = "\x01", " ", ""
 _BLOCKS = [
     "address",
     "article",
@@ -36,20 +37,45 @@ _BLOCKS = [
     "tr",
     "ul",
 ]
-# What a tag stands for; others stand for nothing.
-_MEANING = {
-    **{f"{slash}{name}": _BREAK for name in _BLOCKS for slash in ("", "/")},
-    **{f"{slash}{name}": _GAP for name in ("td", "th") for slash in ("", "/")},
-}
-# A tag ends at ">" or, when that is missing, before the next "<": no search goes further.
-_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9]*|[!?])[^<>]*+>?")
-# What nobody sees; without its end it reaches to the end of the text.
-_UNSEEN = re.compile(
-    r"<(?:!--.*?(?:-->|\Z)|(script|style|template|title)(?![A-Za-z0-9])[^<>]*+>?.*?(?:</\1[^<>]*+>?|\Z))",
-    re.IGNORECASE | re.DOTALL,
-)
+_INLINE = [
+    "a",
+    "abbr",
+    "b",
+    "body",
+    "center",
+    "code",
+    "em",
+    "font",
+    "head",
+    "html",
+    "i",
+    "img",
+    "input",
+    "meta",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "tbody",
+    "u",
+]
+_UNSEEN = ["script", "style", "template", "title"]
+_COMMENT, _COMMENT_END = "!--", "-->"
+_NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9]*|!--|[!?]")
 _UNSEEN_CHARACTERS = re.compile("[\u200b-\u200f\u034f\u00ad\ufeff]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def _both(names: list[str], meaning: str) -> dict[str, str]:
+    return {f"{slash}{name}": meaning for name in names for slash in ("", "/")}
+
+
+# What a tag stands for; others stand for nothing.
+_MEANING = {**_both(_BLOCKS, _BREAK), **_both(["td", "th"], _GAP), **_both(_INLINE, _NOTHING)}
+# Tags without attributes, as most are written: found without looking for their name.
+_BARE = {**_MEANING, **{tag.upper(): meaning for tag, meaning in _MEANING.items()}}
+# What nobody sees, and what ends it; without its end it reaches to the end of the text.
+_ENDS = {_COMMENT: _COMMENT_END, **{name: f"/{name}" for name in _UNSEEN}}
 
 
 def html_to_text(source: str, enough: int = 0) -> str:
@@ -57,10 +83,7 @@ def html_to_text(source: str, enough: int = 0) -> str:
 
     With `enough`, the text may end after that many characters.
     """
-    text = _UNSEEN.sub("", source.replace(_BREAK, " "))
-    pieces = _TAG.split(_beginning(text, enough) if enough else text)
-    pieces[1::2] = [_MEANING.get(tag.lower(), "") for tag in pieces[1::2]]
-    text = "".join(pieces)
+    text = "".join(_pieces(source.replace(_BREAK, " "), enough))
     if "&" in text:
         text = html.unescape(text)
     if not text.isascii():
@@ -69,12 +92,52 @@ def html_to_text(source: str, enough: int = 0) -> str:
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 
 
-def _beginning(text: str, enough: int) -> str:
-    """Return the text up to the tag before which there are enough characters between tags."""
-    seen = at = 0
-    for tag in _TAG.finditer(text):
-        seen += len(text[at : tag.start()].strip())
-        if seen > 2 * enough:  # an entity is several characters here and one in the end
-            return text[: tag.start()]
-        at = tag.end()
-    return text
+def _pieces(source: str, enough: int) -> list[str]:
+    """Return the text between tags and what the tags stand for.
+
+    A tag ends at ">" or, when that is missing, before the next "<".
+    """
+    segments = source.split("<")
+    out = [segments[0]]
+    seen, end = 0, ""
+    for segment in islice(segments, 1, None):
+        if end:
+            text = _after(segment, end)
+            if text is None:
+                continue
+            end = ""
+        else:
+            tag, _, text = segment.partition(">")
+            meaning = _BARE.get(tag)
+            if meaning is None:
+                meaning, end = _meaning(segment)
+            if end:  # the end of a comment may stand before any other tag begins
+                text = _after(segment, end) if end is _COMMENT_END else None
+                end = end if text is None else ""
+                text = text or ""
+            out.append(meaning)
+        if text:
+            out.append(text)
+            seen += len(text.strip())
+            if enough and seen > 2 * enough:  # an entity is several characters here and one in the end
+                break
+    return out
+
+
+def _meaning(segment: str) -> tuple[str, str]:
+    """What the tag at the start of a segment stands for, and the end of what it hides."""
+    name = _NAME.match(segment)
+    if name is None:
+        return f"<{segment.partition('>')[0]}{'>' if '>' in segment else ''}", ""
+    tag = name[0].lower()
+    return _MEANING.get(tag, _NOTHING), _ENDS.get(tag, "")
+
+
+def _after(segment: str, end: str) -> str | None:
+    """The text after the end of what is hidden; None when it does not end in this segment."""
+    if end is _COMMENT_END:
+        at = segment.find(_COMMENT_END)
+        return None if at < 0 else segment[at + len(_COMMENT_END) :]
+    tag, _, text = segment.partition(">")
+    name = _NAME.match(tag)
+    return text if name and name[0].lower() == end else None
