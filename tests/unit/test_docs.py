@@ -26,6 +26,18 @@ _SETTING = re.compile(rf"({'|'.join(map(re.escape, sorted(sections(), key=len, r
 _VARIABLE = re.compile(r"MAIRUST_[A-Z0-9]+(?:__[A-Z0-9_]+)+")
 
 
+@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Files and headings that a page links to are there."""
+    broken = []
+    for link in docs.links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in docs.anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
 @pytest.mark.parametrize("block", SHELL, ids=str)
 def test_every_command_in_a_block_exists(block: Block) -> None:
     """Commands and options of `mairust` in shell blocks are those of the program."""
