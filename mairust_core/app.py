@@ -17,7 +17,7 @@ from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, Service
-from mairust_core.store import StorageBackend, open_storage
+from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
@@ -153,7 +153,7 @@ def open_site(settings: Settings) -> Site:
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
         raise NoSite("directory", path=settings.data_dir)
-    storage = open_storage(settings.database.url)
+    storage = open_storage(settings.database.url, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):
             raise NoSite("database", path=settings.data_dir, url=_shown(storage))

@@ -108,10 +108,15 @@ class Database:
         ),
     )
     pool_size: int = setting(
-        Number(1, 1000), "Connections to PostgreSQL that one process keeps at most.", default=5
+        Number(1, 1000),
+        "Connections to the database that one process keeps open; when all are busy it opens up to 32 more.",
+        default=8,
     )
     trash_days: int = setting(
-        Number(0, 36_500), "How long a deleted message can be undeleted.", default=30, unit="days"
+        Number(0, 36_500),
+        "How long a deleted message can be undeleted. Reserved: not used by this version.",
+        default=30,
+        unit="days",
     )
 
     @property
@@ -142,7 +147,7 @@ class Blobs:
     )
     in_flight_bytes: int = setting(
         Size(),
-        "Mail that one node holds in memory while it is received; beyond it senders get 452.",
+        "Mail that one process holds in memory while it is received; beyond it senders get 452.",
         default=128 * MIB,
         unit="bytes",
     )
@@ -151,7 +156,7 @@ class Blobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Finding mail."""
+    """Finding mail. Reserved: accepted, not used by this version."""
 
     engine: str = setting(
         Choice(("database",), later=("meilisearch", "opensearch", "elasticsearch")),
@@ -162,7 +167,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smtp:
-    """The SMTP listener and the limits of its sessions (RFC 5321 §4.5.3)."""
+    """The SMTP listener, and the limits of SMTP and LMTP sessions (RFC 5321 §4.5.3)."""
 
     listen: ListenAddress = setting(
         Listen(),
@@ -247,7 +252,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What filters may take."""
+    """What filters may take. Reserved: accepted, not used by this version."""
 
     budget_ms: int = setting(
         Number(1, 600_000),
@@ -259,7 +264,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
-    """What plugins may be and do."""
+    """What plugins may be and do. Reserved: accepted, not used by this version."""
 
     allow_unsigned: bool = setting(
         Flag(), "Whether plugins without a trusted signature may be installed.", default=False
@@ -278,7 +283,7 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
-    """What is done later."""
+    """What is done later. Reserved: accepted, not used by this version."""
 
     workers: int = setting(Number(1, 256), "Jobs that one process runs at a time.", default=2)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +38,18 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """How many connections one process has: the HTTP threads, the committer and a few timers share them."""
+
+    size: int = 8
+    """Kept open."""
+    more: int = 32
+    """Opened besides while all are in use."""
+    wait_s: float = 10.0
+    """How long a transaction waits for one of them."""
+
+
 class StorageBackend(Protocol):
     """A database that keeps a site. Thread-safe; every transaction has its own connection."""
 
@@ -45,15 +58,19 @@ class StorageBackend(Protocol):
     engine: Engine
 
     def read(self) -> AbstractContextManager[Connection]:
-        """A connection for reading; everything read inside is one snapshot. Raises `StorageDown`."""
+        """A connection for reading; everything read inside is one snapshot.
+
+        Raises `StorageDown`, and `TooMany` when every connection of the pool stays in use.
+        """
         ...
 
     def write(self) -> AbstractContextManager[Connection]:
         """One transaction: durable when the block ends, undone when it raises.
 
         Raises `StorageDown` when the database cannot be reached, `DiskFull` when it has no room, `Locked`
-        when another writer holds it for too long, `OutcomeUnknown` when COMMIT was sent and no result came;
-        SQLAlchemy's `IntegrityError` and `DataError` for what a constraint or a type forbids.
+        when another writer holds it for too long, `TooMany` when every connection of the pool stays in use,
+        `OutcomeUnknown` when COMMIT was sent and no result came; SQLAlchemy's `IntegrityError` and
+        `DataError` for what a constraint or a type forbids.
         """
         ...
 
@@ -100,15 +117,15 @@ class StorageBackend(Protocol):
         ...
 
 
-def open_storage(url: str) -> StorageBackend:
+def open_storage(url: str, pool: Pool | None = None) -> StorageBackend:
     """The backend for `sqlite:///PATH` or `postgresql://…`; nothing is created or connected yet."""
     scheme = url.partition(":")[0]
     if scheme == "sqlite":
         from mairust_core.store.sqlite import Sqlite
 
-        return Sqlite(url)
+        return Sqlite(url, pool)
     if scheme in {"postgresql", "postgres"}:
         from mairust_core.store.postgresql import Postgresql
 
-        return Postgresql(url)
+        return Postgresql(url, pool)
     raise BadConfig("database_scheme", scheme=scheme)

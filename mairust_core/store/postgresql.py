@@ -26,7 +26,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 
-from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
+from mairust_core.errors import (
+    BadConfig,
+    DiskFull,
+    Locked,
+    MaiRustError,
+    OutcomeUnknown,
+    StorageDown,
+    TooMany,
+)
+from mairust_core.store import Pool
 from mairust_core.store.tables import blob_condemned
 
 CONNECT_TIMEOUT_S = 5
@@ -54,20 +63,21 @@ class Postgresql:
 
     name = "postgresql"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool: Pool | None = None) -> None:
         self.url = url
         try:
             target = make_url(url).set(drivername="postgresql+psycopg")
         except sqlalchemy.exc.ArgumentError as error:
             raise BadConfig("database_scheme", scheme="postgresql") from error
         self._target = target
-        self.engine = self._make_engine()
+        self.engine = self._make_engine(pool or Pool())
 
-    def _make_engine(self) -> Engine:
+    def _make_engine(self, pool: Pool) -> Engine:
         return create_engine(
             self._target,
-            pool_size=8,
-            max_overflow=24,
+            pool_size=pool.size,
+            max_overflow=pool.more,
+            pool_timeout=pool.wait_s,
             pool_pre_ping=True,
             creator=self._connect,
         )
@@ -132,6 +142,8 @@ class Postgresql:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
         except psycopg.DataError as error:
             raise sqlalchemy.exc.DataError(None, None, error) from error
+        except sqlalchemy.exc.TimeoutError as error:
+            raise TooMany("database") from error
         except sqlalchemy.exc.DBAPIError as error:
             raise self._translate(error.orig) from error
         except psycopg.Error as error:

@@ -22,7 +22,16 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, RootTransaction, Table, create_engine, event
 from sqlalchemy.pool import QueuePool
 
-from mairust_core.errors import BadConfig, DiskFull, Locked, MaiRustError, OutcomeUnknown, StorageDown
+from mairust_core.errors import (
+    BadConfig,
+    DiskFull,
+    Locked,
+    MaiRustError,
+    OutcomeUnknown,
+    StorageDown,
+    TooMany,
+)
+from mairust_core.store import Pool
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
@@ -70,26 +79,27 @@ class Sqlite:
 
     name = "sqlite"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool: Pool | None = None) -> None:
         path = url.removeprefix("sqlite:///")
         if path == url or not path:
             raise BadConfig("database_scheme", scheme=url.partition(":")[0])
         self.url = url
         self.path = Path(path)
         self._driver = driver()
-        self.engine = self._make_engine()
+        self.engine = self._make_engine(pool or Pool())
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
         self._commits = 0
 
-    def _make_engine(self) -> Engine:
+    def _make_engine(self, pool: Pool) -> Engine:
         engine = create_engine(
             "sqlite+pysqlite://",
             module=self._driver,
             creator=self._connect,
             poolclass=QueuePool,
-            pool_size=8,
-            max_overflow=56,
+            pool_size=pool.size,
+            max_overflow=pool.more,
+            pool_timeout=pool.wait_s,
         )
         event.listen(engine, "begin", _begin)
         return engine
@@ -216,6 +226,8 @@ class Sqlite:
             yield
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.DataError):
             raise
+        except sqlalchemy.exc.TimeoutError as error:
+            raise TooMany("database") from error
         except (sqlalchemy.exc.DatabaseError, self._driver.DatabaseError) as error:
             raise self._translate(error) from error
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from mairust_core import store
-from mairust_core.errors import BadConfig, Conflict, Locked
+from mairust_core.errors import BadConfig, Conflict, Locked, TooMany
 from mairust_core.ids import now_ms
-from mairust_core.store import open_storage
+from mairust_core.store import Pool, open_storage
 from mairust_core.store.tables import audit, trace
 from tests.support.stores import ADMIN, Kit
 
@@ -214,6 +215,19 @@ def test_a_long_read_stops_no_writer(kit: Kit) -> None:
         tx.execute(text("SELECT count(*) FROM audit")).all()
         pool.submit(write)
         assert done.wait(WAIT_S)
+
+
+def test_who_finds_every_connection_in_use_is_told_to_come_again(kit: Kit) -> None:
+    """Not for ever waiting, not an error nobody knows; when one is given back, work goes on."""
+    small = open_storage(kit.settings.database.url, Pool(size=1, more=0, wait_s=0.01))
+    with closing(small):
+        with small.read():
+            with pytest.raises(TooMany), small.read():
+                pytest.fail("two connections of one")
+            with pytest.raises(TooMany), small.write():
+                pytest.fail("two connections of one")
+        with small.write() as tx:
+            assert store.generations.current(tx) == 1
 
 
 def test_an_unknown_scheme_is_refused() -> None:
