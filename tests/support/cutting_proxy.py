@@ -77,7 +77,8 @@ class _Session:
             when = self._proxy.take_order() if b"COMMIT\0" in data else "never"
             self._muted = when != "never"
             if when != "before":
-                self._server.sendall(data)
+                with suppress(OSError):  # the server left first: the client hears of it by `_answer`'s end
+                    self._server.sendall(data)
             if self._muted:
                 break
         with suppress(OSError):
