@@ -20,7 +20,7 @@ SegmentName = NewType("SegmentName", str)
 
 
 class Collector(Protocol):
-    """Takes the bytes of one mail as they arrive (the listeners' `receive.Collector`)."""
+    """Takes the bytes of one mail as they arrive: in memory, from 1 MiB on in a file (rule B4)."""
 
     def write(self, chunk: bytes) -> None:
         """Add bytes; after `TooMany` (bytes in flight) or `DiskFull` only `discard` is allowed."""

@@ -192,7 +192,7 @@ class Smtp:
     )
     bare_newlines: str = setting(
         Choice(("reject", "accept")),
-        "Mail with a bare CR or LF: refused with 550 5.6.11, or kept as it came.",
+        "Mail with a bare CR or LF, also by LMTP: refused with 550 5.6.11, or kept as it came.",
         default="reject",
     )
     max_recipients: int = setting(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 INBOX = "INBOX"
 QUARANTINE = "Quarantine"
-TRASH = "Trash"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

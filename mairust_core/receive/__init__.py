@@ -7,25 +7,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mairust_core.blobs import Collector as Collector
 from mairust_core.model.blob import Content
 from mairust_core.model.envelope import Connection, Envelope, Recipient
 from mairust_core.model.reply import Reply
-
-
-class Collector(Protocol):
-    """Takes the bytes of one mail as they arrive: in memory, from 1 MiB on in a file (rule B4)."""
-
-    def write(self, chunk: bytes) -> None:
-        """Add bytes; raises `TooMany` or `DiskFull`, after which only `discard` is allowed."""
-        ...
-
-    def finish(self) -> Content:
-        """The handle of everything written; the collector is used up."""
-        ...
-
-    def discard(self) -> None:
-        """Forget everything; harmless when called twice or after `finish`."""
-        ...
 
 
 class Receiver(Protocol):

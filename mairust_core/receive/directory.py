@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from mairust_core.errors import Invalid, MaiRustError
+from mairust_core.errors import Invalid, MaiRustError, NotFound, QuotaExceeded
 from mairust_core.model.address import Address
 from mairust_core.model.alias import POSTMASTER
 from mairust_core.model.envelope import Recipient
@@ -22,10 +22,10 @@ REMEMBERED_S = 30.0
 MAX_REMEMBERED = 10_000
 THREADS = 2
 
-NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
+NO_SUCH_USER = NotFound.reply
 NO_SUCH_DOMAIN = Reply(550, "5.7.1", "Relaying denied, this server takes no mail for that domain")
 BAD_ADDRESS = Reply(553, "5.1.3", "Recipient address is not valid")
-MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
+MAILBOX_FULL = QuotaExceeded.reply
 
 
 @dataclass(slots=True)

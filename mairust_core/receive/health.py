@@ -23,6 +23,7 @@ class Health:
         self._free_bytes = free_bytes
         self._probe = probe
         self._database_down = False
+        self._told = ""
         self._disk_low = False
         self._disk_checked = float("-inf")
 
@@ -46,15 +47,13 @@ class Health:
             return
         try:
             self._probe()
-        except MaiRustError:
+        except MaiRustError as error:
+            if (why := str(error)) != self._told:
+                log.warning("database is still down: %s", why)
+            self._told = why
             return
-        self._database_down = False
+        self._database_down, self._told = False, ""
         log.info("database is back, mail is taken again")
-
-    @property
-    def database_down(self) -> bool:
-        """Whether the last use of the database failed."""
-        return self._database_down
 
     def _check_disk(self) -> None:
         self._disk_checked = time.monotonic()

@@ -25,7 +25,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Committer
 from mairust_core.receive.describing import describe_safely
-from mairust_core.receive.directory import NO_SUCH_USER, Directory
+from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.plan import Group, Plan, plan
 from mairust_core.receive.refusals import Refusals
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 INLINE_BYTES = 256 << 10
 """Larger mail is described on a thread, so that the loop is never held for milliseconds."""
-TRY_AGAIN = Reply(451, "4.3.0", "Local error in processing, try again later")
+TRY_AGAIN = MaiRustError.reply
 MAX_HOPS = 100
 LOOPING = Reply(554, "5.4.6", "Too many hops, this mail is looping")
 
@@ -126,9 +126,8 @@ class MailRoad:
         accounts = sorted({account for group in groups for account in group})
         verdicts = await self._parts.hooks.pre_receive(envelope, content, facts, accounts)
         planned = plan(groups, verdicts)
-        if planned.deferred:  # delivery jobs come with the hooks; until then the sender keeps the mail
-            return [refusal or TRY_AGAIN for refusal in planned.refusals]
-        if not planned.stored:
+        # delivery jobs come with the hooks; until then the sender keeps a mail with a copy for later
+        if planned.deferred or not planned.stored:
             return [refusal or TRY_AGAIN for refusal in planned.refusals]
         delivery = self._prepare(envelope, content, facts, planned)
         replies = await self._commit(groups, planned, delivery)
@@ -193,7 +192,7 @@ class MailRoad:
             if shared:  # one reply for several accounts: the others must not get it twice (trap S5)
                 delivery = _force(delivery, culprit)
                 continue
-            failed[culprit] = NO_SUCH_USER if isinstance(outcome, NotFound) else outcome.reply
+            failed[culprit] = outcome.reply
             delivery = replace(
                 delivery, copies=tuple(copy for copy in delivery.copies if copy.account_id != culprit)
             )

@@ -13,10 +13,9 @@ from mairust_core.errors import BadConfig
 from mairust_core.model.envelope import Road
 from mairust_core.receive.road import MailRoad
 from mairust_core.serve.sockets import DELIVER
-from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.server import Listener
-from mairust_core.smtp.settings import ListenerSettings
+from mairust_core.smtp.settings import BareNewlines, ListenerSettings
 from mairust_core.smtp.trusted import TrustedNetworks
 from mairust_core.tls import CertificateStore
 
@@ -31,9 +30,7 @@ class Listeners:
         self._site = site
         self._sockets = sockets
         self._mail = [
-            (name, Listener(road, settings, gate=Gate(settings.limits, settings.trusted)))
-            for name, settings in self._settings().items()
-            if name in sockets
+            (name, Listener(road, settings)) for name, settings in self._settings().items() if name in sockets
         ]
         self._http: HttpServer | None = None
 
@@ -71,13 +68,14 @@ class Listeners:
             idle_s=smtp.idle_timeout_s,
             session_s=smtp.session_timeout_s,
         )
+        bare_newlines: BareNewlines = "accept" if smtp.bare_newlines == "accept" else "reject"
         return {
             "smtp": ListenerSettings(
                 hostname=hostname,
                 limits=limits,
                 trusted=TrustedNetworks(map(str, smtp.trusted_networks)),
                 proxy_protocol=smtp.proxy_protocol,
-                bare_newlines="accept" if smtp.bare_newlines == "accept" else "reject",
+                bare_newlines=bare_newlines,
                 certificates=certificates("smtp", smtp.tls_cert, smtp.tls_key),
             ),
             "lmtp": ListenerSettings(
@@ -85,7 +83,7 @@ class Listeners:
                 road=Road.LMTP,
                 limits=limits,
                 trusted=TrustedNetworks(map(str, lmtp.trusted_networks)),
-                bare_newlines="accept" if smtp.bare_newlines == "accept" else "reject",
+                bare_newlines=bare_newlines,
             ),
             DELIVER: ListenerSettings(hostname=hostname, road=Road.DELIVER, limits=limits),
         }

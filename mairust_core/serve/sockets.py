@@ -16,7 +16,7 @@ from pathlib import Path
 from mairust_core.config import ListenAddress, Settings
 from mairust_core.errors import BadConfig, Locked, MaiRustError
 from mairust_core.private_socket import deliver_path, reachable
-from mairust_core.smtp.server import bind_unix, bound_address
+from mairust_core.smtp.server import bind_tcp, bind_unix, bound_address
 
 DELIVER = "deliver"
 
@@ -86,27 +86,13 @@ def _bind_tcp(host: str, port: int, workers: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
     try:
         for _ in range(workers):
-            bound.append(_bind_one(host, bound[0].getsockname()[1] if bound else port, workers > 1))
+            same = bound[0].getsockname()[1] if bound else port
+            bound.append(bind_tcp(host, same, shared=workers > 1))
     except OSError:
         for one in bound:
             one.close()
         raise
     return bound
-
-
-def _bind_one(host: str, port: int, shared: bool) -> socket.socket:
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
-    one = socket.socket(family, kind, protocol)
-    try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind(address)
-    except OSError:
-        one.close()
-        raise
-    return one
 
 
 def _explain(name: str, address: str, error: OSError) -> MaiRustError:

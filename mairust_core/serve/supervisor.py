@@ -97,6 +97,7 @@ class _Supervisor:
         if worker.pid == 0:
             self._become(worker, writing)
         os.close(writing)
+        log.info("worker %d is process %d", worker.index, worker.pid)
 
     def _become(self, worker: _Worker, writing: int) -> None:
         """The child's life; never returns."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from sqlalchemy import text
 
+from mairust_core import __version__
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
@@ -22,12 +23,15 @@ from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
+from mairust_core.store.sqlite import Sqlite
 
 PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
 COLLECT_S = 3600.0
+COLLECT_FIRST_S = 300.0
+"""Also a server that is restarted every hour collects."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -47,12 +51,19 @@ def run(
     the errors of `open_site`.
     """
     site = open_site(settings)
+    _tell_what_runs(site)
     try:
         with _runner() as runner:
             runner.run(_Worker(site, sockets, ready, parent_alive).run(collects))
     finally:
         site.close()
     return 0
+
+
+def _tell_what_runs(site: Site) -> None:
+    log.info("MaiRust %s serves %s, %s", __version__, site.settings.data_dir, site.storage.name)
+    if isinstance(site.storage, Sqlite) and not site.storage.is_safe:
+        log.warning("this SQLite has the fault mended in 3.51.3: only write.lock guards the data (rule D1)")
 
 
 def _runner() -> asyncio.Runner:
@@ -94,9 +105,10 @@ class _Worker:
             asyncio.create_task(_every(RENEW_S, self._renew)),
         ]
         if collects:
-            self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect)))
+            self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
         self._ready()
         await self._stopping.wait()
+        log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
             notify("STOPPING=1")
         self._collection_stops.set()
@@ -126,8 +138,7 @@ class _Worker:
         process_numbers.renew(self._site.storage, self._site.ids)
 
     def _collect(self) -> None:
-        if done := collect_once(self._site, self._collection_stops):
-            log.info("collected %s", done)
+        collect_once(self._site, self._collection_stops)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -139,13 +150,18 @@ class _Worker:
 async def _poll(road: MailRoad) -> None:
     while True:
         await asyncio.sleep(POLL_S)
-        await road.poll()
+        try:
+            await road.poll()
+        except Exception:
+            log.exception("administrative changes cannot be seen, again in %s s", POLL_S)
 
 
-async def _every(pause_s: float, work: Callable[[], object]) -> None:
+async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
+    wait_s = pause_s if first_s is None else first_s
     while True:
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(wait_s)
+        wait_s = pause_s
         try:
             await asyncio.to_thread(work)
         except MaiRustError as error:

@@ -15,7 +15,7 @@ from mairust_core.model.mailbox import INBOX
 from mairust_core.model.message import Message, Summary
 from mairust_core.model.principal import Scope
 from mairust_core.operations import BytesIn, BytesOut, Service, operation
-from mairust_core.services.pages import limited
+from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
     from mairust_core.store.messages import Source
@@ -54,11 +54,7 @@ class Messages(Service):
             if mailbox and mailbox_id is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
             found = store.messages.page(tx, self.by, account.id, mailbox_id, cursor, limited(limit) + 1)
-        more = len(found) > limit
-        return Page(
-            items=tuple(found[:limit]),
-            next_cursor=store.messages.make_cursor(found[limit - 1]) if more else None,
-        )
+        return cut(found, limit, store.messages.make_cursor)
 
     @operation("GET", "/messages/{id}", scope=Scope.READ, errors=(NotFound, Damaged))
     def show(self, id: str) -> Message:

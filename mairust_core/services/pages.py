@@ -1,4 +1,4 @@
-"""Cursors of simple lists: the name after which the next page begins."""
+"""Pages of lists: so many items, and the cursor after which the next page begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def limited(limit: int) -> int:
     return limit
 
 
-def cut(found: Sequence[T], limit: int, name: Callable[[T], str]) -> Page[T]:
+def cut(found: Sequence[T], limit: int, cursor: Callable[[T], str]) -> Page[T]:
     """The page of `limit` items out of up to one more, whose presence means that there is a next page."""
     items = tuple(found[:limit])
-    return Page(items=items, next_cursor=name(items[-1]) if len(found) > limit else None)
+    return Page(items=items, next_cursor=cursor(items[-1]) if len(found) > limit else None)

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mairust_core.errors import MaiRustError
+from mairust_core.errors import MaiRustError, NotFound
 from mairust_core.model.blob import Bytes, Content
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.reply import Reply
 
 STORED = Reply(250, "2.0.0", "stored 1")
-NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +75,7 @@ class MemoryReceiver:
         """The recipient when it is known."""
         self.asked.append(connection)
         if address.casefold() not in self.addresses:
-            return NO_SUCH_USER
+            return NotFound.reply
         return Recipient(address=address, accounts=(1,))
 
     def ready(self) -> Reply | None:

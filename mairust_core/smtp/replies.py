@@ -5,6 +5,7 @@ The road's own replies (`stored`, `No such user here`, …) come from the receiv
 
 from __future__ import annotations
 
+from mairust_core.errors import MaiRustError, TooLarge
 from mairust_core.model.reply import Reply
 
 # Connection
@@ -41,7 +42,6 @@ VRFY = Reply(252, "2.1.5", "Cannot VRFY user, but will accept message and attemp
 
 # STARTTLS (RFC 3207)
 TLS_READY = Reply(220, "2.0.0", "Ready to start TLS")
-TLS_UNAVAILABLE = Reply(454, "4.7.0", "TLS not available at the moment")
 TLS_ALREADY = Reply(503, "5.5.1", "TLS is already on")
 
 # XCLIENT, XFORWARD
@@ -57,7 +57,7 @@ MAIL_OPEN = Reply(503, "5.5.1", "A mail transaction is open")
 BAD_PARAMETER = Reply(501, "5.5.4", "Bad parameter value")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognized or not implemented")
 UTF8_NOT_ANNOUNCED = Reply(553, "5.6.7", "Address needs the SMTPUTF8 parameter")
-TOO_BIG = Reply(552, "5.3.4", "Message size exceeds the limit")
+TOO_BIG = TooLarge.reply
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 
 # RCPT
@@ -75,7 +75,7 @@ BDAT_OPEN = Reply(503, "5.5.1", "DATA cannot follow BDAT")
 BDAT_ONLY = Reply(502, "5.5.1", "Send content by BDAT here")
 BARE_NEWLINE = Reply(550, "5.6.11", "Message contains bare CR or LF")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many hops, this mail is looping")
-NO_ANSWER = Reply(451, "4.3.0", "Local error in processing, try again later")
+NO_ANSWER = MaiRustError.reply
 
 
 def chunk_taken(size_bytes: int) -> Reply:

@@ -173,13 +173,18 @@ class Listener:
         return bind_tcp(host.strip("[]"), int(port))
 
 
-def bind_tcp(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; an empty host means every address. Raises `OSError`."""
+def bind_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound TCP socket; an empty host means every address, `shared` that others may bind it too.
+
+    Raises `OSError`.
+    """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(address)
     except OSError:
         bound.close()

@@ -19,7 +19,6 @@ from mairust_core.store.tables import (
     AnySelect,
     account,
     address,
-    audit,
     blob,
     content,
     mailbox,
@@ -28,15 +27,12 @@ from mairust_core.store.tables import (
     placement,
     thread_key,
     token,
-    trace,
 )
 
 Key = tuple[bytes, int]
 """SHA-256 and tenant: a blob or its content."""
 
 FIRST: Key = (b"", 0)
-LOGS = (trace, audit, pipe_delivery)
-"""What is kept for a time only (rule J3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,14 @@ from sqlalchemy import Connection, insert, select, update
 from mairust_core.errors import NotFound
 from mairust_core.ids import now_ms
 from mairust_core.model.ids import Id
-from mairust_core.model.mailbox import Mailbox
+from mairust_core.model.mailbox import INBOX, Mailbox
 from mairust_core.store.tables import account, mailbox
 
 
 def all_of(tx: Connection, account_id: int) -> list[Mailbox]:
     """Every mailbox of an account by name, INBOX first."""
     query = select(mailbox).where(mailbox.c.account_id == account_id)
-    rows = sorted(tx.execute(query), key=lambda row: (row.name != "INBOX", row.name))
+    rows = sorted(tx.execute(query), key=lambda row: (row.name != INBOX, row.name))
     return [
         Mailbox(
             name=row.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -19,6 +20,7 @@ from mairust_core.store.tables import AnyRow, AnySelect, account, blob, content,
 
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """System flags by bit (RFC 9051 §2.3.2)."""
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +76,12 @@ def page(
 
 def parse_cursor(cursor: str) -> tuple[int, int]:
     """The position that `make_cursor` wrote; raises `Invalid`."""
-    at_ms, dash, message_id = cursor.partition("-")
-    if not (dash and at_ms.isascii() and at_ms.isdigit() and message_id.isascii() and message_id.isdigit()):
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
         raise Invalid(
             "cursor", f"{cursor[:40]!r} is not one", "pass next_cursor of the page before, unchanged"
         )
-    if len(at_ms) > 18 or len(message_id) > 19:
-        raise Invalid(
-            "cursor", f"{cursor[:40]!r} is not one", "pass next_cursor of the page before, unchanged"
-        )
-    return int(at_ms), min(int(message_id), (1 << 63) - 1)
+    return int(found[1]), min(int(found[2]), (1 << 63) - 1)
 
 
 def make_cursor(last: Summary) -> str:

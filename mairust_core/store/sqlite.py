@@ -91,6 +91,11 @@ class Sqlite:
         self._wal = f"{self.path}-wal"
         self._commits = 0
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether this SQLite needs no lock of ours against corruption (rule D1)."""
+        return corruption_fixed(self._driver.sqlite_version_info)
+
     def _make_engine(self, pool: Pool) -> Engine:
         engine = create_engine(
             "sqlite+pysqlite://",

@@ -42,7 +42,6 @@ def test_trap_s12_a_database_that_is_down_refuses_until_it_answers_again() -> No
     assert health.refusal() is None
     health.database_failed()
     health.probe_database()
-    assert health.database_down
     assert health.refusal() == StorageDown.reply
     up.append(True)
     health.probe_database()
