@@ -11,12 +11,14 @@ import pytest
 from mairust_core.config import load_settings
 from mairust_core.config.schema import keys, sections
 from mairust_core.deliver import EX_DATAERR, EX_NOUSER, EX_OK, EX_TEMPFAIL
+from mairust_core.observe.faults import STEPS
 from mairust_core.store.tables import metadata
 from tests.support import docs
 from tests.support.docs import CHECKOUT, README, Block
 from tests.unit.test_layers import CORE, FLOORS
 
 ARCHITECTURE = CHECKOUT / "docs" / "architecture.md"
+DURABILITY = CHECKOUT / "docs" / "explanation" / "durability.md"
 POSTFIX = CHECKOUT / "docs" / "how-to" / "behind-postfix.md"
 DEPLOY = CHECKOUT / "deploy"
 TOML = [block for page in docs.documents() for block in docs.blocks(page, "toml")]
@@ -110,6 +112,12 @@ def test_the_architecture_names_every_table() -> None:
     text = ARCHITECTURE.read_text("utf-8")
     told = re.findall(r"^\| `([a-z_]+)` \|", text[text.index("## Data") :], re.MULTILINE)
     assert sorted(told) == sorted(metadata.tables)
+
+
+def test_the_steps_of_the_kill_tests_are_those_told() -> None:
+    """Each crash point has its line in the proof's description, with its meaning, and no other is there."""
+    told = re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", DURABILITY.read_text("utf-8"), re.MULTILINE)
+    assert told == [*map(tuple, STEPS)]
 
 
 def test_exit_codes_of_the_pipe_are_those_told() -> None:
