@@ -183,6 +183,7 @@ class OutcomeUnknown(Temporary):
     """A commit was sent and its result could not be learnt."""
 
     code = "outcome_unknown"
+    reply = Reply(451, "4.3.0", "It is not known whether the mail is stored, try again later")
 
 
 class IncompleteStream(Temporary):
