@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -52,12 +53,19 @@ def run(
     """
     site = open_site(settings)
     _tell_what_runs(site)
+    _calm_collector()
     try:
         with _runner() as runner:
             runner.run(_Worker(site, sockets, ready, parent_alive).run(collects))
     finally:
         site.close()
     return 0
+
+
+def _calm_collector() -> None:
+    """A mail makes hundreds of objects and no cycle: looking for some after every few mails costs 3 %."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _tell_what_runs(site: Site) -> None:
