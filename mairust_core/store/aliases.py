@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
 from mairust_core.model.address import Address
-from mairust_core.model.alias import MAX_DEPTH, Alias, NewAlias
+from mairust_core.model.alias import CATCH_ALL, MAX_DEPTH, Alias, NewAlias
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, addressing, domains
@@ -37,7 +37,16 @@ def add(tx: Connection, by: Principal, alias_id: Id, new: NewAlias) -> Alias:
     )  # fmt: skip
     for target in new.to:
         _require_local(tx, by, new.address, target)
+    _require_within_limits(tx, new.address)
     return get(tx, by, new.address)
+
+
+def _require_within_limits(tx: Connection, alias: str) -> None:
+    """No alias may lead so far, or to so many, that mail to it would miss somebody (rule J4, trap S6)."""
+    for one in (alias, *addressing.above(tx, accounts.fold(alias))):
+        if not one.startswith(f"{CATCH_ALL}@") and addressing.resolve(tx, Address.parse(one)).cut_short:
+            limits = f"over more than {MAX_DEPTH} aliases or to more than {addressing.MAX_ACCOUNTS} accounts"
+            raise Invalid("to", f"{one} would lead {limits}", "name the accounts in one alias, or in fewer")
 
 
 def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> None:
