@@ -64,7 +64,8 @@ def _dump(facts: Facts) -> str:
 
 def _shown(parties: Sequence[Correspondent]) -> list[tuple[str, str]]:
     """The first parties of a field; the header itself has them all."""
-    kept, room = [], MAX_PARTIES_CHARACTERS
+    kept: list[tuple[str, str]] = []
+    room = MAX_PARTIES_CHARACTERS
     for one in parties[:MAX_PARTIES]:
         room -= len(one.name) + len(one.address)
         if room < 0 and kept:
