@@ -108,6 +108,6 @@ def _query_value(value: object) -> str | list[str]:
 
 
 def _query_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return wire.encode_time(value)
+    if isinstance(value, datetime):  # without a zone it is sent as it is, and refused there as it is here
+        return wire.encode_time(value) if value.tzinfo else value.isoformat()
     return str(value).lower() if isinstance(value, bool) else str(value)

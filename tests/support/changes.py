@@ -50,6 +50,7 @@ class Changes:
     known: dict[str, Known] = field(default_factory=dict)
     uids: dict[tuple[int, int], str] = field(default_factory=dict)
     refused: int = 0
+    deadlocks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.messages = self.site.service(Messages, ADMIN)
@@ -77,8 +78,10 @@ class Changes:
             (_, step) = self.chance.choices(steps, weights)[0]
             try:
                 step()
-            except REFUSALS:
+            except REFUSALS as error:
                 self.refused += 1
+                if "deadlock" in str(error.__cause__):
+                    self.deadlocks.append(str(error.__cause__))
 
     def _any(self) -> str:
         if not self.alone:

@@ -87,6 +87,7 @@ def test_rule_a2_nothing_drifts_when_threads_change_the_same_account(kit: Kit, s
         for came in mail:
             with suppress(AssertionError):  # no room just then: the quota is one of the things changed
                 came.result()
+    assert [one.deadlocks for one in workers] == [[]] * 4
     assert kit.problems() == []
 
 
