@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mairust_core.store.messages import Source
 
 CHUNK_BYTES = 1 << 18
+MAX_FILENAME = 255
 PLAIN = "text/plain; charset=utf-8"
 ANY = "application/octet-stream"
 READ, WRITE = Scope.READ, Scope.WRITE
@@ -210,7 +211,8 @@ class Messages(Service):
         found = self.site.part(source, number)
         if found is None:
             raise NotFound("part", id=id, number=number[:40])
-        return _bytes(found.data, found.filename or f"{int(Id.parse(id))}-{number}.bin", found.content_type)
+        name = found.filename[:MAX_FILENAME] or f"{int(Id.parse(id))}-{number}.bin"
+        return _bytes(found.data, name, found.content_type)
 
     def _find(self, id: str) -> tuple[Summary, Source]:
         with self.site.storage.read() as tx:

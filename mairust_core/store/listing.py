@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Table, exists, select, tuple_
 
 from mairust_core.ids import to_ms
 from mairust_core.model.flags import split
@@ -42,13 +42,15 @@ class Wanted:
     filter: MessageFilter
 
 
-def page(tx: Connection, by: Principal, wanted: Wanted, cursor: str, limit: int) -> Page[Summary]:
+def page(
+    tx: Connection, by: Principal, wanted: Wanted, cursor: str, limit: int, scanned: int = SCANNED
+) -> Page[Summary]:
     """Summaries after `cursor`, newest first, at most `limit`.
 
     It takes one statement, and with a filter that no index answers a second one.
     """
     after = parse_cursor(cursor) if cursor else None
-    end = _end_of_scan(tx, wanted, after) if _scans(wanted) else None
+    end = _end_of_scan(tx, wanted, after, scanned) if _scans(wanted) else None
     query = _query(by, wanted)
     at = _position(_ordered_by(wanted))
     if after is not None:
@@ -64,30 +66,28 @@ def page(tx: Connection, by: Principal, wanted: Wanted, cursor: str, limit: int)
 
 
 def _query(by: Principal, wanted: Wanted) -> AnySelect:
-    asked = wanted.filter
-    source = trash if asked.deleted else placement
-    query = select_deleted(by) if asked.deleted else select_placed(by)
-    if asked.tag:
-        query = query.join(message_tag, message_tag.c.message_id == source.c.message_id)
-    return query.where(*_bounds(wanted), *_conditions(wanted, source))
+    query = select_deleted(by) if wanted.filter.deleted else select_placed(by)
+    if _ordered_by(wanted) is message_tag:
+        query = query.join(message_tag, message_tag.c.message_id == placement.c.message_id)
+    return query.where(*_bounds(wanted), *_conditions(wanted))
 
 
 def _ordered_by(wanted: Wanted) -> Table:
     """The table whose index gives the order of the page."""
-    if wanted.filter.tag:
-        return message_tag
-    return trash if wanted.filter.deleted else placement
+    if wanted.filter.deleted:
+        return trash
+    return message_tag if wanted.filter.tag else placement
 
 
 def _bounds(wanted: Wanted) -> list[ColumnElement[bool]]:
     """What the index answers."""
     asked, table = wanted.filter, _ordered_by(wanted)
-    if asked.tag:
-        found = [table.c.account_id == wanted.account_id, table.c.tag == asked.tag]
-    elif wanted.mailbox_id is not None and not asked.deleted:
+    if table is placement and wanted.mailbox_id is not None:
         found = [table.c.mailbox_id == wanted.mailbox_id]
     else:
         found = [table.c.account_id == wanted.account_id]
+    if table is message_tag:
+        found.append(table.c.tag == asked.tag)
     if asked.since is not None:
         found.append(table.c.received_ms >= to_ms(asked.since))
     if asked.before is not None:
@@ -95,12 +95,18 @@ def _bounds(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found
 
 
-def _conditions(wanted: Wanted, source: Table) -> list[ColumnElement[bool]]:
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     """What has to be looked at row by row."""
     asked = wanted.filter
+    source = trash if asked.deleted else placement
     found: list[ColumnElement[bool]] = []
-    if wanted.mailbox_id is not None and (asked.tag or asked.deleted):
+    if wanted.mailbox_id is not None and _ordered_by(wanted) is not placement:
         found.append(source.c.mailbox_id == wanted.mailbox_id)
+    if asked.tag and asked.deleted:
+        tagged = exists().where(
+            message_tag.c.message_id == trash.c.message_id, message_tag.c.tag == asked.tag
+        )
+        found.append(tagged)
     if asked.flag:
         found.append(_has(source, asked.flag))
     if asked.unflag:
@@ -116,17 +122,17 @@ def _has(source: Table, flag: str) -> ColumnElement[bool]:
 
 
 def _scans(wanted: Wanted) -> bool:
-    return bool(wanted.filter.tag) or bool(_conditions(wanted, placement))
+    return _ordered_by(wanted) is message_tag or bool(_conditions(wanted))
 
 
-def _end_of_scan(tx: Connection, wanted: Wanted, after: Position | None) -> Position | None:
+def _end_of_scan(tx: Connection, wanted: Wanted, after: Position | None, scanned: int) -> Position | None:
     """The last position that is looked at; None when everything is."""
     table = _ordered_by(wanted)
     time, number = _order_columns(table)
     query = select(time, number).where(*_bounds(wanted))
     if after is not None:
         query = query.where(_position(table) < after)
-    row = tx.execute(query.order_by(time.desc(), number.desc()).offset(SCANNED - 1).limit(1)).first()
+    row = tx.execute(query.order_by(time.desc(), number.desc()).offset(scanned - 1).limit(1)).first()
     return None if row is None else (row[0], row[1])
 
 
