@@ -72,6 +72,17 @@ class Output:
         if self.json or not self.quiet:
             self.item(value, fields)
 
+    def several(self, done: Sequence[T], failed: Mapping[str, MaiRustError], fields: Columns[T]) -> None:
+        """Print what became of several: the objects as a list, and by id why the others failed."""
+        if self.json:
+            told = [{"id": one, "error": self._told(error)} for one, error in failed.items()]
+            self.document({"items": done, "failed": told})
+            return
+        if not self.quiet:
+            self.page(Page(items=tuple(done)), fields)
+        for error in failed.values():
+            self.error(error)
+
     def removed(self, removed: Removed, noun: str) -> None:
         """Say what was removed."""
         if self.json:
@@ -103,13 +114,17 @@ class Output:
 
     def error(self, error: MaiRustError) -> None:
         """Say what went wrong and how to mend it: one line on stderr, or the JSON document of stdout."""
+        told = self._told(error)
+        if self.json:
+            self.document({"error": told})
+        else:
+            self._talk("mairust: error: " + clean(f"{told['message']} {told['hint']}"))
+
+    def _told(self, error: MaiRustError) -> dict[str, str]:
         from mairust_core.i18n import explain
 
         what, hint = explain(error, self.lang)
-        if self.json:
-            self.document({"error": {"code": error.code, "message": what, "hint": hint}})
-        else:
-            self._talk(f"mairust: error: {clean(f'{what} {hint}')}")
+        return {"code": error.code, "message": what, "hint": hint}
 
     def _talk(self, text: str) -> None:
         encoding = self.stderr.encoding or "utf-8"

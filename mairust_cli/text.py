@@ -19,6 +19,11 @@ def clean(text: str) -> str:
     return " ".join(_UNSAFE.sub("", " ".join(text.split())).split())
 
 
+def clean_lines(text: str) -> list[str]:
+    """The lines of a text as they are laid out, without control and bidi characters (trap T3)."""
+    return [_UNSAFE.sub("", line.expandtabs()).rstrip() for line in text.split("\n")]
+
+
 def width(text: str) -> int:
     """How many columns a terminal gives a text: wide characters take two, combining ones none."""
     if text.isascii():

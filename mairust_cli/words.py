@@ -29,19 +29,17 @@ def parse_size(text: str) -> int | None:
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
-def parse_moment(text: str, now: datetime) -> datetime:
-    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or as far from `now` as `90d`; raises `Invalid`."""
-    if match := _DURATION.fullmatch(text):
-        try:
-            return now + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-        except OverflowError as error:
-            raise _no_moment(text) from error
+def parse_moment(text: str, now: datetime, field: str = "expires", *, ago: bool = False) -> datetime:
+    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or `90d` from `now`, with `ago` before it.
+
+    Raises `Invalid` naming `field`.
+    """
     try:
+        if match := _DURATION.fullmatch(text):
+            distance = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+            return now - distance if ago else now + distance
         at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _no_moment(text) from error
+    except (OverflowError, ValueError) as error:
+        why = f"{text[:40]!r} is not a time"
+        raise Invalid(field, why, "write it like 2027-01-31T00:00:00Z or 90d") from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _no_moment(text: str) -> Invalid:
-    return Invalid("expires", f"{text[:40]!r} is not a time", "write it like 2027-01-31T00:00:00Z or 90d")

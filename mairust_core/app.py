@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite, TooMany
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
@@ -21,11 +21,16 @@ from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
+    from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.collected import Collected
+    from mairust_core.model.message_change import Appended
     from mairust_core.receive.committer import Committer
     from mairust_core.store.messages import Source
 
 S = TypeVar("S", bound=Service)
+
+HASHING_AT_ONCE = 2
+HASHING_WAIT_S = 10.0
 
 
 @dataclass
@@ -37,6 +42,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
+        self._hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
         self._ids: IdSource | None = None
 
     def service(self, kind: type[S], by: Principal) -> S:
@@ -73,16 +79,24 @@ class Site:
         return Committer(self.storage, self.blobs, lambda: self.ids)
 
     def hash_password(self, password: str) -> str:
-        """The argon2id hash that is stored of a password."""
+        """The argon2id hash that is stored of a password; raises `TooMany` after a while in the queue.
+
+        Each takes 64 MiB of memory and a processor for a moment: so many at a time and no more.
+        """
         from argon2 import PasswordHasher
 
-        return PasswordHasher().hash(password)
+        if not self._hashing.acquire(timeout=HASHING_WAIT_S):
+            raise TooMany("passwords")
+        try:
+            return PasswordHasher().hash(password)
+        finally:
+            self._hashing.release()
 
-    def append(self, tenant_id: int, account_id: int, mailbox: str, content: BytesIn) -> Id:
+    def append(self, tenant_id: int, account_id: int, wanted: Appended, content: BytesIn) -> Id:
         """Store one message without trace headers and say its id, once it is durable."""
         from mairust_core.receive.append import append
 
-        return append(self, tenant_id, account_id, mailbox, content)
+        return append(self, tenant_id, account_id, wanted, content)
 
     def read_blob(self, source: Source) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.
@@ -125,6 +139,24 @@ class Site:
             (name, decode_header(value.encode("utf-8", "replace")))
             for name, value in headers(self.render(source))
         )
+
+    def text(self, source: Source) -> str:
+        """The body as text, taken from the HTML where there is no other."""
+        from mairust_core.mime import text_of
+
+        return text_of(self.read_blob(source))
+
+    def html(self, source: Source) -> str:
+        """The HTML body as its sender wrote it, empty when there is none."""
+        from mairust_core.mime import html_of
+
+        return html_of(self.read_blob(source))
+
+    def part(self, source: Source, number: str) -> DecodedPart | None:
+        """One MIME part by its IMAP number, or None."""
+        from mairust_core.mime import decoded_part
+
+        return decoded_part(self.read_blob(source), number)
 
     def close(self) -> None:
         """Finish what is being written and let go of everything."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -76,7 +77,7 @@ class _Call:
             path = path.replace(f"{{{name}:path}}", f"{{{name}}}").replace(
                 f"{{{name}}}", _segment(given[name])
             )
-        query = {p.name: _query_text(given[p.name]) for p in self.op.query if p.name in given}
+        query = {p.name: _query_value(given[p.name]) for p in self.op.query if given.get(p.name) is not None}
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, BytesIn):
             return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=MAIL)
@@ -99,5 +100,14 @@ def _segment(value: object) -> str:
     return text.replace(".", "%2E") if not text.strip(".") else text
 
 
+def _query_value(value: object) -> str | list[str]:
+    """A parameter as it is written; several values are the parameter several times."""
+    if isinstance(value, tuple):
+        return [_query_text(item) for item in value]
+    return _query_text(value)
+
+
 def _query_text(value: object) -> str:
+    if isinstance(value, datetime):  # without a zone it is sent as it is, and refused there as it is here
+        return wire.encode_time(value) if value.tzinfo else value.isoformat()
     return str(value).lower() if isinstance(value, bool) else str(value)

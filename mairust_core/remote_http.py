@@ -34,7 +34,7 @@ class Sent:
 
     method: str
     path: str
-    query: dict[str, str]
+    query: dict[str, str | list[str]]
     media_type: str
     json: bytes | None = None
     upload: BytesIn | None = None

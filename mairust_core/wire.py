@@ -143,9 +143,14 @@ def _validated(whole: str, validate: Callable[[], Any]) -> Any:
         return validate()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or whole
+        field = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or whole
     # The validation error holds the values given, a password among them: it must not be the cause.
     raise Invalid(field, _why(first["type"], first["msg"]))
+
+
+def _is_branch(part: int | str) -> bool:
+    """True for what pydantic calls one of several types a value may have: it is no name of a field."""
+    return isinstance(part, str) and ("[" in part or part in {"int", "str", "bool", "float", "datetime"})
 
 
 def _why(kind: str, message: str) -> str:

@@ -15,7 +15,9 @@ from mairust_core import wire
 from mairust_core.operations import BytesOut, Operation
 
 RAW_CSP = "default-src 'none'; sandbox; frame-ancestors 'none'"
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}(; charset=utf-8)?")
+_ACTIVE = re.compile(r"html|svg|script|xsl|(^|[/+])xml", re.IGNORECASE)
+"""What a browser would run, were it ever to take a download for a page."""
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -51,12 +53,17 @@ def download_headers(content: BytesOut) -> dict[str, str]:
     """
     media_type = content.content_type
     return {
-        "content-type": media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream",
+        "content-type": media_type if is_harmless(media_type) else "application/octet-stream",
         "content-length": str(content.size_bytes),
         "repr-digest": f"sha-256=:{base64.b64encode(content.sha256).decode()}:",
         "content-disposition": f"attachment; {_filename(content.filename)}",
         "content-security-policy": RAW_CSP,
     }
+
+
+def is_harmless(media_type: str) -> bool:
+    """True for a plain media type that no browser makes a page of, nor a script."""
+    return bool(_MEDIA_TYPE.fullmatch(media_type)) and not _ACTIVE.search(media_type)
 
 
 def _filename(name: str) -> str:

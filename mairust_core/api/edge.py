@@ -20,7 +20,7 @@ from mairust_core.api.authentication import Authentication, key_of
 from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, require_type
 from mairust_core.api.paths import query_values, second_decoding
 from mairust_core.api.problems import Fault, problem
-from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany
+from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany, Usage
 from mairust_core.operations import BytesIn, Operation, Service
 
 if TYPE_CHECKING:
@@ -157,4 +157,12 @@ def _options(op: Operation, request: Request) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise Invalid(name, "this parameter is not known here")
-    return {name: wire.decode_text(op.types[name], name, text) for name, text in given.items()}
+    return {name: _option(op.types[name], name, texts) for name, texts in given.items()}
+
+
+def _option(kind: Any, name: str, texts: list[str]) -> Any:
+    if kind == tuple[str, ...]:
+        return tuple(texts)
+    if len(texts) > 1:
+        raise Usage("query", why="a parameter is there twice")
+    return wire.decode_text(kind, name, texts[0])

@@ -22,7 +22,7 @@ from mairust_core.api.edge import Bounds
 from mairust_core.api.problems import title
 from mairust_core.api.routes import PREFIX, errors_of
 from mairust_core.errors import BY_CODE
-from mairust_core.model.forms import Page
+from mairust_core.model.forms import Page, Unset
 from mairust_core.model.ids import Id
 from mairust_core.operations import BytesIn, BytesOut, Operation
 from mairust_core.services.registry import SERVICES
@@ -122,12 +122,14 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}, default `{_plain(param.default)}`"
+        default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
+        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
     if op.body_type is BytesIn:
         yield "* Body: `message/rfc822`"
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
-    yield f"* Answer: {_members(op.returns)}"
+    answer = f"bytes, `{op.produces}`" if op.returns is BytesOut else _members(op.returns)
+    yield f"* Answer: {answer}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 
@@ -137,8 +139,6 @@ def _plain(value: object) -> str:
 
 
 def _members(kind: Any) -> str:
-    if kind is BytesOut:
-        return "bytes, `message/rfc822`"
     if get_origin(kind) is Page:
         return f"list of {_members(get_args(kind)[0])}"
     types = get_type_hints(kind)
@@ -154,7 +154,9 @@ def _optional(kind: Any, field: Field[Any]) -> str:
 
 
 def _type_name(kind: Any) -> str:
-    arguments = get_args(kind)
+    arguments = [one for one in get_args(kind) if one is not Unset]
+    if get_origin(kind) is dict:
+        return "object"
     if get_origin(kind) in (Union, UnionType):
         return " or ".join("null" if one is type(None) else _type_name(one) for one in arguments)
     if get_origin(kind) is tuple:

@@ -156,7 +156,7 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         name: {"description": text, "schema": {"type": "string"}, "required": True}
         for name, text in headers.items()
     }
-    return {op.status: {"content": {"message/rfc822": {"schema": _OCTETS}}, "headers": described}}
+    return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
 def _upload() -> dict[str, Any]:

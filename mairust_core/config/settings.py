@@ -114,7 +114,7 @@ class Database:
     )
     trash_days: int = setting(
         Number(0, 36_500),
-        "How long a deleted message can be undeleted. Reserved: not used by this version.",
+        "How long a deleted message can be undeleted; then collection deletes it for good.",
         default=30,
         unit="days",
     )

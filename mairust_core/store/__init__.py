@@ -23,13 +23,19 @@ if TYPE_CHECKING:
     from mairust_core.store import audits as audits
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
+    from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
+    from mairust_core.store import placements as placements
     from mairust_core.store import tokens as tokens
+    from mairust_core.store import trash as trash
 
 _QUERIES = frozenset(
-    {"accounts", "aliases", "audits", "domains", "generations", "mailboxes", "messages", "tokens"}
-)
+    {
+        "accounts", "aliases", "audits", "domains", "generations", "listing", "mailboxes", "messages",
+        "placements", "tokens", "trash",
+    }
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

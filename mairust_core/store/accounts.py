@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
@@ -126,8 +128,20 @@ def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str |
 
 def set_enabled(tx: Connection, by: Principal, wanted: str, enabled: bool) -> Account:
     """Let an account take mail and log in, or not; raises `NotFound`."""
+    return edit(tx, by, wanted, {"enabled": enabled})
+
+
+def is_there(tx: Connection, account_id: int) -> bool:
+    """True unless the account was removed."""
+    query = select(account.c.id).where(account.c.id == account_id, account.c.removed_ms.is_(None))
+    return tx.execute(query).first() is not None
+
+
+def edit(tx: Connection, by: Principal, wanted: str, values: Mapping[str, object]) -> Account:
+    """Change columns of an account; raises `NotFound`."""
     found = get(tx, by, wanted)
-    tx.execute(update(account).where(account.c.id == found.id).values(enabled=enabled))
+    if values:
+        tx.execute(update(account).where(account.c.id == found.id).values(values))
     return get(tx, by, wanted)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -18,14 +18,14 @@ from sqlalchemy import Connection
 
 from mairust_core.errors import StorageDown
 from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
+from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
-from mairust_core.store.tables import content, message, placement, trace
+from mairust_core.store.tables import content, message, message_tag, placement, trace
 
-FLAG_SEEN = 1
 DAY_MS = 86_400_000
 BYTES_GOOD_S = 1800.0
 """Bytes that were not committed by then are given up: collection may take them after an hour (rule C2)."""
@@ -91,6 +91,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     thread_ids = threads.assign(storage, tx, batch)
     storage.insert_rows(tx, trace, [_trace_row(one) for one in batch if one.trace is not None])
     storage.insert_rows(tx, message, [_message_row(d, c, thread_ids[c.id]) for d in batch for c in d.copies])
+    storage.insert_rows(tx, message_tag, [row for one in batch for row in _tag_rows(one)])
     crash_point("commit.rows")
     placed = _take_uids(storage, tx, located)
     modseqs = _charge_accounts(storage, tx, located)
@@ -177,6 +178,12 @@ def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
     )
 
 
+def _tag_rows(one: Delivery) -> Iterator[tuple[Any, ...]]:
+    for copy in one.copies:
+        for tag in dict.fromkeys(copy.tags):
+            yield copy.account_id, cleaned(tag), one.received_ms, copy.id, one.tenant_id
+
+
 def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:
     copies = sorted(
         (
@@ -189,9 +196,7 @@ def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Locate
     groups = [
         (key, [item[2:] for item in group]) for key, group in groupby(copies, key=lambda item: item[:2])
     ]
-    rows = [
-        (len(g), len(g), sum(1 for _, copy in g if not copy.flags & FLAG_SEEN), *key) for key, g in groups
-    ]
+    rows = [(len(g), len(g), sum(1 for _, copy in g if not copy.flags & SEEN), *key) for key, g in groups]
     found = storage.fetch_each(tx, _MAILBOX, rows)
     missing = [(g[0][0], *key) for (key, g), row in zip(groups, found, strict=True) if row is None]
     if missing:

@@ -1,25 +1,35 @@
-"""Queries on messages: pages and single ones, always with their owner in the query (trap A2)."""
+"""Queries on messages, placed or deleted, always with their owner in the query (trap A2)."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Table, func, literal, null, select
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
 from mairust_core.model.blob import Locator
 from mairust_core.model.delivery import Hidden
+from mairust_core.model.flags import joined
 from mairust_core.model.ids import Id
 from mairust_core.model.message import Attachment, Summary
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, facts
-from mairust_core.store.tables import AnyRow, AnySelect, account, blob, content, mailbox, message, placement
+from mairust_core.store.tables import (
+    AnyRow,
+    AnySelect,
+    account,
+    blob,
+    content,
+    mailbox,
+    message,
+    placement,
+    trash,
+)
 
-FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
-"""System flags by bit (RFC 9051 §2.3.2)."""
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 
 
@@ -36,42 +46,37 @@ class Source:
     eol: str
     modseq: int
     attachments: tuple[Attachment, ...]
+    metadata: dict[str, Any]
 
 
-def _select(by: Principal) -> AnySelect:
+def select_placed(by: Principal) -> AnySelect:
+    """Messages in mailboxes, with what a summary needs; the caller says which."""
+    place = (placement.c.uid, null().label("deleted_ms"), mailbox.c.name.label("mailbox"))
+    return _select(by, placement, place).join(mailbox, mailbox.c.id == placement.c.mailbox_id)
+
+
+def select_deleted(by: Principal) -> AnySelect:
+    """Messages in the trash, likewise; a mailbox that was renamed since has its new name."""
+    name = func.coalesce(mailbox.c.name, trash.c.mailbox).label("mailbox")
+    place = (literal(0).label("uid"), trash.c.deleted_ms, name)
+    return _select(by, trash, place).outerjoin(mailbox, mailbox.c.id == trash.c.mailbox_id)
+
+
+def _select(by: Principal, source: Table, place: tuple[ColumnElement[Any], ...]) -> AnySelect:
     return (
         select(
-            placement.c.uid, placement.c.modseq, placement.c.flags, placement.c.keywords,
-            placement.c.received_ms, message.c.id, message.c.thread_id, message.c.size_bytes.label("size"),
-            message.c.tags, message.c.trace_headers, message.c.hidden, mailbox.c.name.label("mailbox"),
-            account.c.address, content.c.sha256, content.c.tenant_id, content.c.size_bytes, content.c.eol,
+            *place, source.c.modseq, source.c.flags, source.c.keywords, source.c.received_ms,
+            message.c.id, message.c.thread_id, message.c.size_bytes.label("size"), message.c.tags,
+            message.c.trace_headers, message.c.hidden, account.c.address,
+            content.c.sha256, content.c.tenant_id, content.c.size_bytes, content.c.eol,
             content.c.date_ms, content.c.subject, content.c.message_id, content.c.snippet,
             content.c.has_attachments, content.c.facts,
         )
-        .join_from(placement, message, message.c.id == placement.c.message_id)
+        .join_from(source, message, message.c.id == source.c.message_id)
         .join(content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id))
-        .join(mailbox, mailbox.c.id == placement.c.mailbox_id)
-        .join(account, account.c.id == placement.c.account_id)
+        .join(account, account.c.id == source.c.account_id)
         .where(accounts.within(by))
     )  # fmt: skip
-
-
-def page(
-    tx: Connection, by: Principal, account_id: int, mailbox_id: int | None, cursor: str, limit: int
-) -> list[Summary]:
-    """Summaries of an account or of one of its mailboxes, newest first, after `cursor`; one statement."""
-    query = _select(by).order_by(placement.c.received_ms.desc(), placement.c.message_id.desc()).limit(limit)
-    if mailbox_id is None:
-        query = query.where(placement.c.account_id == account_id)
-    else:
-        query = query.where(placement.c.mailbox_id == mailbox_id)
-    if cursor:
-        at_ms, after_id = parse_cursor(cursor)
-        query = query.where(
-            (placement.c.received_ms < at_ms)
-            | ((placement.c.received_ms == at_ms) & (placement.c.message_id < after_id))
-        ).where(placement.c.received_ms <= at_ms)
-    return [_summary(row) for row in tx.execute(query)]
 
 
 def parse_cursor(cursor: str) -> tuple[int, int]:
@@ -90,20 +95,20 @@ def make_cursor(last: Summary) -> str:
 
 
 def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]:
-    """One message and where its bytes are; raises `NotFound`."""
-    query = (
-        _select(by)
-        .add_columns(blob.c.location)
-        .join(blob, (blob.c.sha256 == message.c.sha256) & (blob.c.tenant_id == message.c.tenant_id))
-        .where(message.c.id == message_id)
-    )
-    row = tx.execute(query).first()
-    if row is None:
-        raise NotFound("message", id=message_id)
-    return _summary(row), _source(row)
+    """One message, deleted or not, and where its bytes are; raises `NotFound`."""
+    for query in (select_placed(by), select_deleted(by)):
+        one = (
+            query.add_columns(blob.c.location, message.c.metadata)
+            .join(blob, (blob.c.sha256 == message.c.sha256) & (blob.c.tenant_id == message.c.tenant_id))
+            .where(message.c.id == message_id)
+        )
+        if (row := tx.execute(one).first()) is not None:
+            return summary_of(row), _source(row)
+    raise NotFound("message", id=message_id)
 
 
-def _summary(row: AnyRow) -> Summary:
+def summary_of(row: AnyRow) -> Summary:
+    """The summary in a row of `select_placed` or `select_deleted`."""
     found = json.loads(row.facts)
     return Summary(
         id=Id(row.id),
@@ -119,16 +124,12 @@ def _summary(row: AnyRow) -> Summary:
         subject=row.subject,
         message_id=row.message_id,
         thread_id=Id(row.thread_id),
-        flags=_flags(row.flags, row.keywords),
+        flags=joined(row.flags, () if row.keywords == "[]" else json.loads(row.keywords)),
         tags=tuple(json.loads(row.tags)),
         preview=row.snippet,
         has_attachments=row.has_attachments,
+        deleted_at=None if row.deleted_ms is None else to_time(row.deleted_ms),
     )
-
-
-def _flags(bits: int, keywords: str) -> tuple[str, ...]:
-    system = tuple(name for bit, name in enumerate(FLAGS) if bits >> bit & 1)
-    return system if keywords == "[]" else (*system, *json.loads(keywords))
 
 
 def _source(row: AnyRow) -> Source:
@@ -142,4 +143,5 @@ def _source(row: AnyRow) -> Source:
         eol=row.eol,
         modseq=row.modseq,
         attachments=facts.attachments(json.loads(row.facts)),
+        metadata=json.loads(row.metadata),
     )

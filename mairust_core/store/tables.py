@@ -142,6 +142,7 @@ mailbox = Table(
     Column("messages", BigInteger, nullable=False),
     Column("unseen", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False, server_default="0"),  # tombstones up to this MODSEQ are gone
     UniqueConstraint("account_id", "name"),
 )
 
@@ -240,6 +241,55 @@ placement = Table(
     Index("ix_placement_mailbox_page", "mailbox_id", "received_ms", "message_id"),
 )
 
+# What left a mailbox, by being moved, deleted or purged (rule A2, RFC 7162 §3.2.10).
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _owner("mailbox_id", primary_key=True, autoincrement=False),
+    Column("modseq", BigInteger, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id", index=True),
+    Column("uid", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# A deleted message until it is undeleted or its time is over: where it was, and how.
+trash = Table(
+    "trash",
+    metadata,
+    Column("message_id", BigId, ForeignKey("message.id"), primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id"),
+    _owner("mailbox_id"),
+    Column("mailbox", Text, nullable=False),  # its name when it was deleted
+    Column("modseq", BigInteger, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("keywords", Text, nullable=False),  # JSON list
+    Column("received_ms", BigInteger, nullable=False),
+    Column("deleted_ms", BigInteger, nullable=False, index=True),
+    Index("ix_trash_account_page", "account_id", "received_ms", "message_id"),
+)
+
+# The tags of `message.tags`, the other way round: which messages have one, in the order of a page.
+message_tag = Table(
+    "message_tag",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("tag", Text, primary_key=True),
+    Column("received_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "message_id",
+        BigId,
+        ForeignKey("message.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
 thread_key = Table(
     "thread_key",
     metadata,
@@ -291,7 +341,7 @@ audit = Table(
     Column("subject", Text, nullable=False),
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
-from mairust_core.model.forms import Page, request
+from mairust_core.model.forms import UNSET, Page, request
 from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Message
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut
@@ -39,6 +41,22 @@ SUBJECTS = st.one_of(
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
 
+LEVELS = st.lists(LABEL, min_size=1, max_size=3).map("/".join)
+FLAGS = st.lists(st.sampled_from(["\\seen", "\\Draft", "$Junk", "a_b"]), max_size=3).map(tuple)
+TAGS = st.lists(LABEL, max_size=3).map(tuple)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+METADATA = st.dictionaries(LABEL, JSON_VALUES, max_size=2)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A field of a PATCH."""
+    return st.just(UNSET) | values
+
+
 REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewDomain: st.builds(NewDomain, name=DOMAIN),
     NewAlias: st.builds(NewAlias, address=PLAIN_ADDRESS, to=st.lists(PLAIN_ADDRESS, min_size=1).map(tuple)),
@@ -48,6 +66,25 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         password=st.none() | st.text('pä$"\\ss\t', min_size=8, max_size=12),
         admin=st.booleans(),
         quota_bytes=st.none() | st.integers(0, (1 << 63) - 1),
+    ),
+    AccountChange: st.builds(
+        AccountChange,
+        quota_bytes=maybe(st.none() | st.integers(0, (1 << 63) - 1)),
+        admin=maybe(st.booleans()),
+    ),
+    NewPassword: st.builds(NewPassword, password=st.text('pä$"\\ss\t', min_size=8, max_size=12)),
+    NewMailbox: st.builds(NewMailbox, name=LEVELS.map("m{}".format)),
+    MailboxRename: st.builds(MailboxRename, name=LEVELS.map("m{}".format), to=LEVELS.map("n{}".format)),
+    MessageChange: st.one_of(
+        st.builds(MessageChange, flags=maybe(FLAGS), tags=maybe(TAGS), metadata=maybe(METADATA)),
+        st.builds(
+            MessageChange,
+            add_flags=FLAGS,
+            remove_flags=FLAGS,
+            add_tags=TAGS,
+            remove_tags=TAGS,
+            mailbox=maybe(LEVELS),
+        ),
     ),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
@@ -101,6 +138,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     arguments = get_args(kind)
+    if get_origin(kind) is dict:
+        return METADATA
     if get_origin(kind) is tuple and arguments[-1] is ...:
         return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
     if get_origin(kind) is tuple:

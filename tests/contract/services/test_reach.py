@@ -10,9 +10,11 @@ from uuid import uuid4
 import pytest
 
 from mairust_core.errors import Forbidden, NotFound
-from mairust_core.model.account import NewAccount
+from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.mailbox import MailboxRename, NewMailbox
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
@@ -20,6 +22,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
@@ -51,6 +54,10 @@ accounts.show         + - +   + - +   + - +     own
 accounts.show         + - +   0 - 0   0 - 0     foreign
 accounts.remove       - - +   - - +   - - -     own
 accounts.remove       - - +   - - 0   - - -     foreign
+accounts.edit         - - +   - - +   - - -     own
+accounts.edit         - - +   - - 0   - - -     foreign
+accounts.passwd       - - +   - - +   - - -     own
+accounts.passwd       - - +   - - 0   - - -     foreign
 aliases.add           - - +   - - +   - - -     own
 aliases.add           - - +   - - 0   - - -     foreign
 aliases.browse        + - +   + - +   - - -     own
@@ -58,6 +65,12 @@ aliases.show          + - +   + - +   - - -     own
 aliases.show          + - +   0 - 0   - - -     foreign
 aliases.remove        - - +   - - +   - - -     own
 aliases.remove        - - +   - - 0   - - -     foreign
+mailboxes.create      - + +   - + +   - + +     own
+mailboxes.create      - + +   - 0 0   - 0 0     foreign
+mailboxes.rename      - + +   - + +   - + +     own
+mailboxes.rename      - + +   - 0 0   - 0 0     foreign
+mailboxes.delete      - + +   - + +   - + +     own
+mailboxes.delete      - + +   - 0 0   - 0 0     foreign
 messages.append       - + +   - + +   - + +     own
 messages.append       - + +   - 0 0   - 0 0     foreign
 messages.browse       + - +   + - +   + - +     own
@@ -66,6 +79,22 @@ messages.show         + - +   + - +   + - +     own
 messages.show         + - +   0 - 0   0 - 0     foreign
 messages.raw          + - +   + - +   + - +     own
 messages.raw          + - +   0 - 0   0 - 0     foreign
+messages.change       - + +   - + +   - + +     own
+messages.change       - + +   - 0 0   - 0 0     foreign
+messages.delete       - + +   - + +   - + +     own
+messages.delete       - + +   - 0 0   - 0 0     foreign
+messages.undelete     - + +   - + +   - + +     own
+messages.undelete     - + +   - 0 0   - 0 0     foreign
+messages.release      - + +   - + +   - + +     own
+messages.release      - + +   - 0 0   - 0 0     foreign
+messages.text         + - +   + - +   + - +     own
+messages.text         + - +   0 - 0   0 - 0     foreign
+messages.html         + - +   + - +   + - +     own
+messages.html         + - +   0 - 0   0 - 0     foreign
+messages.attachment   + - +   + - +   + - +     own
+messages.attachment   + - +   0 - 0   0 - 0     foreign
+messages.part         + - +   + - +   + - +     own
+messages.part         + - +   0 - 0   0 - 0     foreign
 tokens.create         - - +   - - +   - - -     own
 tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
@@ -75,7 +104,11 @@ collection.run        - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
-MAIL = b"Subject: matrix\r\n\r\n"
+MAIL = (
+    b"Subject: matrix\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n"
+    b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +144,14 @@ def _new(place: Place) -> str:
     return f"{uuid4().hex[:10]}@{place.domain}"
 
 
+def _box() -> str:
+    return f"Box{uuid4().hex[:10]}"
+
+
+def _made_box(served: Served, place: Place) -> str:
+    return served.here(Mailboxes).create(place.account, NewMailbox(name=_box())).name
+
+
 def _victim(served: Served, place: Place) -> str:
     return served.here(Accounts).add(NewAccount(address=_new(place))).address
 
@@ -136,10 +177,27 @@ ASK: dict[str, Ask] = {
     "aliases.browse": lambda s, k, _: s.there(Aliases, k).browse(),
     "aliases.show": lambda s, k, p: s.there(Aliases, k).show(p.alias),
     "aliases.remove": lambda s, k, p: s.there(Aliases, k).remove(p.alias),
+    "accounts.edit": lambda s, k, p: s.there(Accounts, k).edit(p.account, AccountChange(quota_bytes=None)),
+    "accounts.passwd": lambda s, k, p: s.there(Accounts, k).passwd(
+        p.account, NewPassword(password="12345678")
+    ),
+    "mailboxes.create": lambda s, k, p: s.there(Mailboxes, k).create(p.account, NewMailbox(name=_box())),
+    "mailboxes.rename": lambda s, k, p: s.there(Mailboxes, k).rename(
+        p.account, MailboxRename(name=_made_box(s, p), to=_box())
+    ),
+    "mailboxes.delete": lambda s, k, p: s.there(Mailboxes, k).delete(p.account, name=_made_box(s, p)),
     "messages.append": lambda s, k, p: s.there(Messages, k).append(p.account, BytesIn(chunks=[MAIL])),
     "messages.browse": lambda s, k, p: s.there(Messages, k).browse(p.account),
     "messages.show": lambda s, k, p: s.there(Messages, k).show(p.message),
     "messages.raw": lambda s, k, p: b"".join(s.there(Messages, k).raw(p.message).chunks),
+    "messages.change": lambda s, k, p: s.there(Messages, k).change(p.message, MessageChange(add_tags=("t",))),
+    "messages.delete": lambda s, k, p: s.there(Messages, k).delete(p.message),
+    "messages.undelete": lambda s, k, p: s.there(Messages, k).undelete(p.message),
+    "messages.release": lambda s, k, p: s.there(Messages, k).release(p.message),
+    "messages.text": lambda s, k, p: b"".join(s.there(Messages, k).text(p.message).chunks),
+    "messages.html": lambda s, k, p: b"".join(s.there(Messages, k).html(p.message).chunks),
+    "messages.attachment": lambda s, k, p: b"".join(s.there(Messages, k).attachment(p.message, 1).chunks),
+    "messages.part": lambda s, k, p: b"".join(s.there(Messages, k).part(p.message, "1").chunks),
     "tokens.create": lambda s, k, p: s.there(Tokens, k).create(
         NewToken(name="made", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=p.domain)
     ),
@@ -250,6 +308,9 @@ def test_trap_a2_a_foreign_object_looks_like_none(served: Served, ground: Ground
     place = make_place(served, *ground.foreign)
     cases: list[tuple[Callable[[str], object], str, str]] = [
         (served.there(Messages, key).show, place.message, "4711"),
+        (served.there(Messages, key).delete, place.message, "4711"),
+        (served.there(Messages, key).undelete, place.message, "4711"),
+        (lambda id_: served.there(Messages, key).change(id_, MessageChange()), place.message, "4711"),
         (served.there(Aliases, key).show, place.alias, f"no.one@{place.domain}"),
         (served.there(Accounts, key).show, place.account, f"nobody@{place.domain}"),
         (served.there(Domains, key).show, place.domain, "unknown.example"),

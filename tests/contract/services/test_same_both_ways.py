@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mairust_core.errors import MaiRustError
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.mailbox import MailboxRename, NewMailbox
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
+from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
@@ -61,6 +65,24 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Messages, lambda s: s.browse("ann@taken.example", cursor="junk")),
     (Messages, lambda s: s.append("nobody@taken.example", BytesIn(chunks=[MAIL]))),
     (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), mailbox="gone")),
+    (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), flag=("a b",))),
+    (Messages, lambda s: s.browse("ann@taken.example", tag="a\n")),
+    (Messages, lambda s: s.browse("ann@taken.example", since=datetime(2026, 1, 1))),  # noqa: DTZ001 - wrong on purpose
+    (Messages, lambda s: s.change("1", MessageChange(add_flags=("\\Seen",)))),
+    (Messages, lambda s: s.change("x", MessageChange())),
+    (Messages, lambda s: s.delete("1")),
+    (Messages, lambda s: s.delete("1", now=True)),
+    (Messages, lambda s: s.undelete("1")),
+    (Messages, lambda s: s.release("1")),
+    (Messages, lambda s: s.text("1")),
+    (Messages, lambda s: s.attachment("1", 1)),
+    (Messages, lambda s: s.part("1", "a/b?c")),
+    (Mailboxes, lambda s: s.create("nobody@taken.example", NewMailbox(name="Work"))),
+    (Mailboxes, lambda s: s.rename("ann@taken.example", MailboxRename(name="Gone", to="Here"))),
+    (Mailboxes, lambda s: s.delete("ann@taken.example", name="Gone & é/%?")),
+    (Mailboxes, lambda s: s.delete("ann@taken.example")),
+    (Accounts, lambda s: s.edit("nobody@taken.example", AccountChange(admin=True))),
+    (Accounts, lambda s: s.passwd("nobody@taken.example", NewPassword(password="12345678"))),
     (
         Tokens,
         lambda s: s.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject="u.x")),
@@ -107,6 +129,9 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Aliases, lambda s: s.browse(limit=2)
     yield Messages, lambda s: s.show(str(summary.id))
     yield Messages, lambda s: s.browse(address, mailbox="INBOX")
+    yield Messages, lambda s: s.browse(address, unflag="\\Seen", since=datetime(2026, 1, 1, tzinfo=UTC))
+    yield Messages, lambda s: s.text(str(summary.id))
+    yield Messages, lambda s: s.part(str(summary.id), "1")
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
     yield Tokens, lambda s: s.browse(limit=1)

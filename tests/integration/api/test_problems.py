@@ -142,7 +142,10 @@ def test_options_and_405_say_what_is_possible(web: Web) -> None:
     assert web.client.delete(f"{API}/domains").headers["allow"] == allowed
     one = web.client.options(f"{API}/accounts/a@b.example/messages")
     assert one.headers["allow"] == allowed
-    assert web.client.options(f"{API}/accounts/a@b.example").headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+    assert (
+        web.client.options(f"{API}/accounts/a@b.example").headers["allow"]
+        == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    )
     assert web.client.options("/nothing").status_code == 404
 
 
