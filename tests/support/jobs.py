@@ -33,4 +33,4 @@ def change(storage: StorageBackend, job_id: str, **values: object) -> None:
 def states(storage: StorageBackend) -> Mapping[str, int]:
     """How many jobs are in each state."""
     with storage.read() as tx:
-        return dict(storage.fetch_all(tx, "SELECT state, count(*) FROM job GROUP BY state", ()))  # type: ignore[arg-type]  # pairs
+        return dict(storage.fetch_all(tx, "SELECT state, count(*) FROM job GROUP BY state", ()))
