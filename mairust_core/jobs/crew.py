@@ -49,9 +49,9 @@ class Crew:
         """How long a job takes of late, or has taken by now when no thread is free; None at first."""
         with self._changed:
             mean_s, begun = self._mean_s, list(self._begun.values())
-        if len(begun) < len(self._threads):
+        if mean_s is None or len(begun) < len(self._threads):
             return mean_s
-        return max(mean_s or 0.0, time.monotonic() - max(begun))
+        return max(mean_s, time.monotonic() - max(begun))
 
     def take(self, leases: list[Lease]) -> None:
         """Run these as threads become free, in order."""

@@ -94,10 +94,14 @@ class Runner:
             log.warning("jobs are still running after %g s, their leases run out by themselves", grace_s)
 
     def _run(self) -> None:
-        while not (self._stopping.is_set() and self._wind_down()):
+        while True:
+            rung = self._bell.is_set()
+            self._bell.clear()  # before anything is looked at: what rings from here on is heard below
+            if self._stopping.is_set() and self._wind_down():
+                return
             wait_s = AFTER_TROUBLE_S
             try:
-                wait_s = self._turn()
+                wait_s = self._turn(rung)
             except MaiRustError as error:
                 self._tell_trouble(str(error))
             except Exception:
@@ -125,10 +129,8 @@ class Runner:
     def _return(self, unbegun: list[Lease]) -> None:
         self._unsettled += [Outcome(lease=lease, returned=True) for lease in unbegun]
 
-    def _turn(self) -> float:
+    def _turn(self, rung: bool) -> float:
         """Look after everything once; how long to wait for the bell before the next turn."""
-        rung = self._bell.is_set()
-        self._bell.clear()
         self._unsettled += self._crew.outcomes()
         self._heed_time()
         wanted = {} if self._stopping.is_set() else self._wanted()

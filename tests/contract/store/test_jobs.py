@@ -10,6 +10,7 @@ import pytest
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, Leased, NewJob, Priority, Settlement, State
 from mairust_core.store import jobs, leases
+from mairust_core.store.tables import job
 from tests.support.jobs import change, states
 from tests.support.stores import ADMIN, Kit
 
@@ -245,7 +246,7 @@ def test_done_jobs_cost_a_claim_nothing(kit: Kit) -> None:
         for n in range(1, 20_001)
     ]
     with kit.storage.write() as tx:
-        kit.storage.insert_rows(tx, jobs.job, rows)
+        kit.storage.insert_rows(tx, job, rows)
     make(kit, NewJob(kind="a", subject="the one"))
     if kit.storage.name == "postgresql":
         kit.run("ANALYZE job")
@@ -266,8 +267,8 @@ def test_rule_j3_done_jobs_are_purged_after_their_time(kit: Kit) -> None:
     make(kit, *(NewJob(kind="a") for _ in range(5)))
     one, *rest = claim(kit)
     settle(kit, Settlement(lease=one, state=State.DEAD, error="E"), *map(done, rest))
-    for number, job in enumerate(rest):
-        change(kit.storage, str(int(job.id)), finished_ms=number)
+    for number, each in enumerate(rest):
+        change(kit.storage, str(int(each.id)), finished_ms=number)
     with kit.storage.write() as tx:
         assert jobs.purge(tx, 3, 2) == 2
         assert jobs.purge(tx, 3, 2) == 1
@@ -321,5 +322,5 @@ def test_a_clock_that_went_back_takes_waiting_jobs_along(kit: Kit) -> None:
     with kit.storage.write() as tx:
         leases.redate(kit.storage, tx, leases.misdated(kit.storage, tx, now, delay))
         assert leases.misdated(kit.storage, tx, now, delay) == []
-    found = dict(kit.rows("SELECT id, run_at_ms FROM job"))  # type: ignore[arg-type]  # pairs
-    assert found == {a: now + 5000, b: now + delay, far: 4_000_000_000_000}
+    found = kit.rows("SELECT id, run_at_ms FROM job ORDER BY id")
+    assert found == [(a, now + 5000), (b, now + delay), (far, 4_000_000_000_000)]
