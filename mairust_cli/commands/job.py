@@ -127,7 +127,9 @@ def discard(
     kind: Kind = None,
     yes: Yes = False,
 ) -> None:
-    """Delete a job that is not running, or all dead ones: what they were for is not done any more.
+    """Delete a job that is not running, or all dead ones.
+
+    What they were for is not done any more.
 
     Exit status: 0 deleted; 4 there is no such job; 5 it is running.
 

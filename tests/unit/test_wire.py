@@ -21,6 +21,7 @@ from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import Page, request
 from mairust_core.model.ids import Id
 from mairust_core.model.message import Message
+from mairust_core.model.job import JobSelection
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut
@@ -49,6 +50,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         admin=st.booleans(),
         quota_bytes=st.none() | st.integers(0, (1 << 63) - 1),
     ),
+    JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
         st.lists(st.sampled_from(Scope), min_size=1).map(tuple),
