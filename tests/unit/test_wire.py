@@ -20,8 +20,8 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import Page, request
 from mairust_core.model.ids import Id
-from mairust_core.model.message import Message
 from mairust_core.model.job import JobSelection
+from mairust_core.model.message import Message
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut
