@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message token job gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -44,6 +44,12 @@ _mairust_words() {
         "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token revoke") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job") echo "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job list") echo "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job retry") echo "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job discard") echo "--all --kind --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust job release") echo "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust gc") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config") echo "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -62,7 +68,7 @@ _mairust() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         previous="${COMP_WORDS[i]}"
         case "$previous" in
-            --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
         esac
@@ -71,7 +77,7 @@ _mairust() {
     case "$previous" in
         --ca-file|--config|--data-dir|--output|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }

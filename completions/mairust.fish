@@ -9,7 +9,7 @@ function __mairust_at --description 'The words of the command line that are no o
             continue
         end
         switch $word
-            case --account --add --attachment --before --ca-file --config --cursor --data-dir --database --date --domain --expires --flag --from --http --lang --limit --lmtp --mailbox --name --output --part --quota --remove --scope --server --since --smtp --tag --to --token-file --unflag --workers
+            case --account --add --attachment --before --ca-file --config --cursor --data-dir --database --date --domain --expires --flag --from --http --kind --lang --limit --lmtp --mailbox --name --output --part --quota --remove --scope --server --since --smtp --state --tag --to --token-file --unflag --workers
                 set skip 1
             case '-*'
             case '*'
@@ -39,6 +39,7 @@ complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a alias -d
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a mailbox -d 'Manage the mailboxes of an account.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a message -d 'Append, list, show, change and delete messages.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a token -d 'Manage API keys.'
+complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a job -d 'Watch and steer what is done later.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a gc -d 'Give back the room of what nobody needs any more.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a config -d 'Show and check the configuration.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a db -d 'Check and upgrade the database schema.'
@@ -150,6 +151,23 @@ complete -c mairust -n 'string match -q -- "mairust token create*" (__mairust_at
 complete -c mairust -n 'string match -q -- "mairust token list*" (__mairust_at)' -l limit -x -d 'Print N items at most, 1 to 500; 50.'
 complete -c mairust -n 'string match -q -- "mairust token list*" (__mairust_at)' -l cursor -x -d 'Continue after the page that ended with cursor C.'
 complete -c mairust -n 'string match -q -- "mairust token list*" (__mairust_at)' -l all -d 'Print every item.'
+complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a list -d 'List the jobs, newest first.'
+complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a show -d 'Show one job.'
+complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a retry -d 'Let a dead job, or one that waits for its next attempt, run now.'
+complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a discard -d 'Delete a job that is not running, or all dead ones.'
+complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a release -d 'Let a held job run when its time has come.'
+complete -c mairust -n 'string match -q -- "mairust job list*" (__mairust_at)' -l state -x -d 'Only ready, running, done, dead or held ones.'
+complete -c mairust -n 'string match -q -- "mairust job list*" (__mairust_at)' -l kind -x -d 'Only jobs of this kind, as `gc`.'
+complete -c mairust -n 'string match -q -- "mairust job list*" (__mairust_at)' -l limit -x -d 'Print N items at most, 1 to 500; 50.'
+complete -c mairust -n 'string match -q -- "mairust job list*" (__mairust_at)' -l cursor -x -d 'Continue after the page that ended with cursor C.'
+complete -c mairust -n 'string match -q -- "mairust job list*" (__mairust_at)' -l all -d 'Print every item.'
+complete -c mairust -n 'string match -q -- "mairust job retry*" (__mairust_at)' -l all -d 'All dead jobs.'
+complete -c mairust -n 'string match -q -- "mairust job retry*" (__mairust_at)' -l kind -x -d 'Only jobs of this kind, as `gc`.'
+complete -c mairust -n 'string match -q -- "mairust job discard*" (__mairust_at)' -l all -d 'All dead jobs.'
+complete -c mairust -n 'string match -q -- "mairust job discard*" (__mairust_at)' -l kind -x -d 'Only jobs of this kind, as `gc`.'
+complete -c mairust -n 'string match -q -- "mairust job discard*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
+complete -c mairust -n 'string match -q -- "mairust job release*" (__mairust_at)' -l all -d 'All held jobs.'
+complete -c mairust -n 'string match -q -- "mairust job release*" (__mairust_at)' -l kind -x -d 'Only jobs of this kind, as `gc`.'
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a show -d 'Show every setting in force and where it comes from.'
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a check -d 'Read the configuration and tell what is wrong with it.'
 complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a upgrade -d 'Bring the database schema up to this version.'

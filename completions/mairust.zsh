@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" i
     local -A words_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message token job gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -47,6 +47,12 @@ _mairust() {
         "mairust token create" "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token revoke" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job" "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job list" "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job retry" "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job discard" "--all --kind --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust job release" "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust gc" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config" "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -60,7 +66,7 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
-            --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
@@ -69,7 +75,7 @@ _mairust() {
     case "$previous" in
         --ca-file|--config|--data-dir|--output|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
-        --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     compadd -- ${=words_of[$at]} || _files
 }

@@ -27,6 +27,7 @@ COMMANDS = {
     "mailbox": "Manage the mailboxes of an account.",
     "message": "Append, list, show, change and delete messages.",
     "token": "Manage API keys.",
+    "job": "Watch and steer what is done later.",
     "gc": "Give back the room of what nobody needs any more.",
     "config": "Show and check the configuration.",
     "db": "Check and upgrade the database schema.",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite, TooMany
+from mairust_core.errors import Damaged, Forbidden, Locked, MaiRustError, NoSite, TooMany
 from mairust_core.ids import IdSource
+from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
@@ -21,6 +22,8 @@ from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
+    from mairust_core.jobs.lease import Lease
+    from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.collected import Collected
     from mairust_core.model.message_change import Appended
@@ -31,6 +34,10 @@ S = TypeVar("S", bound=Service)
 
 HASHING_AT_ONCE = 2
 HASHING_WAIT_S = 10.0
+SCHEDULES = (
+    Schedule(name="gc", cron="17 * * * *", kind="gc"),
+    Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
+)
 
 
 @dataclass
@@ -44,6 +51,8 @@ class Site:
         self._lock = threading.RLock()
         self._hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
         self._ids: IdSource | None = None
+        self.job_bell = threading.Event()
+        """Rung after a commit that made jobs, so that this process's runner looks at once."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -125,6 +134,12 @@ class Site:
 
         return collect(self)
 
+    def job_runner(self) -> Runner:
+        """This process's share in the queue, not started yet: every kind and schedule there is."""
+        from mairust_core.jobs.runner import Runner
+
+        return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
+
     def render(self, source: Source) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""
         from mairust_core.mime import render
@@ -171,6 +186,31 @@ class Site:
                 process_numbers.give_back(self.storage, self._ids)
             self._ids = None
         self.storage.close()
+
+
+def job_kinds() -> tuple[Kind, ...]:
+    """Every kind of job and what does it; what that needs is loaded when the first one runs."""
+    return (
+        Kind(name="gc", handler=_collect, concurrency=1),
+        Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
+    )
+
+
+def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.receive.collection import Stopped, collect
+
+    try:
+        collect(site, lease.stopping)
+    except Stopped as error:
+        raise Interrupted from error
+    except Locked:
+        return  # `mairust gc` is at it
+
+
+def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.jobs.purge import purge
+
+    purge(site.storage, site.settings.jobs.done_days, lease)
 
 
 def open_site(settings: Settings) -> Site:

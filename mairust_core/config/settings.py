@@ -283,9 +283,16 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
-    """What is done later. Reserved: accepted, not used by this version."""
+    """What is done later: collection, schedules, what mail leaves to do."""
 
-    workers: int = setting(Number(1, 256), "Jobs that one process runs at a time.", default=2)
+    workers: int = setting(
+        Number(0, 256),
+        "Jobs that one process runs at a time. With 0 it runs none; another node of the site must.",
+        default=2,
+    )
+    done_days: int = setting(
+        Number(1, 36_500), "How long jobs that are done can still be looked up.", default=7, unit="days"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

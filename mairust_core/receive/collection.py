@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Table
 
 from mairust_core.blobs import BlobStore, Segmented, SegmentName
-from mairust_core.errors import Locked
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
 from mairust_core.model.collected import Collected
@@ -82,14 +81,6 @@ def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
     )
     with closing(site.open_blobs()) as blobs:
         return Collection(site.storage, blobs, ages, stopping=stopping).run()
-
-
-def collect_once(site: Site, stopping: threading.Event | None = None) -> Collected | None:
-    """`collect` for a timer: None when another process is at it, or when `stopping` was set meanwhile."""
-    try:
-        return collect(site, stopping)
-    except (Locked, Stopped):
-        return None
 
 
 class Stopped(Exception):

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable
 
 from sqlalchemy import text
@@ -17,7 +16,6 @@ from mairust_core import __version__
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
-from mairust_core.receive.collection import collect_once
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -30,9 +28,6 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
-COLLECT_S = 3600.0
-COLLECT_FIRST_S = 300.0
-"""Also a server that is restarted every hour collects."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -42,21 +37,18 @@ def run(
     sockets: dict[str, socket.socket],
     ready: Callable[[], None],
     parent_alive: int | None = None,
-    *,
-    collects: bool = True,
 ) -> int:
     """Work until told to stop; the exit code.
 
     `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. `collects`: this is the worker that collects garbage every hour. Raises
-    the errors of `open_site`.
+    end when the supervisor is gone. Raises the errors of `open_site`.
     """
     site = open_site(settings)
     _tell_what_runs(site)
     _calm_collector()
     try:
         with _runner() as runner:
-            runner.run(_Worker(site, sockets, ready, parent_alive).run(collects))
+            runner.run(_Worker(site, sockets, ready, parent_alive).run())
     finally:
         site.close()
     return 0
@@ -95,12 +87,12 @@ class _Worker:
         self._ready = ready
         self._parent_alive = parent_alive
         self._stopping = asyncio.Event()
-        self._collection_stops = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
+        self._jobs = site.job_runner() if site.settings.jobs.workers else None
 
-    async def run(self, collects: bool) -> None:
+    async def run(self) -> None:
         self._heed_signals()
         road = open_road(self._site, self._health, self._refusals)
         listeners = Listeners(self._site, road, self._sockets)
@@ -112,15 +104,14 @@ class _Worker:
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
         ]
-        if collects:
-            self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
+        if self._jobs is not None:
+            self._jobs.start()
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
             notify("STOPPING=1")
-        self._collection_stops.set()
-        await listeners.stop(self._site.settings.node.grace_s)
+        await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
         road.close()
 
@@ -145,8 +136,9 @@ class _Worker:
     def _renew(self) -> None:
         process_numbers.renew(self._site.storage, self._site.ids)
 
-    def _collect(self) -> None:
-        collect_once(self._site, self._collection_stops)
+    async def _stop_jobs(self) -> None:
+        if self._jobs is not None:
+            await asyncio.to_thread(self._jobs.stop, self._site.settings.node.grace_s)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -164,12 +156,10 @@ async def _poll(road: MailRoad) -> None:
             log.exception("administrative changes cannot be seen, again in %s s", POLL_S)
 
 
-async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
+async def _every(pause_s: float, work: Callable[[], object]) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
-    wait_s = pause_s if first_s is None else first_s
     while True:
-        await asyncio.sleep(wait_s)
-        wait_s = pause_s
+        await asyncio.sleep(pause_s)
         try:
             await asyncio.to_thread(work)
         except MaiRustError as error:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mairust_core.store import audits as audits
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
+    from mairust_core.store import jobs as jobs
     from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
@@ -32,10 +33,20 @@ if TYPE_CHECKING:
 
 _QUERIES = frozenset(
     {
-        "accounts", "aliases", "audits", "domains", "generations", "listing", "mailboxes", "messages",
-        "placements", "tokens", "trash",
+        "accounts",
+        "aliases",
+        "audits",
+        "domains",
+        "generations",
+        "jobs",
+        "listing",
+        "mailboxes",
+        "messages",
+        "placements",
+        "tokens",
+        "trash",
     }
-)  # fmt: skip
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -62,6 +73,8 @@ class StorageBackend(Protocol):
     name: str
     url: str
     engine: Engine
+    skip_locked: str
+    """What ends a SELECT that locks the rows it finds and passes over those that others have locked."""
 
     def read(self) -> AbstractContextManager[Connection]:
         """A connection for reading; everything read inside is one snapshot.
@@ -108,6 +121,10 @@ class StorageBackend(Protocol):
 
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of one statement (`?` marks the values)."""
+        ...
+
+    def now_ms(self, tx: Connection) -> int:
+        """Milliseconds since 1970 by the database's clock, the one that all processes share (rule F3)."""
         ...
 
     def serialise(self, tx: Connection, name: str) -> None:

@@ -36,7 +36,7 @@ from mairust_core.errors import (
     TooMany,
 )
 from mairust_core.store import Pool
-from mairust_core.store.tables import blob_condemned
+from mairust_core.store.tables import blob_condemned, job_indexes
 
 CONNECT_TIMEOUT_S = 5
 COPY_FROM_ROWS = 4
@@ -55,13 +55,15 @@ _TRANSIENT = (
 )
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
-blob_condemned.dialect_kwargs["postgresql_where"] = blob_condemned.dialect_kwargs["sqlite_where"]
+for _index in (blob_condemned, *job_indexes):
+    _index.dialect_kwargs["postgresql_where"] = _index.dialect_kwargs["sqlite_where"]
 
 
 class Postgresql:
     """A site in one PostgreSQL database."""
 
     name = "postgresql"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, url: str, pool: Pool | None = None) -> None:
         self.url = url
@@ -119,6 +121,10 @@ class Postgresql:
             if _transient(error.orig):
                 raise
             raise OutcomeUnknown("commit", why=str(error.orig).strip()) from error
+
+    def now_ms(self, tx: Connection) -> int:
+        now = tx.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        return int(now.scalar_one())
 
     def serialise(self, tx: Connection, name: str) -> None:
         tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_lock_key(name),))

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,7 @@ from mairust_core.errors import (
     StorageDown,
     TooMany,
 )
+from mairust_core.ids import now_ms
 from mairust_core.store import Pool
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
@@ -78,6 +79,7 @@ class Sqlite:
     """A site in one SQLite file."""
 
     name = "sqlite"
+    skip_locked = ""  # every writer is alone anyway
 
     def __init__(self, url: str, pool: Pool | None = None) -> None:
         path = url.removeprefix("sqlite:///")
@@ -90,6 +92,7 @@ class Sqlite:
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
         self._commits = 0
+        self.clock: Callable[[], int] = now_ms
 
     @property
     def is_safe(self) -> bool:
@@ -205,6 +208,10 @@ class Sqlite:
             return os.stat(self._wal).st_size
         except FileNotFoundError:
             return 0
+
+    def now_ms(self, tx: Connection) -> int:
+        """All processes of a database in WAL mode are on one machine, whose clock this is."""
+        return self.clock()
 
     def serialise(self, tx: Connection, name: str) -> None:
         """Nothing to do: every writer is alone anyway."""

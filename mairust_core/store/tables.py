@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -341,7 +342,59 @@ audit = Table(
     Column("subject", Text, nullable=False),
 )
 
-SCHEMA_VERSION = "0002"
+# One row is one thing to do later, or that was done; what is over is kept for a while (rule J3).
+# Their conditions on PostgreSQL are added by `postgresql.py`, as that of `blob_condemned`.
+job_indexes = (
+    Index(
+        "ix_job_ready", "kind", "priority", "run_at_ms", "id", sqlite_where=text("state = 'ready'")
+    ),  # what is next, however many are done, wait for their time, or are of a kind that is busy
+    Index("ix_job_live", "state", "id", sqlite_where=text("state <> 'done'")),
+    Index("ix_job_done", "finished_ms", sqlite_where=text("state = 'done'")),
+    Index(
+        "uq_job_dedupe",
+        "tenant_id",
+        "dedupe",
+        unique=True,
+        sqlite_where=text("dedupe IS NOT NULL AND finished_ms IS NULL"),
+    ),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON object; ids and names, never a secret
+    Column("state", Text, nullable=False),  # ready, running, done, dead, held
+    Column("priority", Integer, nullable=False),  # lower runs first
+    Column("run_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # rises with every lease (rule F3)
+    Column("leased_until_ms", BigInteger),  # by the database's clock; null unless running
+    Column("worker", Text),  # who has or had it
+    Column("last_error", Text),
+    Column("dedupe", Text),  # at most one unfinished job has it
+    Column("created_ms", BigInteger, nullable=False),
+    Column("finished_ms", BigInteger),  # null unless done or dead
+    *job_indexes,
+    Index("ix_job_kind_id", "kind", "id"),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _tenant(),
+    Column("cron", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("last_ms", BigInteger),  # null until it was due for the first time
+    Column("next_ms", BigInteger, nullable=False),
+)
+
+SCHEMA_VERSION = "0004"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

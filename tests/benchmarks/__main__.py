@@ -1,13 +1,21 @@
-"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``."""
+"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``, as ``ingest startup``."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import ingest, latency, memory, pages, startup
+from tests.benchmarks import (
+    ingest,
+    jobs,
+    latency,
+    memory,
+    pages,
+    startup,
+)
 
 ALL = {
     "ingest": ingest.main,
+    "jobs": jobs.main,
     "latency": latency.main,
     "memory": memory.main,
     "pages": pages.main,

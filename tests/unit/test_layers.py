@@ -22,6 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "smtp",
         "services",
         "receive",
+        "jobs",
         "hooks",
         "store",
         "blobs",

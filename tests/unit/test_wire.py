@@ -20,6 +20,7 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
 from mairust_core.model.ids import Id
+from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Message
 from mairust_core.model.message_change import MessageChange
@@ -86,6 +87,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
             mailbox=maybe(LEVELS),
         ),
     ),
+    JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
         st.lists(st.sampled_from(Scope), min_size=1).map(tuple),

@@ -13,6 +13,7 @@ from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
@@ -22,11 +23,13 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
+from tests.support.jobs import enqueue
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
 SCOPES = (Scope.READ, Scope.WRITE, Scope.ADMIN)
@@ -101,6 +104,14 @@ tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
 collection.run        - - +   - - -   - - -     own
+jobs.browse           - - +   - - -   - - -     own
+jobs.show             - - +   - - -   - - -     own
+jobs.retry            - - +   - - -   - - -     own
+jobs.retry_all        - - +   - - -   - - -     own
+jobs.discard          - - +   - - -   - - -     own
+jobs.discard_all      - - +   - - -   - - -     own
+jobs.release          - - +   - - -   - - -     own
+jobs.release_all      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
@@ -156,6 +167,10 @@ def _victim(served: Served, place: Place) -> str:
     return served.here(Accounts).add(NewAccount(address=_new(place))).address
 
 
+def _job(served: Served) -> str:
+    return enqueue(served.site, NewJob(kind="matrix"))
+
+
 def _empty_domain(served: Served, key: str, place: Place) -> Any:
     name = served.here(Domains).add(NewDomain(name=f"e{uuid4().hex[:10]}.example")).name
     return served.there(Domains, key).remove(name)
@@ -204,6 +219,14 @@ ASK: dict[str, Ask] = {
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
+    "jobs.browse": lambda s, k, _: s.there(Jobs, k).browse(),
+    "jobs.show": lambda s, k, _: s.there(Jobs, k).show(_job(s)),
+    "jobs.retry": lambda s, k, _: s.there(Jobs, k).retry(_job(s)),
+    "jobs.retry_all": lambda s, k, _: s.there(Jobs, k).retry_all(JobSelection(kind="none")),
+    "jobs.discard": lambda s, k, _: s.there(Jobs, k).discard(_job(s)),
+    "jobs.discard_all": lambda s, k, _: s.there(Jobs, k).discard_all(JobSelection(kind="none")),
+    "jobs.release": lambda s, k, _: s.there(Jobs, k).release(_job(s)),
+    "jobs.release_all": lambda s, k, _: s.there(Jobs, k).release_all(JobSelection(kind="none")),
 }
 
 FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row

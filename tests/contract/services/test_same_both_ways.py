@@ -12,6 +12,7 @@ from mairust_core.errors import MaiRustError
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
@@ -20,11 +21,13 @@ from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
+from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
+from tests.support.jobs import enqueue
 
 MAIL = b"From: a@x.example\r\nSubject: both\r\n\r\nways\r\n"
 
@@ -89,6 +92,14 @@ WRONG: list[tuple[type[Service], Call]] = [
     ),
     (Tokens, lambda s: s.revoke("0000")),
     (Tokens, lambda s: s.browse(limit=501)),
+    (Jobs, lambda s: s.browse(state="Ready")),
+    (Jobs, lambda s: s.browse(cursor="x")),
+    (Jobs, lambda s: s.browse(kind="\0")),
+    (Jobs, lambda s: s.show("1")),
+    (Jobs, lambda s: s.show("x")),
+    (Jobs, lambda s: s.retry("2")),
+    (Jobs, lambda s: s.discard("3")),
+    (Jobs, lambda s: s.release("4")),
 ]
 
 
@@ -135,6 +146,9 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
     yield Tokens, lambda s: s.browse(limit=1)
+    job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
+    yield Jobs, lambda s: s.show(job_id)
+    yield Jobs, lambda s: s.browse(kind="seen", state="ready")
 
 
 def test_values_are_the_same(served: Served, taken: Account) -> None:

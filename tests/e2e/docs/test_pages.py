@@ -65,3 +65,12 @@ def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: Postgre
     with serving(who, ".venv/bin/" + serve) as server:
         assert len(process_tree(int(server.pid))) == 1 + 4
     postgres_server.drop_database(name)
+
+
+def test_the_how_to_of_jobs_works(tmp_path: Path) -> None:
+    """On a site with nothing to mend, while it is served."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "jobs.md", server))
+    assert re.findall(r"^Jobs: +(\d+)$", read, re.MULTILINE) == ["0", "0", "0", "0"]
+    assert '"next_cursor":null' in read

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from mairust_cli.outline import outline
+from mairust_core.app import opened
+from mairust_core.model.job import NewJob
 from tests.support.command_line import TIMEOUT_S, Ran, environment, process
+from tests.support.jobs import enqueue, kill
+from tests.support.stores import settings_for
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
 EXAMPLES = [
@@ -22,6 +26,7 @@ EXAMPLES = [
     for example in one.text.examples
 ]
 KEY_ID = "0123456789abcdef"
+JOB_ID = "731824090112"
 
 
 def shell(directory: Path, home: Path, line: str, site: Path) -> Ran:
@@ -59,7 +64,18 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
     if path == ("token", "revoke"):
         issued = process(home, "token", "create", "--name", "t", "--scope", "read", "--json", *at)
         ids[KEY_ID] = issued.json["token"]["id"]
+    if path[0] == "job" and len(path) > 1:
+        ids[JOB_ID] = make_job(site, dead=path[1] in {"retry", "discard"})
     return ids
+
+
+def make_job(data_dir: Path, *, dead: bool) -> str:
+    """A job of the site's; its id."""
+    with opened(settings_for(data_dir)) as site:
+        job_id = enqueue(site, NewJob(kind="gc"))
+        if dead:
+            kill(site, job_id)
+        return job_id
 
 
 @pytest.mark.parametrize(
