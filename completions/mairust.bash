@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message trace token status doctor audit gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -28,13 +28,19 @@ _mairust_words() {
         "mairust message append") echo "--account --mailbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message list") echo "--account --mailbox --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message show") echo "--raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trace") echo "--recipient --sender --refused --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token") echo "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token revoke") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust status") echo "--watch --every --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust doctor") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust audit") echo "list --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust audit list") echo "--actor --operation --subject --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust gc") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust config") echo "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust config") echo "show export check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust config export") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config check") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust db") echo "upgrade check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust db upgrade") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -50,7 +56,7 @@ _mairust() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         previous="${COMP_WORDS[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
         esac
@@ -59,7 +65,7 @@ _mairust() {
     case "$previous" in
         --ca-file|--config|--data-dir|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) return ;;
     esac
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }

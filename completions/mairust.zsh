@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" i
     local -A words_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message trace token status doctor audit gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -31,13 +31,19 @@ _mairust() {
         "mairust message append" "--account --mailbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message list" "--account --mailbox --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message show" "--raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trace" "--recipient --sender --refused --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token" "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token create" "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token revoke" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust status" "--watch --every --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust doctor" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust audit" "list --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust audit list" "--actor --operation --subject --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust gc" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust config" "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust config" "show export check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust config export" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config check" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust db" "upgrade check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust db upgrade" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -48,7 +54,7 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
@@ -57,7 +63,7 @@ _mairust() {
     case "$previous" in
         --ca-file|--config|--data-dir|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) return ;;
     esac
     compadd -- ${=words_of[$at]} || _files
 }

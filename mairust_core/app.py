@@ -22,7 +22,11 @@ from mairust_core.store import Pool, StorageBackend, open_storage
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
     from mairust_core.model.collected import Collected
+    from mairust_core.model.finding import Examination
+    from mairust_core.model.settings import Export, Setting
+    from mairust_core.model.status import BlobStatus
     from mairust_core.receive.committer import Committer
+    from mairust_core.running import Running
     from mairust_core.store.messages import Source
 
 S = TypeVar("S", bound=Service)
@@ -110,6 +114,40 @@ class Site:
         from mairust_core.receive.collection import collect
 
         return collect(self)
+
+    def blob_room(self) -> BlobStatus:
+        """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
+        from mairust_core.blobs.fs import used_bytes
+        from mairust_core.model.status import BlobStatus
+
+        free, total = self.blobs.free_bytes()
+        used = used_bytes(self.settings.blobs.path)
+        driver = self.settings.blobs.driver
+        return BlobStatus(driver=driver, used_bytes=used, free_bytes=free, total_bytes=total)
+
+    def shown_settings(self) -> tuple[Setting, ...]:
+        """Every setting in force and where it comes from, secrets masked."""
+        from mairust_core.config.effective import effective
+
+        return effective(self.settings)
+
+    def exported_settings(self) -> Export:
+        """All settings as one document, without secrets."""
+        from mairust_core.config.effective import exported
+
+        return exported(self.settings)
+
+    def running(self) -> Running | None:
+        """The server that runs on this data directory."""
+        from mairust_core.running import running_on
+
+        return running_on(self.settings.data_dir)
+
+    def examine(self, lang: str) -> Examination:
+        """What is wrong with this site and how to mend it, told in that language."""
+        from mairust_core.doctor import examine_site
+
+        return examine_site(self.settings, self.storage, lang)
 
     def render(self, source: Source) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""

@@ -21,14 +21,19 @@ if TYPE_CHECKING:
     from mairust_core.store import accounts as accounts
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
+    from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
+    from mairust_core.store import stories as stories
     from mairust_core.store import tokens as tokens
+    from mairust_core.store import traces as traces
+    from mairust_core.store import upkeeps as upkeeps
 
 _QUERIES = frozenset(
     {"accounts", "aliases", "audits", "domains", "generations", "mailboxes", "messages", "tokens"}
+    | {"counting", "stories", "traces", "upkeeps"}
 )
 
 
@@ -110,6 +115,14 @@ class StorageBackend(Protocol):
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Be the only process of the site that does this; raises `Locked` at once when another one does."""
+        ...
+
+    def version(self, tx: Connection) -> str:
+        """The version of SQLite, or of the server."""
+        ...
+
+    def size_bytes(self, tx: Connection) -> int:
+        """What the database occupies on its disk."""
         ...
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -290,6 +290,16 @@ class Sqlite:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
         except self._driver.DataError as error:
             raise sqlalchemy.exc.DataError(None, None, error) from error
+
+    def version(self, tx: Connection) -> str:
+        return str(self._driver.sqlite_version)
+
+    def size_bytes(self, tx: Connection) -> int:
+        found = 0
+        for path in (str(self.path), self._wal):
+            with suppress(FileNotFoundError):
+                found += os.stat(path).st_size
+        return found
 
     def close(self) -> None:
         self.engine.dispose()

@@ -21,12 +21,13 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "app remote_http",
         "smtp",
         "services",
+        "doctor",
         "receive",
         "hooks",
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config extend i18n ids private_socket model observe operations running tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -89,6 +89,12 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     int: st.integers(-(1 << 63), (1 << 63) - 1),
     Id: st.integers(0, (1 << 63) - 1).map(Id),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    Any: st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | TEXT
+    | st.lists(TEXT, max_size=2),
     datetime: TIMES,
     type(None): st.none(),
 }
@@ -101,6 +107,10 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     arguments = get_args(kind)
+    if get_origin(kind) is dict:
+        return st.dictionaries(TEXT, values_of(arguments[1]), max_size=3)
+    if get_origin(kind) is list:
+        return st.lists(values_of(arguments[0]), max_size=3)
     if get_origin(kind) is tuple and arguments[-1] is ...:
         return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
     if get_origin(kind) is tuple:
