@@ -50,23 +50,63 @@ _mairust_words() {
     esac
 }
 
+_mairust_values() {
+    case "$1" in
+        "mairust domain show") echo domains ;;
+        "mairust domain remove") echo domains ;;
+        "mairust account show") echo accounts ;;
+        "mairust account enable") echo accounts ;;
+        "mairust account disable") echo accounts ;;
+        "mairust account remove") echo accounts ;;
+        "mairust alias show") echo aliases ;;
+        "mairust alias remove") echo aliases ;;
+        "mairust message show") echo messages ;;
+        "mairust trace") echo traces ;;
+        "mairust token revoke") echo tokens ;;
+        "mairust deliver") echo accounts ;;
+    esac
+}
+
 _mairust() {
-    local current="${COMP_WORDS[COMP_CWORD]}" previous="" at="mairust" i
+    local -a typed=("${COMP_WORDS[@]:0:COMP_CWORD+1}")
+    if [[ -n "$COMP_LINE" ]]; then
+        # readline splits addresses at @ and ids at nothing: take what stands between blanks
+        local line="${COMP_LINE:0:COMP_POINT}"
+        read -ra typed <<< "$line"
+        [[ "$line" == *[[:space:]] ]] && typed+=("")
+    fi
+    local count=$((${#typed[@]} - 1)) at="mairust" kind="" i
+    local current="${typed[count]}" previous="${typed[count - 1]}" word
     COMPREPLY=()
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        previous="${COMP_WORDS[i]}"
-        case "$previous" in
+    for ((i = 1; i < count; i++)); do
+        word="${typed[i]}"
+        case "$word" in
             --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
-            *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
+            *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
     done
-    previous="${COMP_WORDS[COMP_CWORD - 1]}"
     case "$previous" in
         --ca-file|--config|--data-dir|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
+        --account) kind=accounts ;;
+        --to) kind=accounts ;;
+        --domain) kind=domains ;;
+        --mailbox) kind=mailboxes ;;
+        --recipient) kind=accounts ;;
         --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) return ;;
     esac
+    if [[ -z "$kind" && "$current" != -* ]]; then
+        kind="$(_mairust_values "$at")"
+    fi
+    if [[ -n "$kind" ]]; then
+        local tool="${typed[0]}"
+        mapfile -t COMPREPLY < <("$tool" --complete "$kind" "$current" "${typed[@]:1:count-1}" 2>/dev/null)
+        if [[ "$current" == *[@:]* && "$COMP_WORDBREAKS" == *[@:]* ]]; then
+            COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*[@:]}"}"}")
+        fi
+        return
+    fi
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }
 

@@ -2,8 +2,8 @@
 # zsh completion for mairust. Made by `mairust completion zsh`.
 
 _mairust() {
-    local at="mairust" previous="" i
-    local -A words_of
+    local at="mairust" previous="" kind="" i
+    local -A words_of values_of
     words_of=(
         "mairust" "init serve domain account alias mailbox message trace token status doctor audit gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -51,6 +51,20 @@ _mairust() {
         "mairust deliver" "--from --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust completion" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
     )
+    values_of=(
+        "mairust domain show" domains
+        "mairust domain remove" domains
+        "mairust account show" accounts
+        "mairust account enable" accounts
+        "mairust account disable" accounts
+        "mairust account remove" accounts
+        "mairust alias show" aliases
+        "mairust alias remove" aliases
+        "mairust message show" messages
+        "mairust trace" traces
+        "mairust token revoke" tokens
+        "mairust deliver" accounts
+    )
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
@@ -63,8 +77,21 @@ _mairust() {
     case "$previous" in
         --ca-file|--config|--data-dir|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
+        --account) kind=accounts ;;
+        --to) kind=accounts ;;
+        --domain) kind=domains ;;
+        --mailbox) kind=mailboxes ;;
+        --recipient) kind=accounts ;;
         --account|--actor|--ca-file|--config|--cursor|--data-dir|--database|--domain|--every|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--operation|--quota|--recipient|--scope|--sender|--server|--since|--smtp|--subject|--to|--token-file|--workers) return ;;
     esac
+    [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"
+    if [[ -n "$kind" ]]; then
+        local -a found typed
+        typed=("${(@)words[2,CURRENT-1]}")
+        found=("${(@f)$("${words[1]}" --complete "$kind" "$PREFIX" "${(@)typed}" 2>/dev/null)}")
+        [[ -n "$found" ]] && compadd -- $found
+        return
+    fi
     compadd -- ${=words_of[$at]} || _files
 }
 

@@ -174,7 +174,8 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        header = "bold" if self.in_colour else ""
+        table = Table(box=SIMPLE_HEAD, header_style=header, pad_edge=False, show_edge=False)
         for column in columns:
             justify: Any = "right" if column.right else "left"
             table.add_column(column.title, justify=justify, no_wrap=not column.shrink, overflow="ellipsis")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite
+from mairust_core.errors import Damaged, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, Service
+from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
@@ -210,23 +210,6 @@ def opened(settings: Settings) -> Iterator[Site]:
         yield site
     finally:
         site.close()
-
-
-def become_owner(settings: Settings) -> None:
-    """Run as the owner of the data directory: root switches to it, others must be it (rule D3)."""
-    try:
-        status = settings.data_dir.stat()
-    except FileNotFoundError:
-        return
-    except PermissionError as error:
-        raise Forbidden("data_dir", path=settings.data_dir, why=error.strerror) from error
-    if status.st_uid == os.geteuid():
-        return
-    if os.geteuid() != 0:
-        raise Forbidden("owner", path=settings.data_dir, owner=status.st_uid)
-    os.setgroups([])
-    os.setgid(status.st_gid)
-    os.setuid(status.st_uid)
 
 
 def _shown(storage: StorageBackend) -> str:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import sqlalchemy.exc
@@ -32,6 +31,7 @@ from mairust_core.errors import (
     TooMany,
 )
 from mairust_core.store import Pool
+from mairust_core.store.sqlite_driver import driver as driver
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
@@ -51,20 +51,6 @@ _PRAGMAS = (
 )
 
 log = logging.getLogger("mairust.store")
-
-
-def driver() -> ModuleType:
-    """The SQLite module in use: pysqlite3 where it has a wheel, `MAIRUST_SQLITE=stdlib` forces the other."""
-    if os.environ.get("MAIRUST_SQLITE") != "stdlib":
-        try:
-            import pysqlite3.dbapi2 as bundled
-        except ModuleNotFoundError:
-            pass
-        else:
-            return bundled  # type: ignore[no-any-return]  # pysqlite3 has no types
-    import sqlite3
-
-    return sqlite3
 
 
 def corruption_fixed(version: tuple[int, ...]) -> bool:

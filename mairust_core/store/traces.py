@@ -18,6 +18,7 @@ MAX_MAILS = 20
 NEAR_MS = 10_000
 """How long after its trace's id a message's id is made, at the most (both come from one process)."""
 _IDS_OF_MS = PROCESSES * SEQUENCES
+_MAX_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def of_message(tx: Connection, by: Principal, message_id: int) -> AnyRow | None:
 def page(tx: Connection, by: Principal, sought: Sought, before: int, limit: int) -> list[AnyRow]:
     """Traces newest first, those before `before` (0: from the newest on)."""
     # a trace gets its id after its mail has come, so that this bounds what is read
-    oldest = max(sought.since_ms - EPOCH_MS, 0) * _IDS_OF_MS
+    oldest = min(max(sought.since_ms - EPOCH_MS, 0) * _IDS_OF_MS, _MAX_ID)
     query = select(trace).where(trace.c.id >= oldest, trace.c.at_ms >= sought.since_ms, _mine(by))
     if before:
         query = query.where(trace.c.id < before)

@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations running tls wire errors",
+        "config extend i18n ids private_socket model observe operations ownership running tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

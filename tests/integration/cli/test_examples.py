@@ -51,7 +51,8 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
         assert process(home, "domain", "add", "example.com", *at).code == 0
     if path[0] == "alias":
         assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
-    if path == ("message", "show"):
+    if path == ("message", "show") or path == ("trace",):
+        assert process(home, "deliver", "ann@example.org", *at, stdin=mail.read_bytes()).code == 0
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
     if path == ("token", "revoke"):
