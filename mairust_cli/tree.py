@@ -159,6 +159,9 @@ class Command(_Described, typer.core.TyperCommand):
 class Group(_Described, typer.core.TyperGroup):
     """A noun with its commands."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **(kwargs | {"subcommand_metavar": "COMMAND …"}))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
             self.missing_command(ctx)
@@ -244,11 +247,16 @@ _ROOT_HELP = """Run and manage a MaiRust mail server, here or, with --server, el
 
 Without --server a command works on the local site, also while a server runs on it.
 
+New here: `init` makes a site, `serve` runs it (and makes one where there is none), `domain add` and `account
+add` say whose mail it takes, `doctor` names what is missing. `mairust COMMAND --help` tells more of each.
+
 Exit status: 0 done; 1 failed; 2 usage or a bad value; 3 finished with some items failed; 4 not found;
 5 conflict; 75 temporary, try again; 77 not allowed; 78 bad configuration or no site there; 130 interrupted.
 
 Examples:
   mairust init
   mairust domain add example.org
-  mairust domain list --json
+  mairust account add ann@example.org
+  mairust doctor
+  mairust trace --since 1h --json
 """

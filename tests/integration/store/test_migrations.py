@@ -20,7 +20,8 @@ from mairust_core.app import open_site
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig, NewerSite, NoSite
 from mairust_core.first_run import create_site
-from mairust_core.store import StorageBackend, open_storage, schema
+from mairust_core.model.principal import Principal
+from mairust_core.store import StorageBackend, open_storage, schema, traces, upkeeps
 from mairust_core.store.migrations import migrate, upgrade
 from mairust_core.store.migrations.runner import config
 from mairust_core.store.sqlite import Sqlite
@@ -152,6 +153,22 @@ def test_two_processes_that_migrate_at_once_do_it_once(empty: Settings) -> None:
     running = [start(empty) for _ in range(3)]
     answers = sorted(process.communicate(timeout=60)[0].strip() for process in running)
     assert answers == [SCHEMA_VERSION, *[f"{SCHEMA_VERSION} {SCHEMA_VERSION}"] * 2]
+
+
+def test_trap_d5_what_0001_holds_is_kept_and_found(empty: Settings) -> None:
+    """A site of the first schema with traces: they are found by their Message-ID and counted by the hour."""
+    with closing(open_storage(empty.database.url)) as storage:
+        migrate(storage, "0001")
+        old = "INSERT INTO trace VALUES (?, 1, ?, ?, 'smtp', NULL, 'x', '', '[]', ?, '250 ok', '[]')"
+        with storage.write() as tx:
+            for number, header in enumerate(("<a@x>", "<b@x>", "")):
+                storage.execute_many(tx, old, [(number + 1, 1000 + number, bool(header), header)])
+        assert migrate(storage) == ("0001", SCHEMA_VERSION)
+        by = Principal.local("tester")
+        with storage.read() as tx:
+            assert [row.id for row in traces.by_message_id(tx, by, "b@x")] == [2]
+            assert traces.count(tx, by, 1001) == (1, 1)
+            assert upkeeps.last(tx, "gc") is None
 
 
 def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
