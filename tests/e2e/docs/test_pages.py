@@ -70,6 +70,16 @@ def test_the_how_to_of_monitoring_works(tmp_path: Path) -> None:
     assert (who.directory / "all.toml").read_text().startswith("# All settings of MaiRust")
 
 
+def test_the_how_to_of_completion_works(tmp_path: Path) -> None:
+    """The script is there, and bash reads it."""
+    who = with_tools(reader(tmp_path))
+    path = 'export PATH="$PWD/.venv/bin:$PATH"\n'
+    read = who.types(path + "".join(block.text for block in docs.blocks(HOW_TO / "completion.md", "sh")))
+    assert read == ""
+    made = who.home / ".local/share/bash-completion/completions/mairust"
+    assert made.read_text("utf-8") == (CHECKOUT / "completions/mairust.bash").read_text("utf-8")
+
+
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """Its `mairust` commands, with the URL of a real database in place of the one written there."""
     who = with_tools(reader(tmp_path))
