@@ -103,7 +103,9 @@ class Output:
         elif rows:
             self._lines(columns, rows)
         if page.next_cursor is not None:
-            self.note(f"there are more: --all, or --cursor {clean(page.next_cursor)}")
+            from mairust_core.i18n import say
+
+            self.note(say("list.more", self.lang, cursor=clean(page.next_cursor)))
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""

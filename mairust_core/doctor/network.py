@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mairust_core.config import ListenAddress, Settings
 from mairust_core.config.schema import keys, sections
 from mairust_core.doctor.findings import Found
+from mairust_core.running import running_on
 from mairust_core.tls import CertificateStore
 
 if TYPE_CHECKING:
@@ -44,13 +45,23 @@ def _is_reserved(name: str) -> bool:
 
 def listeners(settings: Settings) -> Iterator[Found]:
     """What listens beyond this machine does so encrypted, and LMTP does not."""
-    smtp, http = settings.smtp, settings.http
-    if is_open(smtp.listen) and smtp.tls_cert is None:
-        yield Found("listener.smtp_without_tls", address=smtp.listen)
-    if is_open(settings.lmtp.listen):
-        yield Found("listener.lmtp_open", address=settings.lmtp.listen)
-    if is_open(http.listen) and http.tls_cert is None:
-        yield Found("listener.http_without_tls", address=http.listen)
+    smtp = _listens_at(settings, "smtp", settings.smtp.listen)
+    lmtp = _listens_at(settings, "lmtp", settings.lmtp.listen)
+    http = _listens_at(settings, "http", settings.http.listen)
+    if is_open(smtp) and settings.smtp.tls_cert is None:
+        yield Found("listener.smtp_without_tls", address=smtp)
+    if is_open(lmtp):
+        yield Found("listener.lmtp_open", address=lmtp)
+    if is_open(http) and settings.http.tls_cert is None:
+        yield Found("listener.http_without_tls", address=http)
+
+
+def _listens_at(settings: Settings, name: str, configured: ListenAddress) -> ListenAddress:
+    """Where the running server listens, whatever its options were; without one, what is configured."""
+    running = running_on(settings.data_dir)
+    if running is None or name not in running.listeners:
+        return configured
+    return ListenAddress.parse(running.listeners[name])
 
 
 def is_open(at: ListenAddress) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def site(settings: Settings) -> Iterator[Found]:
         yield Found("data_dir.owner", path=path, owner=_owner(path), why=error.strerror)
         return
     if status.st_uid != os.geteuid() != 0:
-        yield Found("data_dir.owner", path=path, owner=status.st_uid, why="this is another user")
+        yield Found("data_dir.owner", path=path, owner=status.st_uid, why=os.strerror(errno.EACCES))
     elif settings.database.sqlite_path is not None and not settings.database.sqlite_path.exists():
         yield Found("site.missing", path=path)
 
@@ -87,10 +88,10 @@ def blobs(settings: Settings) -> Iterator[Found]:
     if not directory.exists():
         if settings.data_dir in directory.parents:
             return  # the first mail makes it
-        yield Found("blobs.unreachable", path=directory, why="it does not exist")
+        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOENT))
         return
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        yield Found("blobs.unreachable", path=directory, why="it cannot be read and written")
+        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.EACCES))
         return
     bad = [path.name for path in _newest(segments) if not _begins_well(path)]
     if bad:

@@ -42,4 +42,4 @@ def collection(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     with storage.read() as tx:
         last = upkeeps.last(tx, TASK)
     if last is None or now_ms() - to_ms(last.at) > LATE_MS:
-        yield Found("collection.late", last="never" if last is None else f"{last.at:%Y-%m-%d %H:%MZ}")
+        yield Found("collection.late", last="-" if last is None else f"{last.at:%Y-%m-%d %H:%MZ}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -82,13 +82,19 @@ def find(tx: Connection, by: Principal, wanted: str) -> Story:
 
 def told(tx: Connection, by: Principal, rows: Sequence[AnyRow]) -> Story:
     """The story of these rows, as far as it is the caller's."""
-    seen = _seen(tx, by, rows)
+    own = _own(tx, by)
+    asked = {one for row in rows for _, ids in json.loads(row.rcpt_to) for one in ids}
+    addresses = _addresses(tx, by, asked)
+    seen = _Seen(by=by, own=own, addresses=addresses, places={})
+    theirs = [row for row in rows if _is_theirs(row, seen)]
+    shown = theirs[: traces.MAX_MAILS]
+    wanted = [copy.message_id for row in shown for copy in _copies(row) if copy.account_id in addresses]
+    seen = replace(seen, places=_places(tx, by, wanted))
     now = encode_time(to_time(now_ms()))
-    visible = [row for row in rows[: traces.MAX_MAILS] if _is_theirs(row, seen)]
     return Story(
-        events=tuple(event for row in visible for event in _events(row, seen, now)),
-        mails=tuple(mail(row, seen) for row in visible),
-        complete=len(rows) <= traces.MAX_MAILS,
+        events=tuple(event for row in shown for event in _events(row, seen, now)),
+        mails=tuple(mail(row, seen) for row in shown),
+        complete=len(theirs) == len(shown) and len(rows) < traces.MAX_LOOKED_AT,
     )
 
 
@@ -111,14 +117,6 @@ def mail(row: AnyRow, seen: _Seen) -> Mail:
         message_id=row.message_id,
         reply=_reply(row, seen),
     )
-
-
-def _seen(tx: Connection, by: Principal, rows: Sequence[AnyRow]) -> _Seen:
-    asked = {one for row in rows for _, ids in json.loads(row.rcpt_to) for one in ids}
-    copies = [copy for row in rows for copy in _copies(row)]
-    addresses = _addresses(tx, by, asked | {copy.account_id for copy in copies})
-    wanted = [copy.message_id for copy in copies if copy.account_id in addresses]
-    return _Seen(by=by, own=_own(tx, by), addresses=addresses, places=_places(tx, by, wanted))
 
 
 def _own(tx: Connection, by: Principal) -> str:

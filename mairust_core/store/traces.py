@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES
 from mairust_core.model.principal import Principal
@@ -15,6 +15,7 @@ from mairust_core.store.tables import AnyRow, message, trace
 
 MAX_MAILS = 20
 """Mails with one Message-ID that are told of."""
+MAX_LOOKED_AT = 500
 NEAR_MS = 10_000
 """How long after its trace's id a message's id is made, at the most (both come from one process)."""
 _IDS_OF_MS = PROCESSES * SEQUENCES
@@ -39,13 +40,14 @@ def by_id(tx: Connection, by: Principal, trace_id: int) -> AnyRow | None:
 def by_message_id(tx: Connection, by: Principal, header: str) -> list[AnyRow]:
     """Traces of accepted mails with that Message-ID, with or without its brackets, newest first.
 
-    One more than `MAX_MAILS` at the most.
+    `MAX_LOOKED_AT` at the most, in which somebody with a narrow reach still finds their own.
     """
+    given = trace.c.message_id != literal_column("''")  # as the index says it
     query = (
         select(trace)
-        .where(trace.c.message_id.in_((header, f"<{header}>")), trace.c.message_id != "", _mine(by))
+        .where(trace.c.message_id.in_((header, f"<{header}>")), given, _mine(by))
         .order_by(trace.c.id.desc())
-        .limit(MAX_MAILS + 1)
+        .limit(MAX_LOOKED_AT)
     )
     return list(tx.execute(query))
 

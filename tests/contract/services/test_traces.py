@@ -173,6 +173,35 @@ def test_mails_of_one_message_id_are_told_newest_first_and_not_without_end(
     assert not story.complete
 
 
+def test_own_mails_are_found_among_many_of_others(
+    served: Served, domain: str, ann: Account, bob: Account
+) -> None:
+    """A sender that repeats a Message-ID to others hides nobody's mail; how many there were is not told."""
+    message_id = f"<{uuid4().hex}@elsewhere.example>"
+    receive(served.site, [bob.address], mail(message_id))
+    for _ in range(MAX_MAILS + 2):
+        receive(served.site, [ann.address], mail(message_id))
+    key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=bob.address)
+    story = served.there(Traces, key).show(message_id)
+    assert len(story.mails) == 1
+    assert story.complete
+
+
+def test_a_message_id_is_looked_up_by_its_index(served: Served, statements: list[str]) -> None:
+    """Not by reading all traces, on either database."""
+    with pytest.raises(NotFound):
+        served.here(Traces).show("<nobody@x.example>")
+    wanted = next(one for one in statements if "message_id IN" in one)
+    with served.site.storage.read() as tx:
+        if served.site.storage.name == "sqlite":
+            plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {wanted}", ("a", "b", 1, 9, 0)).all()
+        else:
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            values = {"message_id_1_1": "a", "message_id_1_2": "b", "tenant_id_1": 1, "param_1": 9}
+            plan = tx.exec_driver_sql(f"EXPLAIN {wanted}", values).all()
+    assert any("ix_trace_message_id" in str(row) for row in plan), plan
+
+
 def test_a_refusal_is_listed_and_told(ops: Ops, served: Served, domain: str, ann: Account) -> None:
     """With the reply the client heard; a domain's administrator sees those of the domain, others do not."""
     nobody = f"nobody.{uuid4().hex[:8]}@{domain}"

@@ -10,6 +10,7 @@ import trustme
 
 from mairust_core.config import ListenAddress
 from mairust_core.doctor.network import certificate, is_open
+from mairust_core.running import Running, presence
 from tests.unit.doctor.conftest import Examine
 
 NOW = datetime.now(UTC)
@@ -103,6 +104,16 @@ def test_listeners_for_others(found: Examine, tmp_path: Path) -> None:
     }
     left = found(**opened, **given, node__hostname="mx.example.org")
     assert {one for one in left if one.startswith("listener.")} == {"listener.lmtp_open"}
+
+
+def test_listeners_are_those_of_the_running_server(data_dir: Path, found: Examine) -> None:
+    """Options of `serve` are in no configuration; the server says where it listens."""
+    (data_dir / "run").mkdir()
+    at = {"smtp": "0.0.0.0:25", "lmtp": "unix:/run/lmtp.sock", "http": "off"}
+    with presence(data_dir) as here:
+        here.say(Running(pid=1, version="x", started_ms=0, workers=1, listeners=at))
+        ids = {one for one in found(lmtp__listen=":24", http__listen=":80") if one.startswith("listener.")}
+    assert ids == {"listener.smtp_without_tls"}
 
 
 def test_settings_without_effect(found: Examine) -> None:
