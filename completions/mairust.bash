@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message token job gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message job trace token status doctor audit gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -40,19 +40,25 @@ _mairust_words() {
         "mairust message delete") echo "--now --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message undelete") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message release") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust token") echo "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust token revoke") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job") echo "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job list") echo "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job retry") echo "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job discard") echo "--all --kind --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job release") echo "--all --kind --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trace") echo "--recipient --sender --refused --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust token") echo "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust token revoke") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust status") echo "--watch --every --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust doctor") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust audit") echo "list --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust audit list") echo "--actor --operation --subject --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust gc") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust config") echo "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust config") echo "show export check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust config export") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config check") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust db") echo "upgrade check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust db upgrade") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -62,23 +68,72 @@ _mairust_words() {
     esac
 }
 
+_mairust_values() {
+    case "$1" in
+        "mairust domain show") echo domains ;;
+        "mairust domain remove") echo domains ;;
+        "mairust account show") echo accounts ;;
+        "mairust account edit") echo accounts ;;
+        "mairust account passwd") echo accounts ;;
+        "mairust account enable") echo accounts ;;
+        "mairust account disable") echo accounts ;;
+        "mairust account remove") echo accounts ;;
+        "mairust alias show") echo aliases ;;
+        "mairust alias remove") echo aliases ;;
+        "mairust message show") echo messages ;;
+        "mairust message export") echo messages ;;
+        "mairust message tag") echo messages ;;
+        "mairust message flag") echo messages ;;
+        "mairust message move") echo messages ;;
+        "mairust message delete") echo messages ;;
+        "mairust message undelete") echo messages ;;
+        "mairust message release") echo messages ;;
+        "mairust trace") echo traces ;;
+        "mairust token revoke") echo tokens ;;
+        "mairust deliver") echo accounts ;;
+    esac
+}
+
 _mairust() {
-    local current="${COMP_WORDS[COMP_CWORD]}" previous="" at="mairust" i
+    local -a typed=("${COMP_WORDS[@]:0:COMP_CWORD+1}")
+    if [[ -n "$COMP_LINE" ]]; then
+        # readline splits addresses at @ and ids at nothing: take what stands between blanks
+        local line="${COMP_LINE:0:COMP_POINT}"
+        read -ra typed <<< "$line"
+        [[ "$line" == *[[:space:]] ]] && typed+=("")
+    fi
+    local count=$((${#typed[@]} - 1)) at="mairust" kind="" i
+    local current="${typed[count]}" previous="${typed[count - 1]}" word
     COMPREPLY=()
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        previous="${COMP_WORDS[i]}"
-        case "$previous" in
-            --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+    for ((i = 1; i < count; i++)); do
+        word="${typed[i]}"
+        case "$word" in
+            --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
-            *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
+            *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
     done
-    previous="${COMP_WORDS[COMP_CWORD - 1]}"
     case "$previous" in
         --ca-file|--config|--data-dir|--output|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--output|--part|--quota|--remove|--scope|--server|--since|--smtp|--state|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account) kind=accounts ;;
+        --to) kind=accounts ;;
+        --domain) kind=domains ;;
+        --mailbox) kind=mailboxes ;;
+        --recipient) kind=accounts ;;
+        --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
+    if [[ -z "$kind" && "$current" != -* ]]; then
+        kind="$(_mairust_values "$at")"
+    fi
+    if [[ -n "$kind" ]]; then
+        local tool="${typed[0]}"
+        mapfile -t COMPREPLY < <("$tool" --complete "$kind" "$current" "${typed[@]:1:count-1}" 2>/dev/null)
+        if [[ "$current" == *[@:]* && "$COMP_WORDBREAKS" == *[@:]* ]]; then
+            COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*[@:]}"}"}")
+        fi
+        return
+    fi
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }
 

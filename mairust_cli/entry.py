@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 
 DELIVER = "deliver"
+COMPLETE = "--complete"
+"""What completion scripts call: see `candidates.py`."""
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130
 DELIVERED = frozenset({0, 65, 67})
@@ -23,6 +25,10 @@ def main() -> int:
 
         print(f"mairust {__version__}")
         return 0
+    if args[:1] == [COMPLETE]:
+        from mairust_cli.candidates import main as complete
+
+        return complete(args[1:])
     if _command(args) == DELIVER:
         return _deliver(args)
     try:

@@ -8,26 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeAlias, TypeVar
 
 from mairust_cli.text import clean, pad, width
 from mairust_core import wire
 from mairust_core.errors import MaiRustError
 from mairust_core.model.forms import Page, Removed
 
+if TYPE_CHECKING:
+    from mairust_cli.progress import Progress
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column of a list: its title and the text of an item; numbers stand `right`."""
+    """One column of a list: its title and the text of an item.
+
+    Numbers stand `right`. On a narrow terminal those that may `shrink` are cut short, the others never.
+    `style` is how an item's text is painted: a word of `STYLES`, or nothing.
+    """
 
     title: str
     text: Callable[[T], str]
     right: bool = False
+    shrink: bool = False
+    style: Callable[[T], str] | None = None
 
 
 Columns: TypeAlias = tuple[Column[T], ...]
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+"""How text may be painted on a terminal, by SGR code (ECMA-48)."""
+SHRUNK_COLUMNS = 10
+"""What is left of a column that shrinks, at the least."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +60,35 @@ class Output:
         """True when results are read by a person."""
         return self.stdout.isatty()
 
+    @property
+    def in_colour(self) -> bool:
+        """True when a person reads and has not asked for plain text (https://no-color.org)."""
+        return self.on_terminal and not self.env.get("NO_COLOR") and self.env.get("TERM") != "dumb"
+
+    def paint(self, text: str, style: str) -> str:
+        """The text in a style of `STYLES`, where there are colours."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if style and self.in_colour else text
+
+    def columns(self) -> int:
+        """How wide the screen is."""
+        import shutil
+
+        given = self.env.get("COLUMNS", "")
+        return int(given) if given.isdigit() and int(given) else shutil.get_terminal_size().columns
+
+    def progress(
+        self, title: str, total: int | None = None, size: Callable[[int], str] = "{:,}".format
+    ) -> Progress:
+        """How far something is that may take more than two seconds, for people at a terminal.
+
+        `with output.progress("importing", total) as step: step.advance()`; `size` makes a number readable.
+        """
+        from mairust_cli.progress import Progress
+
+        seen = self.stderr.isatty() and not self.quiet and self.env.get("TERM") != "dumb"
+        screen = self.stderr if seen else None
+        return Progress(screen, title, total, size=size, columns=self.columns, lang=self.lang)
+
     def page(self, page: Page[T], columns: Columns[T]) -> None:
         """Print a list, and to stderr how to see the rest of it."""
         if self.json:
@@ -53,11 +96,16 @@ class Output:
             return
         rows = [[clean(column.text(item)) for column in columns] for item in page.items]
         if self.on_terminal:
-            self._table(columns, rows)
+            styles = [
+                [column.style(item) if column.style else "" for column in columns] for item in page.items
+            ]
+            self._table(columns, rows, styles)
         elif rows:
             self._lines(columns, rows)
         if page.next_cursor is not None:
-            self.note(f"there are more: --all, or --cursor {clean(page.next_cursor)}")
+            from mairust_core.i18n import say
+
+            self.note(say("list.more", self.lang, cursor=clean(page.next_cursor)))
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""
@@ -135,18 +183,38 @@ class Output:
         widths = [max(map(width, cells)) for cells in zip(titles, *rows, strict=True)]
         self.lines([_line(columns, row, widths) for row in (titles, *rows)])
 
-    def _table(self, columns: Columns[Any], rows: Sequence[Sequence[str]]) -> None:
+    def _table(
+        self, columns: Columns[Any], rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]]
+    ) -> None:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        header = "bold" if self.in_colour else ""
+        table = Table(box=SIMPLE_HEAD, header_style=header, pad_edge=False, show_edge=False)
         for column in columns:
-            table.add_column(column.title, justify="right" if column.right else "left", overflow="ellipsis")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console(file=self.stdout, no_color="NO_COLOR" in self.env or None, highlight=False).print(table)
+            justify: Any = "right" if column.right else "left"
+            table.add_column(column.title, justify=justify, no_wrap=not column.shrink, overflow="ellipsis")
+        for row, painted in zip(rows, styles, strict=True):
+            cells = zip(row, painted, strict=True)
+            table.add_row(
+                *(Text(cell, style=style, no_wrap=True, overflow="ellipsis") for cell, style in cells)
+            )
+        wide = max(self.columns(), _least_width(columns, rows))  # rather wrapped by the terminal than cut
+        console = Console(
+            file=self.stdout, width=wide, no_color=not self.in_colour or None, highlight=False, markup=False
+        )
+        console.print(table, crop=False)
+
+
+def _least_width(columns: Columns[Any], rows: Sequence[Sequence[str]]) -> int:
+    """The width below which a table would lose something of a column that must not shrink."""
+    needed = 0
+    for column, *cells in zip(columns, *rows, strict=True):
+        natural = max(map(width, (column.title, *cells)))
+        needed += (min(natural, SHRUNK_COLUMNS) if column.shrink else natural) + 3
+    return needed
 
 
 def _line(columns: Columns[Any], row: Sequence[str], widths: Sequence[int]) -> str:

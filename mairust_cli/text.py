@@ -43,6 +43,19 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
+def crop(text: str, columns: int) -> str:
+    """The text as far as it fits into a width, with an ellipsis where something was left out."""
+    if width(text) <= columns:
+        return text
+    taken, used = [], 0
+    for character in text:
+        used += _width(character)
+        if used > columns - 1:
+            break
+        taken.append(character)
+    return "".join(taken).rstrip() + "…" if columns > 0 else ""
+
+
 def size(size_bytes: int | None) -> str:
     """A number of bytes for people, as 1.5 MiB."""
     if size_bytes is None:

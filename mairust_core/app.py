@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,13 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Forbidden, Locked, MaiRustError, NoSite, TooMany
+from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite, TooMany
 from mairust_core.ids import IdSource
 from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, Service
+from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.collected import Collected
+    from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
+    from mairust_core.model.settings import Export, Setting
+    from mairust_core.model.status import BlobStatus
     from mairust_core.receive.committer import Committer
+    from mairust_core.running import Running
     from mairust_core.store.messages import Source
 
 S = TypeVar("S", bound=Service)
@@ -140,6 +144,40 @@ class Site:
 
         return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
 
+    def blob_room(self) -> BlobStatus:
+        """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
+        from mairust_core.blobs.fs import used_bytes
+        from mairust_core.model.status import BlobStatus
+
+        free, total = self.blobs.free_bytes()
+        used = used_bytes(self.settings.blobs.path)
+        driver = self.settings.blobs.driver
+        return BlobStatus(driver=driver, used_bytes=used, free_bytes=free, total_bytes=total)
+
+    def shown_settings(self) -> tuple[Setting, ...]:
+        """Every setting in force and where it comes from, secrets masked."""
+        from mairust_core.config.effective import effective
+
+        return effective(self.settings)
+
+    def exported_settings(self) -> Export:
+        """All settings as one document, without secrets."""
+        from mairust_core.config.effective import exported
+
+        return exported(self.settings)
+
+    def running(self) -> Running | None:
+        """The server that runs on this data directory."""
+        from mairust_core.running import running_on
+
+        return running_on(self.settings.data_dir)
+
+    def examine(self, lang: str) -> Examination:
+        """What is wrong with this site and how to mend it, told in that language."""
+        from mairust_core.doctor import examine_site
+
+        return examine_site(self.settings, self.storage, lang)
+
     def render(self, source: Source) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""
         from mairust_core.mime import render
@@ -244,23 +282,6 @@ def opened(settings: Settings) -> Iterator[Site]:
         yield site
     finally:
         site.close()
-
-
-def become_owner(settings: Settings) -> None:
-    """Run as the owner of the data directory: root switches to it, others must be it (rule D3)."""
-    try:
-        status = settings.data_dir.stat()
-    except FileNotFoundError:
-        return
-    except PermissionError as error:
-        raise Forbidden("data_dir", path=settings.data_dir, why=error.strerror) from error
-    if status.st_uid == os.geteuid():
-        return
-    if os.geteuid() != 0:
-        raise Forbidden("owner", path=settings.data_dir, owner=status.st_uid)
-    os.setgroups([])
-    os.setgid(status.st_gid)
-    os.setuid(status.st_uid)
 
 
 def _shown(storage: StorageBackend) -> str:

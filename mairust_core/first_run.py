@@ -48,9 +48,9 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
             storage.create_file()
         created = schema.create(storage)
         if not created and settings.database.auto_upgrade and schema.is_old(storage):
-            from mairust_core.store.migrations import migrate
+            from mairust_core.store.migrations import migrate_for
 
-            migrate(storage)
+            migrate_for(storage, Principal.local(os_user))
         schema.check(storage)
     finally:
         storage.close()

@@ -75,6 +75,8 @@ def list_(
 ) -> None:
     """List the accounts, by address.
 
+    Exit status: 0 listed; 4 there is no such domain.
+
     Examples:
       mairust account list
       mairust account list --domain example.org --json

@@ -54,6 +54,8 @@ def add(
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the aliases, by address.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust alias list
     """

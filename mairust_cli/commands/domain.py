@@ -46,6 +46,8 @@ def add(ctx: typer.Context, name: Name) -> None:
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the domains, by name.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust domain list
       mairust domain list --all --json

@@ -29,8 +29,8 @@ COLUMNS: Columns[Summary] = (
     Column("Mailbox", lambda message: message.mailbox),
     Column("Flags", lambda message: " ".join((*message.flags, *message.tags))),
     Column("Size", lambda message: size(message.size), right=True),
-    Column("From", lambda message: _parties(message.from_)),
-    Column("Subject", lambda message: message.subject),
+    Column("From", lambda message: _parties(message.from_), shrink=True),
+    Column("Subject", lambda message: message.subject, shrink=True),
 )
 DELETED: Columns[Deleted] = (
     Column("Id", lambda deleted: str(int(deleted.id))),

@@ -26,7 +26,8 @@ def serve(
         str | None, typer.Option("--http", metavar="ADDRESS", help="Where the HTTP API listens.")
     ] = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", metavar="N", help="Processes that share the listeners; 1.")
+        str | None,
+        typer.Option("--workers", metavar="N", help="Processes that share the listeners (default 1)."),
     ] = None,
 ) -> None:
     """Run the server: SMTP, LMTP, HTTP API and background work.

@@ -81,6 +81,8 @@ def create(
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the API keys, without their secrets.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust token list
     """

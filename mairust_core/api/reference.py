@@ -162,11 +162,15 @@ def _type_name(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = dict.fromkeys(_type_name(one) for one in arguments if one is not ...)
         return f"[{', '.join(inner)}{', …' if ... in arguments else ''}]"
+    if get_origin(kind) is dict:
+        return "{" + _type_name(arguments[1]) + ", …}" if arguments[1] is not Any else "{…}"
+    if get_origin(kind) is list:
+        return f"[{_type_name(arguments[0])}, …]"
     if is_dataclass(kind):
         return "{" + _members(kind) + "}"
     if issubclass(kind, Enum):
         return "(" + ", ".join(f'"{one.value}"' for one in kind) + ")"
-    names = {Id: "id", str: "text", bool: "true or false", int: "number", datetime: "time"}
+    names = {Id: "id", str: "text", bool: "true or false", int: "number", float: "number", datetime: "time"}
     return names[kind]
 
 

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table
@@ -32,7 +32,7 @@ from mairust_core.model.blob import Locator
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
-from mairust_core.store import StorageBackend, collecting, tombstones, trash
+from mairust_core.store import StorageBackend, collecting, tombstones, trash, upkeeps
 from mairust_core.store.tables import audit, pipe_delivery, trace
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Collection:
 
     def run(self) -> Collected:
         """Do all of it, alone on the site."""
+        began = time.monotonic()
         with self._storage.alone(TASK):
             accounts, messages = self._purge()
             deleted = self._empty_trash()
@@ -121,6 +122,8 @@ class Collection:
             accounts=accounts, messages=messages, deleted=deleted, condemned=condemned, blobs=blobs,
             files=files, moved=moved, segments=segments, expired=expired,
         )  # fmt: skip
+        with self._storage.write() as tx:
+            upkeeps.record(tx, TASK, time.monotonic() - began, asdict(done))
         log.info("collected: %s", done)
         return done
 

@@ -9,9 +9,13 @@ notify.py      what systemd wants to hear
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from mairust_core import __version__
 from mairust_core.config import Settings
+from mairust_core.ids import now_ms
+from mairust_core.running import Presence, Running, presence
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -34,15 +38,19 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     with bind_all(settings) as sockets:
         create_site(settings, os_user)
         sockets.bind_private(settings.data_dir)
-        if workers == 1:
-            return run(settings, sockets.of_worker(0), lambda: _ready(announce, sockets.addresses))
-        return supervise(settings, sockets, lambda: _ready(announce, sockets.addresses))
+        with presence(settings.data_dir) as here:
+            ready = partial(_ready, announce, here, sockets.addresses, workers)
+            if workers == 1:
+                return run(settings, sockets.of_worker(0), ready)
+            return supervise(settings, sockets, ready)
 
 
-def _ready(announce: Announce, addresses: dict[str, str]) -> None:
+def _ready(announce: Announce, here: Presence, addresses: dict[str, str], workers: int) -> None:
     import os
 
     from mairust_core.serve.notify import notify
 
-    announce({"event": "ready", **addresses, "pid": os.getpid()})
+    pid = os.getpid()
+    here.say(Running(pid=pid, version=__version__, started_ms=now_ms(), workers=workers, listeners=addresses))
+    announce({"event": "ready", **addresses, "pid": pid})
     notify("READY=1")

@@ -15,6 +15,8 @@ from sqlalchemy import text
 from mairust_core import __version__
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
+from mairust_core.doctor.databases import outgrown
+from mairust_core.doctor.findings import explained
 from mairust_core.errors import MaiRustError
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
@@ -37,15 +39,20 @@ def run(
     sockets: dict[str, socket.socket],
     ready: Callable[[], None],
     parent_alive: int | None = None,
+    *,
+    first: bool = True,
 ) -> int:
     """Work until told to stop; the exit code.
 
     `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. Raises the errors of `open_site`.
+    end when the supervisor is gone. `first`: what is said once for all workers is said by this one. Raises
+    the errors of `open_site`.
     """
     site = open_site(settings)
     _tell_what_runs(site)
     _calm_collector()
+    if first:
+        warn_of_growth(site)
     try:
         with _runner() as runner:
             runner.run(_Worker(site, sockets, ready, parent_alive).run())
@@ -64,6 +71,17 @@ def _tell_what_runs(site: Site) -> None:
     log.info("MaiRust %s serves %s, %s", __version__, site.settings.data_dir, site.storage.name)
     if isinstance(site.storage, Sqlite) and not site.storage.is_safe:
         log.warning("this SQLite has the fault mended in 3.51.3: only write.lock guards the data (rule D1)")
+
+
+def warn_of_growth(site: Site) -> None:
+    """Say in the log when the site outgrows its database (R-DB-2); nothing that fails here stops a server."""
+    try:
+        found = outgrown(site.storage)
+    except MaiRustError as error:
+        log.warning("the size of the site is not known: %s", error)
+        return
+    for finding in explained(found, "en").findings:
+        log.warning("%s %s %s", finding.what, finding.why, finding.mend)
 
 
 def _runner() -> asyncio.Runner:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mairust_core.store import accounts as accounts
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
+    from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
     from mairust_core.store import jobs as jobs
@@ -28,14 +29,18 @@ if TYPE_CHECKING:
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
     from mairust_core.store import placements as placements
+    from mairust_core.store import stories as stories
     from mairust_core.store import tokens as tokens
+    from mairust_core.store import traces as traces
     from mairust_core.store import trash as trash
+    from mairust_core.store import upkeeps as upkeeps
 
 _QUERIES = frozenset(
     {
         "accounts",
         "aliases",
         "audits",
+        "counting",
         "domains",
         "generations",
         "jobs",
@@ -43,8 +48,11 @@ _QUERIES = frozenset(
         "mailboxes",
         "messages",
         "placements",
+        "stories",
         "tokens",
+        "traces",
         "trash",
+        "upkeeps",
     }
 )
 
@@ -133,6 +141,14 @@ class StorageBackend(Protocol):
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Be the only process of the site that does this; raises `Locked` at once when another one does."""
+        ...
+
+    def version(self, tx: Connection) -> str:
+        """The version of SQLite, or of the server."""
+        ...
+
+    def size_bytes(self, tx: Connection) -> int:
+        """What the database occupies on its disk."""
         ...
 
     def close(self) -> None:

@@ -157,8 +157,14 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         to_json(told.rcpt_to),
         cleaned(one.facts.message_id) if one.facts else "",
         f"250 2.0.0 stored {one.copies[0].id}",
-        to_json(told.events),
+        to_json((*told.events, _stored_event(one))),
     )
+
+
+def _stored_event(one: Delivery) -> dict[str, Any]:
+    """Which copies this transaction stores; it outlives them in the trace."""
+    copies = [(copy.id, copy.account_id, copy.mailbox) for copy in one.copies]
+    return {"at": one.received_ms, "kind": "stored", "copies": copies}
 
 
 def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ from mairust_core.errors import (
     TooMany,
 )
 from mairust_core.store import Pool
-from mairust_core.store.tables import blob_condemned, job_indexes
+from mairust_core.store.tables import blob_condemned, job_indexes, trace_message_id
 
 CONNECT_TIMEOUT_S = 5
 COPY_FROM_ROWS = 4
@@ -55,8 +55,8 @@ _TRANSIENT = (
 )
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
-for _index in (blob_condemned, *job_indexes):
-    _index.dialect_kwargs["postgresql_where"] = _index.dialect_kwargs["sqlite_where"]
+for partial in (blob_condemned, trace_message_id, *job_indexes):
+    partial.dialect_kwargs["postgresql_where"] = partial.dialect_kwargs["sqlite_where"]
 
 
 class Postgresql:
@@ -215,6 +215,12 @@ class Postgresql:
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with _driver_connection(tx).cursor() as cursor:
             return cursor.execute(_marks(sql), values).fetchall()
+
+    def version(self, tx: Connection) -> str:
+        return str(tx.exec_driver_sql("SHOW server_version").scalar_one())
+
+    def size_bytes(self, tx: Connection) -> int:
+        return int(tx.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
     def close(self) -> None:
         self.engine.dispose()

@@ -13,9 +13,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import sqlalchemy.exc
@@ -33,6 +32,7 @@ from mairust_core.errors import (
 )
 from mairust_core.ids import now_ms
 from mairust_core.store import Pool
+from mairust_core.store.sqlite_driver import driver as driver
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
@@ -52,20 +52,6 @@ _PRAGMAS = (
 )
 
 log = logging.getLogger("mairust.store")
-
-
-def driver() -> ModuleType:
-    """The SQLite module in use: pysqlite3 where it has a wheel, `MAIRUST_SQLITE=stdlib` forces the other."""
-    if os.environ.get("MAIRUST_SQLITE") != "stdlib":
-        try:
-            import pysqlite3.dbapi2 as bundled
-        except ModuleNotFoundError:
-            pass
-        else:
-            return bundled  # type: ignore[no-any-return]  # pysqlite3 has no types
-    import sqlite3
-
-    return sqlite3
 
 
 def corruption_fixed(version: tuple[int, ...]) -> bool:
@@ -297,6 +283,16 @@ class Sqlite:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
         except self._driver.DataError as error:
             raise sqlalchemy.exc.DataError(None, None, error) from error
+
+    def version(self, tx: Connection) -> str:
+        return str(self._driver.sqlite_version)
+
+    def size_bytes(self, tx: Connection) -> int:
+        found = 0
+        for path in (str(self.path), self._wal):
+            with suppress(FileNotFoundError):
+                found += os.stat(path).st_size
+        return found
 
     def close(self) -> None:
         self.engine.dispose()

@@ -188,12 +188,15 @@ content = Table(
     ),
 )  # fmt: skip
 
+# Their condition on PostgreSQL is added by `postgresql.py`, as for blobs.
+trace_message_id = Index("ix_trace_message_id", "message_id", sqlite_where=Column("message_id") != "")
+
 trace = Table(
     "trace",
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=False),
     _owner("tenant_id"),
-    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("road", Text, nullable=False),
     Column("client_ip", Text),
@@ -203,6 +206,8 @@ trace = Table(
     Column("message_id", Text, nullable=False),
     Column("reply", Text, nullable=False),
     Column("events", Text, nullable=False),  # JSON: [{"at", "kind", …}, …]
+    Index("ix_trace_at_ms", "at_ms", "accepted", "tenant_id"),  # the mails of a day are counted off it
+    trace_message_id,
 )
 
 message = Table(
@@ -394,7 +399,18 @@ schedule = Table(
     Column("next_ms", BigInteger, nullable=False),
 )
 
-SCHEMA_VERSION = "0004"
+# What is done every so often, by whichever process: when last, and what came of it.
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("task", Text, primary_key=True),
+    _tenant(),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("took_ms", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),  # JSON object
+)
+
+SCHEMA_VERSION = "0005"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

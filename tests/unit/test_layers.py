@@ -21,13 +21,14 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "app remote_http",
         "smtp",
         "services",
+        "doctor",
         "receive",
         "jobs",
         "hooks",
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config extend i18n ids private_socket model observe operations ownership running tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

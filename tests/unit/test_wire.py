@@ -128,6 +128,12 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     int: st.integers(-(1 << 63), (1 << 63) - 1),
     Id: st.integers(0, (1 << 63) - 1).map(Id),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    Any: st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | TEXT
+    | st.lists(TEXT, max_size=2),
     datetime: TIMES,
     type(None): st.none(),
 }
@@ -141,7 +147,13 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind)
     arguments = get_args(kind)
     if get_origin(kind) is dict:
-        return METADATA
+        return (
+            st.dictionaries(TEXT, values_of(arguments[1]), max_size=3)
+            if arguments[1:] != (Any,)
+            else METADATA
+        )
+    if get_origin(kind) is list:
+        return st.lists(values_of(arguments[0]), max_size=3)
     if get_origin(kind) is tuple and arguments[-1] is ...:
         return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
     if get_origin(kind) is tuple:

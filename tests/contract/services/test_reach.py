@@ -21,13 +21,18 @@ from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.audit import Audit
 from mairust_core.services.collection import Collection
+from mairust_core.services.config import Config
+from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
+from mairust_core.services.traces import Traces
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
 
@@ -103,6 +108,14 @@ tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
+traces.browse         + - +   - - -   - - -     own
+traces.show           + - +   + - +   + - +     own
+traces.show           + - +   0 - 0   0 - 0     foreign
+audit.browse          + - +   - - -   - - -     own
+status.show           + - +   + - +   + - +     own
+doctor.examine        + - +   - - -   - - -     own
+config.show           + - +   - - -   - - -     own
+config.export         + - +   - - -   - - -     own
 collection.run        - - +   - - -   - - -     own
 jobs.browse           - - +   - - -   - - -     own
 jobs.show             - - +   - - -   - - -     own
@@ -218,6 +231,13 @@ ASK: dict[str, Ask] = {
     ),
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+    "traces.browse": lambda s, k, _: s.there(Traces, k).browse(),
+    "traces.show": lambda s, k, p: s.there(Traces, k).show(p.message),
+    "audit.browse": lambda s, k, _: s.there(Audit, k).browse(),
+    "status.show": lambda s, k, _: s.there(Status, k).show(),
+    "doctor.examine": lambda s, k, _: s.there(Doctor, k).examine(),
+    "config.show": lambda s, k, _: s.there(Config, k).show(),
+    "config.export": lambda s, k, _: s.there(Config, k).export(),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
     "jobs.browse": lambda s, k, _: s.there(Jobs, k).browse(),
     "jobs.show": lambda s, k, _: s.there(Jobs, k).show(_job(s)),

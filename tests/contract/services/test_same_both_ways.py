@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +21,21 @@ from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.audit import Audit
+from mairust_core.services.config import Config
+from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
+from mairust_core.services.traces import Traces
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
 
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MAIL = b"From: a@x.example\r\nSubject: both\r\n\r\nways\r\n"
 
 Call = Callable[[Any], Any]
@@ -91,6 +98,16 @@ WRONG: list[tuple[type[Service], Call]] = [
         lambda s: s.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject="u.x")),
     ),
     (Tokens, lambda s: s.revoke("0000")),
+    (Traces, lambda s: s.show("4711")),
+    (Traces, lambda s: s.show("<no/such%id?@x.example>")),
+    (Traces, lambda s: s.show("neither")),
+    (Traces, lambda s: s.show("")),
+    (Traces, lambda s: s.show("%_@%")),
+    (Traces, lambda s: s.browse(since="yesterday")),
+    (Traces, lambda s: s.browse(cursor="x")),
+    (Audit, lambda s: s.browse(since="1y")),
+    (Audit, lambda s: s.browse(limit=0)),
+    (Audit, lambda s: s.browse(cursor="-1")),
     (Tokens, lambda s: s.browse(limit=501)),
     (Jobs, lambda s: s.browse(state="Ready")),
     (Jobs, lambda s: s.browse(cursor="x")),
@@ -149,6 +166,13 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
     yield Jobs, lambda s: s.show(job_id)
     yield Jobs, lambda s: s.browse(kind="seen", state="ready")
+    yield Traces, lambda s: [e for e in s.show(str(summary.id)).events if e["kind"] != "now"]
+    yield Traces, lambda s: s.browse(recipient="nobody@taken.example")
+    yield Audit, lambda s: s.browse(limit=3)
+    yield Status, lambda s: replace(s.show(), at=NOW, blobs=None)
+    yield Doctor, lambda s: s.examine(lang="ja")
+    yield Config, lambda s: [(one.key, one.value) for one in s.show().items]
+    yield Config, lambda s: s.export()
 
 
 def test_values_are_the_same(served: Served, taken: Account) -> None:

@@ -47,6 +47,39 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert '"address":"ann@example.org"' in read
 
 
+def test_the_how_to_of_traces_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann: a mail is sent, told of and listed, and the changes with it."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "trace-a-mail.md", server))
+    assert read.count("<lunch.1@example.org>") == 1
+    assert re.search(r"^ +stored +\d+ for ann@example.org in INBOX$", read, re.MULTILINE)
+    assert read.count("250 2.0.0 stored") >= 3, "told, and listed twice"
+    assert "accounts.add" in read
+
+
+def test_the_how_to_of_monitoring_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann, served: its commands succeed, doctor finds no error."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "monitor.md", server))
+        assert f"process {server.pid}, 1 workers" in read
+        assert f"HTTP 127.0.0.1:{server.http}" in read
+    assert "0 errors" in read
+    assert "up" in read.splitlines()
+    assert (who.directory / "all.toml").read_text().startswith("# All settings of MaiRust")
+
+
+def test_the_how_to_of_completion_works(tmp_path: Path) -> None:
+    """The script is there, and bash reads it."""
+    who = with_tools(reader(tmp_path))
+    path = 'export PATH="$PWD/.venv/bin:$PATH"\n'
+    read = who.types(path + "".join(block.text for block in docs.blocks(HOW_TO / "completion.md", "sh")))
+    assert read == ""
+    made = who.home / ".local/share/bash-completion/completions/mairust"
+    assert made.read_text("utf-8") == (CHECKOUT / "completions/mairust.bash").read_text("utf-8")
+
+
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """Its `mairust` commands, with the URL of a real database in place of the one written there."""
     who = with_tools(reader(tmp_path))

@@ -58,7 +58,9 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
         assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
     if (path[0] == "mailbox" and path[1] in {"rename", "delete"}) or path == ("message", "move"):
         assert process(home, "mailbox", "create", "Work", "--account", "ann@example.org", *at).code == 0
-    if path[0] == "message" and path[1] not in {"append", "list"}:
+    if path == ("trace",):
+        assert process(home, "deliver", "ann@example.org", *at, stdin=mail.read_bytes()).code == 0
+    if path == ("trace",) or (path[0] == "message" and path[1] not in {"append", "list"}):
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
     if path == ("token", "revoke"):

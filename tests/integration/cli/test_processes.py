@@ -66,6 +66,12 @@ def test_a_remote_command_imports_no_database_and_no_web_framework(home: Path) -
         ["domain", "list"],
         ["message", "list", "--account", "ann@example.org"],
         ["token", "list"],
+        ["trace", "4711"],
+        ["audit", "list"],
+        ["status"],
+        ["doctor"],
+        ["config", "show"],
+        ["config", "export"],
     ):
         found = imported(home, *command, extra=extra)
         assert "httpx" in found

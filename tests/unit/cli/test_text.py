@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_cli.text import clean, moment, pad, size, width
+from mairust_cli.text import clean, crop, moment, pad, size, width
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,11 @@ def test_moments_are_shown_in_utc() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert moment(datetime(2026, 11, 22, 9, 0, tzinfo=tokyo)) == "2026-11-22 00:00:00Z"
     assert moment(None) == "-"
+
+
+@given(st.text(), st.integers(0, 40))
+def test_cropped_text_fits(text: str, columns: int) -> None:
+    """And is what it was, or begins as it did and ends with an ellipsis."""
+    cropped = crop(text, columns)
+    assert width(cropped) <= columns
+    assert cropped == text or not columns or (cropped[-1] == "…" and text.startswith(cropped[:-1]))

@@ -1,0 +1,144 @@
+"""Every `--json` answer has the shape that the reference says: no member more, none less."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+
+from mairust_cli.outline import outline
+from mairust_cli.shapes import SHAPES, WITHOUT, members, named_types
+from mairust_core import wire
+from mairust_core.model.forms import Page
+from mairust_core.model.story import Story
+from tests.support.command_line import CHECKOUT, Run, process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the calls below are made on: ids of a message and of a key, and a file with a mail."""
+
+    message: str
+    token: str
+    mail: str
+
+
+CALLS: dict[str, Callable[[Ground], str]] = {
+    "init": lambda _: "init",
+    "domain add": lambda _: "domain add new.example",
+    "domain list": lambda _: "domain list",
+    "domain show": lambda _: "domain show example.org",
+    "domain remove": lambda _: "domain remove empty.example --yes",
+    "account add": lambda _: "account add carl@example.org",
+    "account list": lambda _: "account list --limit 1",
+    "account show": lambda _: "account show ann@example.org",
+    "account enable": lambda _: "account enable ann@example.org",
+    "account disable": lambda _: "account disable bob@example.org",
+    "account remove": lambda _: "account remove bob@example.org --yes",
+    "alias add": lambda _: "alias add x@example.org --to ann@example.org",
+    "alias list": lambda _: "alias list",
+    "alias show": lambda _: "alias show sales@example.org",
+    "alias remove": lambda _: "alias remove sales@example.org --yes",
+    "mailbox list": lambda _: "mailbox list --account ann@example.org",
+    "message append": lambda g: f"message append {g.mail} --account ann@example.org",
+    "message list": lambda _: "message list --account ann@example.org",
+    "message show": lambda g: f"message show {g.message}",
+    "trace": lambda g: f"trace {g.message}",
+    "token create": lambda _: "token create --name t --scope read --expires 9d",
+    "token list": lambda _: "token list",
+    "token revoke": lambda g: f"token revoke {g.token}",
+    "status": lambda _: "status",
+    "doctor": lambda _: "doctor",
+    "audit list": lambda _: "audit list",
+    "gc": lambda _: "gc",
+    "config show": lambda _: "config show",
+    "config check": lambda _: "config check",
+    "config export": lambda _: "config export",
+    "db upgrade": lambda _: "db upgrade",
+    "db check": lambda _: "db check",
+}
+"""One call of each command that finds something."""
+
+
+@pytest.fixture
+def ground(run: Run, site: Path, mail: Path) -> Ground:
+    """A site with one of everything."""
+    assert run("domain", "add", "empty.example").code == 0
+    assert run("alias", "add", "sales@example.org", "--to", "ann@example.org").code == 0
+    message = run("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
+    token = run("token", "create", "--name", "t", "--scope", "read", "--json").json["token"]["id"]
+    assert run("gc").code == 0
+    return Ground(message=message, token=token, mail=str(mail))
+
+
+@pytest.mark.parametrize("command", SHAPES)
+def test_the_answer_has_its_shape(run: Run, ground: Ground, command: str) -> None:
+    """Read as its type and written again it is the same document."""
+    done = run(*CALLS[command](ground).split(), "--json")
+    assert done.code == 0, done.stderr
+    kind = SHAPES[command][0]
+    assert list(differences(kind, done.json)) == []
+    assert json.loads(wire.dumps(wire.decode(kind, done.stdout))) == done.json
+    if get_origin(kind) is Page:
+        assert done.json["items"], "an empty list has no shape"
+
+
+def test_the_other_answer_of_trace_has_its_shape(run: Run, home: Path, site: Path, mail: Path) -> None:
+    """Without an id it is a list."""
+    sent = process(home, "deliver", "ann@example.org", "--data-dir", str(site), stdin=mail.read_bytes())
+    assert sent.code == 0
+    done = run("trace", "--since", "1h", "--json")
+    assert len(done.json["items"]) == 1
+    assert list(differences(SHAPES["trace"][1], done.json)) == []
+
+
+def differences(kind: Any, found: Any, at: str = "") -> Iterator[str]:
+    """Members that a value has and its type has not, and the other way round."""
+    if get_origin(kind) is Page:
+        (item,) = get_args(kind)
+        if set(found) != {"items", "next_cursor"}:
+            yield f"{at}: {sorted(found)}"
+        for number, one in enumerate(found["items"]):
+            yield from differences(item, one, f"{at}[{number}]")
+    elif is_dataclass(kind) and isinstance(found, dict):
+        wanted = members(kind)
+        yield from (f"{at}.{name}" for name in wanted.keys() ^ found.keys())
+        for name, hint in wanted.items():
+            yield from differences(hint, found.get(name), f"{at}.{name}")
+    elif isinstance(found, list) and get_origin(kind) in (tuple, list):
+        for one in found:
+            yield from differences(get_args(kind)[0], one, at)
+    else:
+        for option in get_args(kind):
+            if is_dataclass(option) and isinstance(found, dict):
+                yield from differences(option, found, at)
+
+
+def test_differences_are_seen() -> None:
+    """A member more or less, at any depth; otherwise the test above would prove nothing."""
+    good = {"events": [], "mails": [], "complete": True}
+    assert list(differences(Story, good)) == []
+    assert list(differences(Story, {**good, "more": 1})) == [".more"]
+    assert next(differences(Story, {"events": [], "mails": [{"id": "1"}]})) == ".complete"
+    assert list(differences(Page[Story], {"items": [{}], "next_cursor": None}))
+
+
+def test_every_command_has_its_shape_or_says_why_not() -> None:
+    """A new command must be entered in `mairust_cli/shapes.py`."""
+    leaves = {" ".join(one.path) for one in outline().walk() if not one.children}
+    assert leaves == set(SHAPES) | set(WITHOUT)
+    assert set(CALLS) == set(SHAPES)
+
+
+def test_the_page_names_every_member() -> None:
+    """Of every object there is."""
+    page = (CHECKOUT / "docs/reference/json.md").read_text("utf-8")
+    for kind in named_types():
+        section = re.search(rf"^### {kind.__name__}\n(.*?)(?=^#|\Z)", page, re.DOTALL | re.MULTILINE)
+        assert section is not None, kind
+        assert re.findall(r"^\| `(\w+)` \|", section[1], re.MULTILINE) == list(members(kind))
