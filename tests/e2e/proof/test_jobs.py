@@ -81,9 +81,9 @@ def queue(site: Site, tmp_path: Path) -> Iterator[Queue]:
     made = Queue(site, tmp_path / "runs")
     with closing(made.storage):
         yield made
-        assert check_site(made.settings) == []
         for node in made.nodes:
             node.kill()
+        assert check_site(made.settings) == []
 
 
 def test_trap_d4_killed_workers_lose_no_job_and_none_runs_twice_at_a_time(
