@@ -14,10 +14,12 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     literal_column,
     select,
     text,
     true,
+    union_all,
     update,
 )
 
@@ -177,22 +179,27 @@ def purge(tx: Connection, before_ms: int, limit: int) -> int:
 
 def counts(storage: StorageBackend, tx: Connection) -> JobCounts:
     """How many jobs are ready, due, running, dead and held, of the whole site."""
-    now_ms = storage.now_ms(tx)
-    due = case((job.c.run_at_ms <= now_ms, 1), else_=0)
+    late = case((job.c.run_at_ms <= storage.now_ms(tx), 1))
+    numbers = (func.count(), func.count(late), func.min(job.c.run_at_ms))
+    # each state by itself: together they would tempt PostgreSQL to read what is done as well
     rows = tx.execute(
-        select(job.c.state, func.count(), func.sum(due), func.min(job.c.run_at_ms))
-        .where(_NOT_DONE)
-        .group_by(job.c.state)
+        union_all(
+            *(
+                select(literal(state.value), *numbers).where(_NOT_DONE, job.c.state == state.value)
+                for state in State
+                if state is not State.DONE
+            )
+        )
     )
-    found = {State(state): (count, int(dues), first) for state, count, dues, first in rows}
-    ready, due_now, oldest = found.get(State.READY, (0, 0, None))
+    found = {State(state): (count, due, first) for state, count, due, first in rows}
+    ready, due, oldest_ms = found[State.READY]
     return JobCounts(
         ready=ready,
-        due=due_now,
-        oldest_due_ms=oldest if due_now else None,
-        running=found.get(State.RUNNING, (0,))[0],
-        dead=found.get(State.DEAD, (0,))[0],
-        held=found.get(State.HELD, (0,))[0],
+        due=due,
+        oldest_due_ms=oldest_ms if due else None,
+        running=found[State.RUNNING][0],
+        dead=found[State.DEAD][0],
+        held=found[State.HELD][0],
     )
 
 

@@ -108,6 +108,11 @@ RULES = (
         query="SELECT m.id FROM message m JOIN placement p ON p.message_id = m.id"
         " WHERE m.received_ms <> p.received_ms",
     ),
+    Rule(
+        broken="job leased without running, running without a lease, or ended without a time",
+        query="SELECT id FROM job WHERE (state = 'running') <> (leased_until_ms IS NOT NULL)"
+        " OR (state IN ('done', 'dead')) <> (finished_ms IS NOT NULL)",
+    ),
     Rule(broken="message without a thread", query="SELECT id FROM message WHERE thread_id <= 0"),
     Rule(
         broken="content without its blob, or with a condemned one",

@@ -308,6 +308,25 @@ def test_what_ends_within_the_grace_period_is_done(start: Start) -> None:
     assert shown(start.site, job_id).state is State.DONE
 
 
+def test_a_handler_that_never_ends_does_not_keep_the_process(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stopping waits for the grace period only; its lease is left to run out."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def hangs(*_: object) -> None:
+        begun.set()
+        gate.wait(PATIENCE_S)
+
+    job_id = enqueue(start.site, NewJob(kind="k"))
+    runner = start(Kind(name="k", handler=hangs))
+    assert begun.wait(PATIENCE_S)
+    runner.stop(0.05)
+    assert "their leases run out by themselves" in caplog.text
+    assert shown(start.site, job_id).state is State.RUNNING
+    gate.set()
+
+
 def test_quick_jobs_do_not_wait_behind_long_ones(start: Start) -> None:
     """What was leased ahead and finds no thread is given back for others."""
     gate, long_begun = threading.Event(), threading.Semaphore(0)

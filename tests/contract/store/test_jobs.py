@@ -93,6 +93,7 @@ def test_jobs_with_the_same_key_are_made_once_until_it_is_finished(kit: Kit) -> 
     settle(kit, Settlement(lease=again, state=State.DEAD))
     [second] = make(kit, one)
     assert second is not None
+    assert kit.problems() == []
 
 
 def test_priority_goes_first_then_who_waited_longest(kit: Kit) -> None:
@@ -155,6 +156,7 @@ def test_what_is_settled_keeps_its_story(kit: Kit) -> None:
     assert (dead.state, dead.last_error, dead.worker) == (State.DEAD, "E", "w:1")
     assert dead.finished_at is not None
     assert subjects(claim(kit)) == [""]  # the one given back, at once
+    assert kit.problems() == []
 
 
 def test_rule_f3_a_lease_is_renewed_by_its_holder_only(kit: Kit) -> None:
@@ -307,6 +309,7 @@ def test_rule_i3_a_restored_site_holds_what_has_not_ended(kit: Kit) -> None:
         assert jobs.release_some(tx, ADMIN, "", 2) == 2
         assert jobs.release_some(tx, ADMIN, "a", 2) == 1
     assert len(claim(kit)) == 3
+    assert kit.problems() == []
 
 
 def test_a_clock_that_went_back_takes_waiting_jobs_along(kit: Kit) -> None:

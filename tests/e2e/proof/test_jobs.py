@@ -20,6 +20,7 @@ import pytest
 from mairust_core.ids import IdSource
 from mairust_core.model.job import NewJob
 from mairust_core.store import StorageBackend, jobs, leases, open_storage, process_numbers
+from tests.support.invariants import check_site
 from tests.support.job_process import Node, Run, overlaps, runs
 from tests.support.jobs import states
 from tests.support.server import Server, Site
@@ -82,6 +83,7 @@ def queue(site: Site, tmp_path: Path) -> Iterator[Queue]:
         yield made
         for node in made.nodes:
             node.kill()
+        assert check_site(made.settings) == []
 
 
 def test_trap_d4_killed_workers_lose_no_job_and_none_runs_twice_at_a_time(
