@@ -257,7 +257,8 @@ def open_site(settings: Settings) -> Site:
     Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded), `Forbidden` (somebody else's),
     `StorageDown`.
     """
-    from mairust_core.store import schema
+    from mairust_core.blobs import owner
+    from mairust_core.store import schema, sites
 
     become_owner(settings)
     path = settings.database.sqlite_path
@@ -268,6 +269,8 @@ def open_site(settings: Settings) -> Site:
         if not schema.exists(storage):
             raise NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
+        with storage.read() as tx:
+            owner.check(settings.blobs.path, sites.name(tx))
     except BaseException:
         storage.close()
         raise

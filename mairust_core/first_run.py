@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mairust_core.app import Site, become_owner, open_site
+from mairust_core.blobs import owner
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import Tokens
-from mairust_core.store import open_storage, schema
+from mairust_core.store import open_storage, schema, sites
 from mairust_core.store.sqlite import Sqlite
 
 MASTER_KEY_BYTES = 32
@@ -52,6 +53,9 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
 
             migrate_for(storage, Principal.local(os_user))
         schema.check(storage)
+        with storage.read() as tx:
+            site = sites.name(tx)
+        owner.claim(settings.blobs.path, site, fresh=created)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN

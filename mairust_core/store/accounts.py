@@ -13,7 +13,7 @@ from mairust_core.model.address import Address
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import Principal, ReachKind
-from mairust_core.store import domains
+from mairust_core.store import domains, sites
 from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, AnySelect, account, address, mailbox
 
@@ -88,7 +88,7 @@ def add(
     """Add an account with its address and INBOX; `ids` are those of account, address and mailbox."""
     account_id, address_id, mailbox_id = ids
     created_ms = now_ms()
-    uidvalidity = created_ms // 1000
+    uidvalidity = max(sites.last_uidvalidity(tx) + 1, created_ms // 1000)
     domain_id = domains.get(tx, by, wanted.rpartition("@")[2]).id
     tx.execute(
         insert(account).values(
@@ -148,5 +148,7 @@ def edit(tx: Connection, by: Principal, wanted: str, values: Mapping[str, object
 def remove(tx: Connection, by: Principal, wanted: str) -> None:
     """Take the account away at once; collection purges its mail later, some messages at a time (rule D2)."""
     found = get(tx, by, wanted)
+    given = select(account.c.uidvalidity).where(account.c.id == found.id)
+    sites.remember_uidvalidity(tx, tx.execute(given).scalar_one())
     tx.execute(delete(address).where(address.c.account_id == found.id))
     tx.execute(update(account).where(account.c.id == found.id).values(removed_ms=now_ms(), enabled=False))

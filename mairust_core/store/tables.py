@@ -64,6 +64,16 @@ tenant = Table(
     Column("name", Text, nullable=False, unique=True),
 )
 
+# One row: what is known of the site as a whole.
+site = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("name", Text, nullable=False),  # random: by it the blob store knows whose blobs it holds
+    Column("uidvalidity", BigInteger, nullable=False),  # the highest of accounts that were removed (A2)
+)
+
 generation = Table(
     "generation",
     metadata,
@@ -410,7 +420,7 @@ upkeep = Table(
     Column("outcome", Text, nullable=False),  # JSON object
 )
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0009"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -148,3 +148,13 @@ def test_many_passwords_at_once_all_have_their_turn(served: Served, domain: str)
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda address: served.there(Accounts).passwd(address, new).address, made))
     assert done == made
+
+
+def test_rule_a2_an_account_that_comes_back_has_a_higher_uidvalidity(ops: Ops, domain: str) -> None:
+    """Removed and added again within a second: mail programs must not take old UIDs for new ones."""
+    given = []
+    for _ in range(4):
+        ops(Accounts).add(NewAccount(address=f"back@{domain}"))
+        given.append(ops(Accounts).mailboxes(f"back@{domain}").items[0].uidvalidity)
+        ops(Accounts).remove(f"back@{domain}")
+    assert given == sorted(set(given))
