@@ -6,7 +6,7 @@ Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -136,7 +136,12 @@ class Postgresql:
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_lock_key(name),)).fetchone()
             if row != (True,):
                 raise Locked("task", name=name)
-            yield
+            try:
+                yield
+            finally:
+                # the server lets go of a closed session's locks a moment later: too late for who comes next
+                with suppress(psycopg.Error):  # with the session broken they end by themselves
+                    connection.execute("SELECT pg_advisory_unlock(%s)", (_lock_key(name),))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -37,8 +37,9 @@ def test_what_comes_in_is_counted(ops: Ops, served: Served, domain: str, ann: Ac
     assert after.counts.bytes > before.counts.bytes
 
 
-def test_the_stores_are_told(ops: Ops, served: Served) -> None:
+def test_the_stores_are_told(ops: Ops, served: Served, ann: Account) -> None:
     """Kind, version and schema of the database; room on the disk."""
+    receive(served.site, [ann.address], mail(f"<{uuid4().hex}@x.example>"))
     found = ops(Status).show()
     assert found.version == __version__
     assert found.database is not None

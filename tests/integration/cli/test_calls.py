@@ -136,7 +136,7 @@ def test_a_server_must_be_an_address(run: Run, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "call",
     [
-        ["init"], ["serve"], ["db", "check"], ["db", "upgrade"], ["config", "check"], ["config", "show"],
+        ["init"], ["serve"], ["db", "check"], ["db", "upgrade"], ["config", "check"],
         ["completion", "bash"], ["deliver", "ann@example.org"],
     ],
     ids=" ".join,
