@@ -47,6 +47,18 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert '"address":"ann@example.org"' in read
 
 
+def test_the_how_to_of_mail_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann: sorted, read, deleted, brought back, gone for good."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "mail.md", server))
+    assert read.count("Archive/2026") >= 5
+    assert "to pay" in read
+    assert "42." in read
+    assert "removed mailbox Archive/2026" in read
+    assert list((who.directory / "mails").glob("*.eml"))
+
+
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """Its `mairust` commands, with the URL of a real database in place of the one written there."""
     who = with_tools(reader(tmp_path))
