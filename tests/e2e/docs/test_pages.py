@@ -47,7 +47,6 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert '"address":"ann@example.org"' in read
 
 
-<<<<<<< HEAD
 def test_the_how_to_of_traces_works(tmp_path: Path) -> None:
     """On a site with example.org and Ann: a mail is sent, told of and listed, and the changes with it."""
     who = with_tools(reader(tmp_path))
@@ -79,7 +78,8 @@ def test_the_how_to_of_completion_works(tmp_path: Path) -> None:
     assert read == ""
     made = who.home / ".local/share/bash-completion/completions/mairust"
     assert made.read_text("utf-8") == (CHECKOUT / "completions/mairust.bash").read_text("utf-8")
-=======
+
+
 def test_the_how_to_of_mail_works(tmp_path: Path) -> None:
     """On a site with example.org and Ann: sorted, read, deleted, brought back, gone for good."""
     who = with_tools(reader(tmp_path))
@@ -90,7 +90,6 @@ def test_the_how_to_of_mail_works(tmp_path: Path) -> None:
     assert "42." in read
     assert "removed mailbox Archive/2026" in read
     assert list((who.directory / "mails").glob("*.eml"))
->>>>>>> mail
 
 
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:

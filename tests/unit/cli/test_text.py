@@ -8,11 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-<<<<<<< HEAD
-from mairust_cli.text import clean, crop, moment, pad, size, width
-=======
-from mairust_cli.text import clean, clean_lines, moment, pad, size, width
->>>>>>> mail
+from mairust_cli.text import clean, clean_lines, crop, moment, pad, size, width
 
 
 @pytest.mark.parametrize(
@@ -88,14 +84,14 @@ def test_moments_are_shown_in_utc() -> None:
     assert moment(None) == "-"
 
 
-<<<<<<< HEAD
 @given(st.text(), st.integers(0, 40))
 def test_cropped_text_fits(text: str, columns: int) -> None:
     """And is what it was, or begins as it did and ends with an ellipsis."""
     cropped = crop(text, columns)
     assert width(cropped) <= columns
     assert cropped == text or not columns or (cropped[-1] == "…" and text.startswith(cropped[:-1]))
-=======
+
+
 @given(st.text())
 def test_trap_t3_any_text_becomes_printable_lines(text: str) -> None:
     """The body of a mail, as many lines as it has, cannot do to a terminal what its subject cannot."""
@@ -107,4 +103,3 @@ def test_trap_t3_any_text_becomes_printable_lines(text: str) -> None:
 def test_lines_keep_their_layout() -> None:
     """Indentation and blank lines mean something in a body."""
     assert clean_lines("a\n\n  b\tc \r\n") == ["a", "", "  b     c", ""]
->>>>>>> mail
