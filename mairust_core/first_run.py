@@ -38,9 +38,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     Raises `BadConfig` for a directory that cannot be made or written to, `Forbidden`, `StorageDown`,
     `NewerSite`.
     """
-    make_data_dir(settings.data_dir)
-    become_owner(settings)
-    _check_writable(settings.data_dir)
+    enter_data_dir(settings)
     _write_once(settings.secrets.master_key_file, base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)))
     storage = open_storage(settings.database.url)
     try:
@@ -63,6 +61,16 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
         admin_token_file=str(token_file),
         created=created,
     )
+
+
+def enter_data_dir(settings: Settings) -> None:
+    """Make the data directory where there is none, and become its owner.
+
+    Raises `BadConfig` when it cannot be made or written to, `Forbidden` when it is somebody else's.
+    """
+    make_data_dir(settings.data_dir)
+    become_owner(settings)
+    _check_writable(settings.data_dir)
 
 
 def make_data_dir(path: Path) -> None:
