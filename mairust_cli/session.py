@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 class Session:
     """One run of one command; closes what it opened."""
 
-    def __init__(self, options: Options, env: Mapping[str, str], stdin: TextIO, output: Output) -> None:
+    def __init__(
+        self, options: Options, env: Mapping[str, str], stdin: TextIO | None, output: Output
+    ) -> None:
         self.options = options
         self.env = env
-        self.stdin = stdin
+        self._stdin = stdin
         self.output = output
         self._stack = ExitStack()
         self._site: Site | None = None
@@ -54,6 +56,13 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def stdin(self) -> TextIO:
+        """Stdin as text; raises `Usage` when the caller closed it."""
+        if self._stdin is None:
+            raise Usage("no_stdin")
+        return self._stdin
 
     @property
     def input_bytes(self) -> BinaryIO:
@@ -100,7 +109,7 @@ class Session:
         """
         if yes:
             return
-        if not self.stdin.isatty() or self.options.json:
+        if self._stdin is None or not self._stdin.isatty() or self.options.json:
             raise Usage("needs_yes", what=what)
         print(f"{what}? [y/N] ", end="", file=self.output.stderr, flush=True)
         if self.stdin.readline().strip().lower() not in {"y", "yes"}:
