@@ -142,13 +142,36 @@ def _validated(whole: str, validate: Callable[[], Any]) -> Any:
     try:
         return validate()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or whole
     # The validation error holds the values given, a password among them: it must not be the cause.
-    raise Invalid(field, _why(first["type"], first["msg"]))
+    detail = _DETAILS.get(first["type"])
+    if detail is None:
+        raise Invalid(field, "not_fitting", why=first["msg"][:1].lower() + first["msg"][1:])
+    raise Invalid(field, detail, known=first.get("ctx", {}).get("expected", ""))
 
 
-def _why(kind: str, message: str) -> str:
-    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return "this field is not known here"
-    return message[:1].lower() + message[1:]
+_DETAILS = {
+    "bool_parsing": "not_flag",
+    "bool_type": "not_flag",
+    "dataclass_exact_type": "not_object",
+    "dataclass_type": "not_object",
+    "datetime_from_date_parsing": "not_time",
+    "datetime_object_invalid": "not_time",
+    "datetime_parsing": "not_time",
+    "datetime_type": "not_time",
+    "dict_type": "not_object",
+    "enum": "no_such_choice",
+    "extra_forbidden": "unknown_field",
+    "int_from_float": "not_whole_number",
+    "int_parsing": "not_whole_number",
+    "int_parsing_size": "not_whole_number",
+    "int_type": "not_whole_number",
+    "list_type": "not_list",
+    "missing": "missing",
+    "string_type": "not_text",
+    "string_unicode": "not_unicode",
+    "tuple_type": "not_list",
+    "unexpected_keyword_argument": "unknown_field",
+}
+"""The catalogue details of what pydantic finds."""

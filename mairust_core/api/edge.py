@@ -156,5 +156,5 @@ def _options(op: Operation, request: Request) -> dict[str, Any]:
     given = query_values(request.scope["query_string"])
     for name in given:
         if name not in known:
-            raise Invalid(name, "this parameter is not known here")
+            raise Invalid(name, "unknown_parameter")
     return {name: wire.decode_text(op.types[name], name, text) for name, text in given.items()}
