@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from mairust_cli.options import Options
 from mairust_cli.output import Output
 from mairust_cli.session import language
 from mairust_cli.tree import root
+from mairust_cli.usage import explained
 from mairust_core.errors import MaiRustError, Usage
 
 FAILED = 1
@@ -60,21 +62,15 @@ def _invoke(args: list[str], options: Options) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else FAILED
     except typer.TyperException as error:
-        raise _usage(error) from error
+        raise explained(error) from error
     return 0
-
-
-def _usage(error: typer.TyperException) -> Usage:
-    """A refusal of the argument parser as an error of ours."""
-    why = " ".join(error.format_message().split()).rstrip(".")
-    ctx = getattr(error, "ctx", None)
-    return Usage("command_line", why=why, command=ctx.command_path if ctx else "mairust")
 
 
 def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options: Options) -> None:
     given = args[: args.index("--")] if "--" in args else args  # parsing may have ended before these
     output = Output(stdout=sys.stdout, stderr=sys.stderr, env=os.environ)
     output.json = options.json or "--json" in given
+    options.lang = options.lang or _named_language(given)
     try:
         output.lang = language(options, os.environ)
     except Usage:
@@ -84,3 +80,12 @@ def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options:
 
         traceback.print_exception(cause, file=sys.stderr)
     output.error(error)
+
+
+def _named_language(given: Sequence[str]) -> str | None:
+    """The value of `--lang` in arguments that were not understood."""
+    pairs = [
+        *itertools.pairwise(given),
+        *(tuple(word.split("=", 1)) for word in given if "=" in word),
+    ]
+    return next((value for name, value in pairs if name == "--lang"), None)

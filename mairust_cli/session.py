@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 
 from mairust_cli.options import Options
 from mairust_cli.output import Output
+from mairust_cli.text import clean
 from mairust_core.errors import Unauthenticated, Usage
 
 if TYPE_CHECKING:
@@ -102,16 +103,20 @@ class Session:
             overrides=overrides,
         )
 
-    def confirm(self, what: str, yes: bool) -> None:
-        """Return when `what` may be done; asks on a terminal, elsewhere `--yes` must say so.
+    def confirm(self, question: str, yes: bool, **values: object) -> None:
+        """Return when it may be done; asks on a terminal, elsewhere `--yes` must say so.
 
-        Raises `Usage` without either, and `SystemExit` when the answer is no.
+        The text is `question.QUESTION` of the catalogue. Raises `Usage` without either, and `SystemExit` when
+        the answer is no.
         """
+        from mairust_core.i18n import asked
+
         if yes:
             return
+        asked_for, answers = asked(question, self.output.lang, values)
         if self._stdin is None or not self._stdin.isatty() or self.options.json:
-            raise Usage("needs_yes", what=what)
-        print(f"{what}? [y/N] ", end="", file=self.output.stderr, flush=True)
+            raise Usage("needs_yes", question=asked_for)
+        print(f"{clean(asked_for)} {answers} ", end="", file=self.output.stderr, flush=True)
         if self.stdin.readline().strip().lower() not in {"y", "yes"}:
             self.output.note("nothing was changed")
             raise SystemExit(1)

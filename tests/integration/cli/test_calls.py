@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_bad_usage_is_exit_2_in_words_and_in_json(run: Run, site: Path, call: li
     error = document.json["error"]
     assert set(error) == {"code", "message", "hint"}
     assert word in error["message"] or word in error["hint"] or word == "needs a command"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["domain", "add"],
+        ["domain", "add", "a.example", "b.example"],
+        ["domain", "list", "--nonsense"],
+        ["domain", "list", "--limit", "many"],
+        ["domain", "list", "--limit"],
+        ["domain", "list", "--json=x"],
+        ["alias", "add", "a@example.org"],
+        ["domain", "add", "not a domain"],
+        ["domain", "remove", "example.org"],
+        ["account", "add", "a+b@example.org"],
+        ["account", "add", "a@example.org", "--quota", "much"],
+        ["token", "create", "--name", "x", "--scope", "fly"],
+        ["token", "create", "--name", "x", "--scope", "read", "--expires", "soon"],
+        ["domain", "list", "--limit", "501"],
+        ["message", "list", "--account", "ann@example.org", "--cursor", "x"],
+        ["message", "show", "x"],
+        ["alias", "add", "a@example.org", "--to", "b@elsewhere.example"],
+    ],
+    ids=" ".join,
+)
+def test_a_bad_call_is_told_in_japanese(run: Run, site: Path, call: list[str]) -> None:
+    """Two whole sentences: what is wrong and how to mend it; no English word is left but names and values."""
+    assert site.exists()
+    error = run(*call, "--lang", "ja", "--json").json["error"]
+    for text in (error["message"], error["hint"]):
+        assert re.search("[ぁ-ん]", text), text
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", re.sub("`.*?`|not a domain", "", text)), text
 
 
 def test_a_typing_error_is_answered_with_the_nearest_command(run: Run) -> None:

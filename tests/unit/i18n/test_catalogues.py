@@ -12,7 +12,7 @@ import pytest
 
 from mairust_core import wire
 from mairust_core.errors import BY_CODE, Invalid
-from mairust_core.i18n import LANGUAGES, catalogue
+from mairust_core.i18n import LANGUAGES, QUESTION, catalogue
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
@@ -87,6 +87,20 @@ def test_bad_values_are_explained_by_the_catalogues() -> None:
     assert list(untranslated()) == []
 
 
+def test_questions_are_asked_by_the_catalogues() -> None:
+    """`session.confirm("remove_account", …)`: each has its text."""
+    asked = set()
+    for path in (CHECKOUT / "mairust_cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "confirm"
+            ):
+                asked.add(ast.unparse(node.args[0]).strip("'"))
+    assert {f"{QUESTION}.{one}" for one in asked} == {k for k in catalogue("en") if k.startswith(QUESTION)}
+
+
 def test_what_the_validator_finds_has_texts() -> None:
     """Of every kind that is told apart."""
     assert {f"invalid.{detail}" for detail in wire._DETAILS.values()} <= set(catalogue("en"))
@@ -109,7 +123,7 @@ def test_every_text_says_what_and_how_to_mend_it(lang: str) -> None:
         assert hint, key
         assert what.rstrip("。.?").strip(), key
         assert "\n" not in what + hint, key
-        assert key.split(".")[0] in BY_CODE, key
+        assert key.split(".")[0] in {*BY_CODE, QUESTION}, key
 
 
 def test_the_scan_finds_errors() -> None:
