@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -68,9 +69,15 @@ def _deliver(args: Sequence[str]) -> int:
 
         code = run(args)
     except BaseException as error:
-        print(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
+        _tell(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "))
         return TEMPORARY
     return code if code in DELIVERED else TEMPORARY
+
+
+def _tell(line: str) -> None:
+    """Write to stderr past its buffer: one that cannot be flushed would change the exit code."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode("utf-8", "replace"))
 
 
 def _fail_temporarily_on_signals() -> None:

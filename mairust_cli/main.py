@@ -11,7 +11,7 @@ import typer
 
 from mairust_cli.entry import INTERRUPTED
 from mairust_cli.options import Options
-from mairust_cli.output import Output
+from mairust_cli.output import Output, lead_nowhere
 from mairust_cli.session import language
 from mairust_cli.tree import root
 from mairust_cli.usage import explained
@@ -26,13 +26,16 @@ def run(args: Sequence[str]) -> int:
 
     Results are on stdout; an error is one line on stderr, or with `--json` the one document of stdout.
     """
+    options = Options()
     try:
-        code = _outcome(args, Options())
+        code = _outcome(args, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # what is left in the buffers goes nowhere, also when the interpreter flushes them at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lead_nowhere(sys.stdout)
         return BROKEN_PIPE
+    except OSError as error:
+        _report(MaiRustError("output", why=error.strerror), error, args, options)
+        return FAILED
     return code
 
 
@@ -79,6 +82,15 @@ def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options:
         import traceback
 
         traceback.print_exception(cause, file=sys.stderr)
+    if error.detail != "output":
+        try:
+            output.error(error)
+        except MaiRustError as unwritten:
+            error = unwritten
+        else:
+            return
+    lead_nowhere(sys.stdout)
+    output.json = False
     output.error(error)
 
 
