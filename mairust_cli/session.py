@@ -145,16 +145,20 @@ class Session:
         return self._server
 
     def _token(self) -> str:
-        if self.options.token_file is None:
+        path = self.options.token_file
+        if path is None:
             if token := self.env.get("MAIRUST_TOKEN", "").strip():
                 return token
             raise Unauthenticated("no_token", url=self.server_url)
         try:
-            with open(self.options.token_file, encoding="ascii") as file:
-                return file.readline(4096).strip()
+            with open(path, encoding="ascii") as file:
+                token = file.readline(4096).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
-            raise Usage("token_file", path=self.options.token_file, why=why) from error
+            raise Usage("token_file", path=path, why=why) from error
+        if not token:
+            raise Unauthenticated("empty_token_file", path=path)
+        return token
 
 
 def os_user() -> str:
