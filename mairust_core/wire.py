@@ -70,13 +70,16 @@ def encode_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+MAX_DIGITS = 40
+"""More than any number that means something here; reading much longer ones costs time."""
+
 # made once: `json.dumps` with any option of its own makes one for every call
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON document of a value, UTF-8, without spaces."""
-    return _ENCODER.encode(encode(value)).encode()
+    """The JSON document of a value, UTF-8, without spaces; half a character becomes `?` (RFC 8259 §8.1)."""
+    return _ENCODER.encode(encode(value)).encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
@@ -112,7 +115,13 @@ def decode_text(kind: Any, name: str, text: str) -> Any:
 def require_plain_json(data: bytes) -> None:
     """Raise `Usage` unless this is one JSON document in UTF-8, each key once, every number finite."""
     try:
-        json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+        json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_short,
+        )
     except UnicodeDecodeError as error:
         raise Usage("json", why=f"byte {error.start} is not UTF-8") from None
     except RecursionError:
@@ -127,6 +136,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the key {twice[:80]!r} is there twice")
     return found
+
+
+def _short(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(text)
 
 
 def _finite(text: str) -> float:

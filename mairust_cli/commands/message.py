@@ -111,7 +111,7 @@ def show(
 
     Bytes go to stdout untouched.
 
-    Exit status: 0 shown; 1 the stored bytes are damaged; 4 there is no such message.
+    Exit status: 0 shown; 1 the stored bytes are damaged; 2 both bytes and --json; 4 there is no such message.
 
     Examples:
       mairust message show ID
@@ -121,6 +121,8 @@ def show(
     messages = session.operations(Messages)
     if raw and original:
         raise Usage("raw_or_original")
+    if session.output.json and (raw or original):
+        raise Usage("raw_is_no_json", option="--raw" if raw else "--original")
     if raw or original:
         session.output.raw(messages.raw(id_, original=original).chunks)
         return

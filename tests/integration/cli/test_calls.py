@@ -211,3 +211,42 @@ def test_words_after_two_dashes_are_no_options(run: Run, site: Path) -> None:
     assert site.exists()
     told = run("domain", "show", "--", "--json")
     assert (told.code, told.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--workers", "0"),
+        ("--workers", "x"),
+        ("--smtp", "127.0.0.1"),
+        ("--http", "unix:/" + "x" * 200),
+        ("--data-dir", "a\nb"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_exit_2_in_words_of_the_shell(
+    run: Run, option: str, value: str
+) -> None:
+    """Not the words of a configuration file, with its quotes and its [sections]."""
+    told = run("serve", option, value)
+    assert (told.code, told.stdout) == (2, b"")
+    assert told.stderr.startswith(f"mairust: error: {option}: ")
+    assert "quotes" not in told.stderr
+    assert "node." not in told.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hidden1@h/x", "postgresql://u:hidden1@h:abc/x"])
+def test_a_wrong_database_on_the_command_line_is_exit_2_and_not_repeated(run: Run, url: str) -> None:
+    """It may hold a password."""
+    told = run("init", "--database", url)
+    assert (told.code, told.stdout) == (2, b"")
+    assert "postgresql://USER@HOST:PORT/NAME" in told.stderr
+    assert "hidden1" not in told.stderr
+
+
+def test_bytes_and_a_document_are_not_to_be_had_together(run: Run, site: Path) -> None:
+    """`--json` is one document, and the bytes of a message are none."""
+    assert site.exists()
+    for option in ("--raw", "--original"):
+        told = run("message", "show", "1", option, "--json")
+        assert told.code == 2
+        assert option in told.json["error"]["message"]
