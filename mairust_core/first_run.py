@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +56,9 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
-    if not token_file.exists():
-        _issue_admin_token(open_site(settings), token_file, os_user)
+    with _alone(settings.data_dir):
+        if not token_file.exists():
+            _issue_admin_token(open_site(settings), token_file, os_user)
     return FirstRun(
         data_dir=str(settings.data_dir),
         database="postgresql" if settings.database.sqlite_path is None else "sqlite",
@@ -85,6 +89,17 @@ def _check_writable(path: Path) -> None:
     # access(2) alone says yes to root, whatever the mount says
     if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
         raise BadConfig("read_only", path=path)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """No other process that makes the same site is in its own such block."""
+    fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:

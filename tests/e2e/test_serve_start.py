@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -124,3 +125,14 @@ def test_a_socket_of_another_is_left_where_it_is(tmp_path: Path) -> None:
             assert ours.is_socket()
             UnixPath.of(ours).remove()
     assert not ours.exists()
+
+
+def test_makers_of_one_site_make_one_key(tmp_path: Path) -> None:
+    """Five `init` at once: all are done, and there is one first administrator, whose key is in the file."""
+    site = Site(directory=tmp_path / "fresh")
+    with ThreadPoolExecutor(5) as threads:
+        done = list(threads.map(lambda _: site.command("init", "--json"), range(5)))
+    assert [one.returncode for one in done] == [0] * 5, [one.stderr for one in done]
+    listed = json.loads(site.command("token", "list", "--json").stdout)["items"]
+    assert [token["name"] for token in listed] == ["first administrator"]
+    assert (site.directory / "admin.token").read_text().startswith(f"mk_{listed[0]['id']}_")
