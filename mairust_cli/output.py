@@ -6,7 +6,9 @@ that the REST API returns. Text that mail or people chose is stripped of control
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeAlias, TypeVar
 
@@ -148,12 +150,15 @@ class Output:
         self.raw(line.encode(encoding, "replace") + b"\n" for line in lines)
 
     def raw(self, chunks: Iterable[bytes]) -> None:
-        """Print bytes untouched."""
-        self.stdout.flush()
+        """Print bytes untouched; raises `MaiRustError` when nothing more can be written."""
+        with _told_if_full():
+            self.stdout.flush()
         out = self.stdout.buffer
         for chunk in chunks:
-            out.write(chunk)
-        out.flush()
+            with _told_if_full():
+                out.write(chunk)
+        with _told_if_full():
+            out.flush()
 
     def note(self, text: str) -> None:
         """Tell a person something that is no result."""
@@ -176,7 +181,10 @@ class Output:
 
     def _talk(self, text: str) -> None:
         encoding = self.stderr.encoding or "utf-8"
-        print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
+        try:
+            print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
+        except OSError:  # nobody can be told; the exit code still says it
+            lead_nowhere(self.stderr)
 
     def _lines(self, columns: Columns[Any], rows: Sequence[Sequence[str]]) -> None:
         titles = [column.title.upper() for column in columns]
@@ -215,6 +223,23 @@ def _least_width(columns: Columns[Any], rows: Sequence[Sequence[str]]) -> int:
         natural = max(map(width, (column.title, *cells)))
         needed += (min(natural, SHRUNK_COLUMNS) if column.shrink else natural) + 3
     return needed
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Drop what a stream still holds, also when the interpreter flushes it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def _told_if_full() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MaiRustError("output", why=error.strerror) from error
 
 
 def _line(columns: Columns[Any], row: Sequence[str], widths: Sequence[int]) -> str:

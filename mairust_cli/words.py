@@ -25,7 +25,7 @@ def parse_size(text: str) -> int | None:
         return None
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
-        raise Invalid("quota", f"{text[:40]!r} is not a size", "write it like 500M, 2GiB or none")
+        raise Invalid("quota", "not_size", value=repr(text[:40]))
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
@@ -40,6 +40,5 @@ def parse_moment(text: str, now: datetime, field: str = "expires", *, ago: bool 
             return now - distance if ago else now + distance
         at = datetime.fromisoformat(text)
     except (OverflowError, ValueError) as error:
-        why = f"{text[:40]!r} is not a time"
-        raise Invalid(field, why, "write it like 2027-01-31T00:00:00Z or 90d") from error
+        raise Invalid(field, "not_moment", value=repr(text[:40])) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +42,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     Raises `BadConfig` for a directory that cannot be made or written to, `Forbidden`, `StorageDown`,
     `NewerSite`.
     """
-    make_data_dir(settings.data_dir)
-    become_owner(settings)
-    _check_writable(settings.data_dir)
+    enter_data_dir(settings)
     _write_once(settings.secrets.master_key_file, base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)))
     storage = open_storage(settings.database.url)
     try:
@@ -59,14 +60,25 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
-    if not token_file.exists():
-        _issue_admin_token(open_site(settings), token_file, os_user)
+    with _alone(settings.data_dir):
+        if not token_file.exists():
+            _issue_admin_token(open_site(settings), token_file, os_user)
     return FirstRun(
         data_dir=str(settings.data_dir),
         database="postgresql" if settings.database.sqlite_path is None else "sqlite",
         admin_token_file=str(token_file),
         created=created,
     )
+
+
+def enter_data_dir(settings: Settings) -> None:
+    """Make the data directory where there is none, and become its owner.
+
+    Raises `BadConfig` when it cannot be made or written to, `Forbidden` when it is somebody else's.
+    """
+    make_data_dir(settings.data_dir)
+    become_owner(settings)
+    _check_writable(settings.data_dir)
 
 
 def make_data_dir(path: Path) -> None:
@@ -81,6 +93,17 @@ def _check_writable(path: Path) -> None:
     # access(2) alone says yes to root, whatever the mount says
     if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
         raise BadConfig("read_only", path=path)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """No other process that makes the same site is in its own such block."""
+    fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:

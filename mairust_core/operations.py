@@ -151,9 +151,9 @@ def require_text(values: Iterable[tuple[str, Any]]) -> None:
     for name, value in values:
         if isinstance(value, str):
             if not value.isascii() and _SURROGATE.search(value):
-                raise Invalid(name, "it is not Unicode text", "write it in UTF-8")
+                raise Invalid(name, "not_unicode")
             if "\0" in value:
-                raise Invalid(name, "it holds a NUL character")
+                raise Invalid(name, "holds_nul")
         elif isinstance(value, tuple):
             require_text((name, item) for item in value)
         elif is_dataclass(value) and not isinstance(value, BytesIn):

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from mairust_core import wire
 from mairust_core.errors import Invalid
+from mairust_core.i18n import explain
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service, require_text
 from mairust_core.remote_http import Sent, Server
 
@@ -90,8 +91,8 @@ class _Call:
         try:
             return wire.decode(self.op.returns, body)
         except Invalid as error:
-            why = f"in the answer of {self.op.id}, {error.values['field']}: {error.values['why']}"
-            raise self.server.not_mairust(why) from error
+            what, _ = explain(error)
+            raise self.server.not_mairust(f"in the answer of {self.op.id}, {what.rstrip('.')}") from error
 
 
 def _segment(value: object) -> str:

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from mairust_core.errors import BY_CODE, Forbidden, IncompleteStream, MaiRustError, Unreachable, Usage
+from mairust_core.errors import (
+    BY_CODE,
+    Forbidden,
+    IncompleteStream,
+    MaiRustError,
+    Unauthenticated,
+    Unreachable,
+    Usage,
+)
 from mairust_core.operations import BytesIn, BytesOut
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 << 20
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header takes (RFC 6750 §2.1 allows less); anything else must not reach an error's text."""
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):")
 
 
@@ -45,8 +55,8 @@ class Server:
     """A MaiRust server: `https://HOST[:PORT]`, `http://` on loopback, or `unix:/PATH`. Thread-safe.
 
     `ca_file` names the authorities to trust in place of the system's; `timeout_s` is how long it may be
-    silent; `language` is that of its errors. Raises `Usage` for another kind of URL, and `Forbidden` when
-    the key would travel in the clear (rule G4).
+    silent; `language` is that of its errors. Raises `Usage` for another kind of URL,
+    `Unauthenticated` for a key that is none, and `Forbidden` when it would travel in the clear (rule G4).
     """
 
     url: str
@@ -58,6 +68,8 @@ class Server:
     def __post_init__(self) -> None:
         self.url = self.url.rstrip("/")
         self._parts = _checked(self.url)
+        if not _TOKEN.fullmatch(self.token):
+            raise Unauthenticated("not_a_token")
         self._lock = threading.Lock()
         self._opened: httpx.Client | None = None
 

@@ -194,5 +194,5 @@ def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
       mairust account remove ann@example.org --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the account {address} and all its mail", yes)
+    session.confirm("remove_account", yes, address=address)
     session.output.removed(session.operations(Accounts).remove(address), "account")

@@ -88,5 +88,5 @@ def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
       mairust alias remove sales@example.org --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the alias {address}", yes)
+    session.confirm("remove_alias", yes, address=address)
     session.output.removed(session.operations(Aliases).remove(address), "alias")

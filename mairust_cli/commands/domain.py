@@ -81,5 +81,5 @@ def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
       mairust domain remove example.com --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the domain {name}", yes)
+    session.confirm("remove_domain", yes, name=name)
     session.output.removed(session.operations(Domains).remove(name), "domain")

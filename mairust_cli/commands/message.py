@@ -175,7 +175,8 @@ def show(
     untouched; text and HTML as UTF-8, on a terminal without control characters. A deleted message is shown
     too, and said to be deleted.
 
-    Exit status: 0 shown; 1 the stored bytes are damaged; 4 there is no such message, part or attachment.
+    Exit status: 0 shown; 1 the stored bytes are damaged; 2 bytes and --json; 4 there is no such message, part
+    or attachment.
 
     Examples:
       mairust message show ID
@@ -200,6 +201,8 @@ def show(
     wanted = [view for given, view in views if given]
     if len(wanted) > 1:
         raise Usage("one_view")
+    if session.output.json and (raw or original):
+        raise Usage("raw_is_no_json", option="--raw" if raw else "--original")
     if wanted:
         wanted[0]()
         return

@@ -156,7 +156,7 @@ def _options(op: Operation, request: Request) -> dict[str, Any]:
     given = query_values(request.scope["query_string"])
     for name in given:
         if name not in known:
-            raise Invalid(name, "this parameter is not known here")
+            raise Invalid(name, "unknown_parameter")
     return {name: _option(op.types[name], name, texts) for name, texts in given.items()}
 
 

@@ -93,6 +93,7 @@ class Database:
     url: str = setting(
         DatabaseUrl(),
         "The database; its password is never shown.",
+        option="--database",
         default=Derived(
             text="`sqlite:///DATA_DIR/mairust.db`",
             value=lambda known: f"{SQLITE}{known['node.data_dir'] / 'mairust.db'}",

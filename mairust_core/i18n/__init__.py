@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mairust_core.errors import MaiRustError
 
 LANGUAGES = ("en", "ja")
+QUESTION = "question"
+"""The first word of the keys that are no error's."""
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -58,6 +60,16 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
     values = _Values({name: "" if value is None else value for name, value in error.values.items()})
     what, hint = (text.format_map(values).strip() for text in texts)
     return what, hint[:1].upper() + hint[1:]
+
+
+def asked(question: str, lang: str, values: Mapping[str, object]) -> tuple[str, str]:
+    """A question and the answers to it; words that are no key `question.…` are a question themselves."""
+    key = f"{QUESTION}.{question}"
+    texts = catalogue(lang).get(key) or catalogue("en").get(key)
+    if texts is None:
+        return f"{question}?", "[y/N]"
+    what, answers = (text.format_map(_Values(values)) for text in texts)
+    return what, answers
 
 
 class _Values(dict[str, object]):

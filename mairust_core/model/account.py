@@ -43,7 +43,7 @@ class NewAccount:
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", str(Address.parse(self.address)))
         if "+" in Address.parse(self.address).local:
-            raise Invalid("address", "an account's address has no +detail: mail to user+detail reaches user")
+            raise Invalid("address", "plus_detail")
         if self.password is not None:
             _check_password(self.password)
         if self.quota_bytes is not None:
@@ -76,13 +76,13 @@ class NewPassword:
 
 def _check_password(password: str) -> None:
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise Invalid("password", f"it has fewer than {MIN_PASSWORD_LENGTH} characters")
+        raise Invalid("password", "too_short", limit=MIN_PASSWORD_LENGTH)
     if len(password) > MAX_PASSWORD_LENGTH:
-        raise Invalid("password", f"it has more than {MAX_PASSWORD_LENGTH} characters")
+        raise Invalid("password", "too_long", limit=MAX_PASSWORD_LENGTH)
 
 
 def _check_quota(quota_bytes: int) -> None:
     if quota_bytes < 0:
-        raise Invalid("quota_bytes", "it is negative", "leave it out for no limit")
+        raise Invalid("quota_bytes", "negative")
     if quota_bytes > MAX_QUOTA_BYTES:
-        raise Invalid("quota_bytes", f"it is over {MAX_QUOTA_BYTES}", "leave it out for no limit")
+        raise Invalid("quota_bytes", "too_big", limit=MAX_QUOTA_BYTES)

@@ -53,14 +53,9 @@ def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> No
     parsed = Address.parse(target)
     known = select(domain.c.id).where(domain.c.name == parsed.domain, domain.c.tenant_id == by.tenant_id)
     if not tx.execute(known).first():
-        raise Invalid(
-            "to", f"{target} is not an address of this site", "mail to foreign addresses comes later"
-        )
+        raise Invalid("to", "foreign_target", value=target)
     if not addressing.resolve(tx, parsed, MAX_DEPTH - 1).leads_somewhere:
-        why = (
-            f"{target} leads to no account, or round in a circle through {alias}, or over {MAX_DEPTH} aliases"
-        )
-        raise Invalid("to", why)
+        raise Invalid("to", "leads_nowhere", value=target, alias=alias, limit=MAX_DEPTH)
 
 
 def get(tx: Connection, by: Principal, wanted: str) -> Alias:

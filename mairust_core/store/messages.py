@@ -83,9 +83,7 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     """The position that `make_cursor` wrote; raises `Invalid`."""
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise Invalid(
-            "cursor", f"{cursor[:40]!r} is not one", "pass next_cursor of the page before, unchanged"
-        )
+        raise Invalid("cursor", "not_cursor", value=repr(cursor[:40]))
     return int(found[1]), min(int(found[2]), (1 << 63) - 1)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 
+from mairust_core.config.resources import hide_password
 from mairust_core.errors import (
     BadConfig,
     DiskFull,
@@ -69,8 +70,8 @@ class Postgresql:
         self.url = url
         try:
             target = make_url(url).set(drivername="postgresql+psycopg")
-        except sqlalchemy.exc.ArgumentError as error:
-            raise BadConfig("database_scheme", scheme="postgresql") from error
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            raise BadConfig("database_scheme", scheme=hide_password(url)) from error
         self._target = target
         self.engine = self._make_engine(pool or Pool())
 
@@ -89,6 +90,8 @@ class Postgresql:
         try:
             connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
             connection.execute(_SESSION)
+        except psycopg.ProgrammingError as error:  # a parameter that it does not know
+            raise BadConfig("database_parameters", url=self.shown_url, why=str(error).strip()) from None
         except psycopg.OperationalError as error:
             raise StorageDown("open", url=self.shown_url, why=str(error).strip()) from error
         connection.autocommit = False
@@ -96,8 +99,8 @@ class Postgresql:
 
     @property
     def shown_url(self) -> str:
-        """The URL without its password."""
-        return self._target.set(drivername="postgresql").render_as_string(hide_password=True)
+        """The URL without its passwords."""
+        return hide_password(self.url)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -376,3 +376,20 @@ def test_trap_a2_no_address_in_a_foreign_domain(served: Served, ground: Ground) 
         served.there(Aliases, key).add(NewAlias(address=f"*@{foreign}", to=(own_account,)))
     with pytest.raises(NotFound, match="no domain"):
         served.there(Accounts, key).add(NewAccount(address=f"x@{foreign.upper()}"))
+
+
+def test_trap_a2_an_alias_leads_to_nothing_out_of_reach(served: Served, ground: Ground) -> None:
+    """Nor tells whether it is there: a foreign account, no account and no domain of the site answer alike."""
+    key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
+    own, foreign = ground.own[0], ground.foreign[0]
+    texts = set()
+    for target in (ground.foreign[1], f"nobody@{foreign}", "x@unknown.example"):
+        for to in ((target,), (ground.own[1], target)):
+            with pytest.raises(NotFound) as refused:
+                served.there(Aliases, key).add(NewAlias(address=f"out@{own}", to=to))
+            texts.add(str(refused.value).replace(target.rpartition("@")[2], "X"))
+    assert len(texts) == 1
+    with pytest.raises(NotFound):
+        served.there(Aliases, key).show(f"out@{own}")
+    made = served.here(Aliases).add(NewAlias(address=f"out@{own}", to=(ground.foreign[1],)))
+    assert served.there(Aliases, key).show(made.address) == made

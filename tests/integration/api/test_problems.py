@@ -175,3 +175,22 @@ def test_trap_a3_the_log_holds_no_key_and_no_query(web: Web) -> None:
     log = web.wait_for_log("GET /api/v1/domains/a\\nfaked line 422")
     assert web.key.split("_")[2] not in log
     assert "secret-query-text" not in log
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "told"),
+    [
+        ("Content-Encoding: gzip", b"", "The body is encoded as gzip; here it is taken as it is."),
+        ("", b'{"name": ' + b"9" * 5000 + b"}", "a number has more than 40 digits"),
+    ],
+)
+def test_the_words_of_a_refusal_are_about_what_was_sent(
+    web: Web, fields: str, body: bytes, told: str
+) -> None:
+    """Neither a hint about something else, nor the words of our programming language."""
+    headers = dict([fields.split(": ")]) if fields else {}
+    answer = web.client.post(
+        f"{API}/domains", content=body, headers={"content-type": "application/json", **headers}
+    )
+    assert told in answer.json()["detail"]
+    assert "set_int_max_str_digits" not in answer.text

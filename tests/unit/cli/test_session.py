@@ -127,3 +127,20 @@ def test_a_password_is_one_line_of_stdin() -> None:
     """Without its line end, with all else that is in it."""
     assert secret_line(io.StringIO("correct horse \r\nsecond\n"), "") == "correct horse "
     assert secret_line(io.StringIO(""), "") == ""
+
+
+@pytest.mark.parametrize(
+    "token", ["mk_a_secret1\r\nX: y", "mk_a_secret1\nmore", "mk_a_secret1é", "mk_a secret1"]
+)
+def test_trap_a3_a_key_that_is_none_is_told_without_showing_it(token: str) -> None:
+    """Before a request is made of it, whose error would print the header."""
+    with pytest.raises(Unauthenticated, match="so it is none") as refused:
+        session(Options(server="http://127.0.0.1:9"), {"MAIRUST_TOKEN": token}).operations(Domains)
+    assert "secret1" not in str(refused.value)
+
+
+def test_an_empty_key_file_is_told_with_its_path(tmp_path: Path) -> None:
+    """Nothing is asked of the server without a key."""
+    (tmp_path / "empty").write_text("\nmk_in_the_second_line\n")
+    with pytest.raises(Unauthenticated, match="empty holds no API key in its first line"):
+        session(Options(token_file=str(tmp_path / "empty")))._token()
