@@ -27,6 +27,7 @@ COMMANDS = {
     "mailbox": "List an account's mailboxes.",
     "message": "Append, list and show messages.",
     "token": "Manage API keys.",
+    "secrets": "Show stored secrets, rotate the master key.",
     "gc": "Give back the room of what nobody needs any more.",
     "config": "Show and check the configuration.",
     "db": "Check and upgrade the database schema.",

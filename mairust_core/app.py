@@ -20,10 +20,15 @@ from mairust_core.operations import BytesIn, Service
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from mairust_core.access.passwords import Passwords
+    from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
     from mairust_core.model.collected import Collected
+    from mairust_core.model.receipt import Receipt
+    from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.receive.committer import Committer
     from mairust_core.store.messages import Source
+    from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
 
@@ -72,17 +77,60 @@ class Site:
 
         return Committer(self.storage, self.blobs, lambda: self.ids)
 
+    @cached_property
+    def throttle(self) -> Throttle:
+        """How often anybody may fail to log in."""
+        from mairust_core.access.throttle import Throttle
+
+        trusted = (*self.settings.http.trusted_networks, *self.settings.smtp.trusted_networks)
+        return Throttle(self.storage, trusted)
+
+    @cached_property
+    def _passwords(self) -> Passwords:
+        from mairust_core.access.passwords import Passwords
+
+        return Passwords(self.storage, self.throttle)
+
     def hash_password(self, password: str) -> str:
         """The argon2id hash that is stored of a password."""
-        from argon2 import PasswordHasher
+        return self._passwords.hash(password)
 
-        return PasswordHasher().hash(password)
+    def verify_password(self, address: str, password: str, ip: str | None = None) -> Principal:
+        """The principal of the account whose password this is; `ip` is the client's address, if known.
 
-    def append(self, tenant_id: int, account_id: int, mailbox: str, content: BytesIn) -> Id:
-        """Store one message without trace headers and say its id, once it is durable."""
+        Raises `Unauthenticated`, alike and after the same work whatever is wrong, `TooMany` after too many
+        wrong ones (trap A4).
+        """
+        return self._passwords.verify(address, password, ip)
+
+    @cached_property
+    def secrets(self) -> Vault:
+        """Stored secrets, put and read inside the caller's transaction."""
+        from mairust_core.vault import Vault
+        from mairust_core.vault.key_file import KeyFile
+
+        return Vault(KeyFile(self.settings.secrets.master_key_file))
+
+    def prepare_master_key(self) -> Prepared:
+        """Write the next master key into its file; raises `Locked`, `BadConfig`."""
+        from mairust_core.vault import rotation
+
+        return rotation.prepare(self.storage, self.secrets)
+
+    def rotate_master_key(self) -> Rotated:
+        """Put a new master key in force; raises `Locked`, `BadConfig`, `Damaged`."""
+        from mairust_core.vault import rotation
+
+        return rotation.rotate(self.storage, self.secrets)
+
+    def append(self, to: tuple[int, int, str], content: BytesIn, receipt: Receipt | None = None) -> Id:
+        """Store one message without trace headers and say its id, once it is durable.
+
+        `to` are tenant, account and mailbox; `receipt` is stored in the same transaction.
+        """
         from mairust_core.receive.append import append
 
-        return append(self, tenant_id, account_id, mailbox, content)
+        return append(self, to, content, receipt)
 
     def read_blob(self, source: Source) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.

@@ -18,10 +18,12 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
+from mairust_core.model.receipt import Receipt
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -53,6 +55,23 @@ class BytesOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deprecated:
+    """An operation on its way out: since when, until when (RFC 9745, RFC 8594), and what to use instead.
+
+    It stays for at least twelve months (R-API-3).
+    """
+
+    since: date
+    sunset: date
+    successor: str
+    """The operation id of what replaces it."""
+
+    def __post_init__(self) -> None:
+        if self.sunset < self.since.replace(year=self.since.year + 1):
+            raise ValueError(f"an operation deprecated on {self.since} stays for twelve months at least")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What the declaration of one operation says, for the adapters in `api/` and `remote.py`."""
 
@@ -63,6 +82,7 @@ class Operation:
     status: int
     errors: tuple[type[MaiRustError], ...]
     since: int
+    deprecated: Deprecated | None
     noun: str
     name: str
     summary: str
@@ -77,6 +97,16 @@ class Operation:
     def id(self) -> str:
         """The OpenAPI operation id, such as `domains.add`."""
         return f"{self.noun}.{self.name}"
+
+    @property
+    def creates(self) -> bool:
+        """Whether it makes something new, so that a repetition has to be told from a second wish."""
+        return self.method == "POST" and self.status == 201
+
+    @property
+    def tells_secret(self) -> bool:
+        """Whether a field of the answer is a secret, one that `repr` leaves out."""
+        return is_dataclass(self.returns) and any(not field.repr for field in fields(self.returns))
 
     @property
     def returns(self) -> Any:
@@ -95,9 +125,16 @@ class Service:
     noun: ClassVar[str]
     operations: ClassVar[dict[str, Operation]]
 
+    receipt: Receipt | None = None
+    """What a creating call leaves behind beside its effect, when it may be repeated."""
+
     def __init__(self, site: Site, by: Principal) -> None:
         self.site = site
         self.by = by
+
+    def made(self, subject: str) -> Any:
+        """What an operation with a body of bytes answered when it made `subject`."""
+        raise NotImplementedError(f"{self.noun} leaves no receipts: {subject}")
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -118,6 +155,7 @@ def operation(
     status: int = 200,
     errors: tuple[type[MaiRustError], ...] = (),
     since: int = 1,
+    deprecated: Deprecated | None = None,
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it."""
 
@@ -133,7 +171,7 @@ def operation(
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
-            "status": status, "errors": errors, "since": since,
+            "status": status, "errors": errors, "since": since, "deprecated": deprecated,
         }  # fmt: skip
         return typing.cast(F, call)
 

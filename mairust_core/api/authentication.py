@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
+from mairust_core.access.throttle import Throttle
 from mairust_core.errors import Forbidden, Unauthenticated
+from mairust_core.networks import is_loopback
 from mairust_core.services.tokens import PREFIX, hash_secret
 
 if TYPE_CHECKING:
@@ -38,12 +39,19 @@ class Authentication:
     """The API keys of a site. Thread-safe.
 
     Only keys that were right are remembered, by their whole content: a wrong secret and an unknown id
-    both cost one query and one comparison, whatever is remembered.
+    both cost one query and one comparison, whatever is remembered, and are counted. Too many of them are
+    told so instead; a right key is never refused for the wrong ones of others.
     """
 
-    def __init__(self, storage: StorageBackend, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        storage: StorageBackend,
+        clock: Callable[[], float] = time.monotonic,
+        throttle: Throttle | None = None,
+    ) -> None:
         self._storage = storage
         self._clock = clock
+        self._throttle = throttle or Throttle(storage)
         self._known: dict[tuple[str, bytes], tuple[float, Principal]] = {}
 
     def remembered(self, key: Key) -> Principal | None:
@@ -51,14 +59,21 @@ class Authentication:
         found = self._known.get((key.public_id, key.secret_hash))
         return found[1] if found and self._clock() - found[0] < CACHE_S else None
 
-    def check(self, key: Key) -> Principal:
-        """The principal of a key; reads the database. Raises `Unauthenticated`, `StorageDown`."""
+    def check(self, key: Key, ip: str | None = None) -> Principal:
+        """The principal of a key that a client at this address sent; reads the database.
+
+        Raises `Unauthenticated`, `TooMany` after too many wrong keys, `StorageDown`.
+        """
         at = self._clock()
+        weights = self._throttle.weights(ip, f"key:{key.public_id}" if key.public_id else None)
         with self._storage.read() as tx:
             credential = store.tokens.credential(tx, key.public_id)
-        expected = credential.secret_hash if credential else _NO_HASH
-        right = hmac.compare_digest(expected, key.secret_hash)
+            expected = credential.secret_hash if credential else _NO_HASH
+            right = hmac.compare_digest(expected, key.secret_hash)
+            if credential is None or not right:
+                self._throttle.require(tx, weights)
         if credential is None or not right:
+            self._throttle.count(weights)
             raise Unauthenticated("key")
         if len(self._known) >= CACHED_KEYS:
             self._known.clear()
@@ -93,14 +108,3 @@ def _is_private(scope: dict[str, Any]) -> bool:
     if server is not None and server[1] is None:
         return True
     return client is not None and is_loopback(client[0])
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address of this machine's loopback, also when IPv4 is written as IPv6."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback

@@ -14,13 +14,16 @@ from mairust_core.receive.describing import describe_safely
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+    from mairust_core.model.receipt import Receipt
 
 
-def append(site: Site, tenant_id: int, account_id: int, mailbox: str, given: BytesIn) -> Id:
+def append(site: Site, to: tuple[int, int, str], given: BytesIn, receipt: Receipt | None = None) -> Id:
     """Store the bytes as they are, in a mailbox that exists; the id once they are durable.
 
-    Raises `TooLarge` beyond `smtp.max_size`, `TooMany`, `DiskFull`, `QuotaExceeded`, `StorageDown`.
+    `to` are tenant, account and mailbox. Raises `Locked` when a request with this receipt came first,
+    `TooLarge` beyond `smtp.max_size`, `TooMany`, `DiskFull`, `QuotaExceeded`, `StorageDown`.
     """
+    tenant_id, account_id, mailbox = to
     content = collect(site, given)
     try:
         facts = describe_safely(content)
@@ -31,8 +34,9 @@ def append(site: Site, tenant_id: int, account_id: int, mailbox: str, given: Byt
             size_bytes=facts.crlf_size_bytes if facts else content.size_bytes,
         )
         delivery = Delivery(
-            tenant_id=tenant_id, content=content, facts=facts, copies=(copy,), received_ms=now_ms()
-        )
+            tenant_id=tenant_id, content=content, facts=facts, copies=(copy,), received_ms=now_ms(),
+            receipt=receipt,
+        )  # fmt: skip
         outcome = site.committer.commit_many([delivery])[0]
     finally:
         content.close()

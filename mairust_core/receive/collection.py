@@ -6,7 +6,7 @@ In the order in which one thing lets go of the next:
     condemn    contents no message refers to: the row of facts goes, the blob is marked
     delete     blobs condemned an hour ago: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
-    expire     trace, audit and the pipe's memory after their time
+    expire     trace, audit, the memory of repeated requests and of failed log-ins after their time
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -32,8 +32,8 @@ from mairust_core.model.blob import Locator
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
-from mairust_core.store import StorageBackend, collecting
-from mairust_core.store.tables import audit, pipe_delivery, trace
+from mairust_core.store import StorageBackend, collecting, failures, secrets
+from mairust_core.store.tables import audit, idempotency, pipe_delivery, trace
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -63,6 +63,7 @@ class Ages:
     trace_days: int = 14
     audit_days: int = 365
     pipe_days: int = 1
+    idempotency_days: int = 1
 
 
 def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
@@ -203,14 +204,26 @@ class Collection:
             (trace, ages.trace_days),
             (audit, ages.audit_days),
             (pipe_delivery, ages.pipe_days),
+            (idempotency, ages.idempotency_days),
         ):
-            while True:
-                with self.step() as tx:
-                    gone = collecting.expire(tx, table, now - days * DAY_MS, self._rows)
-                found += gone
-                if not gone:
-                    break
+            found += self._until_none(
+                lambda tx, table=table, days=days: collecting.expire(  # type: ignore[misc]  # bound here
+                    tx, table, now - days * DAY_MS, self._rows
+                )
+            )
+        for expire in (secrets.expire, failures.expire):
+            found += self._until_none(lambda tx, expire=expire: expire(tx, now, self._rows))  # type: ignore[misc]  # bound here
         return found
+
+    def _until_none(self, some: Callable[[Connection], int]) -> int:
+        """Steps until one finds nothing; how much all of them found."""
+        found = 0
+        while True:
+            with self.step() as tx:
+                gone = some(tx)
+            found += gone
+            if not gone:
+                return found
 
     def _free_room(self) -> tuple[int, int, int]:
         """Files deleted, blobs moved, segments deleted."""

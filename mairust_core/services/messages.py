@@ -39,9 +39,12 @@ class Messages(Service):
             account = store.accounts.get(tx, self.by, address)
             if store.mailboxes.find(tx, account.id, mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
-        message_id = self.site.append(self.by.tenant_id, account.id, mailbox, content)
-        with self.site.storage.read() as tx:
-            return store.messages.get(tx, self.by, message_id)[0]
+        message_id = self.site.append((self.by.tenant_id, account.id, mailbox), content, self.receipt)
+        return self.made(str(message_id))
+
+    def made(self, subject: str) -> Summary:
+        """The summary of a message that was appended."""
+        return self._find(subject)[0]
 
     @operation("GET", "/accounts/{address:path}/messages", scope=Scope.READ, errors=(NotFound,))
     def browse(

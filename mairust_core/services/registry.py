@@ -8,6 +8,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.tokens import Tokens
 
-SERVICES: tuple[type[Service], ...] = (Domains, Accounts, Aliases, Messages, Tokens, Collection)
+SERVICES: tuple[type[Service], ...] = (Domains, Accounts, Aliases, Messages, Tokens, Secrets, Collection)

@@ -21,12 +21,12 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "app remote_http",
         "smtp",
         "services",
-        "receive",
+        "access receive vault",
         "hooks",
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config extend i18n ids networks private_socket model observe operations tls wire errors",
     )
 )
 GROUND = FLOORS[-1]
