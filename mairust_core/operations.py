@@ -18,7 +18,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mairust_core.errors import Invalid, MaiRustError
@@ -67,7 +67,7 @@ class Deprecated:
     """The operation id of what replaces it."""
 
     def __post_init__(self) -> None:
-        if self.sunset < self.since.replace(year=self.since.year + 1):
+        if self.sunset - self.since < timedelta(days=365):
             raise ValueError(f"an operation deprecated on {self.since} stays for twelve months at least")
 
 

@@ -20,6 +20,7 @@ from mairust_core import store, wire
 from mairust_core.errors import Conflict, Locked, Usage
 from mairust_core.ids import now_ms
 from mairust_core.model.receipt import KEPT_MS, Kept, Receipt
+from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Operation, Service
 
 if TYPE_CHECKING:
@@ -76,14 +77,15 @@ class Once:
         if (kept := self._look()) is not None:
             return self._replay(kept), True
         try:
-            if self._op.body_type is BytesIn:
-                return self._with_receipt(call), False
-            return self._in_one_transaction(call), False
+            by_receipt = self._op.body_type is BytesIn
+            answer = self._with_receipt(call) if by_receipt else self._in_one_transaction(call)
         except _Repeated:
             kept = self._look()
             if kept is None:  # the other one failed after all
                 raise Locked("repeated", retry_after_s=1) from None
             return self._replay(kept), True
+        crash_point("request.done")
+        return answer, False
 
     def _look(self) -> Kept | None:
         with self._site.storage.read() as tx:
@@ -116,6 +118,7 @@ class Once:
             body = wire.dumps(call(self._service))
             if storage.tx is not None:
                 self._keep(storage.tx, body)
+                crash_point("request.kept")
         return body
 
     def _claim(self, tx: Connection) -> None:

@@ -15,6 +15,7 @@ from mairust_core.errors import TooMany
 
 BURST_S = 10.0
 MAX_BUCKETS = 20_000
+_ROUNDING_S = 1e-6
 
 
 class Rates:
@@ -32,7 +33,7 @@ class Rates:
         now = self._clock()
         full_at = max(self._full_at.get(name, now), now) + self._pause_s
         wait_s = full_at - now - max(BURST_S, self._pause_s)
-        if wait_s > 0:
+        if wait_s > _ROUNDING_S:
             raise TooMany("rate", retry_after_s=max(1, ceil(wait_s)))
         if len(self._full_at) >= MAX_BUCKETS and name not in self._full_at:
             self._forget_full(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import argon2
 import pytest
@@ -25,9 +26,19 @@ BY = Principal.local("tester")
 GOOD = "correct horse"
 
 
+CHEAP: dict[str, Any] = {"time_cost": 1, "memory_cost": 64, "parallelism": 1}
+
+
 @pytest.fixture
 def house(site: Site) -> Site:
-    """A site with Ann, Bob without a password, Carol who is disabled, and an alias."""
+    """A site with Ann, Bob without a password, Carol who is disabled, and an alias; its time stands still.
+
+    Its hashes are cheap, so that a hundred log-ins take no minute.
+    """
+    passwords = site._passwords
+    passwords._hasher = argon2.PasswordHasher(**CHEAP)
+    passwords._nobody = passwords.hash("nobody's")
+    site.throttle._clock = lambda: 1_800_000_000_000
     site.service(Domains, BY).add(NewDomain(name="example.org"))
     accounts = site.service(Accounts, BY)
     accounts.add(NewAccount(address="Ann@example.org", password=GOOD))
@@ -87,10 +98,10 @@ class Counted(argon2.PasswordHasher):
     """Counts the computations, and with which parameters."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(**CHEAP)
         self.parameters: list[argon2.Parameters] = []
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
         """One computation."""
         self.parameters.append(argon2.extract_parameters(hash if isinstance(hash, str) else hash.decode()))
         return super().verify(hash, password)
@@ -139,7 +150,8 @@ def test_trap_a4_too_many_accounts_tried_close_the_address(house: Site) -> None:
 
 def test_a_weak_hash_is_renewed_by_a_right_password(house: Site) -> None:
     """It opens as before, with today's parameters from then on; a wrong password changes nothing."""
-    weak = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(GOOD)
+    house._passwords._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
+    weak = argon2.PasswordHasher(**CHEAP).hash(GOOD)
     ours = account.c.address == "Ann@example.org"
     with house.storage.write() as tx:
         tx.execute(update(account).where(ours).values(password_hash=weak))
@@ -166,3 +178,12 @@ def test_a_hash_that_is_none_opens_to_nobody(house: Site) -> None:
         with house.storage.write() as tx:
             tx.execute(update(account).where(ours).values(password_hash=broken))
         assert isinstance(refused(house, "ann@example.org", GOOD), Unauthenticated)
+
+
+def test_a_site_hashes_as_rfc_9106_recommends(site: Site) -> None:
+    """argon2id with the parameters of its second choice, or stronger (RFC 9106 §4)."""
+    found = argon2.extract_parameters(site.hash_password(GOOD))
+    assert found.type is argon2.Type.ID
+    assert (found.memory_cost, found.salt_len, found.hash_len) >= (65536, 16, 32)
+    assert found.time_cost >= 3
+    assert site._passwords._nobody.rpartition("$")[0].rpartition("$")[0] in site.hash_password("x" * 12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from mairust_core.access.throttle import PER_ADDRESS, PER_SUBJECT, Throttle
@@ -35,18 +37,13 @@ def tries(throttle: Throttle, ip: str | None, subject: str | None, most: int = 1
     """How many failures are counted before the next one is sent away."""
     weights = throttle.weights(ip, subject)
     for count in range(most):
-        with throttle_read(throttle) as tx:
+        with throttle._storage.read() as tx:
             try:
                 throttle.require(tx, weights)
             except TooMany:
                 return count
         throttle.count(weights)
     return most
-
-
-def throttle_read(throttle: Throttle):  # type: ignore[no-untyped-def]  # the storage's own context manager
-    """A read transaction of the throttle's storage."""
-    return throttle._storage.read()
 
 
 def test_trap_a4_failures_of_one_account_are_throttled_wherever_they_come_from(
@@ -164,8 +161,6 @@ def test_rule_j2_addresses_of_this_machine_and_of_trusted_networks_are_not_count
 
 def networks(*texts: str) -> tuple[Network, ...]:
     """Networks as the settings hold them."""
-    from ipaddress import ip_network
-
     return tuple(map(ip_network, texts))
 
 
