@@ -90,6 +90,8 @@ class Throttle:
             failures.record(tx, weights, self._clock())
 
     def _remember(self, subject: str, until_ms: int) -> None:
+        if self._closed.get(subject) == until_ms:
+            return
         if len(self._closed) >= MAX_REMEMBERED:
             self._closed.clear()
         self._closed[subject] = until_ms
