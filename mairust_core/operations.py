@@ -83,6 +83,8 @@ class Operation:
     errors: tuple[type[MaiRustError], ...]
     since: int
     deprecated: Deprecated | None
+    encoded: str
+    """The method that gives the answer as JSON values, empty for most; short, so that it may go first."""
     noun: str
     name: str
     summary: str
@@ -156,8 +158,13 @@ def operation(
     errors: tuple[type[MaiRustError], ...] = (),
     since: int = 1,
     deprecated: Deprecated | None = None,
+    encoded: str = "",
 ) -> Callable[[F], F]:
-    """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it."""
+    """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
+
+    `encoded` names a method with the same parameters that gives the answer as JSON values, for lists that
+    are asked for all the time.
+    """
 
     def declare(method_: F) -> F:
         names = tuple(inspect.signature(method_).parameters)[1:]
@@ -171,7 +178,7 @@ def operation(
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
-            "status": status, "errors": errors, "since": since, "deprecated": deprecated,
+            "status": status, "errors": errors, "since": since, "deprecated": deprecated, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 

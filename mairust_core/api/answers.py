@@ -31,7 +31,7 @@ async def answer(request: Request, op: Operation, call: Callable[[], Any], run: 
     What is read carries an ETag, and is not sent to a client that has it (RFC 9110 §13.1.2).
     """
     if op.returns is not BytesOut:
-        body = await run(lambda: wire.dumps(call()))
+        body = await run(lambda: wire.render(wire.encode(call())))
         return _document(request, op, body)
     content, first = await run(partial(_begin, call))
     headers = download_headers(content)
@@ -40,6 +40,11 @@ async def answer(request: Request, op: Operation, call: Callable[[], Any], run: 
     if len(first) == content.size_bytes:
         return Response(first, op.status, headers)
     return StreamingResponse(_pieces(first, content.chunks, run), op.status, headers)
+
+
+async def encoded(request: Request, op: Operation, call: Callable[[], Any], run: Run) -> Response:
+    """As `answer`, of a call that gives JSON values."""
+    return _document(request, op, await run(lambda: wire.render(call())))
 
 
 def replayable(op: Operation, body: bytes, replayed: bool) -> Response:

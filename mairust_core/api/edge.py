@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mairust_core import wire
-from mairust_core.api.answers import answer, replayable
-from mairust_core.api.authentication import Authentication, key_of
+from mairust_core.api.answers import answer, encoded, replayable
+from mairust_core.api.authentication import Authentication, Doorkeeper, key_of
 from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, require_type
 from mairust_core.api.deprecation import headers_of
 from mairust_core.api.idempotency import Once, receipt_of
@@ -48,6 +48,8 @@ class Bounds:
 
     threads: int = 32
     """Operations that run at the same time; an append holds its thread through a commit."""
+    short_threads: int = 4
+    """Of hot lists, which wait for these in turn: many threads after one interpreter make some late."""
     requests: int = 256
     uploads: int = 64
     """Of the requests, those with a message: each may hold 1 MiB of memory."""
@@ -60,8 +62,9 @@ class Edge:
 
     def __init__(self, site: Site, authentication: Authentication, bounds: Bounds) -> None:
         self._site = site
-        self._authentication = authentication
+        self._doorkeeper = Doorkeeper(authentication, self._run)
         self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="mairust-http")
+        self._short = ThreadPoolExecutor(bounds.short_threads, thread_name_prefix="mairust-http-short")
         self._requests = _Slots(bounds.requests)
         self._uploads = _Slots(bounds.uploads)
         self._idle_s = bounds.body_idle_s
@@ -96,6 +99,7 @@ class Edge:
     async def close(self) -> None:
         """Wait for the calls under way and end the threads."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._short.shutdown)
 
     async def _serve(self, kind: type[Service], op: Operation, request: Request) -> Response:
         ip = request.client.host if request.client else None
@@ -106,6 +110,9 @@ class Edge:
         key = key_of_repeatable(op, request)
         async with self._arguments(op, request, key is not None) as given:
             service = self._site.service(kind, by)
+            if op.encoded:
+                call = partial(getattr(service, op.encoded), *given.args, **given.options)
+                return await encoded(request, op, call, self._run_short)
             if key is None:
                 call = partial(getattr(service, op.name), *given.args, **given.options)
                 return await answer(request, op, call, self._run)
@@ -115,9 +122,7 @@ class Edge:
 
     async def _principal(self, request: Request, ip: str | None) -> Principal:
         key = key_of(request.scope)  # type: ignore[arg-type]  # Starlette calls its dict a MutableMapping
-        by = self._authentication.remembered(key)
-        if by is None:
-            by = await self._run(partial(self._authentication.check, key, ip))
+        by = await self._doorkeeper.principal(key, ip)
         request.scope["mairust.by"] = by
         return by
 
@@ -151,6 +156,9 @@ class Edge:
             body = pieces(request, self._idle_s)
             await spool.fill(_hashing(body, digest) if hashed else body, self._run)
             yield spool.content(), digest.digest()
+
+    async def _run_short(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._short, call)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

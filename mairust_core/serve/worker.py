@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -106,6 +107,7 @@ class _Worker:
         ]
         if collects:
             self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
+        gc.freeze()  # what is loaded now stays: walking through it again would hold everybody up for long
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
 from mairust_core.errors import Damaged, NotFound, QuotaExceeded, Refused, TooLarge
@@ -46,7 +46,10 @@ class Messages(Service):
         """The summary of a message that was appended."""
         return self._find(subject)[0]
 
-    @operation("GET", "/accounts/{address:path}/messages", scope=Scope.READ, errors=(NotFound,))
+    @operation(
+        "GET", "/accounts/{address:path}/messages", scope=Scope.READ, errors=(NotFound,),
+        encoded="_encoded_page",
+    )  # fmt: skip
     def browse(
         self, address: str, *, mailbox: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
     ) -> Page[Summary]:
@@ -58,6 +61,19 @@ class Messages(Service):
                 raise NotFound("mailbox", name=mailbox, address=account.address)
             found = store.messages.page(tx, self.by, account.id, mailbox_id, cursor, limited(limit) + 1)
         return cut(found, limit, store.messages.make_cursor)
+
+    def _encoded_page(
+        self, address: str, *, mailbox: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+    ) -> dict[str, Any]:
+        """What `browse` answers, as JSON values."""
+        pages = store.message_pages
+        with self.site.storage.read() as tx:
+            account_id, shown = pages.find_account(tx, self.by, address)
+            mailbox_id = store.mailboxes.find(tx, account_id, mailbox) if mailbox else None
+            if mailbox and mailbox_id is None:
+                raise NotFound("mailbox", name=mailbox, address=shown)
+            items, more = pages.page(tx, self.by, (account_id, mailbox_id), cursor, limited(limit))
+        return {"items": items, "next_cursor": more}
 
     @operation("GET", "/messages/{id}", scope=Scope.READ, errors=(NotFound, Damaged))
     def show(self, id: str) -> Message:

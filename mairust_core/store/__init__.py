@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mairust_core.store import generations as generations
     from mairust_core.store import idempotency as idempotency
     from mairust_core.store import mailboxes as mailboxes
+    from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
     from mairust_core.store import secrets as secrets
     from mairust_core.store import tokens as tokens
@@ -38,6 +39,7 @@ _QUERIES = frozenset(
         "generations",
         "idempotency",
         "mailboxes",
+        "message_pages",
         "messages",
         "secrets",
         "tokens",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -60,18 +61,27 @@ def page(
     tx: Connection, by: Principal, account_id: int, mailbox_id: int | None, cursor: str, limit: int
 ) -> list[Summary]:
     """Summaries of an account or of one of its mailboxes, newest first, after `cursor`; one statement."""
+    position = parse_cursor(cursor) if cursor else None
+    query = page_query(by, account_id, mailbox_id, position, limit)
+    return [_summary(row) for row in tx.execute(query)]
+
+
+def page_query(
+    by: Principal, account_id: Any, mailbox_id: Any, position: tuple[Any, Any] | None, limit: Any
+) -> AnySelect:
+    """The statement of a page; every value may also be a `bindparam`."""
     query = _select(by).order_by(placement.c.received_ms.desc(), placement.c.message_id.desc()).limit(limit)
     if mailbox_id is None:
         query = query.where(placement.c.account_id == account_id)
     else:
         query = query.where(placement.c.mailbox_id == mailbox_id)
-    if cursor:
-        at_ms, after_id = parse_cursor(cursor)
+    if position is not None:
+        at_ms, after_id = position
         query = query.where(
             (placement.c.received_ms < at_ms)
             | ((placement.c.received_ms == at_ms) & (placement.c.message_id < after_id))
         ).where(placement.c.received_ms <= at_ms)
-    return [_summary(row) for row in tx.execute(query)]
+    return query
 
 
 def parse_cursor(cursor: str) -> tuple[int, int]:
@@ -119,14 +129,15 @@ def _summary(row: AnyRow) -> Summary:
         subject=row.subject,
         message_id=row.message_id,
         thread_id=Id(row.thread_id),
-        flags=_flags(row.flags, row.keywords),
+        flags=flags(row.flags, row.keywords),
         tags=tuple(json.loads(row.tags)),
         preview=row.snippet,
         has_attachments=row.has_attachments,
     )
 
 
-def _flags(bits: int, keywords: str) -> tuple[str, ...]:
+def flags(bits: int, keywords: str) -> tuple[str, ...]:
+    """System flags and keywords of a placement."""
     system = tuple(name for bit, name in enumerate(FLAGS) if bits >> bit & 1)
     return system if keywords == "[]" else (*system, *json.loads(keywords))
 
