@@ -16,7 +16,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -115,6 +115,13 @@ class Operation:
         """The type of the answer."""
         return self.types["return"]
 
+    def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """The answer as JSON values, after the checks that every call of an operation passes."""
+        service.by.require(self.scope, self.reach)
+        require_text(zip(self.path_params, args, strict=True))
+        require_text(options.items())
+        return getattr(service, self.encoded)(*args, **options)
+
     @property
     def body_type(self) -> Any:
         """The type of the request body, or None."""
@@ -211,6 +218,8 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     if not doc:
         raise TypeError(f"{where}: an operation needs a docstring, its first line is the summary")
     summary, _, text = doc.partition("\n")
+    if declared["encoded"] and declared["method"] != "GET":
+        raise TypeError(f"{where}: only what is read has a second way to its answer")
     types = typing.get_type_hints(inspect.unwrap(member))
     params = list(inspect.signature(member).parameters.values())[1:]
     path_params = tuple(re.findall(r"{(\w+)", declared["path"]))

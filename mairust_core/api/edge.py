@@ -111,7 +111,7 @@ class Edge:
         async with self._arguments(op, request, key is not None) as given:
             service = self._site.service(kind, by)
             if op.encoded:
-                call = partial(getattr(service, op.encoded), *given.args, **given.options)
+                call = partial(op.call_encoded, service, given.args, given.options)
                 return await encoded(request, op, call, self._run_short)
             if key is None:
                 call = partial(getattr(service, op.name), *given.args, **given.options)

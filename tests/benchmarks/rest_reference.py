@@ -51,7 +51,8 @@ def create_reference(site: Site, address: str) -> FastAPI:
     app = FastAPI(openapi_url=None)
     statements: list[Statement] = []
     with recorded(site, statements):
-        body = wire.dumps(Messages(site, Principal.local("benchmark")).browse(address, limit=LIMIT))
+        messages = Messages(site, Principal.local("benchmark"))
+        body = wire.render(Messages.operations["browse"].call_encoded(messages, [address], {"limit": LIMIT}))
 
     @app.get(PATH)
     def page(address: str, limit: int = LIMIT) -> Response:

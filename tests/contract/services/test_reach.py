@@ -22,6 +22,7 @@ from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 
@@ -71,6 +72,10 @@ tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
+secrets.browse        - - +   - - -   - - -     own
+secrets.status        - - +   - - -   - - -     own
+secrets.prepare_master - - +   - - -   - - -    own
+secrets.rotate_master - - +   - - -   - - -     own
 collection.run        - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
@@ -145,6 +150,10 @@ ASK: dict[str, Ask] = {
     ),
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+    "secrets.browse": lambda s, k, _: s.there(Secrets, k).browse(),
+    "secrets.status": lambda s, k, _: s.there(Secrets, k).status(),
+    "secrets.prepare_master": lambda s, k, _: s.there(Secrets, k).prepare_master(),
+    "secrets.rotate_master": lambda s, k, _: s.there(Secrets, k).rotate_master(),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
 }
 

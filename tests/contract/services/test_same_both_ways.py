@@ -19,6 +19,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 
@@ -110,6 +111,8 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
     yield Tokens, lambda s: s.browse(limit=1)
+    yield Secrets, lambda s: s.browse(limit=1)
+    yield Secrets, lambda s: s.status()
 
 
 def test_values_are_the_same(served: Served, taken: Account) -> None:
