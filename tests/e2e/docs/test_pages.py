@@ -12,6 +12,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
+KEY_PAGE = "rotate-the-master-key.md"
 SITE = """\
 export PATH="$PWD/.venv/bin:$PATH"
 mairust domain add example.org
@@ -45,6 +46,17 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert (who.directory / "backup.token").stat().st_mode & 0o777 == 0o600
     assert re.search(r"^State: +revoked$", read, re.MULTILINE)
     assert '"address":"ann@example.org"' in read
+
+
+def test_the_how_tos_of_limits_and_of_the_master_key_work(tmp_path: Path) -> None:
+    """A request repeated by its key answers twice the same; three rotations leave one key."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        once = script(HOW_TO / "limits.md", server)
+        read = who.types(SITE + once + once.partition("\n")[2] + script(HOW_TO / KEY_PAGE, server))
+    assert read.count('"name":"example.com"') == 2
+    assert read.count("Master key in force:") == 3
+    assert read.count("Prepared master key:") == 1
 
 
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
