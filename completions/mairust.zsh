@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" kind="" i
     local -A words_of values_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message job trace token status doctor audit gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message job trace token status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -58,6 +58,10 @@ _mairust() {
         "mairust doctor" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust audit" "list --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust audit list" "--actor --operation --subject --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust secrets" "list status rotate-master --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust secrets list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust secrets status" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust secrets rotate-master" "--prepare --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust gc" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config" "show export check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"

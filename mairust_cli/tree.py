@@ -32,6 +32,7 @@ COMMANDS = {
     "status": "Show on one screen what is going on.",
     "doctor": "Look for what is wrong with the site, and say what mends it.",
     "audit": "See who changed what.",
+    "secrets": "Show stored secrets, rotate the master key.",
     "gc": "Give back the room of what nobody needs any more.",
     "config": "Show, check and export the configuration.",
     "db": "Check and upgrade the database schema.",

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite, TooMany
+from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
@@ -21,6 +21,8 @@ from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from mairust_core.access.passwords import Passwords
+    from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
@@ -28,16 +30,17 @@ if TYPE_CHECKING:
     from mairust_core.model.collected import Collected
     from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
+    from mairust_core.model.receipt import Receipt
+    from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.store.messages import Source
+    from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
 
-HASHING_AT_ONCE = 2
-HASHING_WAIT_S = 10.0
 SCHEDULES = (
     Schedule(name="gc", cron="17 * * * *", kind="gc"),
     Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
@@ -53,7 +56,6 @@ class Site:
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
-        self._hashing = threading.BoundedSemaphore(HASHING_AT_ONCE)
         self._ids: IdSource | None = None
         self.job_bell = threading.Event()
         """Rung after a commit that made jobs, so that this process's runner looks at once."""
@@ -91,25 +93,62 @@ class Site:
 
         return Committer(self.storage, self.blobs, lambda: self.ids)
 
+    @cached_property
+    def throttle(self) -> Throttle:
+        """How often anybody may fail to log in."""
+        from mairust_core.access.throttle import Throttle
+
+        trusted = (*self.settings.http.trusted_networks, *self.settings.smtp.trusted_networks)
+        return Throttle(self.storage, trusted)
+
+    @cached_property
+    def _passwords(self) -> Passwords:
+        from mairust_core.access.passwords import Passwords
+
+        return Passwords(self.storage, self.throttle)
+
     def hash_password(self, password: str) -> str:
-        """The argon2id hash that is stored of a password; raises `TooMany` after a while in the queue.
+        """The argon2id hash that is stored of a password."""
+        return self._passwords.hash(password)
 
-        Each takes 64 MiB of memory and a processor for a moment: so many at a time and no more.
+    def verify_password(self, address: str, password: str, ip: str | None = None) -> Principal:
+        """The principal of the account whose password this is; `ip` is the client's address, if known.
+
+        Raises `Unauthenticated`, alike and after the same work whatever is wrong, `TooMany` after too many
+        wrong ones (trap A4).
         """
-        from argon2 import PasswordHasher
+        return self._passwords.verify(address, password, ip)
 
-        if not self._hashing.acquire(timeout=HASHING_WAIT_S):
-            raise TooMany("passwords")
-        try:
-            return PasswordHasher().hash(password)
-        finally:
-            self._hashing.release()
+    @cached_property
+    def secrets(self) -> Vault:
+        """Stored secrets, put and read inside the caller's transaction."""
+        from mairust_core.vault import Vault
+        from mairust_core.vault.key_file import KeyFile
 
-    def append(self, tenant_id: int, account_id: int, wanted: Appended, content: BytesIn) -> Id:
-        """Store one message without trace headers and say its id, once it is durable."""
+        return Vault(KeyFile(self.settings.secrets.master_key_file))
+
+    def prepare_master_key(self) -> Prepared:
+        """Write the next master key into its file; raises `Locked`, `BadConfig`."""
+        from mairust_core.vault import rotation
+
+        return rotation.prepare(self.storage, self.secrets)
+
+    def rotate_master_key(self) -> Rotated:
+        """Put a new master key in force; raises `Locked`, `BadConfig`, `Damaged`."""
+        from mairust_core.vault import rotation
+
+        return rotation.rotate(self.storage, self.secrets)
+
+    def append(
+        self, to: tuple[int, int], wanted: Appended, content: BytesIn, receipt: Receipt | None = None
+    ) -> Id:
+        """Store one message without trace headers and say its id, once it is durable.
+
+        `to` are tenant and account; `receipt` is stored in the same transaction.
+        """
         from mairust_core.receive.append import append
 
-        return append(self, tenant_id, account_id, wanted, content)
+        return append(self, to, wanted, content, receipt)
 
     def read_blob(self, source: Source) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
+from uuid import uuid4
 
 from mairust_core import wire
 from mairust_core.errors import Invalid
@@ -25,7 +26,6 @@ from mairust_core.remote_http import Sent, Server
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX = "/api/v1"
 MAIL = "message/rfc822"
 
 S = TypeVar("S", bound=Service)
@@ -79,13 +79,17 @@ class _Call:
                 f"{{{name}}}", _segment(given[name])
             )
         query = {p.name: _query_value(given[p.name]) for p in self.op.query if given.get(p.name) is not None}
+        sent = Sent(
+            method=self.op.method,
+            path=f"/api/v{self.op.since}{path}",
+            query=query,
+            media_type="application/json",
+            idempotency_key=uuid4().hex if self.op.creates else None,
+        )
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, BytesIn):
-            return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=MAIL)
-        json = None if body is None else wire.dumps(body)
-        return Sent(
-            method=self.op.method, path=PREFIX + path, query=query, json=json, media_type="application/json"
-        )
+            return replace(sent, upload=body, media_type=MAIL)
+        return sent if body is None else replace(sent, json=wire.dumps(body))
 
     def _decode(self, body: bytes) -> Any:
         try:

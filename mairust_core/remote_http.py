@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
+PAUSES_S = (0.1, 0.5)
+"""Before a request whose connection broke is sent again."""
 MAX_ANSWER_BYTES = 64 << 20
 _TOKEN = re.compile(r"[!-~]+")
 """What a header takes (RFC 6750 §2.1 allows less); anything else must not reach an error's text."""
@@ -48,6 +51,22 @@ class Sent:
     media_type: str
     json: bytes | None = None
     upload: BytesIn | None = None
+    idempotency_key: str | None = None
+    """Of a request that makes something: with it a repetition is done once."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again is safe and possible."""
+        again = self.upload is None or not isinstance(self.upload.chunks, Iterator)
+        return again and (self.method == "GET" or self.idempotency_key is not None)
+
+
+class _Broken(Exception):
+    """The connection broke before a whole answer had come."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(kw_only=True)
@@ -87,9 +106,30 @@ class Server:
                 self._opened = None
 
     def exchange(self, sent: Sent) -> bytes:
-        """The body of the answer to a request; raises the error that the server reports."""
-        with self._translated(), self._client().stream(**self._arguments(sent)) as response:
-            body = self._bounded(response)
+        """The body of the answer to a request; raises the error that the server reports.
+
+        A request that may be repeated is, twice at most, when the connection broke before the answer came.
+        """
+        for pause_s in PAUSES_S if sent.repeatable else ():
+            try:
+                return self._exchange(sent)
+            except _Broken:
+                time.sleep(pause_s)
+        try:
+            return self._exchange(sent)
+        except _Broken as error:
+            raise Unreachable("server", url=self.url, why=error.why) from error
+
+    def _exchange(self, sent: Sent) -> bytes:
+        import httpx
+
+        try:
+            with self._translated(), self._client().stream(**self._arguments(sent)) as response:
+                body = self._bounded(response)
+        except Unreachable as error:
+            if isinstance(error.__cause__, httpx.ReadError | httpx.RemoteProtocolError | httpx.WriteError):
+                raise _Broken(_reason(error.__cause__)) from error
+            raise
         if not response.is_success:
             raise self._error(response, body)
         return body
@@ -167,6 +207,8 @@ class Server:
             arguments |= {"content": _exactly(sent.upload), "headers": headers}
         elif sent.json is not None:
             arguments |= {"content": sent.json, "headers": {"content-type": sent.media_type}}
+        if sent.idempotency_key is not None:
+            arguments.setdefault("headers", {})["idempotency-key"] = sent.idempotency_key
         return arguments
 
     @contextmanager

@@ -20,8 +20,10 @@ from starlette.responses import JSONResponse, Response
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
+    Conflict,
     Forbidden,
     Invalid,
+    Locked,
     MaiRustError,
     StorageDown,
     TooLarge,
@@ -32,6 +34,7 @@ from mairust_core.errors import (
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service
 
 PREFIX = "/api/v1"
+"""Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 _ALWAYS: tuple[type[MaiRustError], ...] = (Unauthenticated, Forbidden, TooMany, StorageDown)
@@ -39,6 +42,14 @@ _BEARER = HTTPBearer(
     scheme_name="ApiKey", description="An API key, `mk_<public id>_<secret>`.", auto_error=False
 )
 _OCTETS = {"type": "string", "format": "binary"}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -80,7 +91,7 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
     """The route of one operation."""
     streams = op.returns is BytesOut
     return OperationRoute(
-        PREFIX + route_path(op.path),
+        prefix(op) + route_path(op.path),
         _signed(op),
         handler=handler,
         methods={op.method},
@@ -95,7 +106,8 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
-        openapi_extra=_upload() if op.body_type is BytesIn else None,
+        deprecated=op.deprecated is not None or None,
+        openapi_extra=_extra(op),
     )
 
 
@@ -131,6 +143,8 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found |= {Invalid, Usage}
     if op.body:
         found.add(TooLarge)
+    if op.creates:
+        found |= {Conflict, Locked, Usage}
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
 
@@ -159,5 +173,16 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
     return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
-def _upload() -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}}
+def prefix(op: Operation) -> str:
+    """Where the operations of its version are."""
+    return f"/api/v{op.since}"
+
+
+def _extra(op: Operation) -> dict[str, Any] | None:
+    """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
+    found: dict[str, Any] = {}
+    if op.body_type is BytesIn:
+        found["requestBody"] = {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}
+    if op.creates:
+        found["parameters"] = [_IDEMPOTENCY_KEY]
+    return found or None

@@ -249,6 +249,23 @@ class Http:
         FilePath(), "Certificate chain for HTTPS, PEM; needs `tls_key`. Read again when it changes."
     )
     tls_key: Path | None = setting(FilePath(), "Private key of `tls_cert`, PEM.")
+    address_requests_per_minute: int = setting(
+        Number(0, 10_000_000),
+        "Requests of one address (IPv6: /64) to one process; those of ten seconds may come at once. 0: any.",
+        default=6000,
+        unit="requests per minute",
+    )
+    key_requests_per_minute: int = setting(
+        Number(0, 10_000_000),
+        "Requests of one API key to one process, wherever they come from. 0: any.",
+        default=60_000,
+        unit="requests per minute",
+    )
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Networks(),
+        "Peers which no limit by address binds, such as a proxy in front; nor does it loopback.",
+        default=(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

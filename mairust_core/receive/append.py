@@ -16,14 +16,19 @@ from mairust_core.receive.describing import describe_safely
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+    from mairust_core.model.receipt import Receipt
 
 
-def append(site: Site, tenant_id: int, account_id: int, wanted: Appended, given: BytesIn) -> Id:
+def append(
+    site: Site, to: tuple[int, int], wanted: Appended, given: BytesIn, receipt: Receipt | None = None
+) -> Id:
     """Store the bytes as they are, in a mailbox that exists; the id once they are durable.
 
-    Raises `Invalid` for too many keywords, `TooLarge` beyond `smtp.max_size`, `TooMany`, `DiskFull`,
-    `QuotaExceeded`, `StorageDown`.
+    `to` are tenant and account. Raises `Invalid` for too many keywords, `Locked` when a request with this
+    receipt came first, `TooLarge` beyond `smtp.max_size`, `TooMany`, `DiskFull`, `QuotaExceeded`,
+    `StorageDown`.
     """
+    tenant_id, account_id = to
     flags, keywords = split(wanted.flags)
     content = collect(site, given)
     try:
@@ -39,8 +44,9 @@ def append(site: Site, tenant_id: int, account_id: int, wanted: Appended, given:
         )
         received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
         delivery = Delivery(
-            tenant_id=tenant_id, content=content, facts=facts, copies=(copy,), received_ms=received_ms
-        )
+            tenant_id=tenant_id, content=content, facts=facts, copies=(copy,), received_ms=received_ms,
+            receipt=receipt,
+        )  # fmt: skip
         outcome = site.committer.commit_many([delivery])[0]
     finally:
         content.close()

@@ -7,7 +7,7 @@ In the order in which one thing lets go of the next:
     condemn    contents no message refers to: the row of facts goes, the blob is marked
     delete     blobs condemned an hour ago: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
-    expire     trace, audit, the pipe's memory and tombstones after their time
+    expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -32,8 +32,16 @@ from mairust_core.model.blob import Locator
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
-from mairust_core.store import StorageBackend, collecting, tombstones, trash, upkeeps
-from mairust_core.store.tables import audit, pipe_delivery, trace
+from mairust_core.store import (
+    StorageBackend,
+    collecting,
+    failures,
+    secrets,
+    tombstones,
+    trash,
+    upkeeps,
+)
+from mairust_core.store.tables import audit, idempotency, pipe_delivery, trace
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -66,6 +74,7 @@ class Ages:
     trash_days: int = 30
     tombstone_days: int = 90
     """How long a client may have been away and still learn what left a mailbox (RFC 7162 §3.2.10)."""
+    idempotency_days: int = 1
 
 
 def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
@@ -215,10 +224,13 @@ class Collection:
             (trace, ages.trace_days),
             (audit, ages.audit_days),
             (pipe_delivery, ages.pipe_days),
+            (idempotency, ages.idempotency_days),
         ):
             found += self._repeat(self._expiry(table, self._before_ms(days)))
-        before_ms = self._before_ms(ages.tombstone_days)
-        return found + self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
+        now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)
+        found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
+        found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
+        return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod
     def _expiry(table: Table, before_ms: int) -> Callable[[Connection, int], int]:

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Damaged, NotFound, QuotaExceeded, Refused, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
-from mairust_core.model.mailbox import INBOX, QUARANTINE
+from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Deleted, Message, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
@@ -57,10 +57,16 @@ class Messages(Service):
             account = store.accounts.get(tx, self.by, address)
             if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
-        message_id = self.site.append(self.by.tenant_id, account.id, wanted, content)
-        return self._find(str(message_id))[0]
+        message_id = self.site.append((self.by.tenant_id, account.id), wanted, content, self.receipt)
+        return self.made(str(message_id))
 
-    @operation("GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound,))
+    def made(self, subject: str) -> Summary:
+        """The summary of a message that was appended."""
+        return self._find(subject)[0]
+
+    @operation(
+        "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound,), encoded="_encoded_page"
+    )
     def browse(
         self,
         address: str,
@@ -91,6 +97,28 @@ class Messages(Service):
                 raise NotFound("mailbox", name=mailbox, address=account.address)
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=mailbox_id, filter=wanted)
             return store.listing.page(tx, self.by, asked, cursor, limited(limit))
+
+    def _encoded_page(
+        self,
+        address: str,
+        *,
+        mailbox: str = "",
+        cursor: str = "",
+        limit: int = DEFAULT_LIMIT,
+        **asked: Any,
+    ) -> dict[str, Any] | Page[Summary]:
+        """What `browse` answers, as JSON values unless it is filtered."""
+        if any(asked.values()):
+            return Messages.browse(self, address, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
+        mailbox = folded_inbox(mailbox)
+        pages = store.message_pages
+        with self.site.storage.read() as tx:
+            account_id, shown = pages.find_account(tx, self.by, address)
+            mailbox_id = store.mailboxes.find(tx, account_id, mailbox) if mailbox else None
+            if mailbox and mailbox_id is None:
+                raise NotFound("mailbox", name=mailbox, address=shown)
+            items, more = pages.page(tx, self.by, (account_id, mailbox_id), cursor, limited(limit))
+        return {"items": items, "next_cursor": more}
 
     @operation("GET", "/messages/{id}", scope=READ, errors=(NotFound, Damaged))
     def show(self, id: str) -> Message:

@@ -13,6 +13,7 @@ from mairust_core.services.domains import Domains
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
@@ -31,4 +32,5 @@ SERVICES: tuple[type[Service], ...] = (
     Status,
     Doctor,
     Config,
+    Secrets,
 )

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
+    from mairust_core.store import idempotency as idempotency
     from mairust_core.store import jobs as jobs
     from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
+    from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
     from mairust_core.store import placements as placements
+    from mairust_core.store import secrets as secrets
     from mairust_core.store import stories as stories
     from mairust_core.store import tokens as tokens
     from mairust_core.store import traces as traces
@@ -43,11 +46,14 @@ _QUERIES = frozenset(
         "counting",
         "domains",
         "generations",
+        "idempotency",
         "jobs",
         "listing",
         "mailboxes",
+        "message_pages",
         "messages",
         "placements",
+        "secrets",
         "stories",
         "tokens",
         "traces",

@@ -27,7 +27,8 @@ def within(by: Principal) -> ColumnElement[bool]:
     return mine & (column == by.reach.id)
 
 
-def _select(by: Principal) -> AnySelect:
+def query(by: Principal) -> AnySelect:
+    """The accounts in reach, with their addresses."""
     return (
         select(account, address.c.folded)
         .join(address, address.c.account_id == account.c.id)
@@ -112,7 +113,7 @@ def add(
 
 def get(tx: Connection, by: Principal, wanted: str) -> Account:
     """One account by its address in any case; raises `NotFound`."""
-    row = tx.execute(_select(by).where(address.c.folded == fold(wanted))).first()
+    row = tx.execute(query(by).where(address.c.folded == fold(wanted))).first()
     if row is None:
         raise NotFound("account", address=wanted)
     return _model(row)
@@ -120,10 +121,10 @@ def get(tx: Connection, by: Principal, wanted: str) -> Account:
 
 def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str | None) -> list[Account]:
     """Accounts by address, those after `after`."""
-    query = _select(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
+    found = query(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
     if in_domain:
-        query = query.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
-    return [_model(row) for row in tx.execute(query)]
+        found = found.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
+    return [_model(row) for row in tx.execute(found)]
 
 
 def set_enabled(tx: Connection, by: Principal, wanted: str, enabled: bool) -> Account:

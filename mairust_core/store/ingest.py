@@ -16,12 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mairust_core.errors import StorageDown
+from mairust_core.errors import Locked, StorageDown
 from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import StorageBackend, threads
+from mairust_core.store import StorageBackend, idempotency, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import content, message, message_tag, placement, trace
@@ -74,6 +74,7 @@ def write_batch(storage: StorageBackend, batch: Sequence[Located], written_s: fl
             raise StorageDown("stale")
         stored, fresh = _skip_repetitions(storage, tx, batch)
         if fresh:
+            _leave_receipts(storage, tx, fresh)
             _write_rows(storage, tx, fresh)
         crash_point("commit.before")
     crash_point("commit.after")
@@ -117,6 +118,19 @@ def _skip_repetitions(
     known = {item[3].id: Id(row[0]) for item, row in zip(wanted, found, strict=True) if row is not None}
     stored = [Stored(ids=tuple(known.get(c.id, c.id) for c in one.delivery.copies)) for one in batch]
     return stored, [new for one in batch if (new := _without_known(one, known))] if known else list(batch)
+
+
+def _leave_receipts(storage: StorageBackend, tx: Connection, batch: Sequence[Located]) -> None:
+    """Take the keys of requests that may be repeated; those that others have are guilty."""
+    wanted = [(receipt, one) for one in batch if (receipt := one.delivery.receipt) is not None]
+    if not wanted:
+        return
+    wanted.sort(key=lambda pair: (pair[0].tenant_id, pair[0].principal, pair[0].key_hash))
+    claims = [(receipt, str(one.delivery.copies[0].id)) for receipt, one in wanted]
+    taken = idempotency.claim(storage, tx, claims)
+    if not all(taken):
+        late = [one.at for (_, one), got in zip(wanted, taken, strict=True) if not got]
+        raise Guilty({at: Locked("repeated", retry_after_s=1) for at in late})
 
 
 def _without_known(one: Located, known: dict[Id, Id]) -> Located | None:

@@ -79,6 +79,26 @@ def _select(by: Principal, source: Table, place: tuple[ColumnElement[Any], ...])
     )  # fmt: skip
 
 
+def page_query(
+    by: Principal, account_id: Any, mailbox_id: Any, position: tuple[Any, Any] | None, limit: Any
+) -> AnySelect:
+    """The statement of a page; every value may also be a `bindparam`."""
+    query = (
+        select_placed(by).order_by(placement.c.received_ms.desc(), placement.c.message_id.desc()).limit(limit)
+    )
+    if mailbox_id is None:
+        query = query.where(placement.c.account_id == account_id)
+    else:
+        query = query.where(placement.c.mailbox_id == mailbox_id)
+    if position is not None:
+        at_ms, after_id = position
+        query = query.where(
+            (placement.c.received_ms < at_ms)
+            | ((placement.c.received_ms == at_ms) & (placement.c.message_id < after_id))
+        ).where(placement.c.received_ms <= at_ms)
+    return query
+
+
 def parse_cursor(cursor: str) -> tuple[int, int]:
     """The position that `make_cursor` wrote; raises `Invalid`."""
     found = _CURSOR.fullmatch(cursor)
@@ -122,12 +142,17 @@ def summary_of(row: AnyRow) -> Summary:
         subject=row.subject,
         message_id=row.message_id,
         thread_id=Id(row.thread_id),
-        flags=joined(row.flags, () if row.keywords == "[]" else json.loads(row.keywords)),
+        flags=flags(row.flags, row.keywords),
         tags=tuple(json.loads(row.tags)),
         preview=row.snippet,
         has_attachments=row.has_attachments,
         deleted_at=None if row.deleted_ms is None else to_time(row.deleted_ms),
     )
+
+
+def flags(bits: int, keywords: str) -> tuple[str, ...]:
+    """System flags and keywords of a placement."""
+    return joined(bits, () if keywords == "[]" else json.loads(keywords))
 
 
 def _source(row: AnyRow) -> Source:

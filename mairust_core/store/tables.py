@@ -44,8 +44,8 @@ AnySelect = Select[*tuple[Any, ...]]
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _tenant() -> Column[int]:
-    return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False)
+def _tenant(**more: Any) -> Column[int]:
+    return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False, **more)
 
 
 def _owner(name: str, **more: Any) -> Column[int]:
@@ -418,6 +418,49 @@ upkeep = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("took_ms", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),  # JSON object
+)
+
+# The one master key under which data keys are wrapped now; its bytes are in a file, never here.
+master_key = Table(
+    "master_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", Text, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    _tenant(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False, index=True),  # of the master key around the data key
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, index=True),  # null: kept until it is deleted
+)
+
+# Failed attempts to log in, counted by where they came from and whom they aimed at (trap A4).
+auth_failure = Table(
+    "auth_failure",
+    metadata,
+    _tenant(primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False, index=True),  # when all of them are forgiven
+)
+
+# What a creating request answered, so that repeating it is safe.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _tenant(primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("subject", Text),  # the id of what was made, while the answer is not written yet
+    Column("answer", LargeBinary),
+    Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
 SCHEMA_VERSION = "0009"

@@ -10,6 +10,7 @@ from tests.benchmarks import (
     latency,
     memory,
     pages,
+    rest,
     startup,
 )
 
@@ -19,6 +20,7 @@ ALL = {
     "latency": latency.main,
     "memory": memory.main,
     "pages": pages.main,
+    "rest": rest.main,
     "startup": startup.main,
 }
 

@@ -23,12 +23,13 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "services",
         "doctor",
         "receive",
-        "jobs",
+        "access jobs vault",
         "hooks",
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations ownership running tls wire errors",
+        "config extend i18n ids networks private_socket model observe operations ownership running tls wire"
+        " errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -30,6 +30,7 @@ from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
@@ -116,6 +117,10 @@ status.show           + - +   + - +   + - +     own
 doctor.examine        + - +   - - -   - - -     own
 config.show           + - +   - - -   - - -     own
 config.export         + - +   - - -   - - -     own
+secrets.browse        - - +   - - -   - - -     own
+secrets.status        - - +   - - -   - - -     own
+secrets.prepare_master - - +   - - -   - - -    own
+secrets.rotate_master - - +   - - -   - - -     own
 collection.run        - - +   - - -   - - -     own
 jobs.browse           - - +   - - -   - - -     own
 jobs.show             - - +   - - -   - - -     own
@@ -238,6 +243,10 @@ ASK: dict[str, Ask] = {
     "doctor.examine": lambda s, k, _: s.there(Doctor, k).examine(),
     "config.show": lambda s, k, _: s.there(Config, k).show(),
     "config.export": lambda s, k, _: s.there(Config, k).export(),
+    "secrets.browse": lambda s, k, _: s.there(Secrets, k).browse(),
+    "secrets.status": lambda s, k, _: s.there(Secrets, k).status(),
+    "secrets.prepare_master": lambda s, k, _: s.there(Secrets, k).prepare_master(),
+    "secrets.rotate_master": lambda s, k, _: s.there(Secrets, k).rotate_master(),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
     "jobs.browse": lambda s, k, _: s.there(Jobs, k).browse(),
     "jobs.show": lambda s, k, _: s.there(Jobs, k).show(_job(s)),

@@ -29,6 +29,7 @@ from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
@@ -173,6 +174,8 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Doctor, lambda s: s.examine(lang="ja")
     yield Config, lambda s: [(one.key, one.value) for one in s.show().items]
     yield Config, lambda s: s.export()
+    yield Secrets, lambda s: s.browse(limit=1)
+    yield Secrets, lambda s: s.status()
 
 
 def test_values_are_the_same(served: Served, taken: Account) -> None:

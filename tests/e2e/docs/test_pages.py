@@ -12,6 +12,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
+KEY_PAGE = "rotate-the-master-key.md"
 SITE = """\
 export PATH="$PWD/.venv/bin:$PATH"
 mairust domain add example.org
@@ -90,6 +91,17 @@ def test_the_how_to_of_mail_works(tmp_path: Path) -> None:
     assert "42." in read
     assert "removed mailbox Archive/2026" in read
     assert list((who.directory / "mails").glob("*.eml"))
+
+
+def test_the_how_tos_of_limits_and_of_the_master_key_work(tmp_path: Path) -> None:
+    """A request repeated by its key answers twice the same; three rotations leave one key."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        once = script(HOW_TO / "limits.md", server)
+        read = who.types(SITE + once + once.partition("\n")[2] + script(HOW_TO / KEY_PAGE, server))
+    assert read.count('"name":"example.com"') == 2
+    assert read.count("Master key in force:") == 3
+    assert read.count("Prepared master key:") == 1
 
 
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:

@@ -83,10 +83,13 @@ def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
     "path", ["/api/v1/domains", "/nothing", "/docs", "/health/live", "/api/v1/openapi.json"]
 )
 def test_every_answer_is_labelled(web: Web, path: str) -> None:
-    """No sniffing, no storing, a strict policy, an id; nothing says what software it is."""
-    found = web.client.get(path)
+    """No sniffing, no storing unasked, a strict policy, an id; nothing says what software it is."""
+    found = web.client.get(path, headers={"origin": "https://elsewhere.example"})
     assert found.headers["x-content-type-options"] == "nosniff"
-    assert found.headers["cache-control"] == "no-store"
+    assert found.headers["x-frame-options"] == "DENY"
+    assert found.headers["referrer-policy"] == "no-referrer"
+    assert found.headers["cache-control"] == ("private, no-cache" if "etag" in found.headers else "no-store")
+    assert "strict-transport-security" not in found.headers
     assert found.headers["content-security-policy"].startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in found.headers["content-security-policy"]
     assert re.fullmatch(r"[0-9a-f]{16}", found.headers["x-request-id"])

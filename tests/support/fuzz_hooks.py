@@ -1,0 +1,35 @@
+"""What schemathesis is told about our API: how mail is sent, and ids that lead somewhere.
+
+Loaded by its command line (`SCHEMATHESIS_HOOKS`); `FUZZ_IDS` are ids of messages, `FUZZ_ADDRESSES` accounts.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import Any
+
+import schemathesis
+
+IDS = os.environ["FUZZ_IDS"].split()
+ADDRESSES = os.environ["FUZZ_ADDRESSES"].split()
+
+
+@schemathesis.serializer("message/rfc822")
+def as_mail(_: Any, value: Any) -> bytes:
+    """Whatever was made up, as the bytes of a message."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+
+
+@schemathesis.hook
+def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Half of the ids and addresses become real ones: behind the others there is nothing to find."""
+    if not path_parameters:
+        return path_parameters
+    known = {"address": ADDRESSES, "id": IDS} if "/tokens/" not in context.operation.path else {}
+    return {name: _real(value, known.get(name, [])) for name, value in path_parameters.items()}
+
+
+def _real(value: Any, known: list[str]) -> Any:
+    number = zlib.crc32(repr(value).encode("utf-8", "replace"))
+    return known[number // 2 % len(known)] if known and number % 2 else value
