@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 V6_PREFIX = 64
@@ -11,6 +12,7 @@ V6_PREFIX = 64
 Network = IPv4Network | IPv6Network
 
 
+@lru_cache(maxsize=4096)
 def plain_address(text: str) -> IPv4Address | IPv6Address | None:
     """The address, IPv4-mapped ones unwrapped and scope dropped; None when it is not one."""
     try:

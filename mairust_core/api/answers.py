@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -33,8 +33,7 @@ async def answer(request: Request, op: Operation, call: Callable[[], Any], run: 
     What is read carries an ETag, and is not sent to a client that has it (RFC 9110 §13.1.2).
     """
     if op.returns is not BytesOut:
-        body = await run(lambda: wire.render(wire.encode(call())))
-        return _document(request, op, body)
+        return _document(request, op, *await run(lambda: _tagged(wire.render(wire.encode(call())))))
     content, first = await run(partial(_begin, call))
     headers = download_headers(content)
     if _is_known(request, headers["etag"]):
@@ -47,11 +46,11 @@ async def answer(request: Request, op: Operation, call: Callable[[], Any], run: 
 async def encoded(request: Request, op: Operation, call: Callable[[], Any], run: Run) -> Response:
     """As `answer`, of a call that gives JSON values, or what still has to be encoded."""
 
-    def body() -> bytes:
+    def made() -> tuple[bytes, str]:
         value = call()
-        return wire.render(value if isinstance(value, dict) else wire.encode(value))
+        return _tagged(wire.render(value if isinstance(value, dict) else wire.encode(value)))
 
-    return _document(request, op, await run(body))
+    return _document(request, op, *await run(made))
 
 
 def replayable(op: Operation, body: bytes, replayed: bool) -> Response:
@@ -60,10 +59,14 @@ def replayable(op: Operation, body: bytes, replayed: bool) -> Response:
     return Response(body, op.status, headers, media_type=JSON)
 
 
-def _document(request: Request, op: Operation, body: bytes) -> Response:
+def _tagged(body: bytes) -> tuple[bytes, str]:
+    """A body with its ETag; on a thread, for hashing lets go of the interpreter and the loop would wait."""
+    return body, f'"{sha256(body).hexdigest()[:32]}"'
+
+
+def _document(request: Request, op: Operation, body: bytes, etag: str) -> Response:
     if op.method != "GET":
         return Response(body, op.status, media_type=JSON)
-    etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     if _is_known(request, etag):
         return _not_modified(etag)
     return Response(body, op.status, {"etag": etag, "cache-control": REVALIDATE}, media_type=JSON)

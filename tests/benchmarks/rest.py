@@ -3,8 +3,9 @@
 ``python -m tests.benchmarks.rest [--database sqlite|postgresql|both] [--rounds 5] [--seconds 3]``
 
 Both servers are up all the time on copies of one site and are driven in turn, so that each is idle while the
-other works; a row is the median of its rounds. The reference (`rest_reference`) returns ready bytes and has
-neither authentication nor models nor headers of ours. wrk drives where it is installed (`http_load`).
+other works; a row is the median of its rounds. CPU is that of the server's own processes, which a busy
+machine changes less than the rates. The reference (`rest_reference`) returns ready bytes and has neither
+authentication nor models nor headers of ours. Neither logs requests. wrk drives where it is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,21 @@ from tests.benchmarks.corpus import read_corpus
 from tests.benchmarks.servers import Server, output_of, python, running
 from tests.benchmarks.sites import Site, addresses, copy_site, mairust, make_site
 from tests.benchmarks.table import Goal, render, verdict
+from tests.support.processes import cpu_seconds
 
 LIMIT = 50
 PATH = "/api/v1/accounts/{address:path}/messages"
 RATE_GOAL, TAIL_GOAL = 0.6, 3.0
 OURS, BARE = "MaiRust", "bare route"
-HEADING = ("server", "pages/s", "min..max", "p50 ms", "p99 ms", "p99/p50", "failed")
+HEADING = ("server", "pages/s", "min..max", "CPU us/page", "p50 ms", "p99 ms", "p99/p50", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A server and the options of its load."""
+
+    server: Server
+    load: list[str]
 
 
 def fill(site: Site, messages: int) -> None:
@@ -52,8 +63,8 @@ def fill(site: Site, messages: int) -> None:
 
 
 @contextmanager
-def contestants(engine: Engine, scratch: Path, messages: int) -> Iterator[dict[str, list[str]]]:
-    """Both servers on sites alike; for each the options of its load."""
+def contestants(engine: Engine, scratch: Path, messages: int) -> Iterator[dict[str, Contestant]]:
+    """Both servers on sites alike."""
     site = Site(directory=scratch / "site", database=engine.fresh())
     make_site(site, 1)
     fill(site, messages)
@@ -72,7 +83,10 @@ def contestants(engine: Engine, scratch: Path, messages: int) -> Iterator[dict[s
         )
         reference = stack.enter_context(running(bare, scratch / "bare"))
         token = ("--token-file", str(site.directory / "admin.token"))
-        yield {OURS: [*_url(ours), *token], BARE: _url(reference)}
+        yield {
+            OURS: Contestant(server=ours, load=[*_url(ours), *token]),
+            BARE: Contestant(server=reference, load=_url(reference)),
+        }
 
 
 def _copied(engine: Engine, site: Site) -> str | None:
@@ -84,17 +98,19 @@ def _url(server: Server) -> list[str]:
     return ["--url", f"http://{server.ready['http']}{path}?limit={LIMIT}"]
 
 
-def measure(loads: dict[str, list[str]], options: Any) -> dict[str, list[dict[str, Any]]]:
+def measure(servers: dict[str, Contestant], options: Any) -> dict[str, list[dict[str, Any]]]:
     """Drive both in turn, after a moment to warm up."""
-    samples: dict[str, list[dict[str, Any]]] = {name: [] for name in loads}
-    names = list(loads)
+    samples: dict[str, list[dict[str, Any]]] = {name: [] for name in servers}
+    names = list(servers)
     for number in range(options.rounds + 1):
         for name in names if number % 2 else names[::-1]:
             seconds = options.seconds if number else 1.0
             more = ("--connections", options.connections, "--seconds", seconds)
-            found = output_of(python("tests.benchmarks.http_load", *loads[name], *more))
+            before = cpu_seconds(servers[name].server.processes())
+            found = output_of(python("tests.benchmarks.http_load", *servers[name].load, *more))
+            used = cpu_seconds(servers[name].server.processes()) - before
             if number:
-                samples[name].append(found)
+                samples[name].append(found | {"cpu_us": used * 1e6 / (found["rate"] * seconds)})
     return samples
 
 
@@ -122,9 +138,9 @@ def _row(name: str, rounds: Sequence[dict[str, Any]]) -> tuple[object, ...]:
     p50, p99 = median(rounds, "p50_ms"), median(rounds, "p99_ms")
     spread = f"{min(rates):.0f}..{max(rates):.0f}"
     failed = sum(sample["failed"] for sample in rounds)
-    return (
-        name, f"{median(rounds, 'rate'):.0f}", spread, f"{p50:.2f}", f"{p99:.2f}", f"{p99 / p50:.2f}", failed
-    )  # fmt: skip
+    times = (f"{p50:.2f}", f"{p99:.2f}", f"{p99 / p50:.2f}")
+    cpu = f"{median(rounds, 'cpu_us'):.0f}"
+    return (name, f"{median(rounds, 'rate'):.0f}", spread, cpu, *times, failed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
