@@ -30,6 +30,7 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
+KEEP_ROOM_S = 60.0
 COLLECT_S = 3600.0
 COLLECT_FIRST_S = 300.0
 """Also a server that is restarted every hour collects."""
@@ -113,6 +114,7 @@ class _Worker:
             asyncio.create_task(_every(RENEW_S, self._renew)),
         ]
         if collects:
+            self._tasks.append(asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)))
             self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
         self._ready()
         await self._stopping.wait()
