@@ -171,11 +171,25 @@ class Site:
         with self.storage.read() as tx:
             return collecting.location_of(tx, (source.sha256, source.tenant_id))
 
+    def make_room(self) -> None:
+        """Before deleting: give up the room kept for it when the disk is full (rule J3)."""
+        from mairust_core.receive import reserve
+
+        reserve.give_up(self.settings.data_dir)
+
+    def keep_room(self) -> None:
+        """Have the room for deleting, where there is enough."""
+        from mairust_core.receive import reserve
+
+        reserve.keep(self.settings.data_dir, self.settings.node.reserve_size)
+
     def collect(self) -> Collected:
         """Give back what nobody needs any more; raises `Locked` while another process does."""
         from mairust_core.receive.collection import collect
 
-        return collect(self)
+        done = collect(self)
+        self.keep_room()
+        return done
 
     def job_runner(self) -> Runner:
         """This process's share in the queue, not started yet: every kind and schedule there is."""
@@ -297,12 +311,14 @@ def open_site(settings: Settings) -> Site:
     `StorageDown`.
     """
     from mairust_core.blobs import owner
+    from mairust_core.receive import reserve
     from mairust_core.store import schema, sites
 
     become_owner(settings)
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
         raise NoSite("directory", path=settings.data_dir)
+    reserve.give_up(settings.data_dir)  # opening an SQLite database needs room, too
     storage = open_storage(settings.database.url, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):

@@ -47,7 +47,7 @@ def create_app(
         docs_url=None, redoc_url=None, redirect_slashes=False, telemetry={"tracing": False},
     )  # fmt: skip
     add_operations(app, services, edge.handler)
-    add_health(app, site.storage)
+    add_health(app, site)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)
     app.add_middleware(Frame)

@@ -84,6 +84,12 @@ class Node:
         default=30,
         unit="seconds",
     )
+    reserve_size: int = setting(
+        Size(1 << 40),
+        "Room kept on the disk of `data_dir` for deleting when that is full; at most 5 % of the disk.",
+        default=32 * MIB,
+        unit="bytes",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,7 @@ def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
 
     Raises `Locked` while another process does it, `StorageDown`, `DiskFull`.
     """
+    site.make_room()
     kept = site.settings.telemetry
     ages = Ages(
         trace_days=kept.trace_days,

@@ -16,6 +16,11 @@ CHECK_S = 1.0
 log = logging.getLogger("mairust.receive")
 
 
+def has_room(free_bytes: int, total_bytes: int) -> bool:
+    """Whether a disk with so much free takes mail (rule J3)."""
+    return free_bytes >= min(RESERVE_BYTES, int(total_bytes * RESERVE_SHARE))
+
+
 class Health:
     """The last known state of database and disk; cheap to ask for every mail."""
 
@@ -63,7 +68,7 @@ class Health:
             log.error("the blob store is out of reach, mail is refused: %s", error)
             self._disk_low = True
             return
-        low = free < min(RESERVE_BYTES, int(total * RESERVE_SHARE))
+        low = not has_room(free, total)
         if low != self._disk_low:
             log.warning(
                 "disk %s: %d bytes free", "is nearly full, mail is refused" if low else "has room", free

@@ -30,6 +30,7 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
+KEEP_ROOM_S = 60.0
 
 log = logging.getLogger("mairust.serve")
 
@@ -121,6 +122,7 @@ class _Worker:
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
+            asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
         ]
         if self._jobs is not None:
             self._jobs.start()
@@ -174,10 +176,12 @@ async def _poll(road: MailRoad) -> None:
             log.exception("administrative changes cannot be seen, again in %s s", POLL_S)
 
 
-async def _every(pause_s: float, work: Callable[[], object]) -> None:
+async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
+    wait_s = pause_s if first_s is None else first_s
     while True:
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(wait_s)
+        wait_s = pause_s
         try:
             await asyncio.to_thread(work)
         except MaiRustError as error:

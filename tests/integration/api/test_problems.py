@@ -197,3 +197,23 @@ def test_the_words_of_a_refusal_are_about_what_was_sent(
     )
     assert told in answer.json()["detail"]
     assert "set_int_max_str_digits" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59.9999Z",
+        "0001-01-01T00:00:00+23:59",
+        "2020-01-01T00:00:00Z",
+        "2027-01-01T00:00:00",
+        "soon",
+        1900000000,
+    ],
+)
+def test_a_key_s_end_that_makes_no_sense_is_422(web: Web, at: object) -> None:
+    """With the field's name and a hint; the edges of the calendar are no exception."""
+    answer = web.client.post(f"{API}/tokens", json={"name": "x", "scopes": ["read"], "expires_at": at})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("expires_at: ")
+    assert answer.json()["hint"]
