@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mairust_core.config import Settings
 from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite
@@ -22,10 +22,23 @@ from mairust_core.store import Pool, StorageBackend, open_storage
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
     from mairust_core.model.collected import Collected
+    from mairust_core.model.search import Found
     from mairust_core.receive.committer import Committer
+    from mairust_core.search.engine import Engine
     from mairust_core.store.messages import Source
 
 S = TypeVar("S", bound=Service)
+
+
+class Kept(Protocol):
+    """Whatever says where the bytes of a message lie."""
+
+    @property
+    def locator(self) -> Locator: ...
+    @property
+    def sha256(self) -> bytes: ...
+    @property
+    def tenant_id(self) -> int: ...
 
 
 @dataclass
@@ -84,7 +97,27 @@ class Site:
 
         return append(self, tenant_id, account_id, mailbox, content)
 
-    def read_blob(self, source: Source) -> bytes:
+    @cached_property
+    def engine(self) -> Engine:
+        """The search engine that the settings name."""
+        from mairust_core.search.database import DatabaseEngine
+
+        return DatabaseEngine(self.storage)
+
+    def search(self, by: Principal, address: str, text: str, cursor: str, limit: int) -> Found:
+        """A page of what an account holds that matches, newest first; raises `BadQuery`, `NotFound`."""
+        from mairust_core.search.finding import find
+        from mairust_core.search.grammar import parse
+
+        return find(self, by, address, parse(text), cursor, limit)
+
+    def drop_index(self) -> None:
+        """Delete what the index holds, in small steps, after its mode was set."""
+        from mairust_core.search.indexing import drop
+
+        drop(self)
+
+    def read_blob(self, source: Kept) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.
 
         Compaction may have moved them since `source` was read: then the row says where they are (rule C2).
@@ -99,7 +132,7 @@ class Site:
                     raise
                 locator = moved
 
-    def _moved_to(self, source: Source) -> Locator | None:
+    def _moved_to(self, source: Kept) -> Locator | None:
         from mairust_core.store import collecting
 
         with self.storage.read() as tx:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from mairust_core.store import audits as audits
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
+    from mairust_core.store import indexing as indexing
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
     from mairust_core.store import tokens as tokens
 
 _QUERIES = frozenset(
-    {"accounts", "aliases", "audits", "domains", "generations", "mailboxes", "messages", "tokens"}
+    {"accounts", "aliases", "audits", "domains", "generations", "indexing", "mailboxes", "messages", "tokens"}
 )
 
 

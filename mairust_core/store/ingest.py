@@ -23,7 +23,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
-from mairust_core.store.tables import content, message, placement, trace
+from mairust_core.store.tables import content, index_queue, message, placement, trace
 
 FLAG_SEEN = 1
 DAY_MS = 86_400_000
@@ -91,6 +91,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     thread_ids = threads.assign(storage, tx, batch)
     storage.insert_rows(tx, trace, [_trace_row(one) for one in batch if one.trace is not None])
     storage.insert_rows(tx, message, [_message_row(d, c, thread_ids[c.id]) for d in batch for c in d.copies])
+    storage.insert_rows(tx, index_queue, [_queue_row(d, c) for d in batch for c in d.copies])
     crash_point("commit.rows")
     placed = _take_uids(storage, tx, located)
     modseqs = _charge_accounts(storage, tx, located)
@@ -175,6 +176,11 @@ def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
         to_json(copy.metadata) if copy.metadata else "{}",
         None if one.trace is None else one.trace.id,
     )
+
+
+def _queue_row(one: Delivery, copy: Copy) -> tuple[int, ...]:
+    """A message that is not indexed yet: until it is, every search reads its text (rule J1)."""
+    return (copy.account_id, one.received_ms, copy.id, one.tenant_id)
 
 
 def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
@@ -16,7 +17,17 @@ from mairust_core.model.ids import Id
 from mairust_core.model.message import Attachment, Summary
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, facts
-from mairust_core.store.tables import AnyRow, AnySelect, account, blob, content, mailbox, message, placement
+from mairust_core.store.tables import (
+    AnyRow,
+    AnySelect,
+    account,
+    blob,
+    content,
+    content_text,
+    mailbox,
+    message,
+    placement,
+)
 
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """System flags by bit (RFC 9051 §2.3.2)."""
@@ -86,7 +97,12 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
 
 def make_cursor(last: Summary) -> str:
     """The position after a summary."""
-    return f"{round(last.received_at.timestamp() * 1000)}-{int(last.id)}"
+    return cursor_at(round(last.received_at.timestamp() * 1000), last.id)
+
+
+def cursor_at(received_ms: int, message_id: int) -> str:
+    """The position after a message."""
+    return f"{received_ms}-{int(message_id)}"
 
 
 def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]:
@@ -101,6 +117,30 @@ def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]
     if row is None:
         raise NotFound("message", id=message_id)
     return _summary(row), _source(row)
+
+
+def with_texts(
+    tx: Connection, by: Principal, message_ids: Sequence[int], conditions: Sequence[ColumnElement[bool]]
+) -> list[AnyRow]:
+    """The messages among these that are in reach and fulfil the conditions, with their texts; one statement."""
+    same = (content_text.c.sha256 == message.c.sha256) & (content_text.c.tenant_id == message.c.tenant_id)
+    query = (
+        _select(by)
+        .add_columns(content_text.c.extent, content_text.c.text)
+        .join(content_text, same, isouter=True)
+        .where(message.c.id.in_(message_ids), *conditions)
+    )
+    return list(tx.execute(query))
+
+
+def summary_of(row: AnyRow) -> Summary:
+    """The summary in such a row."""
+    return _summary(row)
+
+
+def flags_of(row: AnyRow) -> tuple[str, ...]:
+    """The flags and keywords in such a row."""
+    return _flags(row.flags, row.keywords)
 
 
 def _summary(row: AnyRow) -> Summary:
