@@ -10,12 +10,14 @@ from __future__ import annotations
 import heapq
 import sys
 from array import array
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mairust_core.search.documents import Document, Extent, Key
 from mairust_core.search.engine import Asked
-from mairust_core.search.postings import MAX_DOCUMENTS, Shape, build, positions
+from mairust_core.search.postings import MAX_DOCUMENTS, build, place, positions
 from mairust_core.search.query import All, Node, Some, Text
 from mairust_core.search.terms import document_terms, query_terms
 from mairust_core.store import StorageBackend, indexing, searching
@@ -29,8 +31,10 @@ MAX_TEXT_BYTES = 4 << 20
 """Of the texts of one segment, unless it is of a single message: bounds what building it takes of memory."""
 FIRST_DOCUMENTS, GROWTH, MOST_PARTS = 4096, 8, 256
 """How many documents the first look covers, how much more each later one; and in how many segments at most."""
-FEW, MANY = 16, 64
-"""Keys read at first of each segment, and then."""
+FEW = 256
+"""So many candidates in several segments are read together."""
+MANY = 64
+"""Candidates of one segment read together."""
 
 Having = Callable[[str], set[int]]
 
@@ -77,8 +81,7 @@ def _segment(tenant_id: int, account_id: int, documents: Sequence[Document]) -> 
         tenant_id=tenant_id,
         account_id=account_id,
         documents=[one.key for one in documents],
-        hash_bits=made.shape.hash_bits,
-        bucket_bits=made.shape.bucket_bits,
+        bucket_bits=made.bucket_bits,
         buckets=made.buckets,
         text_bytes=sum(len(one.text.encode()) for one in documents),
         partial=_little(partial).tobytes(),
@@ -137,31 +140,32 @@ class _Walk:
         self._tx = tx
         self._asked = asked
         self._terms = list(dict.fromkeys(terms_of(asked.query)))
-        self._left: dict[int, list[int]] = {}
-        """By segment: positions not read yet, ascending."""
-        self._keys: list[tuple[int, int, int]] = []
-        """A heap of what was read: the key, negated, and its segment."""
-        self._read: dict[int, int] = {}
-        """By segment: how many of its keys are in the heap."""
+        self._unread: dict[int, list[int]] = {}
+        """By segment: positions whose keys are not read yet, ascending."""
+        self._heap: list[tuple[int, int, int, bool]] = []
+        """Keys, negated, with their segment: of a document, or above all of a segment not read yet."""
+        self._read: defaultdict[int, int] = defaultdict(int)
+        """By segment: how many of its documents are in the heap."""
 
     def keys(self) -> Iterator[Key]:
         """The keys of all candidates, newest first."""
         parts = searching.parts(self._tx, self._asked.account_id, self._asked.since_ms, self._asked.before)
         documents = FIRST_DOCUMENTS
         while True:
-            while parts and not (self._keys and self._newest() > parts[0].newest):
+            while parts and not (self._heap and self._newest() > parts[0].newest):
                 parts = self._open(parts, documents)
                 documents *= GROWTH
-            if not self._keys:
+            if not self._heap:
                 return
-            at_ms, id_, segment_id = heapq.heappop(self._keys)
-            yield -at_ms, -id_
-            self._read[segment_id] -= 1
-            if not self._read[segment_id] and self._left[segment_id]:
-                self._load([segment_id], MANY)
+            at_ms, id_, segment_id, is_document = heapq.heappop(self._heap)
+            if is_document:
+                self._read[segment_id] -= 1
+                yield -at_ms, -id_
+            if self._unread[segment_id] and not self._read[segment_id]:
+                self._load([segment_id])
 
     def _newest(self) -> Key:
-        return -self._keys[0][0], -self._keys[0][1]
+        return -self._heap[0][0], -self._heap[0][1]
 
     def _open(self, parts: list[Part], documents: int) -> list[Part]:
         """Look into the next segments, of about so many documents; those that are left."""
@@ -171,22 +175,21 @@ class _Walk:
             count += 1
         opened = parts[:count]
         found = self._superset_of(opened)
-        cut = [part.id for part in opened if found[part.id] and part.newest >= self._asked.before]
+        hit = [part for part in opened if found[part.id]]
+        cut = [part.id for part in hit if part.newest >= self._asked.before]
         counts = searching.counts_before(self._tx, cut, self._asked.before) if cut else {}
-        for part in opened:
-            stop = counts.get(part.id, 0) if part.id in cut else part.documents
-            self._left[part.id] = sorted(at for at in found[part.id] if at < stop)
-        self._load([part.id for part in opened], MANY if count == 1 else FEW)
+        for part in hit:
+            at = sorted(found[part.id])
+            self._unread[part.id] = at[: bisect_left(at, counts.get(part.id, 0))] if part.id in cut else at
+        if sum(len(self._unread[part.id]) for part in hit) <= FEW:
+            self._load([part.id for part in hit])
+        else:
+            for part in hit:  # read when it is its turn
+                self._push(part.newest, part.id, is_document=False)
         return parts[count:]
 
     def _superset_of(self, parts: Sequence[Part]) -> dict[int, set[int]]:
-        places = {
-            part.id: {
-                term: Shape(hash_bits=part.hash_bits, bucket_bits=part.bucket_bits).place(term)
-                for term in self._terms
-            }
-            for part in parts
-        }
+        places = {part.id: {term: place(term, part.bucket_bits) for term in self._terms} for part in parts}
         wanted = [(id_, bucket) for id_, terms in places.items() for bucket, _ in terms.values()]
         rows = searching.buckets(self._storage, self._tx, self._asked.tenant_id, wanted)
         found = {}
@@ -197,18 +200,21 @@ class _Walk:
             found[part.id] = known | set(_little(array("H", part.partial)))
         return found
 
-    def _load(self, segment_ids: Sequence[int], count: int) -> None:
+    def _load(self, segment_ids: Sequence[int]) -> None:
         """Read the next newest keys of segments, in one statement."""
         places = []
         for segment_id in segment_ids:
-            left = self._left[segment_id]
-            taken = left[-count:]
-            del left[-count:]
+            unread = self._unread[segment_id]
+            taken = unread[-MANY:]
+            del unread[-MANY:]
             places += [(segment_id, at) for at in taken]
-            self._read[segment_id] = len(taken)
         if places:
             for (segment_id, _), key in searching.keys_at(self._storage, self._tx, places).items():
-                heapq.heappush(self._keys, (-key[0], -key[1], segment_id))
+                self._push(key, segment_id, is_document=True)
+
+    def _push(self, key: Key, segment_id: int, *, is_document: bool) -> None:
+        heapq.heappush(self._heap, (-key[0], -key[1], segment_id, is_document))
+        self._read[segment_id] += is_document
 
 
 def _having(
@@ -216,6 +222,6 @@ def _having(
 ) -> Having:
     def having(term: str) -> set[int]:
         bucket, rest = places[term]
-        return positions(rows[segment_id, bucket], rest)
+        return set(positions(rows[segment_id, bucket], rest))
 
     return having

@@ -20,7 +20,7 @@ from mairust_core.model.search import Found
 from mairust_core.search.documents import Extent, Key
 from mairust_core.search.engine import Asked, Engine
 from mairust_core.search.indexing import read_text, stored_text
-from mairust_core.search.matching import Facts, matches
+from mairust_core.search.matching import matches
 from mairust_core.search.query import HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
 from mairust_core.search.query import mailboxes as mailboxes_of
 from mairust_core.store import accounts, indexing, mailboxes, messages
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 BUDGET_S = 2.0
 """A search that took longer ends with what it has."""
-PAGE, LARGEST_PAGE = 64, 512
-"""How many candidates are read at a time, at first and at most."""
+SMALLEST_BATCH, LARGEST_BATCH = 8, 512
+"""How many candidates are decided on at a time, after the first batch."""
+PAGE = 64
+"""How many keys of messages that are not indexed are read at first."""
 
 _FLAG_BITS = {State.READ: 1, State.UNREAD: 1, State.ANSWERED: 2, State.FLAGGED: 4, State.DRAFT: 16}
 
@@ -73,7 +75,7 @@ def find(
             since_ms=since_ms or 0,
             before=before if until_ms is None else min(before, (until_ms, 0)),
         )
-        return _Search(site, tx, by, asked).page(limit, lambda: clock() > deadline)
+        return _Search(site, tx, asked).page(limit, lambda: clock() > deadline)
 
 
 def _require_mailboxes(tx: Connection, account: Account, names: set[str]) -> None:
@@ -89,14 +91,21 @@ class _Page:
 
     hits: list[Summary]
     unsearched: int = 0
+    seen: int = 0
     last: Key | None = None
+
+    def next_size(self, wanted: int) -> int:
+        """How many candidates are likely to hold the rest of the hits wanted."""
+        if not self.seen:
+            return wanted
+        likely = (wanted - len(self.hits)) * self.seen // max(len(self.hits), 1)
+        return min(max(2 * likely, SMALLEST_BATCH), 2 * self.seen, LARGEST_BATCH)
 
 
 class _Search:
-    def __init__(self, site: Site, tx: Connection, by: Principal, asked: Asked) -> None:
+    def __init__(self, site: Site, tx: Connection, asked: Asked) -> None:
         self._site = site
         self._tx = tx
-        self._by = by
         self._asked = asked
         self._narrow = narrow(asked.query)
         self._conditions = queries.conditions(self._narrow)
@@ -105,10 +114,12 @@ class _Search:
         """Up to `limit` hits; one more is looked for, to know whether there are more."""
         page = _Page(hits=[])
         late = False
-        for keys in _batches(self._candidates(), limit + 1):
-            late = self._look_at(keys, page, limit, is_late)
-            if late or len(page.hits) > limit:
+        candidates = self._candidates()
+        while len(page.hits) <= limit and not late:
+            keys = list(islice(candidates, page.next_size(limit + 1)))
+            if not keys:
                 break
+            late = self._look_at(keys, page, limit, is_late)
         cursor = None
         if len(page.hits) > limit:
             cursor = messages.make_cursor(page.hits[limit - 1])
@@ -135,7 +146,7 @@ class _Search:
             yield from keys
             if len(keys) < size:
                 return
-            before, size = keys[-1], min(2 * size, LARGEST_PAGE)
+            before, size = keys[-1], min(2 * size, LARGEST_BATCH)
 
     def _tail(self, before: Key, limit: int) -> list[Key]:
         return queries.tail(self._tx, self._asked.account_id, self._asked.since_ms, before, limit)
@@ -147,17 +158,21 @@ class _Search:
     def _look_at(self, keys: Sequence[Key], page: _Page, limit: int, is_late: Callable[[], bool]) -> bool:
         """Decide about some candidates, in order; True when time is over before the last of them."""
         ids = [id_ for _, id_ in keys]
-        rows = {row.id: row for row in messages.with_texts(self._tx, self._by, ids, self._conditions)}
+        rows = {
+            row.id: row
+            for row in messages.with_texts(self._tx, self._asked.account_id, ids, self._conditions)
+        }
         texts = self._texts(rows.values())
         for key in keys:
             if page.last is not None and is_late():
                 return True
             page.last = key
+            page.seen += 1
             row = rows.get(key[1])
             if row is None:
                 continue
             extent, text = texts(row)
-            answer = matches(self._asked.query, _facts(row, text, extent))
+            answer = matches(self._asked.query, _RowFacts(row, text, extent))
             page.unsearched += answer is None
             if answer:
                 page.hits.append(messages.summary_of(row))
@@ -179,23 +194,35 @@ class _Search:
         return text_of
 
 
-def _batches(keys: Iterator[Key], first: int) -> Iterator[list[Key]]:
-    size = max(first, PAGE)
-    while batch := list(islice(keys, size)):
-        yield batch
-        size = min(2 * size, LARGEST_PAGE)
+class _RowFacts:
+    """The facts in a row, each read when a query asks for it."""
 
+    __slots__ = ("_row", "extent", "text")
 
-def _facts(row: AnyRow, text: str, extent: Extent) -> Facts:
-    return Facts(
-        received_ms=row.received_ms,
-        flags=messages.flags_of(row),
-        tags=tuple(json.loads(row.tags)),
-        mailbox=row.mailbox,
-        has_attachments=row.has_attachments,
-        text=text,
-        extent=extent,
-    )
+    def __init__(self, row: AnyRow, text: str, extent: Extent) -> None:
+        self._row = row
+        self.text = text
+        self.extent = extent
+
+    @property
+    def received_ms(self) -> int:
+        return int(self._row.received_ms)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return messages.flags_of(self._row)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return messages.tags_of(self._row)
+
+    @property
+    def mailbox(self) -> str:
+        return str(self._row.mailbox)
+
+    @property
+    def has_attachments(self) -> bool:
+        return bool(self._row.has_attachments)
 
 
 def narrow(query: Node) -> Narrow:

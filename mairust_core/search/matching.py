@@ -5,8 +5,9 @@ Three answers: yes, no, and None where the text is not all there and what is mis
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Protocol
 
 from mairust_core.search.documents import Extent, field_of
 from mairust_core.search.normal import is_run
@@ -28,17 +29,23 @@ from mairust_core.search.query import (
 SEEN, ANSWERED, FLAGGED, DRAFT = "\\Seen", "\\Answered", "\\Flagged", "\\Draft"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a query asks of one message."""
+class Facts(Protocol):
+    """What a query asks of one message; flags by their IMAP names, the text as `documents` writes it."""
 
-    received_ms: int
-    flags: tuple[str, ...]
-    tags: tuple[str, ...]
-    mailbox: str
-    has_attachments: bool
-    text: str
-    extent: Extent = Extent.WHOLE
+    @property
+    def received_ms(self) -> int: ...
+    @property
+    def flags(self) -> Collection[str]: ...
+    @property
+    def tags(self) -> Collection[str]: ...
+    @property
+    def mailbox(self) -> str: ...
+    @property
+    def has_attachments(self) -> bool: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def extent(self) -> Extent: ...
 
 
 def matches(node: Node, facts: Facts) -> bool | None:
@@ -73,6 +80,7 @@ def _has_text(text: Text, facts: Facts) -> bool | None:
     return None if in_body and facts.extent is not Extent.WHOLE else False
 
 
+@lru_cache(maxsize=1024)
 def needle(pattern: str) -> str:
     """What stands in a text that a pattern matches: words are bounded by spaces, runs are not."""
     pieces = pattern.split(" ")
@@ -93,7 +101,7 @@ def _is_fact(node: Received | Is | HasAttachment | Tagged | InMailbox, facts: Fa
     return node.name == facts.mailbox
 
 
-def _in_state(state: State, flags: tuple[str, ...]) -> bool:
+def _in_state(state: State, flags: Collection[str]) -> bool:
     if state is State.UNREAD:
         return SEEN not in flags
     wanted = {State.READ: SEEN, State.FLAGGED: FLAGGED, State.ANSWERED: ANSWERED, State.DRAFT: DRAFT}

@@ -1,8 +1,8 @@
 """Index terms: what of a text an index keeps, and what a query may therefore ask it for.
 
-Anywhere in a text: each word; each pair of words side by side, when both are short, for a long word is rare
-enough to find a phrase by; each two characters of a run side by side. In the fields above the body the
-same once more for that field alone, and single characters of runs besides.
+Anywhere in a text: each word; each pair of words side by side, so that a phrase is found as fast as a word;
+each two characters of a run side by side. In the fields above the body the same once more for that field
+alone, and single characters of runs besides. Very long words are rare enough to do without pairs.
 
 A text that matches has every term of `query_terms`; that a text has them proves nothing (rule J1).
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from mairust_core.search.normal import is_run
 from mairust_core.search.query import Field, Text
 
-LONGEST_PAIRED = 7
+LONGEST_PAIRED = 16
 """Characters of a word that is also kept in pairs."""
 MOST_QUERY_TERMS = 8
 """More of one phrase narrow nothing further."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
 
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import (
@@ -77,16 +77,18 @@ class Segment:
     tenant_id: int
     account_id: int
     documents: Sequence[tuple[int, int]]
-    hash_bits: int
     bucket_bits: int
     buckets: Sequence[bytes]
     text_bytes: int
     partial: bytes
 
 
+_STATE = select(index_state).where(index_state.c.tenant_id == bindparam("tenant_id"))
+
+
 def state(tx: Connection, tenant_id: int) -> State:
     """The state of the index."""
-    row = tx.execute(select(index_state).where(index_state.c.tenant_id == tenant_id)).first()
+    row = tx.execute(_STATE, {"tenant_id": tenant_id}).first()
     if row is None:
         return State(mode=Mode.ON, epoch=0, filled_to=0, texts_ms=0)
     return State(mode=Mode(row.mode), epoch=row.epoch, filled_to=row.filled_to, texts_ms=row.texts_ms)
@@ -211,7 +213,7 @@ def write_segment(storage: StorageBackend, tx: Connection, made: Segment) -> Non
         insert(index_segment).values(
             id=segment_id, tenant_id=tenant_id, account_id=made.account_id, documents=len(documents),
             newest_ms=documents[-1][0], newest_id=documents[-1][1], oldest_ms=documents[0][0],
-            hash_bits=made.hash_bits, bucket_bits=made.bucket_bits, text_bytes=made.text_bytes,
+            bucket_bits=made.bucket_bits, text_bytes=made.text_bytes,
             index_bytes=sum(map(len, made.buckets)), partial=made.partial,
         )
     )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
@@ -49,7 +49,7 @@ class Source:
     attachments: tuple[Attachment, ...]
 
 
-def _select(by: Principal) -> AnySelect:
+def _columns() -> AnySelect:
     return (
         select(
             placement.c.uid, placement.c.modseq, placement.c.flags, placement.c.keywords,
@@ -63,8 +63,11 @@ def _select(by: Principal) -> AnySelect:
         .join(content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id))
         .join(mailbox, mailbox.c.id == placement.c.mailbox_id)
         .join(account, account.c.id == placement.c.account_id)
-        .where(accounts.within(by))
     )  # fmt: skip
+
+
+def _select(by: Principal) -> AnySelect:
+    return _columns().where(accounts.within(by))
 
 
 def page(
@@ -119,18 +122,28 @@ def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]
     return _summary(row), _source(row)
 
 
-def with_texts(
-    tx: Connection, by: Principal, message_ids: Sequence[int], conditions: Sequence[ColumnElement[bool]]
-) -> list[AnyRow]:
-    """The messages among these that are in reach and fulfil the conditions, with their texts; one statement."""
-    same = (content_text.c.sha256 == message.c.sha256) & (content_text.c.tenant_id == message.c.tenant_id)
-    query = (
-        _select(by)
-        .add_columns(content_text.c.extent, content_text.c.text)
-        .join(content_text, same, isouter=True)
-        .where(message.c.id.in_(message_ids), *conditions)
+_WITH_TEXTS = (
+    _columns()
+    .add_columns(content_text.c.extent, content_text.c.text)
+    .join(
+        content_text,
+        (content_text.c.sha256 == message.c.sha256) & (content_text.c.tenant_id == message.c.tenant_id),
+        isouter=True,
     )
-    return list(tx.execute(query))
+    .where(
+        message.c.id.in_(bindparam("ids", expanding=True)),
+        # an expression, lest SQLite reads the whole account by its index rather than these few by their ids
+        message.c.account_id + 0 == bindparam("account_id"),
+    )
+)
+
+
+def with_texts(
+    tx: Connection, account_id: int, message_ids: Sequence[int], conditions: Sequence[ColumnElement[bool]]
+) -> list[AnyRow]:
+    """Those messages of an account that fulfil the conditions, with their texts; one statement."""
+    values = {"account_id": account_id, "ids": message_ids}
+    return list(tx.execute(_WITH_TEXTS.where(*conditions) if conditions else _WITH_TEXTS, values))
 
 
 def summary_of(row: AnyRow) -> Summary:
@@ -160,10 +173,15 @@ def _summary(row: AnyRow) -> Summary:
         message_id=row.message_id,
         thread_id=Id(row.thread_id),
         flags=_flags(row.flags, row.keywords),
-        tags=tuple(json.loads(row.tags)),
+        tags=tags_of(row),
         preview=row.snippet,
         has_attachments=row.has_attachments,
     )
+
+
+def tags_of(row: AnyRow) -> tuple[str, ...]:
+    """The tags in such a row."""
+    return () if row.tags == "[]" else tuple(json.loads(row.tags))
 
 
 def _flags(bits: int, keywords: str) -> tuple[str, ...]:

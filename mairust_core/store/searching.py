@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
 
 from mairust_core.model.blob import Locator
 from mairust_core.store import StorageBackend
@@ -47,27 +47,39 @@ class Part:
     id: int
     documents: int
     newest: Key
-    oldest_ms: int
-    hash_bits: int
     bucket_bits: int
     partial: bytes
 
 
+# Statements without variants are made once: making them costs more than running them.
+_segment = index_segment.c
+_PARTS = (
+    select(
+        _segment.id, _segment.documents, _segment.newest_ms, _segment.newest_id, _segment.bucket_bits,
+        _segment.partial,
+    )
+    .where(
+        _segment.account_id == bindparam("account_id"),
+        _segment.newest_ms >= bindparam("since_ms"),
+        _segment.oldest_ms <= bindparam("until_ms"),
+    )
+    .order_by(_segment.newest_ms.desc(), _segment.newest_id.desc())
+)  # fmt: skip
+
+
 def parts(tx: Connection, account_id: int, since_ms: int, before: Key) -> list[Part]:
     """The segments of an account that hold something from `since_ms` on and before a key, newest first."""
-    each = index_segment.c
-    query = select(
-        each.id, each.documents, each.newest_ms, each.newest_id, each.oldest_ms, each.hash_bits,
-        each.bucket_bits, each.partial,
-    ).where(each.account_id == account_id, each.newest_ms >= since_ms, each.oldest_ms <= before[0])  # fmt: skip
-    rows = tx.execute(query.order_by(each.newest_ms.desc(), each.newest_id.desc()))
+    asked = {"account_id": account_id, "since_ms": since_ms, "until_ms": before[0]}
     return [
         Part(
-            id=row.id, documents=row.documents, newest=(row.newest_ms, row.newest_id),
-            oldest_ms=row.oldest_ms, hash_bits=row.hash_bits, bucket_bits=row.bucket_bits, partial=row.partial,
+            id=row.id,
+            documents=row.documents,
+            newest=(row.newest_ms, row.newest_id),
+            bucket_bits=row.bucket_bits,
+            partial=row.partial,
         )
-        for row in rows
-    ]  # fmt: skip
+        for row in tx.execute(_PARTS, asked)
+    ]
 
 
 def buckets(
@@ -102,20 +114,25 @@ def counts_before(tx: Connection, segment_ids: Sequence[int], before: Key) -> di
     return {row[0]: row[1] for row in tx.execute(query)}
 
 
+_queue = index_queue.c
+_TAIL = (
+    select(_queue.received_ms, _queue.message_id)
+    .where(
+        _queue.account_id == bindparam("account_id"),
+        _queue.received_ms >= bindparam("since_ms"),
+        _queue.received_ms <= bindparam("at_ms"),
+        tuple_(_queue.received_ms, _queue.message_id) < tuple_(bindparam("at_ms"), bindparam("at_id")),
+    )
+    .order_by(_queue.received_ms.desc(), _queue.message_id.desc())
+    .limit(bindparam("limit"))
+)
+
+
 def tail(tx: Connection, account_id: int, since_ms: int, before: Key, limit: int) -> list[Key]:
     """The newest messages before a key that are not indexed yet, newest first."""
-    each = index_queue.c
-    query = (
-        select(each.received_ms, each.message_id)
-        .where(
-            each.account_id == account_id,
-            each.received_ms >= since_ms,
-            _before(each.received_ms, each.message_id, before),
-        )
-        .order_by(each.received_ms.desc(), each.message_id.desc())
-        .limit(limit)
-    )
-    return [(row[0], row[1]) for row in tx.execute(query)]
+    asked = {"account_id": account_id, "since_ms": since_ms, "limit": limit}
+    rows = tx.execute(_TAIL, {**asked, "at_ms": before[0], "at_id": before[1]})
+    return [(row[0], row[1]) for row in rows]
 
 
 def walk(

@@ -295,7 +295,6 @@ index_segment = Table(
     Column("newest_ms", BigInteger, nullable=False),  # with its id the greatest key of its documents
     Column("newest_id", BigInteger, nullable=False),
     Column("oldest_ms", BigInteger, nullable=False),
-    Column("hash_bits", Integer, nullable=False),
     Column("bucket_bits", Integer, nullable=False),
     Column("text_bytes", BigInteger, nullable=False),
     Column("index_bytes", BigInteger, nullable=False),

@@ -60,7 +60,6 @@ def _index_segment() -> None:
         sa.Column("newest_ms", sa.BigInteger(), nullable=False),
         sa.Column("newest_id", sa.BigInteger(), nullable=False),
         sa.Column("oldest_ms", sa.BigInteger(), nullable=False),
-        sa.Column("hash_bits", sa.Integer(), nullable=False),
         sa.Column("bucket_bits", sa.Integer(), nullable=False),
         sa.Column("text_bytes", sa.BigInteger(), nullable=False),
         sa.Column("index_bytes", sa.BigInteger(), nullable=False),
