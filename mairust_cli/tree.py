@@ -26,6 +26,8 @@ COMMANDS = {
     "alias": "Manage aliases, whose mail goes to other addresses.",
     "mailbox": "List an account's mailboxes.",
     "message": "Append, list and show messages.",
+    "search": "Find an account's messages that match, newest first.",
+    "index": "Manage the index that makes searches fast.",
     "token": "Manage API keys.",
     "gc": "Give back the room of what nobody needs any more.",
     "config": "Show and check the configuration.",

@@ -15,9 +15,9 @@ IndexMode = Literal["on", "off", "filling"]
 class Found(Page[Summary]):
     """A page of hits, newest first, exact as far as it is `complete` (rule J1).
 
-    Complete: every hit from the cursor on to the end of the page is there; without a `next_cursor`, every hit.
-    Otherwise time ran out, and `next_cursor` goes on from there; or there are `unsearched` messages among them
-    whose text could not be read to its end and might match.
+    Complete: every hit from the cursor on to the end of the page is there; without a `next_cursor`, all are.
+    Otherwise time ran out, and `next_cursor` goes on from there; or there are `unsearched` messages among
+    them whose text could not be read to its end and might match.
     """
 
     items: tuple[Summary, ...]
@@ -37,7 +37,7 @@ class Rebuild:
 class IndexStatus:
     """What is indexed.
 
-    `mode` is `off` after a drop, and `filling` while all mail is being queued again; searches read texts then.
+    `mode` is `off` after a drop, and `filling` while all mail is being queued again: searches read texts.
     `documents` are indexed messages, `queued` those that are not yet, `stale` the parts of the index that a
     rebuild has not reached yet, `partial` the messages whose text could not be read to its end. Bytes are
     those of the texts indexed, in UTF-8, and of what the index keeps of them.

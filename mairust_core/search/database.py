@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 4 << 20
 """Of the texts of one segment, unless it is of a single message: bounds what building it takes of memory."""
 FIRST_DOCUMENTS, GROWTH, MOST_PARTS = 4096, 8, 256
-"""How many documents the first look covers, how much more each later one; and in how many segments at most."""
+"""How many documents the first look covers, how many times more each later one, in how many segments."""
 FEW = 256
 """So many candidates in several segments are read together."""
 MANY = 64

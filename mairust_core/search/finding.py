@@ -1,13 +1,12 @@
 """A page of hits: candidates newest first, each decided on its text and its row (rule J1).
 
-What the index holds is narrowed by it; what it does not hold yet, and everything while it is dropped, is read.
+What the index holds is narrowed by it; what it does not hold yet, and all while it is dropped, is read.
 A search that takes too long ends where it is, says so, and its cursor goes on from there.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

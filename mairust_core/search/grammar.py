@@ -117,6 +117,13 @@ class _Parser:
         self._next += 1
         return token
 
+    def _before(self) -> str:
+        """What stands before the token that was taken last."""
+        if self._next < 2:
+            return "the beginning"
+        token = self._tokens[self._next - 2]
+        return token.text if token.kind == "term" else token.kind
+
     def _some(self) -> Node:
         parts = [self._all()]
         while self._kind == "OR":
@@ -137,8 +144,7 @@ class _Parser:
         if token.kind == "term":
             return _term(token)
         if token.kind not in {"-", "NOT", "("}:
-            before = self._tokens[self._next - 2].kind if self._next > 1 else ""
-            raise BadQuery("missing", at=token.at, before=before)
+            raise BadQuery("missing", at=token.at, before=self._before())
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise BadQuery("too_deep", at=token.at, limit=MAX_DEPTH)

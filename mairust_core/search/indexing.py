@@ -80,7 +80,7 @@ def has_work(site: Site) -> bool:
 
 
 def forget_gone(site: Site) -> int:
-    """Let go of what is purged: texts of contents that are gone, and messages in the index; how many of these.
+    """Let go of what is purged: texts of gone contents, and messages in the index; how many of these.
 
     Segments that lost many messages are made anew by the next round; the few in others are never found.
     """

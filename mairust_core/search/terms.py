@@ -9,6 +9,8 @@ A text that matches has every term of `query_terms`; that a text has them proves
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from mairust_core.search.normal import is_run
 from mairust_core.search.query import Field, Text
 
@@ -52,7 +54,7 @@ def _add(found: set[str], pieces: list[str]) -> None:
     found.update(
         [
             f"{one} {other}"
-            for one, other in zip(words, words[1:], strict=False)
+            for one, other in pairwise(words)
             if 0 < len(one) <= LONGEST_PAIRED and 0 < len(other) <= LONGEST_PAIRED
         ]
     )

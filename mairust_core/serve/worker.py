@@ -20,6 +20,7 @@ from mairust_core.receive.collection import collect_once
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
+from mairust_core.search.indexing import forget_gone, has_work, index_some
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
@@ -32,6 +33,9 @@ RENEW_S = 300.0
 COLLECT_S = 3600.0
 COLLECT_FIRST_S = 300.0
 """Also a server that is restarted every hour collects."""
+INDEX_S = 1.0
+INDEX_RESTS = 2.0
+"""For each second of indexing so many of rest: mail goes first."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -47,8 +51,8 @@ def run(
     """Work until told to stop; the exit code.
 
     `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. `collects`: this is the worker that collects garbage every hour. Raises
-    the errors of `open_site`.
+    end when the supervisor is gone. `collects`: this worker collects garbage every hour, and
+    indexes. Raises the errors of `open_site`.
     """
     site = open_site(settings)
     _tell_what_runs(site)
@@ -87,7 +91,7 @@ class _Worker:
         self._ready = ready
         self._parent_alive = parent_alive
         self._stopping = asyncio.Event()
-        self._collection_stops = threading.Event()
+        self._background_stops = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
@@ -106,12 +110,13 @@ class _Worker:
         ]
         if collects:
             self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
+            self._tasks.append(asyncio.create_task(_every(INDEX_S, self._index)))
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
             notify("STOPPING=1")
-        self._collection_stops.set()
+        self._background_stops.set()
         await listeners.stop(self._site.settings.node.grace_s)
         await self._end_tasks()
         road.close()
@@ -138,7 +143,16 @@ class _Worker:
         process_numbers.renew(self._site.storage, self._site.ids)
 
     def _collect(self) -> None:
-        collect_once(self._site, self._collection_stops)
+        collect_once(self._site, self._background_stops)
+        if not self._background_stops.is_set():
+            forget_gone(self._site)
+
+    def _index(self) -> None:
+        if has_work(self._site):
+            index_some(self._site, self._background_stops, self._rest)
+
+    def _rest(self, took_s: float) -> None:
+        self._background_stops.wait(INDEX_RESTS * took_s)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

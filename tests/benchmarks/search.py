@@ -26,7 +26,6 @@ from typing import Any
 from sqlalchemy import text
 
 from mairust_core.app import Site
-from mairust_core.model.search import Found
 from mairust_core.search.indexing import index_some
 from mairust_core.services.index import Index
 from mairust_core.services.search import Search

@@ -19,24 +19,7 @@ LINE_CHARACTERS = 36
 SENDERS = 500
 
 _CONSONANTS, _VOWELS, _ENDS = "bcdfghjklmnprstvwz", "aeiou", ("", "", "n", "r", "s", "t")
-_PARTICLES = [
-    "の",
-    "に",
-    "は",
-    "を",
-    "が",
-    "と",
-    "で",
-    "も",
-    "から",
-    "まで",
-    "です",
-    "ます",
-    "した",
-    "して",
-    "する",
-    "など",
-]
+_PARTICLES = ["の", "に", "は", "を", "が", "と", "で", "も", "から", "まで", "です", "ます", "した", "など"]
 _COMMON_CHARACTERS = 2_200
 
 

@@ -23,6 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "services",
         "receive",
         "hooks",
+        "search",
         "store",
         "blobs",
         "mime",
