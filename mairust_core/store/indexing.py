@@ -28,7 +28,8 @@ from mairust_core.store.tables import (
 
 BUCKETS = 16
 """Bits of a posting's id that name the bucket; those above name the segment."""
-LOCK = "index"
+LOCK = "index_state"
+"""What changes the index and what changes its mode wait for each other by it; not the lock of `alone`."""
 MANY = 1000
 """Ids of one statement."""
 

