@@ -28,6 +28,8 @@ COMMANDS = {
     "message": "Append, list, show, change and delete messages.",
     "job": "Watch and steer what is done later.",
     "trace": "Tell all that happened to one mail, or list the mails that came.",
+    "search": "Find an account's messages that match, newest first.",
+    "index": "Manage the index that makes searches fast.",
     "token": "Manage API keys.",
     "status": "Show on one screen what is going on.",
     "doctor": "Look for what is wrong with the site, and say what mends it.",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mairust_core.config import Settings
 from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
     from mairust_core.model.receipt import Receipt
+    from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
+    from mairust_core.search.engine import Engine
     from mairust_core.store.messages import Source
     from mairust_core.vault import Vault
 
@@ -45,6 +47,21 @@ SCHEDULES = (
     Schedule(name="gc", cron="17 * * * *", kind="gc"),
     Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
 )
+
+
+class Kept(Protocol):
+    """Whatever says where the bytes of a message lie."""
+
+    @property
+    def locator(self) -> Locator: ...
+    @property
+    def sha256(self) -> bytes: ...
+    @property
+    def tenant_id(self) -> int: ...
+
+
+INDEX_RESTS = 2.0
+"""For each second of indexing so many of rest: mail goes first."""
 
 
 @dataclass
@@ -150,7 +167,27 @@ class Site:
 
         return append(self, to, wanted, content, receipt)
 
-    def read_blob(self, source: Source) -> bytes:
+    @cached_property
+    def engine(self) -> Engine:
+        """The search engine that the settings name."""
+        from mairust_core.search.database import DatabaseEngine
+
+        return DatabaseEngine(self.storage)
+
+    def search(self, by: Principal, address: str, text: str, cursor: str, limit: int) -> Found:
+        """A page of what an account holds that matches, newest first; raises `BadQuery`, `NotFound`."""
+        from mairust_core.search.finding import find
+        from mairust_core.search.grammar import parse
+
+        return find(self, by, address, parse(text), cursor, limit)
+
+    def drop_index(self) -> None:
+        """Delete what the index holds, in small steps, after its mode was set."""
+        from mairust_core.search.indexing import drop
+
+        drop(self)
+
+    def read_blob(self, source: Kept) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.
 
         Compaction may have moved them since `source` was read: then the row says where they are (rule C2).
@@ -165,7 +202,7 @@ class Site:
                     raise
                 locator = moved
 
-    def _moved_to(self, source: Source) -> Locator | None:
+    def _moved_to(self, source: Kept) -> Locator | None:
         from mairust_core.store import collecting
 
         with self.storage.read() as tx:
@@ -283,12 +320,14 @@ def job_kinds() -> tuple[Kind, ...]:
     """Every kind of job and what does it; what that needs is loaded when the first one runs."""
     return (
         Kind(name="gc", handler=_collect, concurrency=1),
+        Kind(name="index", handler=_index, concurrency=1),
         Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
     )
 
 
 def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
     from mairust_core.receive.collection import Stopped, collect
+    from mairust_core.search.indexing import forget_gone
 
     try:
         collect(site, lease.stopping)
@@ -296,6 +335,15 @@ def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
         raise Interrupted from error
     except Locked:
         return  # `mairust gc` is at it
+    forget_gone(site)
+
+
+def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.search.indexing import index_some
+
+    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(INDEX_RESTS * took_s))
+    if lease.stopping.is_set():
+        raise Interrupted
 
 
 def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:

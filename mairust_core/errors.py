@@ -2,6 +2,7 @@
 
     MaiRustError                  failed                 500   1
     ├── Invalid                   a value is wrong       422   2
+    ├── BadQuery                  a search is wrong      422   2
     ├── Usage                     the call is wrong      400   2
     ├── TooLarge                  over a limit           413   2
     ├── Unauthenticated           who are you            401  77
@@ -86,6 +87,13 @@ class Invalid(MaiRustError):
             super().__init__(why, field=field, **values)
         else:
             super().__init__("value", field=field, why=why, hint=hint)
+
+
+class BadQuery(MaiRustError):
+    """A search cannot be understood; the text says where and how to write it."""
+
+    code, status, exit_code = "bad_query", 422, 2
+    reply = Reply(501, "5.5.4", "Syntax error in parameters")
 
 
 class Usage(MaiRustError):

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mairust_core.api.bodies import MAX_JSON_BYTES
 from mairust_core.api.connection import HttpLimits
@@ -155,8 +155,8 @@ def _optional(kind: Any, field: Field[Any]) -> str:
 
 def _type_name(kind: Any) -> str:
     arguments = [one for one in get_args(kind) if one is not Unset]
-    if get_origin(kind) is dict:
-        return "object"
+    if get_origin(kind) is Literal:
+        return "(" + ", ".join(f'"{one}"' for one in arguments) + ")"
     if get_origin(kind) in (Union, UnionType):
         return " or ".join("null" if one is type(None) else _type_name(one) for one in arguments)
     if get_origin(kind) is tuple:

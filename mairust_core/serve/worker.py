@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import text
 
@@ -21,6 +22,7 @@ from mairust_core.errors import MaiRustError
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
+from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
@@ -31,6 +33,8 @@ POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
 KEEP_ROOM_S = 60.0
+INDEX_S = 5.0
+"""Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -123,6 +127,7 @@ class _Worker:
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
             asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
+            asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))),
         ]
         if self._jobs is not None:
             self._jobs.start()

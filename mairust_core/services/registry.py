@@ -10,9 +10,11 @@ from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
@@ -33,4 +35,6 @@ SERVICES: tuple[type[Service], ...] = (
     Doctor,
     Config,
     Secrets,
+    Search,
+    Index,
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mairust_core.store import domains as domains
     from mairust_core.store import generations as generations
     from mairust_core.store import idempotency as idempotency
+    from mairust_core.store import indexing as indexing
     from mairust_core.store import jobs as jobs
     from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
@@ -47,6 +48,7 @@ _QUERIES = frozenset(
         "domains",
         "generations",
         "idempotency",
+        "indexing",
         "jobs",
         "listing",
         "mailboxes",

@@ -24,7 +24,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, idempotency, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
-from mairust_core.store.tables import content, message, message_tag, placement, trace
+from mairust_core.store.tables import content, index_queue, message, message_tag, placement, trace
 
 DAY_MS = 86_400_000
 BYTES_GOOD_S = 1800.0
@@ -93,6 +93,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     storage.insert_rows(tx, trace, [_trace_row(one) for one in batch if one.trace is not None])
     storage.insert_rows(tx, message, [_message_row(d, c, thread_ids[c.id]) for d in batch for c in d.copies])
     storage.insert_rows(tx, message_tag, [row for one in batch for row in _tag_rows(one)])
+    storage.insert_rows(tx, index_queue, [_queue_row(d, c) for d in batch for c in d.copies])
     crash_point("commit.rows")
     placed = _take_uids(storage, tx, located)
     modseqs = _charge_accounts(storage, tx, located)
@@ -202,6 +203,11 @@ def _tag_rows(one: Delivery) -> Iterator[tuple[Any, ...]]:
     for copy in one.copies:
         for tag in dict.fromkeys(copy.tags):
             yield copy.account_id, cleaned(tag), one.received_ms, copy.id, one.tenant_id
+
+
+def _queue_row(one: Delivery, copy: Copy) -> tuple[int, ...]:
+    """A message that is not indexed yet: until it is, every search reads its text (rule J1)."""
+    return (copy.account_id, one.received_ms, copy.id, one.tenant_id)
 
 
 def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:

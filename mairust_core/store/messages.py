@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, literal, null, select
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
@@ -24,6 +25,7 @@ from mairust_core.store.tables import (
     account,
     blob,
     content,
+    content_text,
     mailbox,
     message,
     placement,
@@ -51,18 +53,23 @@ class Source:
 
 def select_placed(by: Principal) -> AnySelect:
     """Messages in mailboxes, with what a summary needs; the caller says which."""
-    place = (placement.c.uid, null().label("deleted_ms"), mailbox.c.name.label("mailbox"))
-    return _select(by, placement, place).join(mailbox, mailbox.c.id == placement.c.mailbox_id)
+    return _placed().where(accounts.within(by))
 
 
 def select_deleted(by: Principal) -> AnySelect:
     """Messages in the trash, likewise; a mailbox that was renamed since has its new name."""
     name = func.coalesce(mailbox.c.name, trash.c.mailbox).label("mailbox")
     place = (literal(0).label("uid"), trash.c.deleted_ms, name)
-    return _select(by, trash, place).outerjoin(mailbox, mailbox.c.id == trash.c.mailbox_id)
+    query = _select(trash, place).outerjoin(mailbox, mailbox.c.id == trash.c.mailbox_id)
+    return query.where(accounts.within(by))
 
 
-def _select(by: Principal, source: Table, place: tuple[ColumnElement[Any], ...]) -> AnySelect:
+def _placed() -> AnySelect:
+    place = (placement.c.uid, null().label("deleted_ms"), mailbox.c.name.label("mailbox"))
+    return _select(placement, place).join(mailbox, mailbox.c.id == placement.c.mailbox_id)
+
+
+def _select(source: Table, place: tuple[ColumnElement[Any], ...]) -> AnySelect:
     return (
         select(
             *place, source.c.modseq, source.c.flags, source.c.keywords, source.c.received_ms,
@@ -75,7 +82,6 @@ def _select(by: Principal, source: Table, place: tuple[ColumnElement[Any], ...])
         .join_from(source, message, message.c.id == source.c.message_id)
         .join(content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id))
         .join(account, account.c.id == source.c.account_id)
-        .where(accounts.within(by))
     )  # fmt: skip
 
 
@@ -109,7 +115,12 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
 
 def make_cursor(last: Summary) -> str:
     """The position after a summary."""
-    return f"{round(last.received_at.timestamp() * 1000)}-{int(last.id)}"
+    return cursor_at(round(last.received_at.timestamp() * 1000), last.id)
+
+
+def cursor_at(received_ms: int, message_id: int) -> str:
+    """The position after a message."""
+    return f"{received_ms}-{int(message_id)}"
 
 
 def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]:
@@ -125,8 +136,37 @@ def get(tx: Connection, by: Principal, message_id: Id) -> tuple[Summary, Source]
     raise NotFound("message", id=message_id)
 
 
+_WITH_TEXTS = (
+    _placed()
+    .add_columns(content_text.c.extent, content_text.c.text)
+    .join(
+        content_text,
+        (content_text.c.sha256 == message.c.sha256) & (content_text.c.tenant_id == message.c.tenant_id),
+        isouter=True,
+    )
+    .where(
+        message.c.id.in_(bindparam("ids", expanding=True)),
+        # an expression, lest SQLite reads the whole account by its index rather than these few by their ids
+        message.c.account_id + 0 == bindparam("account_id"),
+    )
+)
+
+
+def with_texts(
+    tx: Connection, account_id: int, message_ids: Sequence[int], conditions: Sequence[ColumnElement[bool]]
+) -> list[AnyRow]:
+    """Those messages of an account that fulfil the conditions, with their texts; one statement."""
+    values = {"account_id": account_id, "ids": message_ids}
+    return list(tx.execute(_WITH_TEXTS.where(*conditions) if conditions else _WITH_TEXTS, values))
+
+
+def flags_of(row: AnyRow) -> tuple[str, ...]:
+    """The flags and keywords in such a row."""
+    return flags(row.flags, row.keywords)
+
+
 def summary_of(row: AnyRow) -> Summary:
-    """The summary in a row of `select_placed` or `select_deleted`."""
+    """The summary in a row of `select_placed`, `select_deleted` or `with_texts`."""
     found = json.loads(row.facts)
     return Summary(
         id=Id(row.id),
@@ -142,8 +182,8 @@ def summary_of(row: AnyRow) -> Summary:
         subject=row.subject,
         message_id=row.message_id,
         thread_id=Id(row.thread_id),
-        flags=flags(row.flags, row.keywords),
-        tags=tuple(json.loads(row.tags)),
+        flags=flags_of(row),
+        tags=tags_of(row),
         preview=row.snippet,
         has_attachments=row.has_attachments,
         deleted_at=None if row.deleted_ms is None else to_time(row.deleted_ms),
@@ -153,6 +193,11 @@ def summary_of(row: AnyRow) -> Summary:
 def flags(bits: int, keywords: str) -> tuple[str, ...]:
     """System flags and keywords of a placement."""
     return joined(bits, () if keywords == "[]" else json.loads(keywords))
+
+
+def tags_of(row: AnyRow) -> tuple[str, ...]:
+    """The tags in such a row."""
+    return () if row.tags == "[]" else tuple(json.loads(row.tags))
 
 
 def _source(row: AnyRow) -> Source:

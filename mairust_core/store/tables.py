@@ -329,6 +329,74 @@ pipe_delivery = Table(
     sqlite_with_rowid=False,
 )
 
+# What `search/` keeps: texts by content, and of each account which of its messages are indexed where.
+content_text = Table(
+    "content_text",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    _owner("tenant_id", primary_key=True, autoincrement=False),
+    Column("extent", Text, nullable=False),  # whole | cut | header
+    Column("made_ms", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),  # of the text in UTF-8
+    Column("text", LargeBinary, nullable=False),  # zstd; gone when its content is, without a foreign key
+)
+
+index_queue = Table(
+    "index_queue",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("received_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
+index_segment = Table(
+    "index_segment",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id", index=True),
+    Column("documents", Integer, nullable=False),
+    Column("newest_ms", BigInteger, nullable=False),  # with its id the greatest key of its documents
+    Column("newest_id", BigInteger, nullable=False),
+    Column("oldest_ms", BigInteger, nullable=False),
+    Column("bucket_bits", Integer, nullable=False),
+    Column("text_bytes", BigInteger, nullable=False),
+    Column("index_bytes", BigInteger, nullable=False),
+    Column("partial", LargeBinary, nullable=False),  # positions whose text is not whole, 16 bits each
+    Column("stale_ms", BigInteger),  # to be made anew, with texts from then on; null: it is good
+)
+
+index_document = Table(
+    "index_document",
+    metadata,
+    Column("segment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # ascending with the key
+    _owner("tenant_id"),
+    Column("message_id", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+index_posting = Table(
+    "index_posting",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),  # segment << 16 | bucket
+    _owner("tenant_id"),
+    Column("data", LargeBinary, nullable=False),
+)
+
+index_state = Table(
+    "index_state",
+    metadata,
+    _owner("tenant_id", primary_key=True, autoincrement=False),
+    Column("mode", Text, nullable=False),  # on | off | filling; on without a row
+    Column("epoch", BigInteger, nullable=False),  # counts the changes of mode
+    Column("filled_to", BigInteger, nullable=False),  # while filling: queued up to this message id
+    Column("texts_ms", BigInteger, nullable=False),  # texts made before then are made again
+)
+
 token = Table(
     "token",
     metadata,
@@ -464,6 +532,7 @@ idempotency = Table(
 )
 
 SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0003"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

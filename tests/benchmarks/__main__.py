@@ -11,6 +11,7 @@ from tests.benchmarks import (
     memory,
     pages,
     rest,
+    search,
     startup,
 )
 
@@ -21,6 +22,7 @@ ALL = {
     "memory": memory.main,
     "pages": pages.main,
     "rest": rest.main,
+    "search": search.main,
     "startup": startup.main,
 }
 

@@ -25,6 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "receive",
         "access jobs vault",
         "hooks",
+        "search",
         "store",
         "blobs",
         "mime",

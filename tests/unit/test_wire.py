@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +25,7 @@ from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Message
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut
 from mairust_core.services.registry import SERVICES
@@ -87,6 +88,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
             mailbox=maybe(LEVELS),
         ),
     ),
+    Rebuild: st.builds(Rebuild, account=st.none() | st.just("ann@example.org")),
     JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
@@ -146,6 +148,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return st.sampled_from(arguments)
     if get_origin(kind) is dict:
         return (
             st.dictionaries(TEXT, values_of(arguments[1]), max_size=3)
