@@ -35,6 +35,8 @@ def status(ctx: typer.Context) -> None:
 
     Mail that is not indexed yet is found all the same: its text is read.
 
+    Exit status: 0 shown.
+
     Examples:
       mairust index status
       mairust index status --json
