@@ -26,7 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config disk extend i18n ids private_socket model observe operations tls wire errors",
     )
 )
 GROUND = FLOORS[-1]
