@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mairust_core.errors import DiskFull, StorageDown
 from mairust_core.disk import FREE_BYTES
+from mairust_core.errors import DiskFull, StorageDown
 from mairust_core.receive.health import Health
 
 GIB = 1 << 30
