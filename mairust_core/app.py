@@ -210,15 +210,15 @@ class Site:
 
     def make_room(self) -> None:
         """Before deleting: give up the room kept for it when the disk is full (rule J3)."""
-        from mairust_core.receive import reserve
+        from mairust_core.disk import give_up_reserve
 
-        reserve.give_up(self.settings.data_dir)
+        give_up_reserve(self.settings.data_dir)
 
     def keep_room(self) -> None:
         """Have the room for deleting, where there is enough."""
-        from mairust_core.receive import reserve
+        from mairust_core.disk import keep_reserve
 
-        reserve.keep(self.settings.data_dir, self.settings.node.reserve_size)
+        keep_reserve(self.settings.data_dir, self.settings.node.reserve_size)
 
     def collect(self) -> Collected:
         """Give back what nobody needs any more; raises `Locked` while another process does."""
@@ -359,14 +359,14 @@ def open_site(settings: Settings) -> Site:
     `StorageDown`.
     """
     from mairust_core.blobs import owner
-    from mairust_core.receive import reserve
+    from mairust_core.disk import give_up_reserve
     from mairust_core.store import schema, sites
 
     become_owner(settings)
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
         raise NoSite("directory", path=settings.data_dir)
-    reserve.give_up(settings.data_dir)  # opening an SQLite database needs room, too
+    give_up_reserve(settings.data_dir)  # opening an SQLite database needs room, too
     storage = open_storage(settings.database.url, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from mairust_core import store
+from mairust_core.disk import has_room
 from mairust_core.errors import DiskFull, MaiRustError
-from mairust_core.receive.health import has_room
 
 if TYPE_CHECKING:
     from mairust_core.app import Site

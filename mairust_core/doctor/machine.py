@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mairust_core import __version__
 from mairust_core.config import Settings
+from mairust_core.disk import FREE_BYTES, FREE_SHARE
 from mairust_core.doctor.findings import Found
-from mairust_core.receive.health import RESERVE_BYTES, RESERVE_SHARE
 from mairust_core.running import running_on
 
 LOW_SHARES = 4
@@ -39,7 +39,7 @@ def disk(settings: Settings) -> Iterator[Found]:
 
 def judged_room(path: Path, free_bytes: int, total_bytes: int) -> Iterator[Found]:
     """What so much room means: below the reserve mail is refused (rule J3)."""
-    reserve = min(RESERVE_BYTES, int(total_bytes * RESERVE_SHARE))
+    reserve = min(FREE_BYTES, int(total_bytes * FREE_SHARE))
     told = {"path": path, "free_mib": free_bytes >> 20, "reserve_mib": reserve >> 20}
     if free_bytes < reserve:
         yield Found("disk.full", **told)

@@ -6,19 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 
+from mairust_core.disk import has_room
 from mairust_core.errors import DiskFull, MaiRustError, StorageDown
 from mairust_core.model.reply import Reply
 
-RESERVE_BYTES = 1 << 30
-RESERVE_SHARE = 0.05
 CHECK_S = 1.0
 
 log = logging.getLogger("mairust.receive")
-
-
-def has_room(free_bytes: int, total_bytes: int) -> bool:
-    """Whether a disk with so much free takes mail (rule J3)."""
-    return free_bytes >= min(RESERVE_BYTES, int(total_bytes * RESERVE_SHARE))
 
 
 class Health:

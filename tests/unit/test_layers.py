@@ -29,8 +29,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "store",
         "blobs",
         "mime",
-        "config extend i18n ids networks private_socket model observe operations ownership running tls wire"
-        " errors",
+        "config disk extend i18n ids networks private_socket model observe operations ownership running tls"
+        " wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -17,6 +17,7 @@ from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
@@ -26,10 +27,12 @@ from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
@@ -96,6 +99,11 @@ messages.undelete     - + +   - + +   - + +     own
 messages.undelete     - + +   - 0 0   - 0 0     foreign
 messages.release      - + +   - + +   - + +     own
 messages.release      - + +   - 0 0   - 0 0     foreign
+search.find           + - +   + - +   + - +     own
+search.find           + - +   0 - 0   0 - 0     foreign
+index.status          - - +   - - -   - - -     own
+index.rebuild         - - +   - - -   - - -     own
+index.drop            - - +   - - -   - - -     own
 messages.text         + - +   + - +   + - +     own
 messages.text         + - +   0 - 0   0 - 0     foreign
 messages.html         + - +   + - +   + - +     own
@@ -231,6 +239,10 @@ ASK: dict[str, Ask] = {
     "messages.html": lambda s, k, p: b"".join(s.there(Messages, k).html(p.message).chunks),
     "messages.attachment": lambda s, k, p: b"".join(s.there(Messages, k).attachment(p.message, 1).chunks),
     "messages.part": lambda s, k, p: b"".join(s.there(Messages, k).part(p.message, "1").chunks),
+    "search.find": lambda s, k, p: s.there(Search, k).find(q="subject", account=p.account),
+    "index.status": lambda s, k, _: s.there(Index, k).status(),
+    "index.rebuild": lambda s, k, _: s.there(Index, k).rebuild(Rebuild()),
+    "index.drop": lambda s, k, _: s.there(Index, k).drop(),
     "tokens.create": lambda s, k, p: s.there(Tokens, k).create(
         NewToken(name="made", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=p.domain)
     ),

@@ -1,7 +1,7 @@
-"""Room kept for deleting: a file that is given up when the disk is full, so that room can be made (rule J3).
+"""Room on a disk: what mail leaves free, and a file kept so that deleting works when it is full (rule J3).
 
-Deleting writes too, into the database and its log. Mail is refused long before the last byte is gone
-(`health`), but other programs fill disks as well; and what the file held goes to no mail.
+Deleting writes too, into the database and its log. Mail is refused long before the last byte is gone, but
+other programs fill disks as well; then the file is given up, and what it held goes to no mail.
 """
 
 from __future__ import annotations
@@ -10,22 +10,28 @@ import logging
 import os
 from pathlib import Path
 
-from mairust_core.receive.health import has_room
-
-NAME = "reserve"
-SHARE = 0.05
+FREE_BYTES = 1 << 30
+FREE_SHARE = 0.05
+"""Below the lesser of the two no mail is taken."""
+RESERVE = "reserve"
+RESERVE_SHARE = 0.05
 """Of the disk, at most."""
 
-log = logging.getLogger("mairust.receive")
+log = logging.getLogger("mairust.disk")
 
 
-def keep(data_dir: Path, size_bytes: int) -> bool:
+def has_room(free_bytes: int, total_bytes: int) -> bool:
+    """Whether a disk with so much free takes mail."""
+    return free_bytes >= min(FREE_BYTES, int(total_bytes * FREE_SHARE))
+
+
+def keep_reserve(data_dir: Path, size_bytes: int) -> bool:
     """Have the file, unless that would leave too little for mail; whether it is there now."""
-    path = data_dir / NAME
+    path = data_dir / RESERVE
     if path.exists():
         return True
     free, total = _disk(data_dir)
-    wanted = min(size_bytes, int(total * SHARE))
+    wanted = min(size_bytes, int(total * RESERVE_SHARE))
     if not has_room(free - wanted, total):
         return False
     fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
@@ -40,9 +46,9 @@ def keep(data_dir: Path, size_bytes: int) -> bool:
     return True
 
 
-def give_up(data_dir: Path) -> bool:
+def give_up_reserve(data_dir: Path) -> bool:
     """Delete the file when less than its size is free otherwise; whether that was so."""
-    path = data_dir / NAME
+    path = data_dir / RESERVE
     try:
         if _disk(data_dir)[0] >= path.stat().st_size:
             return False
