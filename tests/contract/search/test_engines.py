@@ -10,13 +10,13 @@ import pytest
 from mairust_core.app import Site
 from mairust_core.errors import BadQuery
 from mairust_core.model.search import Found
-from mairust_core.search import indexing as work
 from mairust_core.search.database import DatabaseEngine
 from mairust_core.search.engine import Engine, MemoryEngine
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
 from mairust_core.search.indexing import index_some
 from mairust_core.search.query import Node
+from mairust_core.store import indexing
 from tests.support.searching import START_MS, TESTER, Letter, Mailbag
 
 WORDS = ["alpha", "beta", "gamma", "delta", "ann", "bob", "see", "you", "tomorrow", "at", "noon", "12", "x1"]
@@ -158,7 +158,7 @@ def test_rule_j1_many_small_segments_and_their_merges(
                 check(ann, one)
     if isinstance(engine, DatabaseEngine):
         with ann.site.storage.read() as tx:
-            sizes = [one.documents for one in work.indexing.sizes(tx, ann.account_id)]
+            sizes = [one.documents for one in indexing.sizes(tx, ann.account_id)]
         assert sum(sizes) == 40
         assert len(sizes) < 24
 

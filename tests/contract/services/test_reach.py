@@ -14,14 +14,17 @@ from mairust_core.model.account import NewAccount
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.search import Search
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 
@@ -71,6 +74,11 @@ tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
+search.find           + - +   + - +   + - +     own
+search.find           + - +   0 - 0   0 - 0     foreign
+index.status          - - +   - - -   - - -     own
+index.rebuild         - - +   - - -   - - -     own
+index.drop            - - +   - - -   - - -     own
 collection.run        - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
@@ -145,6 +153,10 @@ ASK: dict[str, Ask] = {
     ),
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+    "search.find": lambda s, k, p: s.there(Search, k).find(q="matrix", account=p.account),
+    "index.status": lambda s, k, _: s.there(Index, k).status(),
+    "index.rebuild": lambda s, k, _: s.there(Index, k).rebuild(Rebuild()),
+    "index.drop": lambda s, k, _: s.there(Index, k).drop(),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
 }
 

@@ -12,13 +12,16 @@ from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.search import Search
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 
@@ -65,6 +68,14 @@ WRONG: list[tuple[type[Service], Call]] = [
         Tokens,
         lambda s: s.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject="u.x")),
     ),
+    (Search, lambda s: s.find(q="a", account="nobody@taken.example")),
+    (Search, lambda s: s.find(q="mailbox:gone", account="ann@taken.example")),
+    (Search, lambda s: s.find(q="", account="ann@taken.example")),
+    (Search, lambda s: s.find(q='"open', account="ann@taken.example")),
+    (Search, lambda s: s.find(q="a", account="ann@taken.example", cursor="junk")),
+    (Search, lambda s: s.find(q="a", account="ann@taken.example", limit=501)),
+    (Search, lambda s: s.find(q="a\0", account="ann@taken.example")),
+    (Index, lambda s: s.rebuild(Rebuild(account="nobody@taken.example"))),
     (Tokens, lambda s: s.revoke("0000")),
     (Tokens, lambda s: s.browse(limit=501)),
 ]
@@ -109,6 +120,9 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.browse(address, mailbox="INBOX")
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
+    yield Search, lambda s: s.find(q="subject:both", account=address)
+    yield Search, lambda s: s.find(q="ways", account=address, limit=1)
+    yield Index, lambda s: s.status()
     yield Tokens, lambda s: s.browse(limit=1)
 
 
