@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from mairust_core.app import Site
 from mairust_core.errors import Conflict
-from mairust_core.model.search import IndexStatus, Rebuild
+from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
 from mairust_core.search import indexing as work
 from mairust_core.search.database import DatabaseEngine
 from mairust_core.search.documents import pack
@@ -201,7 +201,7 @@ def test_a_rebuild_after_a_drop_that_was_stopped_finds_nothing_twice(ann: Mailba
     ann.put(*letters(12))
     index_some(ann.site, rest=no_rest)
     with ann.site.storage.write() as tx:
-        indexing.set_mode(tx, 1, indexing.Mode.OFF)
+        indexing.set_mode(tx, 1, IndexMode.OFF)
     ann.site.service(Index, TESTER).rebuild(Rebuild())
     assert index_some(ann.site, rest=no_rest) == 12
     assert check(ann, "京都") == 4

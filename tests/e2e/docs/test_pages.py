@@ -12,6 +12,9 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
+MAIL = r"""
+printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
+"""
 SITE = """\
 export PATH="$PWD/.venv/bin:$PATH"
 mairust domain add example.org
@@ -45,6 +48,15 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert (who.directory / "backup.token").stat().st_mode & 0o777 == 0o600
     assert re.search(r"^State: +revoked$", read, re.MULTILINE)
     assert '"address":"ann@example.org"' in read
+
+
+def test_the_how_to_of_search_works(tmp_path: Path) -> None:
+    """On a site with a mail that its first search finds: every command, over HTTP too, up to the drop."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + MAIL + script(HOW_TO / "search.md", server))
+    assert read.count('"complete": true') + read.count('"complete":true') == 2
+    assert re.search(r"^Mode: +off$", read, re.MULTILINE)
 
 
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
