@@ -163,7 +163,7 @@ class Blobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Finding mail. Reserved: accepted, not used by this version."""
+    """Finding mail."""
 
     engine: str = setting(
         Choice(("database",), later=("meilisearch", "opensearch", "elasticsearch")),

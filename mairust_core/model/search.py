@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 from mairust_core.model.forms import Page, request
 from mairust_core.model.message import Summary
 
-IndexMode = Literal["on", "off", "filling"]
+
+class IndexMode(StrEnum):
+    """What the index holds of a site's mail."""
+
+    ON = "on"
+    OFF = "off"
+    """Dropped: nothing, and searches read texts."""
+    FILLING = "filling"
+    """All mail is being queued again, and searches read texts until it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,6 @@ class Rebuild:
 class IndexStatus:
     """What is indexed.
 
-    `mode` is `off` after a drop, and `filling` while all mail is being queued again: searches read texts.
     `documents` are indexed messages, `queued` those that are not yet, `stale` the parts of the index that a
     rebuild has not reached yet, `partial` the messages whose text could not be read to its end. Bytes are
     those of the texts indexed, in UTF-8, and of what the index keeps of them.

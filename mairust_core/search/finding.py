@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import NotFound
 from mairust_core.model.principal import Principal
-from mairust_core.model.search import Found
+from mairust_core.model.search import Found, IndexMode
 from mairust_core.search.documents import Extent, Key
 from mairust_core.search.engine import Asked, Engine
 from mairust_core.search.indexing import read_text, stored_text
@@ -24,7 +24,6 @@ from mairust_core.search.query import HasAttachment, InMailbox, Is, Node, Not, S
 from mairust_core.search.query import mailboxes as mailboxes_of
 from mairust_core.store import accounts, indexing, mailboxes, messages
 from mairust_core.store import searching as queries
-from mairust_core.store.indexing import Mode
 from mairust_core.store.searching import LATEST, Narrow
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class _Search:
     def _candidates(self) -> Iterator[Key]:
         mode = indexing.state(self._tx, self._asked.tenant_id).mode
         engine: Engine = self._site.engine
-        if mode is not Mode.ON or not engine.narrows(self._asked.query):
+        if mode is not IndexMode.ON or not engine.narrows(self._asked.query):
             return self._pages(self._walk)
         return heapq.merge(engine.candidates(self._tx, self._asked), self._pages(self._tail), reverse=True)
 

@@ -26,12 +26,13 @@ from mairust_core.errors import Damaged, Locked
 from mairust_core.ids import now_ms
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.model.search import IndexMode
 from mairust_core.search.database import MAX_TEXT_BYTES
 from mairust_core.search.documents import Document, Extent, Heading, pack, text_of, unpack
 from mairust_core.search.postings import MAX_DOCUMENTS
 from mairust_core.store import facts, indexing, jobs
 from mairust_core.store import searching as queries
-from mairust_core.store.indexing import Mode, Size, Waiting
+from mairust_core.store.indexing import Size, Waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -75,8 +76,8 @@ def has_work(site: Site) -> bool:
     """Whether a round would find something to do; two cheap reads."""
     with site.storage.read() as tx:
         mode = indexing.state(tx, DEFAULT_TENANT).mode
-        if mode is not Mode.ON:
-            return mode is Mode.FILLING
+        if mode is not IndexMode.ON:
+            return mode is IndexMode.FILLING
         return indexing.next_account(tx, 0) is not None or indexing.stale_account(tx, 0) is not None
 
 
@@ -122,7 +123,7 @@ def drop(site: Site) -> None:
     while True:
         with site.storage.write() as tx:
             site.storage.serialise(tx, indexing.LOCK)
-            if indexing.state(tx, DEFAULT_TENANT).mode is not Mode.OFF:
+            if indexing.state(tx, DEFAULT_TENANT).mode is not IndexMode.OFF:
                 return  # somebody has it built again meanwhile
             if not indexing.drop_some(tx, DEFAULT_TENANT, DROP_ROWS):
                 return
@@ -142,7 +143,7 @@ class _Round:
         with self._storage.read() as tx:
             state = indexing.state(tx, self._tenant_id)
         self._epoch, self._texts_ms = state.epoch, state.texts_ms
-        if state.mode is Mode.OFF or (state.mode is Mode.FILLING and not self._fill()):
+        if state.mode is IndexMode.OFF or (state.mode is IndexMode.FILLING and not self._fill()):
             return 0
         done = sum(map(self._index_account, self._accounts(indexing.next_account)))
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))

@@ -8,7 +8,7 @@ from mairust_core import store
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms
 from mairust_core.model.principal import ReachKind, Scope
-from mairust_core.model.search import IndexStatus, Rebuild
+from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
 from mairust_core.operations import Service, operation
 from mairust_core.services.changes import change
 
@@ -36,12 +36,12 @@ class Index(Service):
         indexing = store.indexing
         with change(self, "rebuild", of.account or "site") as tx:
             self.site.storage.serialise(tx, indexing.LOCK)
-            dropped = indexing.state(tx, self.by.tenant_id).mode is not indexing.Mode.ON
+            dropped = indexing.state(tx, self.by.tenant_id).mode is not IndexMode.ON
             account_id = store.accounts.get(tx, self.by, of.account).id if of.account else None
             if dropped and of.account:
                 raise Conflict("index_dropped", address=of.account)
             if dropped:
-                indexing.set_mode(tx, self.by.tenant_id, indexing.Mode.FILLING, now_ms())
+                indexing.set_mode(tx, self.by.tenant_id, IndexMode.FILLING, now_ms())
             else:
                 indexing.mark_stale(tx, self.by.tenant_id, now_ms(), account_id=account_id)
             return self._status(tx)
@@ -52,7 +52,7 @@ class Index(Service):
         indexing = store.indexing
         with change(self, "drop", "site") as tx:
             self.site.storage.serialise(tx, indexing.LOCK)
-            indexing.set_mode(tx, self.by.tenant_id, indexing.Mode.OFF)
+            indexing.set_mode(tx, self.by.tenant_id, IndexMode.OFF)
         self.site.drop_index()
         return self.status()
 
@@ -61,7 +61,7 @@ class Index(Service):
         totals = store.indexing.totals(tx, tenant_id)
         return IndexStatus(
             engine=self.site.settings.search.engine,
-            mode=store.indexing.state(tx, tenant_id).mode.value,
+            mode=store.indexing.state(tx, tenant_id).mode,
             documents=totals.documents,
             queued=totals.queued,
             segments=totals.segments,

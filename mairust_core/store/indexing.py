@@ -1,18 +1,18 @@
 """What the index is made of, written: queue, texts, segments, state (rule J1).
 
 Every message is in the queue or in a segment, from the transaction that stores it on, unless the index was
-dropped (`Mode`): a message moves from the one to the other in one transaction.
+dropped: a message moves from the one to the other in one transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
 
+from mairust_core.model.search import IndexMode
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import (
     account,
@@ -34,21 +34,11 @@ MANY = 1000
 """Ids of one statement."""
 
 
-class Mode(StrEnum):
-    """What the index holds of a site's mail."""
-
-    ON = "on"
-    OFF = "off"
-    """Dropped: nothing, and searches read texts."""
-    FILLING = "filling"
-    """Messages are being queued again, and searches read texts until all are."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The state of a site's index; `epoch` differs after every change."""
 
-    mode: Mode
+    mode: IndexMode
     epoch: int
     filled_to: int
     texts_ms: int
@@ -91,11 +81,11 @@ def state(tx: Connection, tenant_id: int) -> State:
     """The state of the index."""
     row = tx.execute(_STATE, {"tenant_id": tenant_id}).first()
     if row is None:
-        return State(mode=Mode.ON, epoch=0, filled_to=0, texts_ms=0)
-    return State(mode=Mode(row.mode), epoch=row.epoch, filled_to=row.filled_to, texts_ms=row.texts_ms)
+        return State(mode=IndexMode.ON, epoch=0, filled_to=0, texts_ms=0)
+    return State(mode=IndexMode(row.mode), epoch=row.epoch, filled_to=row.filled_to, texts_ms=row.texts_ms)
 
 
-def set_mode(tx: Connection, tenant_id: int, mode: Mode, texts_ms: int = 0) -> None:
+def set_mode(tx: Connection, tenant_id: int, mode: IndexMode, texts_ms: int = 0) -> None:
     """Change what the index holds; the caller has serialised on LOCK, and so has every indexer."""
     found = state(tx, tenant_id)
     tx.execute(delete(index_state).where(index_state.c.tenant_id == tenant_id))
@@ -124,7 +114,7 @@ def fill(tx: Connection, tenant_id: int, limit: int) -> int:
     )
     rows = [dict(row._mapping) for row in tx.execute(some)]
     if not rows:
-        set_mode(tx, tenant_id, Mode.ON)
+        set_mode(tx, tenant_id, IndexMode.ON)
         return 0
     ids = [row["message_id"] for row in rows]
     queued_already = select(index_queue.c.message_id).where(index_queue.c.message_id.in_(ids))

@@ -532,7 +532,6 @@ idempotency = Table(
 )
 
 SCHEMA_VERSION = "0009"
-SCHEMA_VERSION = "0003"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -17,6 +17,7 @@ from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
@@ -25,10 +26,12 @@ from mairust_core.services.audit import Audit
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
@@ -98,6 +101,14 @@ WRONG: list[tuple[type[Service], Call]] = [
         Tokens,
         lambda s: s.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject="u.x")),
     ),
+    (Search, lambda s: s.find(q="a", account="nobody@taken.example")),
+    (Search, lambda s: s.find(q="mailbox:gone", account="ann@taken.example")),
+    (Search, lambda s: s.find(q="", account="ann@taken.example")),
+    (Search, lambda s: s.find(q='"open', account="ann@taken.example")),
+    (Search, lambda s: s.find(q="a", account="ann@taken.example", cursor="junk")),
+    (Search, lambda s: s.find(q="a", account="ann@taken.example", limit=501)),
+    (Search, lambda s: s.find(q="a\0", account="ann@taken.example")),
+    (Index, lambda s: s.rebuild(Rebuild(account="nobody@taken.example"))),
     (Tokens, lambda s: s.revoke("0000")),
     (Traces, lambda s: s.show("4711")),
     (Traces, lambda s: s.show("<no/such%id?@x.example>")),
@@ -163,6 +174,9 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.part(str(summary.id), "1")
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
+    yield Search, lambda s: s.find(q="subject:both", account=address)
+    yield Search, lambda s: s.find(q="ways", account=address, limit=1)
+    yield Index, lambda s: s.status()
     yield Tokens, lambda s: s.browse(limit=1)
     job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
     yield Jobs, lambda s: s.show(job_id)

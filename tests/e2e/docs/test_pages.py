@@ -13,6 +13,9 @@ from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
 KEY_PAGE = "rotate-the-master-key.md"
+MAIL = r"""
+printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
+"""
 SITE = """\
 export PATH="$PWD/.venv/bin:$PATH"
 mairust domain add example.org
@@ -102,6 +105,15 @@ def test_the_how_tos_of_limits_and_of_the_master_key_work(tmp_path: Path) -> Non
     assert read.count('"name":"example.com"') == 2
     assert read.count("Master key in force:") == 3
     assert read.count("Prepared master key:") == 1
+
+
+def test_the_how_to_of_search_works(tmp_path: Path) -> None:
+    """On a site with a mail that its first search finds: every command, over HTTP too, up to the drop."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + MAIL + script(HOW_TO / "search.md", server))
+    assert read.count('"complete": true') + read.count('"complete":true') == 2
+    assert re.search(r"^Mode: +off$", read, re.MULTILINE)
 
 
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
