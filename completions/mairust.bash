@@ -89,14 +89,20 @@ _mairust_values() {
         "mairust account remove") echo accounts ;;
         "mairust alias show") echo aliases ;;
         "mairust alias remove") echo aliases ;;
+        "mairust mailbox rename") echo mailboxes ;;
+        "mairust mailbox delete") echo mailboxes ;;
         "mairust message show") echo messages ;;
         "mairust message export") echo messages ;;
         "mairust message tag") echo messages ;;
         "mairust message flag") echo messages ;;
         "mairust message move") echo messages ;;
         "mairust message delete") echo messages ;;
-        "mairust message undelete") echo messages ;;
+        "mairust message undelete") echo deleted ;;
         "mairust message release") echo messages ;;
+        "mairust job show") echo jobs ;;
+        "mairust job retry") echo jobs ;;
+        "mairust job discard") echo jobs ;;
+        "mairust job release") echo jobs ;;
         "mairust trace") echo traces ;;
         "mairust token revoke") echo tokens ;;
         "mairust deliver") echo accounts ;;
@@ -122,14 +128,21 @@ _mairust() {
             *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
     done
-    case "$previous" in
+    case "$at $previous" in
+        *" message move --to") kind=mailboxes ;;
+        *" message tag --add") kind=tags ;;
+        *" message tag --remove") kind=tags ;;
+        *" --account") kind=accounts ;;
+        *" --to") kind=accounts ;;
+        *" --domain") kind=domains ;;
+        *" --mailbox") kind=mailboxes ;;
+        *" --recipient") kind=accounts ;;
+        *" --tag") kind=tags ;;
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         --ca-file|--config|--data-dir|--output|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account) kind=accounts ;;
-        --to) kind=accounts ;;
-        --domain) kind=domains ;;
-        --mailbox) kind=mailboxes ;;
-        --recipient) kind=accounts ;;
+        --state) COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
         --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then

@@ -89,14 +89,20 @@ _mairust() {
         "mairust account remove" accounts
         "mairust alias show" aliases
         "mairust alias remove" aliases
+        "mairust mailbox rename" mailboxes
+        "mairust mailbox delete" mailboxes
         "mairust message show" messages
         "mairust message export" messages
         "mairust message tag" messages
         "mairust message flag" messages
         "mairust message move" messages
         "mairust message delete" messages
-        "mairust message undelete" messages
+        "mairust message undelete" deleted
         "mairust message release" messages
+        "mairust job show" jobs
+        "mairust job retry" jobs
+        "mairust job discard" jobs
+        "mairust job release" jobs
         "mairust trace" traces
         "mairust token revoke" tokens
         "mairust deliver" accounts
@@ -110,14 +116,21 @@ _mairust() {
         esac
     done
     previous="${words[CURRENT - 1]}"
-    case "$previous" in
+    case "$at $previous" in
+        *" message move --to") kind=mailboxes ;;
+        *" message tag --add") kind=tags ;;
+        *" message tag --remove") kind=tags ;;
+        *" --account") kind=accounts ;;
+        *" --to") kind=accounts ;;
+        *" --domain") kind=domains ;;
+        *" --mailbox") kind=mailboxes ;;
+        *" --recipient") kind=accounts ;;
+        *" --tag") kind=tags ;;
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         --ca-file|--config|--data-dir|--output|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
-        --account) kind=accounts ;;
-        --to) kind=accounts ;;
-        --domain) kind=domains ;;
-        --mailbox) kind=mailboxes ;;
-        --recipient) kind=accounts ;;
+        --state) compadd ready running done dead held; return ;;
         --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"

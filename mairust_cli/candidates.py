@@ -12,11 +12,25 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from mairust_cli.entry import WITH_VALUE
 
+if TYPE_CHECKING:
+    from mairust_core.remote import Server
+
 LIMIT_S = 1.5
 LOWER_CASE = frozenset({"domains", "accounts", "aliases"})
+MAX_DIGITS = 19
+
+
+class Wanted(NamedTuple):
+    """What to look for: a kind, how it begins, and whose it is, by address or by the id of a message."""
+
+    kind: str
+    prefix: str
+    account: str = ""
+    message: int | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,9 +51,15 @@ def find(kind: str, prefix: str, words: Sequence[str]) -> list[str]:
     given = options(words)
     if kind in LOWER_CASE:
         prefix = prefix.lower()
-    account = given.get("--account", "")
+    wanted = Wanted(kind, prefix, given.get("--account", ""), _message(words))
     server = given.get("--server") or os.environ.get("MAIRUST_SERVER", "")
-    return _there(server, kind, prefix, account, given) if server else _here(kind, prefix, account, given)
+    return _there(server, wanted, given) if server else _here(wanted, given)
+
+
+def _message(words: Sequence[str]) -> int | None:
+    """The first word that can be the id of a message."""
+    ids = (int(word) for word in words if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS)
+    return next(ids, None)
 
 
 def options(words: Sequence[str]) -> dict[str, str]:
@@ -53,7 +73,7 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _here(kind: str, prefix: str, account: str, given: dict[str, str]) -> list[str]:
+def _here(wanted: Wanted, given: dict[str, str]) -> list[str]:
     from mairust_core.config import load_settings
     from mairust_core.ownership import become_owner
     from mairust_core.store.glance import candidates
@@ -65,10 +85,10 @@ def _here(kind: str, prefix: str, account: str, given: dict[str, str]) -> list[s
         env=os.environ,
     )
     become_owner(settings)
-    return candidates(settings.database.url, kind, prefix, account)
+    return candidates(settings.database.url, *wanted)
 
 
-def _there(url: str, kind: str, prefix: str, account: str, given: dict[str, str]) -> list[str]:
+def _there(url: str, wanted: Wanted, given: dict[str, str]) -> list[str]:
     from mairust_core.remote import Server
 
     ca_file, token_file = given.get("--ca-file"), given.get("--token-file")
@@ -76,34 +96,66 @@ def _there(url: str, kind: str, prefix: str, account: str, given: dict[str, str]
     with Server(
         url=url, token=token.strip(), ca_file=Path(ca_file) if ca_file else None, timeout_s=LIMIT_S
     ) as server:
-        return [one for one in _listed(server, kind, prefix, account) if one.lower().startswith(prefix)]
+        prefix = wanted.prefix.lower()
+        return [one for one in _listed(server, wanted) if one.lower().startswith(prefix)]
 
 
-def _listed(server: object, kind: str, prefix: str, account: str) -> list[str]:
-    from mairust_core.remote import Server, remote
+def _listed(server: Server, wanted: Wanted) -> list[str]:
+    from mairust_core.remote import remote
     from mairust_core.services.accounts import Accounts
     from mairust_core.services.aliases import Aliases
     from mairust_core.services.domains import Domains
-    from mairust_core.services.messages import Messages
     from mairust_core.services.tokens import Tokens
     from mairust_core.services.traces import Traces
 
-    assert isinstance(server, Server)
-    before = prefix[:-1]  # a cursor is what the page begins after
-    match kind:
+    before = wanted.prefix[:-1]  # a cursor is what the page begins after
+    match wanted.kind:
         case "domains":
             return [one.name for one in remote(Domains, server).browse(cursor=before, limit=200).items]
         case "accounts":
             return [one.address for one in remote(Accounts, server).browse(limit=200).items]
         case "aliases":
             return [one.address for one in remote(Aliases, server).browse(limit=200).items]
-        case "mailboxes":
-            return [one.name for one in remote(Accounts, server).mailboxes(account).items]
         case "tokens":
             return [one.id for one in remote(Tokens, server).browse(cursor=before, limit=200).items]
-        case "messages":
-            found = remote(Messages, server).browse(account, limit=50) if account else None
-            return [str(int(one.id)) for one in found.items] if found else []
         case "traces":
             return [str(int(one.id)) for one in remote(Traces, server).browse(limit=50).items]
+        case "jobs":
+            return _jobs(server)
+    return _of_account(server, wanted)
+
+
+def _jobs(server: Server) -> list[str]:
+    """Those that are not done, newest first."""
+    from mairust_core.model.job import State
+    from mairust_core.remote import remote
+    from mairust_core.services.jobs import Jobs
+
+    jobs = remote(Jobs, server)
+    states = [state for state in State if state is not State.DONE]
+    found = [int(one.id) for state in states for one in jobs.browse(state=state, limit=50).items]
+    return [str(id_) for id_ in sorted(found, reverse=True)[:50]]
+
+
+def _of_account(server: Server, wanted: Wanted) -> list[str]:
+    """What an account has; a server is not asked for that of everybody."""
+    from mairust_core.remote import remote
+    from mairust_core.services.accounts import Accounts
+    from mairust_core.services.messages import Messages
+
+    messages = remote(Messages, server)
+    account = wanted.account
+    if not account and wanted.message is not None:
+        account = messages.show(str(wanted.message)).account
+    if not account:
+        return []
+    match wanted.kind:
+        case "mailboxes":
+            return [one.name for one in remote(Accounts, server).mailboxes(account).items]
+        case "messages" | "deleted":
+            found = messages.browse(account, deleted=wanted.kind == "deleted", limit=50).items
+            return [str(int(one.id)) for one in found]
+        case "tags":
+            newest = messages.browse(account, limit=200).items
+            return sorted({tag for one in newest for tag in one.tags})
     return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mairust_cli.outline import Outline, Parameter
+from mairust_core.model.job import State
 
 _BASH = """\
 # bash completion for mairust. Made by `mairust completion bash`.
@@ -43,10 +44,13 @@ _mairust() {{
             *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
     done
-    case "$previous" in
+    case "$at $previous" in
+{options}
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         {files}) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-{options}
+        --state) COMPREPLY=($(compgen -W "{states}" -- "$current")); return ;;
         {with_value}) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
@@ -88,10 +92,13 @@ _mairust() {{
         esac
     done
     previous="${{words[CURRENT - 1]}}"
-    case "$previous" in
+    case "$at $previous" in
+{options}
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         {files}) _files; return ;;
         --lang) compadd en ja; return ;;
-{options}
+        --state) compadd {states}; return ;;
         {with_value}) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${{values_of[$at]}}"
@@ -144,13 +151,17 @@ complete -c mairust -f
 """
 
 _BY_OPTION = {
+    "message move --to": "mailboxes", "message tag --add": "tags", "message tag --remove": "tags",
     "--account": "accounts", "--to": "accounts", "--domain": "domains", "--mailbox": "mailboxes",
-    "--recipient": "accounts",
+    "--recipient": "accounts", "--tag": "tags",
 }  # fmt: skip
+"""By option; where a command means something else by it, by both."""
 _BY_NOUN = {
     "domain": "domains", "account": "accounts", "alias": "aliases", "token": "tokens", "message": "messages",
-    "trace": "traces", "deliver": "accounts",
+    "trace": "traces", "deliver": "accounts", "mailbox": "mailboxes", "job": "jobs",
 }  # fmt: skip
+_BY_COMMAND = {"message undelete": "deleted"}
+_STATES = " ".join(State)
 _NEW = frozenset({"add", "append", "create", "list"})
 """Commands whose argument is not there yet."""
 
@@ -159,7 +170,7 @@ def argument_kind(one: Outline) -> str:
     """What the argument of a command names, as `candidates.py` calls it; empty when it is none of these."""
     if not one.path or not one.arguments or one.path[-1] in _NEW:
         return ""
-    return _BY_NOUN.get(one.path[0], "")
+    return _BY_COMMAND.get(" ".join(one.path)) or _BY_NOUN.get(one.path[0], "")
 
 
 def bash(top: Outline) -> str:
@@ -168,7 +179,7 @@ def bash(top: Outline) -> str:
     values = "\n".join(f'        "{name}") echo {kind} ;;' for name, kind in _values(top))
     return _BASH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)),
+        files="|".join(_files(top)), states=_STATES,
     )  # fmt: skip
 
 
@@ -178,19 +189,19 @@ def zsh(top: Outline) -> str:
     values = "\n".join(f'        "{name}" {kind}' for name, kind in _values(top))
     return _ZSH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)),
+        files="|".join(_files(top)), states=_STATES,
     )  # fmt: skip
 
 
 def fish(top: Outline) -> str:
     """The script for fish."""
-    lines = [_fish_option("", option) for option in top.global_options]
+    lines = [_fish_option(top, "", option) for option in top.global_options]
     for one in top.walk():
         for child in one.children:
             words = f"-a {child.path[-1]} -d {_fish_quoted(child.text.summary)}"
             lines.append(f"complete -c mairust -n 'string match -q -- \"{one.name}\" (__mairust_at)' {words}")
         below = f" -n 'string match -q -- \"{one.name}*\" (__mairust_at)'"
-        lines += [_fish_option(below, option) for option in one.options]
+        lines += [_fish_option(one, below, option) for option in one.options]
         if kind := argument_kind(one):
             lines.append(f"complete -c mairust{below} -a '(__mairust_values {kind})'")
     return _FISH.format(with_value=" ".join(_valued(top)), lines="\n".join(lines))
@@ -203,13 +214,20 @@ def _values(top: Outline) -> list[tuple[str, str]]:
 
 def _options() -> str:
     """The cases of options whose value can be looked up, for bash and zsh."""
-    return "\n".join(f"        {name}) kind={kind} ;;" for name, kind in _BY_OPTION.items())
+    return "\n".join(f'        *" {name}") kind={kind} ;;' for name, kind in _BY_OPTION.items())
 
 
-def _fish_option(condition: str, option: Parameter) -> str:
+def _option_kind(one: Outline, option: Parameter) -> str:
+    names = [*(f"{' '.join(one.path)} {name}" for name in option.names), *option.names]
+    return next((_BY_OPTION[name] for name in names if name in _BY_OPTION), "")
+
+
+def _fish_option(one: Outline, condition: str, option: Parameter) -> str:
     names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
     value = (" -r -F" if option.takes_file else " -x") if option.metavar else ""
-    if kind := next((_BY_OPTION[name] for name in option.names if name in _BY_OPTION), ""):
+    if "--state" in option.names:
+        value += f" -a '{_STATES}'"
+    if kind := _option_kind(one, option):
         value += f" -a '(__mairust_values {kind})'"
     return f"complete -c mairust{condition} {names}{value} -d {_fish_quoted(option.text)}"
 

@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from mairust_cli.commands.config import Checked
 from mairust_cli.commands.db import Schema
 from mairust_cli.commands.init import Initialised
+from mairust_cli.files import Exported
 from mairust_core.model.account import Account
 from mairust_core.model.alias import Alias
 from mairust_core.model.audit import Entry
@@ -24,8 +25,10 @@ from mairust_core.model.domain import Domain
 from mairust_core.model.finding import Examination
 from mairust_core.model.forms import Page, Removed
 from mairust_core.model.ids import Id
+from mairust_core.model.job import Job, JobsChanged
 from mairust_core.model.mailbox import Mailbox
-from mairust_core.model.message import Message, Summary
+from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.secret import Prepared, Rotated, Secret, SecretsStatus
 from mairust_core.model.settings import Export, Setting
 from mairust_core.model.status import Overview
 from mairust_core.model.story import KINDS, Mail, Story
@@ -40,6 +43,8 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "account add": (Account,),
     "account list": (Page[Account],),
     "account show": (Account,),
+    "account edit": (Account,),
+    "account passwd": (Account,),
     "account enable": (Account,),
     "account disable": (Account,),
     "account remove": (Removed,),
@@ -48,9 +53,24 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "alias show": (Alias,),
     "alias remove": (Removed,),
     "mailbox list": (Page[Mailbox],),
+    "mailbox create": (Mailbox,),
+    "mailbox rename": (Mailbox,),
+    "mailbox delete": (Removed,),
     "message append": (Summary,),
     "message list": (Page[Summary],),
     "message show": (Message,),
+    "message export": (Exported,),
+    "message tag": (Summary,),
+    "message flag": (Summary,),
+    "message move": (Summary,),
+    "message delete": (Deleted,),
+    "message undelete": (Summary,),
+    "message release": (Summary,),
+    "job list": (Page[Job],),
+    "job show": (Job,),
+    "job retry": (Job, JobsChanged),
+    "job discard": (Removed, JobsChanged),
+    "job release": (Job, JobsChanged),
     "trace": (Story, Page[Mail]),
     "token create": (IssuedToken,),
     "token list": (Page[Token],),
@@ -58,6 +78,9 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "status": (Overview,),
     "doctor": (Examination,),
     "audit list": (Page[Entry],),
+    "secrets list": (Page[Secret],),
+    "secrets status": (SecretsStatus,),
+    "secrets rotate-master": (Rotated, Prepared),
     "gc": (Collected,),
     "config show": (Page[Setting],),
     "config check": (Checked,),
@@ -86,6 +109,8 @@ take none away.
   `2026-11-25T22:44:16.421Z`. Sizes are bytes.
 * A list is `{"items": […], "next_cursor": text or null}`. `--limit N` makes pages, `--cursor C` continues
   after the page that ended with `next_cursor` C, `--all` prints all of it with `next_cursor` null.
+* A command on several messages prints `{"items": […], "failed": [{"id", "error"}]}`: for each that went
+  well what it prints of one, and by id why the others did not (exit status 3).
 * An error is `{"error": {"code", "message", "hint"}}`, also on stdout; [codes](rest.md#errors) are stable,
   texts are not. The exit status says the same ([command line](cli.md)).
 """

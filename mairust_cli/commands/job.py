@@ -141,11 +141,14 @@ def discard(
     jobs = session.operations(Jobs)
     if all_:
         which = _selection(id_, kind)
-        session.confirm(f"discard all dead jobs{f' of the kind {kind}' if kind else ''}", yes)
+        if which.kind:
+            session.confirm("discard_dead_jobs_of_kind", yes, kind=which.kind)
+        else:
+            session.confirm("discard_dead_jobs", yes)
         session.output.change(jobs.discard_all(which), CHANGED)
         return
     one = _one(id_, kind)
-    session.confirm(f"discard the job {one}", yes)
+    session.confirm("discard_job", yes, id=one)
     session.output.removed(jobs.discard(one), "job")
 
 

@@ -98,7 +98,7 @@ def delete(ctx: typer.Context, name: Name, account: AccountOption, yes: Yes = Fa
       mairust mailbox delete Work --account ann@example.org --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"delete the mailbox {name} of {account} and put its messages into the trash", yes)
+    session.confirm("delete_mailbox", yes, name=name, account=account)
     session.output.removed(session.operations(Mailboxes).delete(account, name=name), "mailbox")
 
 

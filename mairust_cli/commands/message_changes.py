@@ -138,7 +138,7 @@ def delete(
     """
     session = Session.of(ctx)
     if now:
-        session.confirm(f"delete {len(ids)} message{'s' * (len(ids) > 1)} for good", yes)
+        session.confirm("delete_for_good", yes, count=len(ids))
     messages = session.operations(Messages)
     each(session, ids, lambda id_: messages.delete(id_, now=now), DELETED)
 

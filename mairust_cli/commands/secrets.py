@@ -39,6 +39,8 @@ ROTATED: Columns[Rotated] = (
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List stored secrets by name; what they are is never shown.
 
+    Exit status: 0 shown; 2 a bad cursor; 75 the database or the server does not answer.
+
     Examples:
       mairust secrets list
     """

@@ -22,6 +22,7 @@ from mairust_core.services.status import Status
 app = single()
 
 EVERY_S = 2.0
+SHORTEST_S, LONGEST_S = 0.1, 3600
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
 PROCESSES_SHOWN = 8
 
@@ -52,8 +53,8 @@ def status(
     output = session.output
     if watch and (output.json or not output.on_terminal):
         raise Usage("watch_off_terminal")
-    if not 0.1 <= every <= 3600:
-        raise Invalid("every", f"{every:g} seconds is outside 0.1..3600")
+    if not SHORTEST_S <= every <= LONGEST_S:
+        raise Invalid("every", "seconds_range", value=f"{every:g}", low=SHORTEST_S, high=LONGEST_S)
     operations = session.operations(Status)
     while True:
         found = operations.show()

@@ -63,11 +63,9 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
 
 
 def asked(question: str, lang: str, values: Mapping[str, object]) -> tuple[str, str]:
-    """A question and the answers to it; words that are no key `question.…` are a question themselves."""
+    """The question `question.QUESTION` and the answers to it; English where a text is missing."""
     key = f"{QUESTION}.{question}"
-    texts = catalogue(lang).get(key) or catalogue("en").get(key)
-    if texts is None:
-        return f"{question}?", "[y/N]"
+    texts = catalogue(lang).get(key) or catalogue("en")[key]
     what, answers = (text.format_map(_Values(values)) for text in texts)
     return what, answers
 

@@ -18,6 +18,7 @@ MAX_TAG_LENGTH = 64
 
 _BITS = {name.casefold(): 1 << bit for bit, name in enumerate(FLAGS)}
 _NEVER_SET = frozenset({"\\deleted", "\\recent"})
+_SETTABLE = " ".join(name for name in FLAGS if name.casefold() not in _NEVER_SET)
 _ATOM = re.compile(r"[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]+")  # RFC 9051 §9, atom
 
 
@@ -25,19 +26,13 @@ def parse_flag(text: str) -> str:
     """A flag that may be set or asked for, system flags in their own case; raises `Invalid`."""
     folded = text.casefold()
     if folded in _NEVER_SET:
-        raise Invalid("flag", f"{text} is not set by hand", "delete a message to be rid of it")
+        raise Invalid("flag", "flag_of_server", value=text)
     if folded in _BITS:
         return FLAGS[_BITS[folded].bit_length() - 1]
     if text.startswith("\\"):
-        raise Invalid(
-            "flag", f"{text[:40]!r} is no system flag", r"choose of \Seen \Answered \Flagged \Draft"
-        )
+        raise Invalid("flag", "not_system_flag", value=repr(text[:40]), known=_SETTABLE)
     if not _ATOM.fullmatch(text) or len(text) > MAX_KEYWORD_LENGTH:
-        raise Invalid(
-            "flag",
-            f"{text[:40]!r} is no keyword",
-            f'write 1 to {MAX_KEYWORD_LENGTH} ASCII characters without spaces and without any of (){{%*"\\]',
-        )
+        raise Invalid("flag", "not_keyword", value=repr(text[:40]), limit=MAX_KEYWORD_LENGTH)
     return text
 
 
@@ -56,7 +51,7 @@ def split(flags: Iterable[str]) -> tuple[int, tuple[str, ...]]:
         else:
             keywords.append(flag)
     if len(keywords) > MAX_KEYWORDS:
-        raise Invalid("flags", f"there would be more than {MAX_KEYWORDS} keywords", "remove some first")
+        raise Invalid("flags", "too_many_keywords", limit=MAX_KEYWORDS)
     return bits, tuple(keywords)
 
 
@@ -79,11 +74,7 @@ def parse_tag(text: str) -> str:
     """A tag in composed form (NFC); raises `Invalid`."""
     tag = unicodedata.normalize("NFC", text)
     if not tag.isprintable() or tag != tag.strip() or not 1 <= len(tag) <= MAX_TAG_LENGTH:
-        raise Invalid(
-            "tag",
-            f"{text[:80]!r} is no tag",
-            f"write 1 to {MAX_TAG_LENGTH} printable characters, with no space at either end",
-        )
+        raise Invalid("tag", "not_tag", value=repr(text[:80]), limit=MAX_TAG_LENGTH)
     return tag
 
 
@@ -95,5 +86,5 @@ def parse_tags(texts: Iterable[str]) -> tuple[str, ...]:
 def limited(tags: tuple[str, ...]) -> tuple[str, ...]:
     """The tags themselves; raises `Invalid` when a message cannot have that many."""
     if len(tags) > MAX_TAGS:
-        raise Invalid("tags", f"there would be more than {MAX_TAGS} of them", "remove some first")
+        raise Invalid("tags", "too_many_tags", limit=MAX_TAGS)
     return tags

@@ -16,7 +16,6 @@ MAX_NAME_OCTETS = 255
 MAX_LEVELS = 16
 
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff%*]")
-_HINT = "write levels with a slash between them, as Work/2026; without control characters, % and *"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ class MailboxRename:
         object.__setattr__(self, "name", changeable("name", folded_inbox(self.name)))
         object.__setattr__(self, "to", changeable("to", mailbox_name("to", self.to)))
         if self.to.startswith(self.name + SEPARATOR):
-            raise Invalid("to", f"{self.to} lies inside of {self.name}", "choose a place beside it")
+            raise Invalid("to", "mailbox_inside", value=self.to, mailbox=self.name)
 
 
 def folded_inbox(name: str) -> str:
@@ -67,23 +66,17 @@ def mailbox_name(field: str, text: str) -> str:
     name = folded_inbox(unicodedata.normalize("NFC", text))
     levels = name.split(SEPARATOR)
     if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
-        raise Invalid(
-            field, f"it has more than {MAX_NAME_OCTETS} octets or {MAX_LEVELS} levels", "choose a shorter one"
-        )
+        raise Invalid(field, "mailbox_too_long", octets=MAX_NAME_OCTETS, levels=MAX_LEVELS)
     unfit = _UNFIT.search(name) or name.startswith("#")  # a # begins a namespace (RFC 9051 §5.1.2)
     if unfit or any(level != level.strip() or level in {"", ".", ".."} for level in levels):
-        raise Invalid(field, f"{text[:80]!r} is not the name of a mailbox", _HINT)
+        raise Invalid(field, "not_mailbox", value=repr(text[:80]))
     return name
 
 
 def changeable(field: str, name: str) -> str:
     """The name itself; raises `Invalid` for the two mailboxes that are always the server's to make."""
     if name == INBOX:
-        raise Invalid(field, "INBOX is always there, under this name", "move its messages instead")
+        raise Invalid(field, "mailbox_inbox")
     if name.casefold() == QUARANTINE.casefold():
-        raise Invalid(
-            field,
-            f"{QUARANTINE} is the server's: it is made when something is put there",
-            "release or delete its messages",
-        )
+        raise Invalid(field, "mailbox_quarantine", value=QUARANTINE)
     return name

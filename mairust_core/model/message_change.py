@@ -14,6 +14,7 @@ from mairust_core.model.forms import UNSET, Unset, request, unset
 from mairust_core.model.mailbox import INBOX, folded_inbox
 
 MAX_NAMESPACES = 64
+MAX_NAMESPACE_LENGTH = 128
 MAX_METADATA_BYTES = 16 << 10
 """Of one name, as JSON (rule F2)."""
 
@@ -46,9 +47,7 @@ class MessageChange:
             if getattr(self, name) is not UNSET and (
                 getattr(self, f"add_{name}") or getattr(self, f"remove_{name}")
             ):
-                raise Invalid(
-                    name, f"add_{name} and remove_{name} have no place beside it", "give one or the other"
-                )
+                raise Invalid(name, "not_beside")
         if self.mailbox is not UNSET:
             object.__setattr__(self, "mailbox", folded_inbox(self.mailbox))
         if self.metadata is not UNSET:
@@ -95,13 +94,13 @@ class Appended:
         object.__setattr__(self, "tags", parse_tags(self.tags))
         require_zone("date", self.date)
         if self.date is not None and self.date.timestamp() < 0:
-            raise Invalid("date", f"{self.date:%Y-%m-%d} is before 1970", "leave it out for now")
+            raise Invalid("date", "too_early", value=f"{self.date:%Y-%m-%d}")
 
 
 def require_zone(field: str, at: datetime | None) -> None:
     """Raise `Invalid` for a time without a zone."""
     if at is not None and at.tzinfo is None:
-        raise Invalid(field, "it has no time zone", "write it like 2027-01-31T00:00:00Z")
+        raise Invalid(field, "no_time_zone")
 
 
 def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,17 +110,19 @@ def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {name: value for name, value in {**old, **given}.items() if value is not None}
     if len(found) > MAX_NAMESPACES:
-        raise Invalid("metadata", f"there would be more than {MAX_NAMESPACES} names", "remove some with null")
+        raise Invalid("metadata", "too_many_names", limit=MAX_NAMESPACES)
     return found
 
 
 def _check_metadata(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        if not name.isprintable() or not 1 <= len(name) <= 128:
-            raise Invalid("metadata", f"{name[:80]!r} is not a name of 1 to 128 printable characters")
+        if not name.isprintable() or not 1 <= len(name) <= MAX_NAMESPACE_LENGTH:
+            raise Invalid("metadata", "metadata_name", value=repr(name[:80]), limit=MAX_NAMESPACE_LENGTH)
         try:
             size_bytes = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
         except (TypeError, ValueError, RecursionError) as error:
-            raise Invalid("metadata", f"{name} holds what JSON cannot: {error}") from error
+            raise Invalid("metadata", "metadata_not_json", name=name, why=error) from error
         if size_bytes > MAX_METADATA_BYTES:
-            raise Invalid("metadata", f"{name} has {size_bytes} bytes, {MAX_METADATA_BYTES} are possible")
+            raise Invalid(
+                "metadata", "metadata_too_big", name=name, size_bytes=size_bytes, limit=MAX_METADATA_BYTES
+            )

@@ -106,4 +106,4 @@ def _state(text: str) -> State:
     try:
         return State(text)
     except ValueError as error:
-        raise Invalid("state", f"{text[:40]!r} is no state", f"choose of {', '.join(State)}") from error
+        raise Invalid("state", "not_choice", value=repr(text[:40]), known=", ".join(State)) from error

@@ -26,5 +26,4 @@ def since_ms(text: str, now: datetime | None = None) -> int:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return max(round(at.timestamp() * 1000), 0)
     except (ValueError, OverflowError) as error:
-        why = f"{text[:40]!r} is not a time"
-        raise Invalid("since", why, "write it like 2027-01-31T00:00:00Z, 90m or 7d") from error
+        raise Invalid("since", "not_past_moment", value=repr(text[:40])) from error

@@ -45,8 +45,7 @@ def _require_within_limits(tx: Connection, alias: str) -> None:
     """No alias may lead so far, or to so many, that mail to it would miss somebody (rule J4, trap S6)."""
     for one in (alias, *addressing.above(tx, accounts.fold(alias))):
         if not one.startswith(f"{CATCH_ALL}@") and addressing.resolve(tx, Address.parse(one)).cut_short:
-            limits = f"over more than {MAX_DEPTH} aliases or to more than {addressing.MAX_ACCOUNTS} accounts"
-            raise Invalid("to", f"{one} would lead {limits}", "name the accounts in one alias, or in fewer")
+            raise Invalid("to", "leads_too_far", value=one, depth=MAX_DEPTH, limit=addressing.MAX_ACCOUNTS)
 
 
 def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> None:

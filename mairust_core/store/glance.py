@@ -11,6 +11,10 @@ from contextlib import closing
 from typing import Any
 
 PATIENCE_S = 1
+_WHOSE = (
+    "coalesce((SELECT account_id FROM address WHERE folded = ?),"
+    " (SELECT account_id FROM message WHERE id = ?))"
+)
 _SQL = {
     "domains": "SELECT name FROM domain WHERE substr(name, 1, length(?)) = ? ORDER BY name LIMIT 200",
     "accounts": (
@@ -24,32 +28,39 @@ _SQL = {
     "tokens": (
         "SELECT id FROM token WHERE revoked_ms IS NULL AND substr(id, 1, length(?)) = ? ORDER BY id LIMIT 200"
     ),
-    "mailboxes": (
-        "SELECT mailbox.name FROM mailbox JOIN address ON address.account_id = mailbox.account_id"
-        " WHERE address.folded = ? ORDER BY mailbox.name LIMIT 200"
+    "mailboxes": f"SELECT name FROM mailbox WHERE account_id = {_WHOSE} ORDER BY name LIMIT 200",  # noqa: S608
+    "tags": (  # from one to the next in the index: a message can be any of a million
+        f"WITH RECURSIVE whose(id) AS (SELECT {_WHOSE}), found(tag) AS ("  # noqa: S608 - no value is in it
+        " SELECT min(tag) FROM message_tag WHERE account_id = (SELECT id FROM whose) UNION ALL SELECT"
+        " (SELECT min(tag) FROM message_tag WHERE account_id = (SELECT id FROM whose) AND tag > found.tag)"
+        " FROM found WHERE found.tag IS NOT NULL"
+        ") SELECT tag FROM found WHERE tag IS NOT NULL LIMIT 200"
     ),
     "messages": "SELECT id FROM message ORDER BY id DESC LIMIT 50",
+    "deleted": "SELECT message_id FROM trash ORDER BY deleted_ms DESC LIMIT 50",
+    "jobs": "SELECT id FROM job WHERE state <> 'done' ORDER BY id DESC LIMIT 50",
     "traces": "SELECT id FROM trace ORDER BY id DESC LIMIT 50",
 }
 KINDS = frozenset(_SQL)
 """What can be looked for."""
 
 
-def candidates(url: str, kind: str, prefix: str, account: str = "") -> list[str]:
-    """Names or ids of a kind that begin with `prefix`, in lower case for names; mailboxes of `account`.
+def candidates(url: str, kind: str, prefix: str, account: str = "", message: int | None = None) -> list[str]:
+    """Names or ids of a kind that begin with `prefix`, in lower case for names.
 
-    Raises whatever the driver raises.
+    Mailboxes and tags are those of `account`, or of the account whose the message with that id is. Raises
+    whatever the driver raises.
     """
-    values: tuple[str, ...] = (prefix, prefix)
-    if kind == "mailboxes":
-        values = (account.lower(),)
-    elif kind in {"messages", "traces"}:
+    values: tuple[str | int | None, ...] = (prefix, prefix)
+    if kind in {"mailboxes", "tags"}:
+        values = (account.lower(), message)
+    elif kind in {"messages", "deleted", "jobs", "traces"}:
         values = ()
     found = [str(row[0]) for row in _rows(url, _SQL[kind], values)]
     return [one for one in found if one.lower().startswith(prefix.lower())]
 
 
-def _rows(url: str, sql: str, values: Sequence[str]) -> list[Any]:
+def _rows(url: str, sql: str, values: Sequence[str | int | None]) -> list[Any]:
     if url.startswith("sqlite:///"):
         from mairust_core.store.sqlite_driver import driver
 

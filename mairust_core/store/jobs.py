@@ -84,8 +84,7 @@ def _position(cursor: str) -> Id:
     try:
         return Id.parse(cursor)
     except Invalid as error:
-        why = f"{cursor[:40]!r} is not one"
-        raise Invalid("cursor", why, "pass next_cursor of the page before, unchanged") from error
+        raise Invalid("cursor", "not_cursor", value=repr(cursor[:40])) from error
 
 
 def get(tx: Connection, by: Principal, job_id: Id) -> Job:

@@ -73,7 +73,7 @@ def find(tx: Connection, by: Principal, wanted: str) -> Story:
     elif "@" in wanted or wanted.startswith("<"):
         rows = traces.by_message_id(tx, by, wanted)
     else:
-        raise Invalid("id", f"{wanted[:40]!r} is neither an id nor a Message-ID", "ids are numbers")
+        raise Invalid("id", "not_trace_id", value=repr(wanted[:40]))
     story = told(tx, by, rows)
     if not story.mails:
         raise NotFound("trace", id=wanted[:200])

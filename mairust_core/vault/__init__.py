@@ -49,9 +49,9 @@ class Vault:
         master key in force is not in its file.
         """
         if not name.isprintable() or not 1 <= len(name) <= MAX_NAME_LENGTH:
-            raise Invalid("name", f"it is not a line of 1 to {MAX_NAME_LENGTH} printable characters")
+            raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
         if len(data) > MAX_SECRET_BYTES:
-            raise Invalid("secret", f"it is larger than {MAX_SECRET_BYTES} bytes")
+            raise Invalid("secret", "secret_too_big", limit=MAX_SECRET_BYTES)
         sealed = seal(self.current(tx), tenant_id, name, data)
         rows.put(tx, tenant_id, name, sealed, (self._clock(), expires_ms))
 

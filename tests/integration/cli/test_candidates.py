@@ -15,6 +15,7 @@ from mairust_core.config import load_settings
 from mairust_core.first_run import create_site
 from mairust_core.model.account import NewAccount
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.job import NewJob
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
@@ -23,6 +24,7 @@ from mairust_core.services.messages import Messages
 from tests.integration.cli.test_completion import SCRIPT
 from tests.support.command_line import CHECKOUT, TIMEOUT_S, Run, environment, process
 from tests.support.http_server import running
+from tests.support.jobs import change, enqueue, kill
 from tests.support.postgres import PostgresServer
 
 
@@ -45,6 +47,7 @@ def test_names_and_ids_of_a_local_site(home: Path, site: Path, run: Run, mail: P
     assert complete(home, "aliases", "s", *at) == ["sales@example.org"]
     assert complete(home, "mailboxes", "", "message", "list", "--account=ann@example.org", *at) == ["INBOX"]
     assert complete(home, "messages", id_[:5], *at) == [id_]
+    assert complete(home, "deleted", "", *at) == complete(home, "jobs", "", *at) == []
     assert issued in complete(home, "tokens", "", *at)
     assert complete(home, "tokens", issued[:8], *at) == [issued]
 
@@ -117,7 +120,14 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str | 
         by = Principal.local("tester")
         site.service(Domains, by).add(NewDomain(name="example.org"))
         site.service(Accounts, by).add(NewAccount(address="Ann@example.org"))
-        site.service(Messages, by).append("ann@example.org", BytesIn(chunks=[b"Subject: x\r\n\r\n"]))
+        messages = site.service(Messages, by)
+        for tags in (("Bill", "to pay"), ("Ärger",), ()):
+            mail = BytesIn(chunks=[b"Subject: x\r\n\r\n"])
+            made = messages.append("ann@example.org", mail, tag=tags)
+        messages.delete(str(made.id))
+        kill(site, enqueue(site, NewJob(kind="x")))
+        done = enqueue(site, NewJob(kind="x"))
+        change(site.storage, done, state="done", finished_ms=1)
     return settings.data_dir, url
 
 
@@ -135,12 +145,36 @@ def test_the_same_here_and_there(
             ("accounts", "ann"),
             ("mailboxes", ""),
             ("messages", ""),
+            ("deleted", ""),
+            ("tags", ""),
+            ("tags", "bi"),
+            ("jobs", ""),
             ("tokens", ""),
         ):
             words = ["--data-dir", str(data_dir), "--account", "ann@example.org"]
             here = find(kind, prefix, words)
             there = find(kind, prefix, [*words, "--server", http.url, "--token-file", token_file])
+            if kind == "messages":  # of everybody: those in the trash too
+                there = [*find("deleted", "", words), *there]
             assert here == there != []
+
+
+def test_what_an_account_has_is_found_by_a_message_of_it(
+    served: tuple[Path, str | None], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    """`message move ID --to` names no account; of an unknown message nothing is offered."""
+    data_dir, url = served
+    if url:
+        monkeypatch.setenv("MAIRUST_DATABASE__URL", url)
+    local = ["--data-dir", str(data_dir)]
+    with running(data_dir, url) as http:
+        remote = [*local, "--server", http.url, "--token-file", str(data_dir / "admin.token")]
+        id_ = find("messages", "", local)[0]
+        for words in (local, remote):
+            assert find("mailboxes", "", ["message", "move", id_, *words]) == ["INBOX"]
+            assert find("tags", "", ["message", "tag", id_, *words]) == ["Bill", "to pay", "Ärger"]
+            assert find("tags", "", ["message", "tag", *words]) == []
+        assert find("tags", "", ["message", "tag", "4711", *local]) == []
 
 
 ASK = """
@@ -165,6 +199,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("mairust message list --account ann@example.org --mailbox I", ["INBOX"]),
         ("mairust message list --account a", ["ann@example.org"]),
         ("mairust account add a", []),
+        ("mairust mailbox delete --account ann@example.org I", ["INBOX"]),
+        ("mairust message tag --account ann@example.org --add ", []),
+        ("mairust alias add x@example.org --to b", ["bob@example.org"]),
+        ("mairust job list --state d", ["done", "dead"]),
         ("mairust deliver bob@example.org ann", ["ann@example.org"]),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -14,17 +15,23 @@ import pytest
 from mairust_cli.outline import outline
 from mairust_cli.shapes import SHAPES, WITHOUT, members, named_types
 from mairust_core import wire
+from mairust_core.app import opened
+from mairust_core.config import load_settings
 from mairust_core.model.forms import Page
+from mairust_core.model.job import NewJob
 from mairust_core.model.story import Story
 from tests.support.command_line import CHECKOUT, Run, process
+from tests.support.jobs import enqueue, kill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the calls below are made on: ids of a message and of a key, and a file with a mail."""
+    """What the calls below are made on: ids of messages, a key and a dead job, and a file with a mail."""
 
     message: str
+    deleted: str
     token: str
+    job: str
     mail: str
 
 
@@ -37,6 +44,8 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "account add": lambda _: "account add carl@example.org",
     "account list": lambda _: "account list --limit 1",
     "account show": lambda _: "account show ann@example.org",
+    "account edit": lambda _: "account edit ann@example.org --quota 1G",
+    "account passwd": lambda _: "account passwd ann@example.org --password-stdin",
     "account enable": lambda _: "account enable ann@example.org",
     "account disable": lambda _: "account disable bob@example.org",
     "account remove": lambda _: "account remove bob@example.org --yes",
@@ -45,9 +54,24 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "alias show": lambda _: "alias show sales@example.org",
     "alias remove": lambda _: "alias remove sales@example.org --yes",
     "mailbox list": lambda _: "mailbox list --account ann@example.org",
+    "mailbox create": lambda _: "mailbox create Play --account ann@example.org",
+    "mailbox rename": lambda _: "mailbox rename Work Play --account ann@example.org",
+    "mailbox delete": lambda _: "mailbox delete Work --account ann@example.org --yes",
     "message append": lambda g: f"message append {g.mail} --account ann@example.org",
     "message list": lambda _: "message list --account ann@example.org",
     "message show": lambda g: f"message show {g.message}",
+    "message export": lambda g: f"message export {g.message} --output {Path(g.mail).parent / 'mails'}",
+    "message tag": lambda g: f"message tag {g.message} --add bill",
+    "message flag": lambda g: f"message flag {g.message} --add \\Seen",
+    "message move": lambda g: f"message move {g.message} --to Work",
+    "message delete": lambda g: f"message delete {g.message}",
+    "message undelete": lambda g: f"message undelete {g.deleted}",
+    "message release": lambda g: f"message release {g.message}",
+    "job list": lambda _: "job list",
+    "job show": lambda g: f"job show {g.job}",
+    "job retry": lambda g: f"job retry {g.job}",
+    "job discard": lambda g: f"job discard {g.job} --yes",
+    "job release": lambda g: f"job release {g.job}",
     "trace": lambda g: f"trace {g.message}",
     "token create": lambda _: "token create --name t --scope read --expires 9d",
     "token list": lambda _: "token list",
@@ -55,6 +79,9 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "status": lambda _: "status",
     "doctor": lambda _: "doctor",
     "audit list": lambda _: "audit list",
+    "secrets list": lambda _: "secrets list",
+    "secrets status": lambda _: "secrets status",
+    "secrets rotate-master": lambda _: "secrets rotate-master",
     "gc": lambda _: "gc",
     "config show": lambda _: "config show",
     "config check": lambda _: "config check",
@@ -66,14 +93,25 @@ CALLS: dict[str, Callable[[Ground], str]] = {
 
 
 @pytest.fixture
-def ground(run: Run, site: Path, mail: Path) -> Ground:
-    """A site with one of everything."""
+def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A site with one of everything, and a new password on stdin."""
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery staple\n"))
     assert run("domain", "add", "empty.example").code == 0
     assert run("alias", "add", "sales@example.org", "--to", "ann@example.org").code == 0
-    message = run("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
+    assert run("mailbox", "create", "Work", "--account", "ann@example.org").code == 0
+    message, deleted = (
+        run("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
+        for _ in range(2)
+    )
+    assert run("message", "delete", deleted).code == 0
     token = run("token", "create", "--name", "t", "--scope", "read", "--json").json["token"]["id"]
     assert run("gc").code == 0
-    return Ground(message=message, token=token, mail=str(mail))
+    with opened(load_settings(data_dir=site, env={})) as here:
+        job = enqueue(here, NewJob(kind="shape"))
+        kill(here, job)
+        with here.storage.write() as tx:
+            here.secrets.put(tx, "shape", b"secret")
+    return Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
 
 
 @pytest.mark.parametrize("command", SHAPES)
@@ -95,6 +133,32 @@ def test_the_other_answer_of_trace_has_its_shape(run: Run, home: Path, site: Pat
     done = run("trace", "--since", "1h", "--json")
     assert len(done.json["items"]) == 1
     assert list(differences(SHAPES["trace"][1], done.json)) == []
+
+
+@pytest.mark.parametrize("command", ["retry", "release", "discard"])
+def test_the_other_answers_of_job_have_their_shape(run: Run, ground: Ground, command: str) -> None:
+    """Of all jobs of a kind it is their number."""
+    yes = ["--yes"] if command == "discard" else []
+    done = run("job", command, "--all", "--kind", "shape", *yes, "--json")
+    assert list(differences(SHAPES[f"job {command}"][1], done.json)) == []
+
+
+def test_the_other_answer_of_rotate_master_has_its_shape(run: Run, ground: Ground) -> None:
+    """What is prepared only is a key."""
+    done = run("secrets", "rotate-master", "--prepare", "--json")
+    assert list(differences(SHAPES["secrets rotate-master"][1], done.json)) == []
+
+
+def test_the_answer_for_several_messages_has_its_shape(run: Run, ground: Ground) -> None:
+    """As the head of the reference says."""
+    done = run("message", "tag", ground.message, ground.deleted, "4711", "--add", "bill", "--json")
+    assert (done.code, set(done.json)) == (3, {"items", "failed"})
+    (item,) = done.json["items"]
+    assert list(differences(SHAPES["message tag"][0], item)) == []
+    assert {one["id"]: one["error"]["code"] for one in done.json["failed"]} == {
+        ground.deleted: "conflict",
+        "4711": "not_found",
+    }
 
 
 def differences(kind: Any, found: Any, at: str = "") -> Iterator[str]:

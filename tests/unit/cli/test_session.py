@@ -77,24 +77,24 @@ def test_a_local_command_ignores_the_servers_variable_with_a_note() -> None:
 def test_a_person_who_agrees_is_obeyed(answer: str) -> None:
     """The question stands on stderr."""
     one = session(stdin=Terminal(answer))
-    one.confirm("remove it", yes=False)
-    assert "remove it? [y/N]" in told(one)
+    one.confirm("remove_domain", yes=False, name="example.org")
+    assert "Remove the domain example.org? [y/N]" in told(one)
 
 
 @pytest.mark.parametrize("answer", ["", "\n", "n\n", "maybe\n"])
 def test_anything_but_yes_changes_nothing(answer: str) -> None:
     """Also the end of input."""
     with pytest.raises(SystemExit) as ended:
-        session(stdin=Terminal(answer)).confirm("remove it", yes=False)
+        session(stdin=Terminal(answer)).confirm("remove_domain", yes=False, name="example.org")
     assert ended.value.code == 1
 
 
 def test_where_nobody_can_be_asked_yes_must_be_given() -> None:
     """Exit 2, telling so; with `--yes` nothing is asked."""
     with pytest.raises(Usage, match="--yes"):
-        session().confirm("remove it", yes=False)
+        session().confirm("remove_domain", yes=False, name="example.org")
     one = session()
-    one.confirm("remove it", yes=True)
+    one.confirm("remove_domain", yes=True, name="example.org")
     assert told(one) == ""
 
 
