@@ -26,7 +26,9 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     """Half of the ids and addresses become real ones: behind the others there is nothing to find."""
     if not path_parameters:
         return path_parameters
-    known = {"address": ADDRESSES, "id": IDS} if "/tokens/" not in context.operation.path else {}
+    operation = context.operation
+    spared = operation.method.lower() == "delete" or "/tokens/" in operation.path  # others still need them
+    known = {} if spared else {"address": ADDRESSES, "id": IDS}
     return {name: _real(value, known.get(name, [])) for name, value in path_parameters.items()}
 
 
