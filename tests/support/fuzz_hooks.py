@@ -6,12 +6,15 @@ Loaded by its command line (`SCHEMATHESIS_HOOKS`); `FUZZ_IDS` are ids of message
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 
 IDS = os.environ["FUZZ_IDS"].split()
+_KEY = re.compile(r"[!-~]{1,255}")
 ADDRESSES = os.environ["FUZZ_ADDRESSES"].split()
 
 
@@ -26,8 +29,19 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     """Half of the ids and addresses become real ones: behind the others there is nothing to find."""
     if not path_parameters:
         return path_parameters
-    known = {"address": ADDRESSES, "id": IDS} if "/tokens/" not in context.operation.path else {}
+    operation = context.operation
+    spared = operation.method.lower() == "delete" or "/tokens/" in operation.path  # others still need them
+    known = {} if spared else {"address": ADDRESSES, "id": IDS}
     return {name: _real(value, known.get(name, [])) for name, value in path_parameters.items()}
+
+
+@schemathesis.hook
+def map_headers(_: Any, headers: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A valid Idempotency-Key becomes a new one: an answer given again may tell of what was removed since."""
+    key = (headers or {}).get("Idempotency-Key")
+    if headers is None or not isinstance(key, str) or not _KEY.fullmatch(key):
+        return headers
+    return headers | {"Idempotency-Key": f"{key[:200]}{uuid4().hex}"}
 
 
 def _real(value: Any, known: list[str]) -> Any:
