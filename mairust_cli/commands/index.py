@@ -80,5 +80,5 @@ def drop(ctx: typer.Context, yes: Yes = False) -> None:
       mairust index drop --yes
     """
     session = Session.of(ctx)
-    session.confirm("Delete the search index", yes)
+    session.confirm("drop_index", yes)
     session.output.item(session.operations(Index).drop(), FIELDS)
