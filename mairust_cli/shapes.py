@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mairust_cli.commands.config import Checked
 from mairust_cli.commands.db import Schema
@@ -28,6 +28,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.search import Found, IndexStatus
 from mairust_core.model.secret import Prepared, Rotated, Secret, SecretsStatus
 from mairust_core.model.settings import Export, Setting
 from mairust_core.model.status import Overview
@@ -66,6 +67,10 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "message delete": (Deleted,),
     "message undelete": (Summary,),
     "message release": (Summary,),
+    "search": (Found,),
+    "index status": (IndexStatus,),
+    "index rebuild": (IndexStatus,),
+    "index drop": (IndexStatus,),
     "job list": (Page[Job],),
     "job show": (Job,),
     "job retry": (Job, JobsChanged),
@@ -181,6 +186,8 @@ _PLAIN = {
 def type_name(kind: Any) -> str:
     """A type in words."""
     arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return ", ".join(f'`"{one}"`' for one in arguments)
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(map(type_name, arguments))
     if get_origin(kind) is dict:

@@ -1,8 +1,9 @@
-"""Which server runs on a data directory: it says so itself, in a file whose lock ends with it.
+"""The one server of a data directory: it says so itself, in a file whose lock ends with its last process.
 
-    DATA_DIR/run/server.json     written when the server is ready; who holds its flock is running
+    DATA_DIR/run/server.json     whoever holds its flock is the server; written when that is ready
 
-The lock tells the truth also after SIGKILL; process ids alone come again.
+The lock tells the truth also after SIGKILL; process ids alone come again. The file stays when the server
+ends: a lock on a file that somebody else has replaced meanwhile would keep nobody out.
 """
 
 from __future__ import annotations
@@ -10,10 +11,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from mairust_core.errors import BadConfig, Locked
+
+LOOKED_AT_S = 1.0
+"""So long somebody who only looks may have the lock: that is over in microseconds, a server stays."""
+AGAIN_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +53,36 @@ def server_path(data_dir: Path) -> Path:
 
 @contextmanager
 def presence(data_dir: Path) -> Iterator[Presence]:
-    """Be the server of a data directory until the block ends."""
+    """Be the one server of a data directory until the block ends; workers forked in it hold the lock too.
+
+    `run/` is made, 0700. Raises `Locked` while another server runs, `BadConfig` when the file cannot be made.
+    """
     path = server_path(data_dir)
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)  # whoever looks holds it for microseconds
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadConfig("run_dir", path=path.parent, why=error.strerror) from error
+    try:
+        _lock(fd, data_dir)
         os.ftruncate(fd, 0)
         yield Presence(fd)
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        os.ftruncate(fd, 0)
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, data_dir: Path) -> None:
+    end = time.monotonic() + LOOKED_AT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise Locked("server", path=data_dir) from error
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def running_on(data_dir: Path) -> Running | None:

@@ -40,8 +40,8 @@ def status(
     """Show on one screen what is going on.
 
     The running server and its listeners, mail of the last hour and day, what the site holds, the database,
-    room on the disk, what waits, and when collection ran last. A key that does not reach the whole site is
-    shown its own numbers only.
+    room on the disk, what waits, jobs, and when collection ran last. A key that does not reach the whole
+    site is shown its own numbers only.
 
     Exit status: 0 shown; 75 the database or the server does not answer; 78 there is no site.
 
@@ -95,6 +95,8 @@ def _parts(found: Overview, output: Output) -> Iterator[tuple[str, str]]:
     if found.queues is not None:
         waiting = {"accounts": found.queues.accounts_to_purge, "blobs": found.queues.blobs_to_delete}
         yield "queues", say("status.queues_are", lang, **waiting)
+    yield from (("queues", line) for line in _trash(found, lang))
+    yield from (("jobs", line) for line in _jobs(found, lang))
     if found.database is not None:
         yield "collection", _run(found.collection, found.at, lang)
     for one in found.processes[:PROCESSES_SHOWN]:
@@ -130,6 +132,24 @@ def _stores(found: Overview, lang: str) -> Iterator[tuple[str, str]]:
         room = {"used": blobs.used_bytes, "free": blobs.free_bytes, "total": blobs.total_bytes}
         told = {name: size(value) for name, value in room.items()}
         yield "blobs", say("status.blobs_are", lang, driver=blobs.driver, **told)
+
+
+def _trash(found: Overview, lang: str) -> Iterator[str]:
+    trash = found.trash
+    if trash is not None and trash.first_gone_at is not None:
+        left = duration((trash.first_gone_at - found.at).total_seconds(), lang)
+        yield say("status.trash_is", lang, messages=trash.messages, left=left)
+
+
+def _jobs(found: Overview, lang: str) -> Iterator[str]:
+    jobs = found.jobs
+    if jobs is None:
+        return
+    told = {"ready": jobs.ready, "due": jobs.due, "running": jobs.running}
+    yield say("status.jobs_are", lang, **told, dead=jobs.dead, held=jobs.held)
+    if jobs.oldest_due_at is not None:
+        ago = duration((found.at - jobs.oldest_due_at).total_seconds(), lang)
+        yield say("status.jobs_due", lang, ago=ago)
 
 
 def _run(last: TaskRun | None, now: datetime, lang: str) -> str:

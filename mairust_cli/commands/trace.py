@@ -153,8 +153,16 @@ def _told(event: Event, lang: str) -> str:
         case "stored" | "appended":
             return say(f"trace.{event['kind']}", lang, **(event | {"mailbox": event.get("mailbox") or "?"}))
         case "now":
-            return say("trace.now" if event["mailbox"] else "trace.gone", lang, **event)
+            return _now(event, lang)
     return ", ".join(f"{name} {value}" for name, value in _further(event))
+
+
+def _now(event: Event, lang: str) -> str:
+    if event["mailbox"]:
+        return say("trace.now", lang, **event)
+    if until := event.get("undelete_until"):  # an older server does not tell
+        return say("trace.in_trash", lang, **(event | {"until": f"{until[:16].replace('T', ' ')}Z"}))
+    return say("trace.gone", lang, **event)
 
 
 def _received(event: Event, lang: str) -> str:

@@ -17,6 +17,9 @@ LEVELS: dict[str, Level] = {
     "admin_token.readable": Level.ERROR,
     "master_key.missing": Level.ERROR,
     "master_key.readable": Level.ERROR,
+    "master_key.unusable": Level.ERROR,
+    "master_key.unknown": Level.ERROR,
+    "master_key.rotation": Level.WARNING,
     "blobs.unreachable": Level.ERROR,
     "blobs.unreadable": Level.ERROR,
     "blobs.damaged": Level.ERROR,
@@ -51,6 +54,9 @@ LEVELS: dict[str, Level] = {
     "account.none": Level.WARNING,
     "postmaster.fallback": Level.INFO,
     "collection.late": Level.WARNING,
+    "jobs.dead": Level.WARNING,
+    "jobs.held": Level.WARNING,
+    "jobs.overdue": Level.WARNING,
     "doctor.check_failed": Level.WARNING,
 }
 """By id, in the order of the reference. An id never changes its meaning."""

@@ -78,6 +78,29 @@ class Queues:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobsStatus:
+    """Jobs that are not done: `due` of the ready ones should be running by now.
+
+    `oldest_due_at` is when the longest waiting one of these should have begun; None without any.
+    """
+
+    ready: int
+    due: int
+    oldest_due_at: datetime | None
+    running: int
+    dead: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrashStatus:
+    """Deleted messages, and when the first of them can no longer be undeleted; None without any."""
+
+    messages: int
+    first_gone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
     """The last run of something that is done every so often; `outcome` says what was done how often."""
 
@@ -98,6 +121,8 @@ class Overview:
     counts: Counts
     mail: MailStatus | None = None
     queues: Queues | None = None
+    jobs: JobsStatus | None = None
+    trash: TrashStatus | None = None
     database: DatabaseStatus | None = None
     blobs: BlobStatus | None = None
     server: ServerStatus | None = None

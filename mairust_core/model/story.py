@@ -18,9 +18,12 @@ KINDS: dict[str, tuple[str, ...]] = {
     "stored": ("message", "account", "mailbox"),
     "replied": ("reply",),
     "appended": ("message", "account"),
-    "now": ("message", "account", "mailbox"),
+    "now": ("message", "account", "mailbox", "undelete_until"),
 }
-"""The kinds of events, and what each tells beside `at`, `kind` and `trace`. More kinds may come."""
+"""The kinds of events, and what each tells beside `at`, `kind` and `trace`. More kinds may come.
+
+`now`: the `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Running a site: sockets first, then one worker here, or several under a supervisor.
 
-only.py        the lock that makes it the one server of its data directory
 sockets.py     every listener's socket, bound before privileges are dropped
 worker.py      one process: the road, its listeners, HTTP, and what is done every so often
 supervisor.py  several workers that share the sockets; a crashed one is replaced
@@ -31,8 +30,6 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     """
     from mairust_core.first_run import create_site, enter_data_dir
     from mairust_core.observe.logs import set_up
-    from mairust_core.private_socket import deliver_path
-    from mairust_core.serve.only import only_server
     from mairust_core.serve.sockets import bind_all
     from mairust_core.serve.supervisor import supervise
     from mairust_core.serve.worker import run
@@ -41,14 +38,13 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     workers = settings.node.workers
     with bind_all(settings) as sockets:
         enter_data_dir(settings)
-        with only_server(deliver_path(settings.data_dir).parent):
+        with presence(settings.data_dir) as here:
             create_site(settings, os_user)
             sockets.bind_private(settings.data_dir)
-            with presence(settings.data_dir) as here:
-                ready = partial(_ready, announce, here, sockets.addresses, workers)
-                if workers == 1:
-                    return run(settings, sockets.of_worker(0), ready)
-                return supervise(settings, sockets, ready)
+            ready = partial(_ready, announce, here, sockets.addresses, workers)
+            if workers == 1:
+                return run(settings, sockets.of_worker(0), ready)
+            return supervise(settings, sockets, ready)
 
 
 def _ready(announce: Announce, here: Presence, addresses: dict[str, str], workers: int) -> None:

@@ -37,6 +37,8 @@ class Status(Service):
                 counts=counts,
                 mail=store.counting.mail(tx, self.by),
                 queues=store.counting.queues(tx, self.by),
+                jobs=store.counting.jobs(self.site.storage, tx),
+                trash=store.counting.trash(tx, self.by, self.site.settings.database.trash_days),
                 database=store.counting.database(self.site.storage, tx),
                 blobs=self.site.blob_room(),
                 server=_server(self.site),

@@ -49,4 +49,4 @@ class Traces(Service):
         domain or account reach is told of its own recipients and copies only.
         """
         with self.site.storage.read() as tx:
-            return store.stories.find(tx, self.by, id)
+            return store.stories.find(tx, self.by, id, self.site.settings.database.trash_days)

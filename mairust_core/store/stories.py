@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import now_ms, to_time
@@ -20,10 +21,14 @@ from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, ReachKind
 from mairust_core.model.story import Event, Mail, Story
 from mairust_core.store import accounts, traces
-from mairust_core.store.tables import AnyRow, account, domain, mailbox, message, placement
+from mairust_core.store.tables import AnyRow, account, domain, mailbox, message, placement, trash
 from mairust_core.wire import encode_time
 
 _IN_ONE_QUERY = 500
+
+Place = Mapping[str, str | None]
+"""Where a message is, in the words of the event `now`."""
+_GONE: Place = {"mailbox": None, "undelete_until": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class _Seen:
     by: Principal
     own: str
     addresses: Mapping[int, str]
-    places: Mapping[int, str]
+    places: Mapping[int, Place]
 
     @property
     def everything(self) -> bool:
@@ -59,28 +64,29 @@ class _Seen:
         return bool(self.own) and _ends_in(address, self.own)
 
 
-def find(tx: Connection, by: Principal, wanted: str) -> Story:
+def find(tx: Connection, by: Principal, wanted: str, trash_days: int) -> Story:
     """The story of the mail with that id of a trace, a message, a reply, or with that Message-ID.
 
-    Raises `NotFound`, also for a mail that was not for anybody within reach.
+    `trash_days` is how long a deleted message can be undeleted. Raises `NotFound`, also for a mail that was
+    not for anybody within reach.
     """
     if wanted.isascii() and wanted.isdigit():
         number = int(Id.parse(wanted))
         row = traces.by_id(tx, by, number) or traces.of_message(tx, by, number)
         if row is None:
-            return _without_trace(tx, by, number)
+            return _without_trace(tx, by, number, trash_days)
         rows = [row]
     elif "@" in wanted or wanted.startswith("<"):
         rows = traces.by_message_id(tx, by, wanted)
     else:
         raise Invalid("id", "not_trace_id", value=repr(wanted[:40]))
-    story = told(tx, by, rows)
+    story = told(tx, by, rows, trash_days)
     if not story.mails:
         raise NotFound("trace", id=wanted[:200])
     return story
 
 
-def told(tx: Connection, by: Principal, rows: Sequence[AnyRow]) -> Story:
+def told(tx: Connection, by: Principal, rows: Sequence[AnyRow], trash_days: int) -> Story:
     """The story of these rows, as far as it is the caller's."""
     own = _own(tx, by)
     asked = {one for row in rows for _, ids in json.loads(row.rcpt_to) for one in ids}
@@ -89,7 +95,7 @@ def told(tx: Connection, by: Principal, rows: Sequence[AnyRow]) -> Story:
     theirs = [row for row in rows if _is_theirs(row, seen)]
     shown = theirs[: traces.MAX_MAILS]
     wanted = [copy.message_id for row in shown for copy in _copies(row) if copy.account_id in addresses]
-    seen = replace(seen, places=_places(tx, by, wanted))
+    seen = replace(seen, places=_places(tx, by, wanted, trash_days))
     now = encode_time(to_time(now_ms()))
     return Story(
         events=tuple(event for row in shown for event in _events(row, seen, now)),
@@ -150,18 +156,31 @@ def _addresses(tx: Connection, by: Principal, account_ids: Iterable[int]) -> dic
     return found
 
 
-def _places(tx: Connection, by: Principal, message_ids: Sequence[int]) -> dict[int, str]:
-    """In which mailbox each message is now; what is gone is left out."""
-    found: dict[int, str] = {}
+def _places(tx: Connection, by: Principal, message_ids: Sequence[int], trash_days: int) -> dict[int, Place]:
+    """Where each message is now, in a mailbox or in the trash; what is gone is left out."""
+    found: dict[int, Place] = {}
     for some in _slices(message_ids):
-        query = (
-            select(placement.c.message_id, mailbox.c.name)
-            .join(mailbox, mailbox.c.id == placement.c.mailbox_id)
-            .join(account, account.c.id == placement.c.account_id)
-            .where(placement.c.message_id.in_(some), accounts.within(by))
-        )
-        found |= {row[0]: row[1] for row in tx.execute(query)}
+        query = _standing(message.c.id).where(message.c.id.in_(some), accounts.within(by))
+        found |= {row.id: _place(row, trash_days) for row in tx.execute(query)}
     return found
+
+
+def _standing(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Columns of messages and their accounts, with the mailbox each is in or when it was deleted."""
+    return (
+        select(*columns, mailbox.c.name, trash.c.deleted_ms)
+        .join_from(message, account, account.c.id == message.c.account_id)
+        .outerjoin(placement, placement.c.message_id == message.c.id)
+        .outerjoin(mailbox, mailbox.c.id == placement.c.mailbox_id)
+        .outerjoin(trash, trash.c.message_id == message.c.id)
+    )
+
+
+def _place(row: AnyRow, trash_days: int) -> Place:
+    if row.deleted_ms is None:
+        return {"mailbox": row.name, "undelete_until": None}
+    until = to_time(row.deleted_ms) + timedelta(days=trash_days)
+    return {"mailbox": None, "undelete_until": encode_time(until)}
 
 
 def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -215,7 +234,7 @@ def _events(row: AnyRow, seen: _Seen, now: str) -> Iterator[Event]:
     yield _event(row, at, "replied", reply=_reply(row, seen))
     for copy in copies:
         told = {"message": str(copy.message_id), "account": names.get(copy.account_id, "")}
-        yield _event(row, now, "now", **told, mailbox=seen.places.get(copy.message_id))
+        yield _event(row, now, "now", **told, **seen.places.get(copy.message_id, _GONE))
 
 
 def _received(row: AnyRow, noted: Sequence[Mapping[str, Any]], at: str) -> Event:
@@ -243,16 +262,10 @@ def _event(row: AnyRow, at: str, kind: str, **told: Any) -> Event:
     return {"at": at, "kind": kind, "trace": str(row.id), **told}
 
 
-def _without_trace(tx: Connection, by: Principal, message_id: int) -> Story:
+def _without_trace(tx: Connection, by: Principal, message_id: int, trash_days: int) -> Story:
     """What is known of a message whose trace expired, or which came without one."""
-    query = (
-        select(message.c.received_ms, message.c.trace_id, account.c.address, mailbox.c.name)
-        .join_from(message, account, account.c.id == message.c.account_id)
-        .join(placement, placement.c.message_id == message.c.id, isouter=True)
-        .join(mailbox, mailbox.c.id == placement.c.mailbox_id, isouter=True)
-        .where(message.c.id == message_id, accounts.within(by))
-    )
-    row = tx.execute(query).first()
+    query = _standing(message.c.received_ms, message.c.trace_id, account.c.address)
+    row = tx.execute(query.where(message.c.id == message_id, accounts.within(by))).first()
     if row is None:
         raise NotFound("trace", id=message_id)
     at, now = encode_time(to_time(row.received_ms)), encode_time(to_time(now_ms()))
@@ -260,5 +273,5 @@ def _without_trace(tx: Connection, by: Principal, message_id: int) -> Story:
     first = {"at": at, "kind": "appended" if row.trace_id is None else "stored", "trace": None, **whose}
     if row.trace_id is not None:
         first["mailbox"] = None
-    events = (first, {"at": now, "kind": "now", "trace": None, **whose, "mailbox": row.name})
+    events = (first, {"at": now, "kind": "now", "trace": None, **whose, **_place(row, trash_days)})
     return Story(events=events, mails=(), complete=row.trace_id is None)

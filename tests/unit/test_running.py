@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from mairust_core.errors import BadConfig, Locked
 from mairust_core.running import Running, presence, running_on, server_path
 
 SAID = Running(pid=7, version="1.2", started_ms=1, workers=2, listeners={"smtp": "127.0.0.1:25"})
@@ -32,7 +34,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_it_runs_from_its_word_to_its_end(data_dir: Path) -> None:
-    """Before it is ready nobody runs yet; afterwards the file is gone."""
+    """Before it is ready nobody runs yet; afterwards the file is empty."""
     assert running_on(data_dir) is None
     with presence(data_dir) as here:
         assert running_on(data_dir) is None
@@ -40,7 +42,50 @@ def test_it_runs_from_its_word_to_its_end(data_dir: Path) -> None:
         assert running_on(data_dir) == SAID
         assert server_path(data_dir).stat().st_mode & 0o777 == 0o600
     assert running_on(data_dir) is None
-    assert not server_path(data_dir).exists()
+    assert server_path(data_dir).read_bytes() == b""
+
+
+def test_there_is_one_at_a_time(data_dir: Path) -> None:
+    """A second one is refused and leaves the word of the first; when that has ended it is its turn."""
+    with presence(data_dir) as here:
+        here.say(SAID)
+        with pytest.raises(Locked, match="A server runs already"), presence(data_dir):
+            pass
+        assert running_on(data_dir) == SAID
+    with presence(data_dir) as here:
+        here.say(SAID)
+        assert running_on(data_dir) == SAID
+
+
+def test_whoever_looks_keeps_no_server_from_starting(data_dir: Path) -> None:
+    """They have the lock for a moment, again and again."""
+    with presence(data_dir):
+        pass
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            running_on(data_dir)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(50):
+            with presence(data_dir):
+                pass
+    finally:
+        ended.set()
+        for looker in lookers:
+            looker.join()
+
+
+def test_a_directory_that_cannot_be_made_is_named(data_dir: Path) -> None:
+    """A file is in its place."""
+    (data_dir / "run").rmdir()
+    (data_dir / "run").touch()
+    with pytest.raises(BadConfig, match="run for sockets"), presence(data_dir):
+        pass
 
 
 def test_a_killed_server_does_not_run(data_dir: Path) -> None:

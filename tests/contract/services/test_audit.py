@@ -16,6 +16,7 @@ from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
@@ -23,6 +24,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
@@ -110,6 +112,8 @@ CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "mailboxes.rename": _renamed,
     "mailboxes.delete": _deleted,
     "messages.release": _released,
+    "index.rebuild": lambda ops, _: "site" if ops(Index).rebuild(Rebuild()) else "",
+    "index.drop": lambda ops, _: "site" if ops(Index).drop() else "",
     "secrets.prepare_master": lambda ops, _: ops(Secrets).prepare_master().key_id,
     "secrets.rotate_master": lambda ops, _: ops(Secrets).rotate_master().key_id,
 }

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from mairust_core import __version__
 from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.job import NewJob
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.status import Counts
+from mairust_core.operations import BytesIn
 from mairust_core.running import Running, presence
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.collection import Collection
+from mairust_core.services.messages import Messages
 from mairust_core.services.status import Status
 from mairust_core.store.tables import SCHEMA_VERSION
 from tests.contract.services.conftest import Served
 from tests.contract.services.mails import mail, receive
 from tests.contract.services.words import Ops
+from tests.support.jobs import change, enqueue, kill
+
+MAIL = b"Subject: x\r\n\r\n"
 
 
 def test_what_comes_in_is_counted(ops: Ops, served: Served, domain: str, ann: Account) -> None:
@@ -82,6 +89,41 @@ def test_what_waits_and_the_last_collection(ops: Ops, domain: str) -> None:
     assert found.collection.outcome["accounts"] == done.accounts >= 1
 
 
+def test_the_trash_is_told(ops: Ops, served: Served, ann: Account) -> None:
+    """How much is in it, and when the first of it is gone."""
+    before = ops(Status).show().trash
+    messages = served.here(Messages)
+    for _ in range(2):
+        messages.delete(str(messages.append(ann.address, BytesIn(chunks=[MAIL])).id))
+    after = ops(Status).show().trash
+    assert before is not None
+    assert after is not None
+    assert after.messages == before.messages + 2
+    with served.site.storage.read() as tx:
+        oldest = tx.execute(text("SELECT min(deleted_ms) FROM trash")).scalar_one()
+    kept = timedelta(days=served.site.settings.database.trash_days)
+    assert after.first_gone_at == datetime.fromtimestamp(oldest / 1000, UTC) + kept
+
+
+def test_the_queue_of_jobs_is_told(ops: Ops, served: Served) -> None:
+    """What is ready, due, dead and held; what is done is not."""
+    before = ops(Status).show().jobs
+    later_ms = 4_000_000_000_000
+    made = [enqueue(served.site, NewJob(kind="status", run_at_ms=later_ms)) for _ in range(3)]
+    kill(served.site, made[0])
+    change(served.site.storage, made[1], state="held")
+    due = enqueue(served.site, NewJob(kind="status", run_at_ms=1000))
+    after = ops(Status).show().jobs
+    assert before is not None
+    assert after is not None
+    assert after.ready - before.ready == 2
+    assert (after.due - before.due, after.dead - before.dead, after.held - before.held) == (1, 1, 1)
+    assert after.oldest_due_at == datetime.fromtimestamp(1, UTC)
+    for one in (*made, due):
+        change(served.site.storage, one, state="done", finished_ms=1)
+    assert ops(Status).show().jobs == before
+
+
 @pytest.mark.parametrize("reach", [ReachKind.DOMAIN, ReachKind.ACCOUNT])
 def test_rule_g4_a_narrow_key_is_told_little(
     served: Served, domain: str, ann: Account, reach: ReachKind
@@ -97,7 +139,7 @@ def test_rule_g4_a_narrow_key_is_told_little(
         domains=0 if narrow else 1, accounts=1 if narrow else 2, messages=1, bytes=used
     )
     told = (found.mail, found.queues, found.database, found.blobs, found.server, found.collection)
-    assert told == (None,) * 6
+    assert (*told, found.jobs, found.trash) == (None,) * 8
     assert found.processes == ()
 
 

@@ -154,6 +154,34 @@ def test_the_story_outlives_the_mail(ops: Ops, served: Served, two: Two) -> None
         assert gone["account"] == two.alias, "the address it was sent to: the account has none any more"
 
 
+def test_a_deleted_message_is_in_the_trash(ops: Ops, served: Served, two: Two) -> None:
+    """Until when it can be undeleted; then it is where it was, and after a deletion for good it is gone."""
+    id_ = two.stored[two.ann]
+
+    def now() -> list[tuple[str | None, str | None]]:
+        found = [told(ops(Traces).show(wanted), "now") for wanted in (id_, two.message_id)]
+        mine = [event for events in found for event in events if event["message"] == id_]
+        return [(event["mailbox"], event["undelete_until"]) for event in mine]
+
+    assert now() == [("INBOX", None)] * 2
+    until = served.here(Messages).delete(id_).undelete_until
+    assert until is not None
+    assert now() == [(None, wire.encode_time(until))] * 2
+    served.here(Messages).undelete(id_)
+    assert now() == [("INBOX", None)] * 2
+    served.here(Messages).delete(id_, now=True)
+    assert now() == [(None, None)] * 2
+
+
+def test_a_deleted_message_without_a_trace_is_in_the_trash(ops: Ops, served: Served, ann: Account) -> None:
+    """One that was appended has no mail whose story could tell it."""
+    id_ = str(served.here(Messages).append(ann.address, BytesIn(chunks=[b"Subject: x\r\n\r\n"])).id)
+    until = served.here(Messages).delete(id_).undelete_until
+    assert until is not None
+    (now,) = told(ops(Traces).show(id_), "now")
+    assert (now["mailbox"], now["undelete_until"]) == (None, wire.encode_time(until))
+
+
 def test_mails_of_one_message_id_are_told_newest_first_and_not_without_end(
     ops: Ops, served: Served, ann: Account
 ) -> None:

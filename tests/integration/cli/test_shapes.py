@@ -36,6 +36,10 @@ class Ground:
 
 
 CALLS: dict[str, Callable[[Ground], str]] = {
+    "search": lambda _: "search subject:hello --account ann@example.org",
+    "index status": lambda _: "index status",
+    "index rebuild": lambda _: "index rebuild",
+    "index drop": lambda _: "index drop --yes",
     "init": lambda _: "init",
     "domain add": lambda _: "domain add new.example",
     "domain list": lambda _: "domain list",

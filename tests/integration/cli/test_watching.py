@@ -98,6 +98,17 @@ def test_a_story_is_a_readable_timeline(run: Run, delivered: str) -> None:
     assert shown.stderr == ""
 
 
+def test_a_story_ends_in_the_trash(run: Run, delivered: str) -> None:
+    """With the command that brings the message back, and until when; deleted for good it is gone."""
+    until = run("message", "delete", delivered, "--json").json["undelete_until"]
+    last = run("trace", delivered).out.splitlines()[-1]
+    assert f"is in the trash until {until[:10]} {until[11:16]}Z" in last
+    assert f"`mairust message undelete {delivered}`" in last
+    assert f"{delivered} は" in run("trace", delivered, "--lang", "ja").out.splitlines()[-1]
+    assert run("message", "delete", delivered, "--now", "--yes").code == 0
+    assert run("trace", delivered).out.splitlines()[-1].endswith(f"{delivered} of ann@example.org is gone")
+
+
 def test_trap_t3_a_story_moves_no_cursor(run: Run, delivered: str) -> None:
     """Whatever the mail calls itself; JSON escapes it."""
     assert run("trace", delivered).out.isprintable() is False  # line ends

@@ -17,7 +17,7 @@ FORMED = {
     *(f"trace.kind.{kind}" for kind in KINDS),
     *(f"doctor.{level}" for level in Level),
     *(f"status.{part}" for part in (
-        "site", "server", "mail", "content", "database", "blobs", "queues", "processes", "collection",
+        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
     )),
     "trace.stored", "trace.appended",
 }  # fmt: skip
