@@ -12,6 +12,7 @@ from mairust_core.config import load_settings
 from mairust_core.config.schema import keys, sections
 from mairust_core.deliver import EX_DATAERR, EX_NOUSER, EX_OK, EX_TEMPFAIL
 from mairust_core.observe.faults import STEPS
+from mairust_core.services.registry import SERVICES
 from mairust_core.store.tables import metadata
 from tests.support import docs
 from tests.support.docs import CHECKOUT, README, Block
@@ -73,10 +74,11 @@ def test_every_command_is_told_of() -> None:
 
 @pytest.mark.parametrize("page", docs.documents(), ids=lambda page: page.name)
 def test_every_setting_named_exists(page: Path) -> None:
-    """`section.key` in backquotes and MAIRUST_SECTION__KEY anywhere are settings."""
+    """`section.key` in backquotes and MAIRUST_SECTION__KEY anywhere are settings, or operations."""
+    operations = {op.id for kind in SERVICES for op in kind.operations.values()}
     named = {code for code in docs.code_words(page) if _SETTING.fullmatch(code) and not code.endswith(".py")}
     variables = set(_VARIABLE.findall(page.read_text("utf-8"))) - {"MAIRUST_SECTION__KEY"}
-    assert named - keys().keys() == set()
+    assert named - keys().keys() - operations == set()
     assert variables - {key.variable for key in keys().values()} == set()
 
 

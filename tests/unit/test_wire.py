@@ -22,6 +22,7 @@ from mairust_core.model.forms import Page, request
 from mairust_core.model.ids import Id
 from mairust_core.model.message import Message
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut
 from mairust_core.services.registry import SERVICES
@@ -55,6 +56,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         SUBJECTS,
         st.none() | TIMES,
     ),
+    Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
 }
 
 
