@@ -189,9 +189,11 @@ class _Walk:
         return parts[count:]
 
     def _superset_of(self, parts: Sequence[Part]) -> dict[int, set[int]]:
-        places = {part.id: {term: place(term, part.bucket_bits) for term in self._terms} for part in parts}
+        shapes = {part.bucket_bits for part in parts}
+        by_shape = {bits: {term: place(term, bits) for term in self._terms} for bits in shapes}
+        places = {part.id: by_shape[part.bucket_bits] for part in parts}
         wanted = [(id_, bucket) for id_, terms in places.items() for bucket, _ in terms.values()]
-        rows = searching.buckets(self._storage, self._tx, self._asked.tenant_id, wanted)
+        rows = searching.buckets(self._storage, self._tx, wanted)
         found = {}
         for part in parts:
             having = _having(part.id, places[part.id], rows)

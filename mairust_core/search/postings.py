@@ -3,9 +3,9 @@
 A segment is made once from its documents and never changed. A term is known by some bits of its hash: the
 upper ones choose the bucket, a row of the database, the next REST_BITS tell it from others there; a term
 that is not there looks like one that is about once in fifty (rule J1 allows it). A bucket holds a pair of
-remainder and position for each document that has a term, ascending, in four columns compressed by zstd:
+remainder and position for each document that has a term, ascending, in three columns compressed by zstd:
 
-    low octets of positions · high octets · low octets of remainders · high octets
+    low octets of positions · their high octets · remainders, 16 bits little-endian
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ def build(documents: Iterable[set[str]]) -> Postings:
 
 
 def _packed(bucket: array[int]) -> bytes:
-    data = _little(array("I", sorted(bucket))).tobytes()
-    return _zstd.packer.compress(b"".join([data[column::4] for column in range(4)]))
+    ordered = sorted(bucket)
+    data = _little(array("I", ordered)).tobytes()
+    rests = _little(array("H", [one >> _POSITION_BITS for one in ordered])).tobytes()
+    return _zstd.packer.compress(data[::4] + data[1::4] + rests)
 
 
 def place(term: str, bucket_bits: int) -> tuple[int, int]:
@@ -73,15 +75,12 @@ def positions(bucket: bytes, rest: int) -> Sequence[int]:
     """The positions of the documents that have a term, ascending, by its remainder in its bucket."""
     data = _zstd.unpacker.decompress(bucket, max_output_size=_MOST_BYTES)
     count = len(data) // 4
-    rests = _values(data[2 * count : 3 * count], data[3 * count :])
-    first, last = bisect_left(rests, rest), bisect_right(rests, rest)
-    return _values(data[first:last], data[count + first : count + last])
-
-
-def _values(low: bytes, high: bytes) -> array[int]:
-    data = bytearray(2 * len(low))
-    data[::2], data[1::2] = low, high
-    return _little(array("H", bytes(data)))
+    rests = _little(array("H", data[2 * count :]))
+    first = bisect_left(rests, rest)
+    last = bisect_right(rests, rest, first)
+    found = bytearray(2 * (last - first))
+    found[::2], found[1::2] = data[first:last], data[count + first : count + last]
+    return _little(array("H", bytes(found)))
 
 
 def _little(values: array[int]) -> array[int]:

@@ -9,6 +9,7 @@ A text that matches has every term of `query_terms`; that a text has them proves
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 from mairust_core.search.normal import is_run
@@ -60,6 +61,7 @@ def _add(found: set[str], pieces: list[str]) -> None:
     )
 
 
+@lru_cache(maxsize=256)
 def query_terms(text: Text) -> tuple[str, ...]:
     """Terms that every text has which this one matches; none when the index cannot narrow it down."""
     pieces = text.pattern.split(" ")

@@ -96,6 +96,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         SUBJECTS,
         st.none() | TIMES,
     ),
+    Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
 }
 
 

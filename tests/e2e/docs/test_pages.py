@@ -111,7 +111,7 @@ def test_the_how_to_of_search_works(tmp_path: Path) -> None:
     """On a site with a mail that its first search finds: every command, over HTTP too, up to the drop."""
     who = with_tools(reader(tmp_path))
     with serving(who, ".venv/bin/mairust serve") as server:
-        read = who.types(SITE + MAIL + script(HOW_TO / "search.md", server))
+        read = who.types(SITE + MAIL + script(HOW_TO / "find-mail.md", server))
     assert read.count('"complete": true') + read.count('"complete":true') == 2
     assert re.search(r"^Mode: +off$", read, re.MULTILINE)
 
