@@ -26,6 +26,8 @@ COMMANDS = {
     "alias": "Manage aliases, whose mail goes to other addresses.",
     "mailbox": "List an account's mailboxes.",
     "message": "Append, list and show messages.",
+    "import": "Bring in mail from a Maildir or mbox.",
+    "export": "Write mail out as a Maildir or mbox.",
     "token": "Manage API keys.",
     "gc": "Give back the room of what nobody needs any more.",
     "config": "Show and check the configuration.",
@@ -34,6 +36,9 @@ COMMANDS = {
     "completion": "Print a completion script for a shell.",
 }
 """Every command of the root, in the order of its help, with the first line of its own."""
+
+MODULES = {"import": "importing", "export": "exporting"}
+"""Commands whose module has another name: these words are Python's, or nearly so."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -203,7 +208,7 @@ class Root(Group):
 
 def load(name: str) -> Any:
     """The command or group of that name, imported."""
-    app: typer.Typer = import_module(f"mairust_cli.commands.{name}").app
+    app: typer.Typer = import_module(f"mairust_cli.commands.{MODULES.get(name, name)}").app
     command = typer.main.get_command(app)
     command.name = name
     return command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +16,15 @@ from mairust_core.ids import IdSource
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
-from mairust_core.operations import BytesIn, Service
+from mairust_core.operations import BytesIn, Item, Service
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
     from mairust_core.blobs import BlobStore
     from mairust_core.model.collected import Collected
+    from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.receive.committer import Committer
+    from mairust_core.store.exporting import Exportable
     from mairust_core.store.messages import Source
 
 S = TypeVar("S", bound=Service)
@@ -72,6 +74,14 @@ class Site:
 
         return Committer(self.storage, self.blobs, lambda: self.ids)
 
+    @cached_property
+    def import_committer(self) -> Committer:
+        """The writer of imports in this process: a segment of its own, and after others (rule D2)."""
+        from mairust_core.receive.committer import Committer
+        from mairust_core.receive.importing import GAP_S
+
+        return Committer(self.storage, self.open_blobs(), lambda: self.ids, gap_s=GAP_S)
+
     def hash_password(self, password: str) -> str:
         """The argon2id hash that is stored of a password."""
         from argon2 import PasswordHasher
@@ -84,7 +94,15 @@ class Site:
 
         return append(self, tenant_id, account_id, mailbox, content)
 
-    def read_blob(self, source: Source) -> bytes:
+    def import_batch(
+        self, tenant_id: int, account_id: int, items: Iterable[Item[NewCopy]], *, again: bool
+    ) -> Iterator[ImportedCopy]:
+        """Store messages that the ledger does not count yet; what became of each, once it is durable."""
+        from mairust_core.receive.importing import Importing
+
+        return Importing(self, tenant_id, account_id, again=again).run(items)
+
+    def read_blob(self, source: Source | Exportable) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.
 
         Compaction may have moved them since `source` was read: then the row says where they are (rule C2).
@@ -99,7 +117,7 @@ class Site:
                     raise
                 locator = moved
 
-    def _moved_to(self, source: Source) -> Locator | None:
+    def _moved_to(self, source: Source | Exportable) -> Locator | None:
         from mairust_core.store import collecting
 
         with self.storage.read() as tx:
@@ -111,7 +129,7 @@ class Site:
 
         return collect(self)
 
-    def render(self, source: Source) -> bytes:
+    def render(self, source: Source | Exportable) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""
         from mairust_core.mime import render
 
@@ -130,6 +148,9 @@ class Site:
         """Finish what is being written and let go of everything."""
         if "committer" in self.__dict__:
             self.committer.close()
+        if "import_committer" in self.__dict__:
+            self.import_committer.close()
+            self.import_committer.blobs.close()
         if "blobs" in self.__dict__:
             self.blobs.close()
         if self._ids is not None:

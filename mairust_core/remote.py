@@ -17,7 +17,17 @@ from urllib.parse import quote
 
 from mairust_core import wire
 from mairust_core.errors import Invalid
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service, require_text
+from mairust_core.items import MEDIA_TYPE, read_items, write_items
+from mairust_core.operations import (
+    BytesIn,
+    BytesOut,
+    ItemsIn,
+    ItemsOut,
+    Operation,
+    Service,
+    items_of,
+    require_text,
+)
 from mairust_core.remote_http import Sent, Server
 
 if TYPE_CHECKING:
@@ -68,6 +78,8 @@ class _Call:
         sent = self._request(given)
         if self.op.returns is BytesOut:
             return self.server.download(sent)
+        if kind := items_of(self.op.returns):
+            return ItemsOut(items=read_items(self.server.stream(sent), kind))
         return self._decode(self.server.exchange(sent))
 
     def _request(self, given: Mapping[str, Any]) -> Sent:
@@ -78,8 +90,14 @@ class _Call:
             )
         query = {p.name: _query_text(given[p.name]) for p in self.op.query if p.name in given}
         body = given[self.op.body] if self.op.body else None
+        if isinstance(body, ItemsIn):
+            body, media_type = BytesIn(chunks=write_items(body.items)), MEDIA_TYPE
+        else:
+            media_type = MAIL
         if isinstance(body, BytesIn):
-            return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=MAIL)
+            return Sent(
+                method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=media_type
+            )
         json = None if body is None else wire.dumps(body)
         return Sent(
             method=self.op.method, path=PREFIX + path, query=query, json=json, media_type="application/json"

@@ -21,13 +21,18 @@ from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, r
 from mairust_core.api.paths import query_values, second_decoding
 from mairust_core.api.problems import Fault, problem
 from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany
-from mairust_core.operations import BytesIn, Operation, Service
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.items import read_items
+from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
     from mairust_core.model.principal import Principal
 
 MAIL_TYPES = ("message/rfc822", "message/global")
+MAX_BATCH_BYTES = 64 << 20
+"""Of a body of items; one message of the largest size allowed always fits."""
+MAX_BATCH_ITEMS = 10_000
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -110,18 +115,24 @@ class Edge:
         if op.body is None:
             yield args, options
         elif op.body_type is BytesIn:
-            async with self._uploaded(request) as content:
+            async with self._uploaded(request, MAIL_TYPES, self._site.settings.smtp.max_size) as content:
                 yield [*args, content], options
+        elif kind := items_of(op.body_type):
+            limit_bytes = max(MAX_BATCH_BYTES, self._site.settings.smtp.max_size + (1 << 20))
+            async with self._uploaded(request, (ITEMS_TYPE,), limit_bytes) as content:
+                items = read_items(content.chunks, kind, limit=MAX_BATCH_ITEMS)
+                yield [*args, ItemsIn(items=items)], options
         else:
             body = await read_json(request, self._idle_s)
             yield [*args, wire.decode_request(op.body_type, body)], options
 
     @asynccontextmanager
-    async def _uploaded(self, request: Request) -> AsyncIterator[BytesIn]:
+    async def _uploaded(
+        self, request: Request, types: tuple[str, ...], limit_bytes: int
+    ) -> AsyncIterator[BytesIn]:
         """The body of a request, complete: memory up to 1 MiB, then a file without a name."""
-        require_type(request, MAIL_TYPES)
-        limit_bytes = self._site.settings.smtp.max_size
-        too_large = TooLarge("message", limit=limit_bytes)
+        require_type(request, types)
+        too_large = TooLarge("message" if types is MAIL_TYPES else "body", limit=limit_bytes)
         if (announced_bytes(request) or 0) > limit_bytes:
             raise too_large
         with self._uploads.one(), Spool(self._site.settings.data_dir, limit_bytes, too_large) as spool:

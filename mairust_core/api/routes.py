@@ -29,7 +29,8 @@ from mairust_core.errors import (
     Unauthenticated,
     Usage,
 )
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -78,7 +79,8 @@ def _rank(op: Operation) -> tuple[bool, int]:
 
 def make_route(op: Operation, handler: Handler) -> OperationRoute:
     """The route of one operation."""
-    streams = op.returns is BytesOut
+    streams = op.returns is BytesOut or items_of(op.returns) is not None
+    uploads = op.body_type is BytesIn or items_of(op.body_type) is not None
     return OperationRoute(
         PREFIX + route_path(op.path),
         _signed(op),
@@ -95,7 +97,7 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
-        openapi_extra=_upload() if op.body_type is BytesIn else None,
+        openapi_extra=_upload(op) if uploads else None,
     )
 
 
@@ -113,7 +115,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
         for p in op.query
     ]
-    if op.body and op.body_type is not BytesIn:
+    if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
         params.append(inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()]))
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
@@ -148,6 +150,8 @@ def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
 
 
 def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
+    if items_of(op.returns) is not None:
+        return {op.status: {"content": {ITEMS_TYPE: {"schema": _OCTETS}}}}
     headers = {
         "Repr-Digest": "`sha-256=:BASE64:` of the whole body (RFC 9530).",
         "Content-Disposition": "`attachment` with a file name.",
@@ -159,5 +163,6 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
     return {op.status: {"content": {"message/rfc822": {"schema": _OCTETS}}, "headers": described}}
 
 
-def _upload() -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}}
+def _upload(op: Operation) -> dict[str, Any]:
+    media_type = "message/rfc822" if op.body_type is BytesIn else ITEMS_TYPE
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": _OCTETS}}}}

@@ -42,9 +42,16 @@ log = logging.getLogger("mairust.receive")
 class Committer:
     """Commits deliveries in batches. Thread-safe; owns one thread once something is submitted."""
 
-    def __init__(self, storage: StorageBackend, blobs: BlobStore, ids: Callable[[], IdSource]) -> None:
+    def __init__(
+        self, storage: StorageBackend, blobs: BlobStore, ids: Callable[[], IdSource], *, gap_s: float = 0.0
+    ) -> None:
+        """`gap_s` is how long the database is left to other writers between two transactions (rule D2)."""
         self._storage = storage
-        self._blobs = blobs
+        self._gap_s = gap_s
+        self._free_since_s = 0.0
+        self.last_write_s = 0.0
+        """How long the last transaction took."""
+        self.blobs = blobs
         self._ids = ids
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
@@ -110,7 +117,7 @@ class Committer:
         """Bytes first, once; then the rows, as one transaction if all goes well."""
         written_s = boot_clock()
         try:
-            locations = self._blobs.put_many([one.content for one in batch])
+            locations = self.blobs.put_many([one.content for one in batch])
         except MaiRustError as error:
             return [error] * len(batch)
         except Exception as error:
@@ -144,14 +151,24 @@ class Committer:
         deadline_s = time.monotonic() + PATIENCE_S
         for _ in range(RETRIES):
             try:
-                return write_batch(self._storage, part, written_s)
+                return self._write(part, written_s)
             except MissingMailbox as missing:
                 self._create_mailboxes(missing)
             except Locked:
                 if time.monotonic() >= deadline_s:
                     raise
                 log.info("batch of %d waits for another writer", len(part))
-        return write_batch(self._storage, part, written_s)
+        return self._write(part, written_s)
+
+    def _write(self, part: Sequence[Located], written_s: float) -> list[Stored]:
+        if self._gap_s:
+            time.sleep(max(0.0, self._free_since_s + self._gap_s - time.monotonic()))
+        began_s = time.monotonic()
+        try:
+            return write_batch(self._storage, part, written_s)
+        finally:
+            self._free_since_s = time.monotonic()
+            self.last_write_s = self._free_since_s - began_s
 
     def _after_failure(self, part: Sequence[Located], error: Exception, written_s: float) -> list[Outcome]:
         deliveries = [one.delivery for one in part]

@@ -7,7 +7,18 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
 from mairust_core.services.messages import Messages
 from mairust_core.services.tokens import Tokens
 
-SERVICES: tuple[type[Service], ...] = (Domains, Accounts, Aliases, Messages, Tokens, Collection)
+SERVICES: tuple[type[Service], ...] = (
+    Domains,
+    Accounts,
+    Aliases,
+    Messages,
+    Imports,
+    Exports,
+    Tokens,
+    Collection,
+)

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
     from mairust_core.store import domains as domains
+    from mairust_core.store import exporting as exporting
     from mairust_core.store import generations as generations
+    from mairust_core.store import ledger as ledger
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import messages as messages
+    from mairust_core.store import subscriptions as subscriptions
     from mairust_core.store import tokens as tokens
 
 _QUERIES = frozenset(
     {"accounts", "aliases", "audits", "domains", "generations", "mailboxes", "messages", "tokens"}
+    | {"exporting", "ledger", "subscriptions"}
 )
 
 

@@ -21,10 +21,12 @@ from mairust_core.store.tables import (
     address,
     blob,
     content,
+    import_ledger,
     mailbox,
     message,
     pipe_delivery,
     placement,
+    subscription,
     thread_key,
     token,
 )
@@ -60,9 +62,14 @@ def purge_messages(tx: Connection, account_id: int, limit: int) -> int:
 
 
 def purge_keys(tx: Connection, account_id: int, limit: int) -> int:
-    """Delete thread keys and memories of the pipe of a removed account; how many."""
+    """Delete thread keys and memories of the pipe and of imports of a removed account; how many."""
     gone = 0
-    for table, column in ((thread_key, thread_key.c.key), (pipe_delivery, pipe_delivery.c.sha256)):
+    for table, column in (
+        (thread_key, thread_key.c.key),
+        (pipe_delivery, pipe_delivery.c.sha256),
+        (import_ledger, import_ledger.c.sha256),
+        (subscription, subscription.c.mailbox),
+    ):
         some = select(column).where(table.c.account_id == account_id).limit(limit)
         found = list(tx.execute(some).scalars())
         if found:

@@ -263,6 +263,28 @@ pipe_delivery = Table(
     sqlite_with_rowid=False,
 )
 
+# Copies that imports brought, by what they are and where they went; kept when the mail is gone (rule I1).
+import_ledger = Table(
+    "import_ledger",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),  # by name: one that is made anew is the same target
+    Column("sha256", LargeBinary, primary_key=True),
+    _owner("tenant_id"),
+    Column("copies", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Mailboxes that mail programs shall show; a name may be here before or after its mailbox (RFC 9051 §6.3.7).
+subscription = Table(
+    "subscription",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
 token = Table(
     "token",
     metadata,
@@ -291,7 +313,7 @@ audit = Table(
     Column("subject", Text, nullable=False),
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0007"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

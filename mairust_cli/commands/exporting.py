@@ -1,0 +1,114 @@
+"""`mairust export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mairust_cli.moving import EXPORTED, SOME_FAILED, Progress, report
+from mairust_cli.session import Session
+from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_cli.words import AccountOption
+from mairust_core.errors import Invalid
+from mairust_core.model.copies import Exported
+from mairust_core.services.exporting import Exports
+from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
+from mairust_core.transfer.maildir_write import Layout, MaildirWriter
+from mairust_core.transfer.mbox_write import MboxWriter
+
+app = noun(COMMANDS["export"])
+
+_Mailbox = Annotated[
+    str, typer.Option("--mailbox", metavar="NAME", help="Only this mailbox.", show_default=False)
+]
+_Report = Annotated[
+    str | None,
+    typer.Option("--report", metavar="FILE", help="Write each message left out, and why, as lines of JSON."),
+]
+
+
+@app.command("maildir", cls=Command)
+def maildir(
+    ctx: typer.Context,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A new or empty directory.")],
+    account: AccountOption,
+    mailbox: _Mailbox = "",
+    layout: Annotated[
+        str,
+        typer.Option("--layout", metavar="maildir++|nested", help="Folders as .A.B, or as directories A/B."),
+    ] = Layout.PLUS_PLUS.value,
+    report: _Report = None,
+) -> None:
+    """Export an account as a Maildir, byte for byte, with flags, keywords, dates and subscriptions.
+
+    Dovecot reads it as it is: with the layout maildir++ as `maildir:PATH`, with nested as
+    `maildir:PATH:LAYOUT=fs`. Imported again it gives the same mailboxes.
+
+    Exit status: 0 done; 2 the path cannot be written to; 3 some messages are damaged and were left out; 4 no
+    such account or mailbox; 5 the directory is not empty; 75 no room, or the server went away.
+
+    Examples:
+      mairust export maildir exported --account ann@example.org
+      mairust export maildir exported --account ann@example.org --mailbox INBOX --json
+    """
+    if layout not in {one.value for one in Layout}:
+        raise Invalid("layout", f"{layout[:40]!r} is not one of the choices", "write maildir++ or nested")
+    session = Session.of(ctx)
+    operations = session.operations(Exports)
+    operations.folders(account)  # nothing is made for an account that is not there
+    require_free(Path(path))
+    _run(session, account, mailbox, Path(path), MaildirWriter(Path(path), Layout(layout)), report)
+
+
+@app.command("mbox", cls=Command)
+def mbox(
+    ctx: typer.Context,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A new directory, or with --mailbox a new file.")
+    ],
+    account: AccountOption,
+    mailbox: _Mailbox = "",
+    report: _Report = None,
+) -> None:
+    """Export an account as a directory of mboxes, or one mailbox as an mbox.
+
+    The dialect is mboxrd, whose way back is exact. Messages are not changed, so flags and exact dates lie
+    beside each file, in NAME.mbox.flags, where `import` finds them.
+
+    Exit status: 0 done; 2 the path cannot be written to; 3 some messages are damaged and were left out; 4 no
+    such account or mailbox; 5 something is there already; 75 no room, or the server went away.
+
+    Examples:
+      mairust export mbox exported --account ann@example.org
+      mairust export mbox inbox.mbox --account ann@example.org --mailbox INBOX
+    """
+    session = Session.of(ctx)
+    session.operations(Exports).folders(account)
+    if mailbox:
+        require_no_file(Path(path))
+    else:
+        require_free(Path(path))
+    _run(session, account, mailbox, Path(path), MboxWriter(Path(path), single=bool(mailbox)), report)
+
+
+def _run(
+    session: Session, account: str, mailbox: str, path: Path, writer: Writer, report_file: str | None
+) -> None:
+    operations = session.operations(Exports)
+    folders = operations.folders(account)
+    progress = Progress(output=session.output)
+    with report(session.output, report_file) as told:
+        told.account = account
+        run = ExportRun(path, writer, tell=told.tell, progress=progress.show)
+        try:
+            tally = run.run(folders, operations.messages(account, mailbox=mailbox).items, mailbox)
+        finally:
+            progress.end()
+    done = Exported(
+        exported=tally.done, failed=tally.failed, bytes=tally.size_bytes, seconds=round(progress.seconds, 3)
+    )
+    session.output.item(done, EXPORTED)
+    if tally.failed:
+        raise typer.Exit(SOME_FAILED)

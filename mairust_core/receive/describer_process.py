@@ -1,0 +1,35 @@
+"""The child of `describers`: lists of messages in, what is in each of them and its record out."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+
+from mairust_core.blobs.records import pack
+from mairust_core.model.blob import Bytes
+from mairust_core.model.content import Facts
+from mairust_core.receive.describers import read_frame, write_frame
+from mairust_core.receive.describing import describe_safely
+
+
+def main() -> int:
+    """Answer until stdin ends; 0."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent decides what it ends
+    gc.disable()  # nothing here is cyclic
+    while True:
+        try:
+            messages: list[bytes] = read_frame(sys.stdin.buffer)
+        except EOFError:
+            return 0
+        write_frame(sys.stdout.buffer, [_answer(data) for data in messages])
+
+
+def _answer(data: bytes) -> tuple[Facts | None, int, bytes]:
+    content = Bytes(data=data, sha256=b"", size_bytes=len(data))
+    packed = pack(content)
+    return describe_safely(content), packed.header.codec, packed.data
+
+
+if __name__ == "__main__":
+    sys.exit(main())
