@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message import export token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -28,6 +28,12 @@ _mairust_words() {
         "mairust message append") echo "--account --mailbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message list") echo "--account --mailbox --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message show") echo "--raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import maildir") echo "--account --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import mbox") echo "--account --mailbox --dialect --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export maildir") echo "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export mbox") echo "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token") echo "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -50,16 +56,16 @@ _mairust() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         previous="${COMP_WORDS[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--accounts-from|--ca-file|--config|--cursor|--data-dir|--database|--dates|--dialect|--domain|--expires|--from|--http|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--prefix|--quota|--report|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
         esac
     done
     previous="${COMP_WORDS[COMP_CWORD - 1]}"
     case "$previous" in
-        --ca-file|--config|--data-dir|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --ca-file|--config|--data-dir|--report|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--accounts-from|--ca-file|--config|--cursor|--data-dir|--database|--dates|--dialect|--domain|--expires|--from|--http|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--prefix|--quota|--report|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
     esac
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }

@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" i
     local -A words_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message import export token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -31,6 +31,12 @@ _mairust() {
         "mairust message append" "--account --mailbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message list" "--account --mailbox --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message show" "--raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import maildir" "--account --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import mbox" "--account --mailbox --dialect --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export maildir" "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export mbox" "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token" "create list revoke --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token create" "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -48,16 +54,16 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--accounts-from|--ca-file|--config|--cursor|--data-dir|--database|--dates|--dialect|--domain|--expires|--from|--http|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--prefix|--quota|--report|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
     done
     previous="${words[CURRENT - 1]}"
     case "$previous" in
-        --ca-file|--config|--data-dir|--token-file) _files; return ;;
+        --ca-file|--config|--data-dir|--report|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--accounts-from|--ca-file|--config|--cursor|--data-dir|--database|--dates|--dialect|--domain|--expires|--from|--http|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--prefix|--quota|--report|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
     esac
     compadd -- ${=words_of[$at]} || _files
 }

@@ -41,10 +41,10 @@ def maildir(
     ] = Layout.PLUS_PLUS.value,
     report: _Report = None,
 ) -> None:
-    """Export an account as a Maildir, byte for byte, with flags, keywords, dates and subscriptions.
+    """Export an account as a Maildir, byte for byte.
 
-    Dovecot reads it as it is: with the layout maildir++ as `maildir:PATH`, with nested as
-    `maildir:PATH:LAYOUT=fs`. Imported again it gives the same mailboxes.
+    With flags, keywords, dates and subscriptions. Dovecot reads it as it is: with the layout maildir++ as
+    `maildir:PATH`, with nested as `maildir:PATH:LAYOUT=fs`. Imported again it gives the same mailboxes.
 
     Exit status: 0 done; 2 the path cannot be written to; 3 some messages are damaged and were left out; 4 no
     such account or mailbox; 5 the directory is not empty; 75 no room, or the server went away.

@@ -142,7 +142,7 @@ def mbox(
     ] = "",
     dialect: Annotated[
         str | None,
-        typer.Option("--dialect", metavar="NAME", help="mboxo, mboxrd, mboxcl or mboxcl2; else found out."),
+        typer.Option("--dialect", metavar="NAME", help="mboxo, mboxrd, mboxcl or mboxcl2."),
     ] = None,
     accounts_from: _AccountsFrom = None,
     map_: _Map = None,
@@ -153,11 +153,12 @@ def mbox(
     dry_run: _DryRun = False,
     report: _Report = None,
 ) -> None:
-    """Import an mbox, or a directory of mboxes, also when packed by gzip, bzip2, xz or zstd.
+    """Import an mbox, or a directory of mboxes.
 
-    A file goes to INBOX, files of a directory to mailboxes of their names, unless --mailbox says where. Flags
-    are taken from Status fields, or from the list that `export` wrote beside the file. Running it again adds
-    what is new. Quoted `>From ` lines stay as they are, except with --dialect mboxrd.
+    They may be packed by gzip, bzip2 or xz. A file goes to INBOX, files of a directory to mailboxes of
+    their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
+    `export` wrote beside the file. Running it again adds what is new. Quoted `>From ` lines stay as they are,
+    except with --dialect mboxrd.
 
     Exit status: 0 done; 2 it is no mbox; 3 some messages failed; 4 no such account or path; 75 broken off,
     the next run goes on.

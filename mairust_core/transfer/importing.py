@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -112,20 +113,23 @@ class ImportRun:
             self._target.prepare(list(dict.fromkeys(targets)), subscribed)
         items = self._items(zip(folders, targets, strict=True))
         try:
-            for answer in self._target.send(items):
-                self._answered(*self._sent.popleft(), answer)
+            with closing(items):
+                for answer in self._target.send(items):
+                    self._answered(*self._sent.popleft(), answer)
         finally:
             self._cache.flush()
-            for _, one in self._sent:
-                if one.payload is not None:
-                    one.payload.close()
+            _close(one for _, one in self._sent)
         return self.tally
 
-    def _items(self, folders: Iterable[tuple[Folder, str]]) -> Iterator[Item[NewCopy]]:
+    def _items(self, folders: Iterable[tuple[Folder, str]]) -> Generator[Item[NewCopy]]:
         for folder, mailbox in folders:
             self.tally.mailbox = mailbox
             for group in self._groups(folder, mailbox):
-                yield from self._unknown(mailbox, group)
+                try:
+                    yield from self._unknown(mailbox, group)
+                except BaseException:
+                    _close(group)
+                    raise
 
     def _groups(self, folder: Folder, mailbox: str) -> Iterator[list[_Wanted]]:
         """Some messages at a time, as many as one question to the ledger takes."""
@@ -249,6 +253,12 @@ class ImportRun:
         self.tally.failed += 1
         self._tell(Told(path=path, mailbox=mailbox, outcome=Outcome.FAILED, code=error.code, why=error.why))
         self._progress(self.tally)
+
+
+def _close(messages: Iterable[_Wanted]) -> None:
+    for one in messages:
+        if one.payload is not None:
+            one.payload.close()
 
 
 class _Again:

@@ -220,12 +220,12 @@ class MaildirMessage:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
         with ExitStack() as stack:
             file = stack.enter_context(open(self.path, "rb", buffering=0))
-            before = os.fstat(file.fileno())
+            before = self.stat(file.fileno())
             if before.st_size > MEMORY_LIMIT_BYTES:
                 payload = Payload.of_file(file)
             else:
                 payload = Payload.of(file.read(before.st_size + 1))
-            after = os.fstat(file.fileno())
+            after = self.stat(file.fileno())
             if (before.st_size, before.st_mtime_ns, payload.size_bytes) != (
                 after.st_size, after.st_mtime_ns, after.st_size,
             ):  # fmt: skip
@@ -236,6 +236,10 @@ class MaildirMessage:
             if payload.size_bytes > MEMORY_LIMIT_BYTES:
                 stack.pop_all()
             return payload
+
+    def stat(self, fd: int) -> os.stat_result:
+        """What its file is like now."""
+        return os.fstat(fd)
 
     def _find(self) -> bool:
         """Look for the file under the name it may have now: seen meanwhile, or flagged."""

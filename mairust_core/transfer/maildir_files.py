@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mairust_core.transfer.names import SEPARATOR, mailbox_name, plus_plus_parts
+from mairust_core.transfer.names import SEPARATOR, decoded_part, mailbox_name
 
 LETTER_FLAGS = {
     "S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "T": "\\Deleted", "D": "\\Draft", "P": "$Forwarded",
@@ -60,7 +60,7 @@ def _dovecot_keywords(path: Path) -> dict[str, str]:
     found = {}
     for line in _lines(path):
         number, _, keyword = line.partition(" ")
-        if number.isascii() and number.isdigit() and int(number) < 26 and _KEYWORD.fullmatch(keyword):
+        if _is_number(number) and int(number) < 26 and _KEYWORD.fullmatch(keyword):
             found[chr(ord("a") + int(number))] = keyword
     return found
 
@@ -79,7 +79,7 @@ def _courier_keywords(directory: Path) -> dict[str, tuple[str, ...]]:
     found = {}
     for line in lines:
         name, _, numbers = line.rpartition(":")
-        picked = (names[int(one)] for one in numbers.split() if one.isdigit() and int(one) < len(names))
+        picked = (names[int(one)] for one in numbers.split() if _is_number(one) and int(one) < len(names))
         found[name] = tuple(one for one in picked if _KEYWORD.fullmatch(one))
     try:
         newer = sorted(one.name for one in directory.iterdir() if not one.name.startswith((":", ".")))
@@ -98,7 +98,7 @@ def read_uids(directory: Path) -> dict[str, int]:
     for line in lines:
         uid, _, rest = line.partition(" ")
         name = rest.partition(":")[2] if version == "3" else rest
-        if uid.isascii() and uid.isdigit() and name:
+        if _is_number(uid) and name:
             found[split_name(name)[0]] = int(uid)
     return found
 
@@ -114,15 +114,20 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
         if not lines:
             continue
         if lines[0].startswith("V\t"):
-            return tuple(_subscribed(line.replace("\t", ".")) for line in lines[1:] if line)
-        courier = name.startswith("courier")
-        return tuple(_subscribed(line.removeprefix("INBOX.") if courier else line) for line in lines if line)
+            return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
+        if name.startswith("courier"):
+            lines = [line.removeprefix("INBOX.") for line in lines]
+        separator = SEPARATOR if any(SEPARATOR in line for line in lines) else "."
+        return tuple(_subscribed(line.split(separator)) for line in lines if line)
     return ()
 
 
-def _subscribed(name: str) -> str:
-    separator = SEPARATOR if SEPARATOR in name else "."
-    return mailbox_name(plus_plus_parts(name.replace(separator, ".")))
+def _subscribed(parts: list[str]) -> str:
+    return mailbox_name([decoded_part(part) for part in parts if part])
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _lines(path: Path) -> list[str]:

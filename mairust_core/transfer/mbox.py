@@ -35,8 +35,8 @@ MAX_LINE_BYTES = 16 << 10
 """How much behind a `From ` is looked at to know what it is."""
 LONGEST_LINE_BYTES = 4 << 20
 """A longer line is passed on in pieces."""
-COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
-_MAGIC = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"))
+COMPRESSED = {".gz", ".bz2", ".xz"}
+_MAGIC = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 _BROKEN_ARCHIVE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 Read = Callable[[int], bytes]
@@ -269,7 +269,7 @@ def _opened(path: str, stream: IO[bytes] | None) -> Iterator[tuple[Read, datetim
 
 
 def unpacked(file: IO[bytes]) -> IO[bytes]:
-    """The content of a file that may be packed by gzip, bzip2, xz or zstd, which its first bytes tell."""
+    """The content of a file that may be packed by gzip, bzip2 or xz, which its first bytes tell."""
     peeking: Any = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
     start = peeking.peek(6)[:6]
     kind = next((name for magic, name in _MAGIC if start.startswith(magic)), "")
@@ -279,10 +279,6 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
         return bz2.BZ2File(peeking)
     if kind == "xz":
         return lzma.LZMAFile(peeking)
-    if kind == "zst":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(peeking, read_across_frames=True)
     return cast(IO[bytes], peeking)
 
 

@@ -25,8 +25,9 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "hooks",
         "store",
         "blobs",
+        "transfer",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config extend i18n ids items private_socket model observe operations tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

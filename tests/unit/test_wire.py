@@ -17,13 +17,14 @@ from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import Page, request
 from mairust_core.model.ids import Id
 from mairust_core.model.message import Message
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn, BytesOut
+from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -38,6 +39,9 @@ SUBJECTS = st.one_of(
     st.just({"reach": ReachKind.SITE, "subject": None}),
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
+
+MAILBOX = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20)
+SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewDomain: st.builds(NewDomain, name=DOMAIN),
@@ -54,6 +58,18 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         st.lists(st.sampled_from(Scope), min_size=1).map(tuple),
         SUBJECTS,
         st.none() | TIMES,
+    ),
+    NewCopy: st.builds(
+        NewCopy,
+        mailbox=MAILBOX,
+        sha256=SHA256,
+        received_at=TIMES,
+        copy=st.integers(1, 1 << 30),
+        flags=st.lists(st.sampled_from(("\\Seen", "\\Draft", "$Forwarded", "仕事"))).map(tuple),
+    ),
+    AskedCopies: st.builds(AskedCopies, mailbox=MAILBOX, sha256=st.lists(SHA256, max_size=3).map(tuple)),
+    NewFolders: st.builds(
+        NewFolders, mailboxes=st.lists(MAILBOX).map(tuple), subscribed=st.just(("Tom & J",))
     ),
 }
 
@@ -72,12 +88,12 @@ ANSWERS = sorted(
         for service in SERVICES
         for op in service.operations.values()
         for kind in dataclasses_of(op.returns)
-        if kind is not BytesOut
+        if kind is not BytesOut and items_of(kind) is None
     },
     key=str,
 )
 BODIES = {
-    op.body_type
+    items_of(op.body_type) or op.body_type
     for service in SERVICES
     for op in service.operations.values()
     if op.body and op.body_type is not BytesIn

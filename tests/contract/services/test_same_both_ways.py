@@ -10,13 +10,16 @@ import pytest
 from mairust_core.errors import MaiRustError
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn, BytesOut, Service
+from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
@@ -61,6 +64,12 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Messages, lambda s: s.browse("ann@taken.example", cursor="junk")),
     (Messages, lambda s: s.append("nobody@taken.example", BytesIn(chunks=[MAIL]))),
     (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), mailbox="gone")),
+    (Imports, lambda s: s.prepare("nobody@taken.example", NewFolders())),
+    (Imports, lambda s: s.prepare("ann@taken.example", NewFolders(mailboxes=("a\0b",)))),
+    (Imports, lambda s: s.known("nobody@taken.example", AskedCopies(mailbox="INBOX", sha256=()))),
+    (Imports, lambda s: list(s.batch("nobody@taken.example", ItemsIn(items=[])).items)),
+    (Exports, lambda s: s.folders("nobody@taken.example")),
+    (Exports, lambda s: s.messages("ann@taken.example", mailbox="gone")),
     (
         Tokens,
         lambda s: s.create(NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject="u.x")),
@@ -109,6 +118,8 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.browse(address, mailbox="INBOX")
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
+    yield Exports, lambda s: s.folders(address)
+    yield Exports, lambda s: [(i.value, b"".join(i.content.chunks)) for i in s.messages(address).items]
     yield Tokens, lambda s: s.browse(limit=1)
 
 
