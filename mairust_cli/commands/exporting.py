@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,8 @@ from mairust_cli.moving import EXPORTED, SOME_FAILED, Progress, report
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import AccountOption
-from mairust_core.errors import Invalid
-from mairust_core.model.copies import Exported
+from mairust_core.errors import Invalid, NotFound
+from mairust_core.model.copies import Exported, Folders
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
@@ -56,10 +57,11 @@ def maildir(
     if layout not in {one.value for one in Layout}:
         raise Invalid("layout", f"{layout[:40]!r} is not one of the choices", "write maildir++ or nested")
     session = Session.of(ctx)
-    operations = session.operations(Exports)
-    operations.folders(account)  # nothing is made for an account that is not there
+    folders = _folders(session, account, mailbox)
     require_free(Path(path))
-    _run(session, account, mailbox, Path(path), MaildirWriter(Path(path), Layout(layout)), report)
+    writer = MaildirWriter(Path(path), Layout(layout))
+    job = _Job(account=account, mailbox=mailbox, path=Path(path), writer=writer, report=report)
+    _run(session, job, folders)
 
 
 @app.command("mbox", cls=Command)
@@ -85,25 +87,43 @@ def mbox(
       mairust export mbox inbox.mbox --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
-    session.operations(Exports).folders(account)
+    folders = _folders(session, account, mailbox)
     if mailbox:
         require_no_file(Path(path))
     else:
         require_free(Path(path))
-    _run(session, account, mailbox, Path(path), MboxWriter(Path(path), single=bool(mailbox)), report)
+    writer = MboxWriter(Path(path), single=bool(mailbox))
+    job = _Job(account=account, mailbox=mailbox, path=Path(path), writer=writer, report=report)
+    _run(session, job, folders)
 
 
-def _run(
-    session: Session, account: str, mailbox: str, path: Path, writer: Writer, report_file: str | None
-) -> None:
-    operations = session.operations(Exports)
-    folders = operations.folders(account)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What one command was asked to do, whatever the form of the files."""
+
+    account: str
+    mailbox: str
+    path: Path
+    writer: Writer
+    report: str | None
+
+
+def _folders(session: Session, account: str, mailbox: str) -> Folders:
+    """What there is to export; nothing is made for an account or a mailbox that is not there."""
+    folders = session.operations(Exports).folders(account)
+    if mailbox and mailbox not in folders.mailboxes:
+        raise NotFound("mailbox", name=mailbox, address=account)
+    return folders
+
+
+def _run(session: Session, job: _Job, folders: Folders) -> None:
     progress = Progress(output=session.output)
-    with report(session.output, report_file) as told:
-        told.account = account
-        run = ExportRun(path, writer, tell=told.tell, progress=progress.show)
+    with report(session.output, job.report) as told:
+        told.account = job.account
+        run = ExportRun(job.path, job.writer, tell=told.tell, progress=progress.show)
+        items = session.operations(Exports).messages(job.account, mailbox=job.mailbox).items
         try:
-            tally = run.run(folders, operations.messages(account, mailbox=mailbox).items, mailbox)
+            tally = run.run(folders, items, job.mailbox)
         finally:
             progress.end()
     done = Exported(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mairust_cli.outline import outline
+from tests.integration.cli.conftest import MAIL
 from tests.support.command_line import TIMEOUT_S, Ran, environment, process
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
@@ -54,10 +55,21 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
     if path == ("message", "show"):
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
+    if path[0] == "import":
+        make_sources(site.parent)
     if path == ("token", "revoke"):
         issued = process(home, "token", "create", "--name", "t", "--scope", "read", "--json", *at)
         ids[KEY_ID] = issued.json["token"]["id"]
     return ids
+
+
+def make_sources(directory: Path) -> None:
+    """A Maildir, an mbox, and a table of accounts."""
+    for part in ("cur", "new", "tmp"):
+        (directory / "Maildir" / part).mkdir(parents=True)
+    (directory / "Maildir" / "cur" / "1.a:2,S").write_bytes(MAIL)
+    (directory / "mail.mbox").write_bytes(b"From ann@example.org Sun May  6 22:17:15 2001\n" + MAIL)
+    (directory / "accounts.csv").write_text("Maildir, ann@example.org\n")
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,8 @@ def test_the_standard_library_reads_the_same(tmp_path: Path) -> None:
     quoted = [
         data.replace(b"\n>From", b"\n>>From").replace(b"\nFrom", b"\n>From") for _, data, _, _ in wanted
     ]
-    assert [mbox.get_bytes(key).rstrip(b"\n") for key in mbox.iterkeys()] == [
-        one.rstrip(b"\n") for one in quoted
-    ]
+    found = [mbox.get_bytes(key).rstrip(b"\n") for key in mbox.iterkeys()]
+    assert found == [one.rstrip(b"\n") for one in quoted]
     mbox.close()
 
 
