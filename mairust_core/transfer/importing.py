@@ -17,6 +17,7 @@ from typing import Protocol
 
 from mairust_core.errors import Invalid, Temporary
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, Tally
+from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.names import Mapping
@@ -111,6 +112,7 @@ class ImportRun:
         if not self._wishes.dry_run:
             subscribed = [self._wishes.mapping(name) for name in source.subscribed()]
             self._target.prepare(list(dict.fromkeys(targets)), subscribed)
+            crash_point("import.prepared")
         items = self._items(zip(folders, targets, strict=True))
         try:
             with closing(items):
@@ -218,6 +220,7 @@ class ImportRun:
 
     def _answered(self, mailbox: str, one: _Wanted, answer: ImportedCopy) -> None:
         assert one.payload is not None
+        crash_point("import.answered")
         if answer.outcome is Outcome.IMPORTED:
             self.tally.done += 1
             self.tally.size_bytes += one.payload.size_bytes
