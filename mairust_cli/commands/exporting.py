@@ -129,6 +129,6 @@ def _run(session: Session, job: _Job, folders: Folders) -> None:
     done = Exported(
         exported=tally.done, failed=tally.failed, bytes=tally.size_bytes, seconds=round(progress.seconds, 3)
     )
-    session.output.item(done, EXPORTED)
+    session.output.change(done, EXPORTED)
     if tally.failed:
         raise typer.Exit(SOME_FAILED)

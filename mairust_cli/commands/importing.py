@@ -208,7 +208,7 @@ def _run(session: Session, job: _Job) -> None:
         imported=tally.done, skipped=tally.skipped, failed=tally.failed, bytes=tally.size_bytes,
         seconds=round(progress.seconds, 3),
     )  # fmt: skip
-    session.output.item(done, IMPORTED)
+    session.output.change(done, IMPORTED)
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -77,7 +77,7 @@ class MaildirWriter:
         for flag in flags:
             if flag in _LETTER_OF:
                 letters.append(_LETTER_OF[flag])
-            elif not flag.startswith("\\"):
+            if not flag.startswith("\\"):  # also $Forwarded, whose P Dovecot does not read
                 number = self._keywords.setdefault(flag, len(self._keywords))
                 if number < len(LETTERS):
                     letters.append(LETTERS[number])
