@@ -133,10 +133,9 @@ class Progress:
     began_s: float = field(default_factory=time.monotonic)
     _shown_s: float = 0.0
 
-    @property
-    def visible(self) -> bool:
+    def __post_init__(self) -> None:
+        self.visible = self.output.stderr.isatty() and not self.output.quiet and not self.output.json
         """Whether somebody sees it."""
-        return self.output.stderr.isatty() and not self.output.quiet and not self.output.json
 
     def expect(self, messages: int | None, tally: Tally) -> None:
         """So many messages are to come beyond those that `tally` counts."""
@@ -149,8 +148,10 @@ class Progress:
 
     def show(self, tally: Tally) -> None:
         """Tell how far it is, a few times a second."""
+        if not self.visible:
+            return
         now_s = time.monotonic()
-        if now_s - self._shown_s < SHOWN_EVERY_S or not self.visible:
+        if now_s - self._shown_s < SHOWN_EVERY_S:
             return
         self._shown_s = now_s
         self._write(progress_line(tally, self.seconds, self.expected))

@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 
 from mairust_core.blobs import BlobStore
 from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, StorageDown, TooMany
 from mairust_core.ids import IdSource
-from mairust_core.model.blob import Locator
+from mairust_core.model.blob import Content, Locator
 from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
@@ -37,6 +38,17 @@ RETRIES = 3
 Outcome = Stored | MaiRustError
 _Waiting = tuple[Delivery, asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 log = logging.getLogger("mairust.receive")
+
+
+class Written(NamedTuple):
+    """Where bytes lie durably, and since when by `boot_clock`."""
+
+    locations: Sequence[Locator]
+    at_s: float
+
+    def part(self, start: int, stop: int) -> Written:
+        """That of some of them."""
+        return Written(self.locations[start:stop], self.at_s)
 
 
 class Committer:
@@ -83,6 +95,16 @@ class Committer:
                 outcomes += self._commit(batch[start:stop])
             start = stop
         return outcomes
+
+    def put(self, contents: Sequence[Content]) -> Written:
+        """Make bytes durable ahead of their rows; `store` is to follow soon. Raises what the store raises."""
+        written_s = boot_clock()
+        return Written(self.blobs.put_many(contents), written_s)
+
+    def store(self, batch: Sequence[Delivery], written: Written) -> list[Outcome]:
+        """The rows of deliveries whose bytes `put` wrote, as one transaction; one outcome each, in order."""
+        with self._committing:
+            return self._store(batch, written.locations, written.at_s)
 
     def close(self) -> None:
         """Commit what is queued, then end the thread."""

@@ -8,8 +8,7 @@ import sys
 
 from mairust_core.blobs.records import pack
 from mairust_core.model.blob import Bytes
-from mairust_core.model.content import Facts
-from mairust_core.receive.describers import read_frame, write_frame
+from mairust_core.receive.describers import Answer, read_frame, write_frame
 from mairust_core.receive.describing import describe_safely
 
 
@@ -25,10 +24,10 @@ def main() -> int:
         write_frame(sys.stdout.buffer, [_answer(data) for data in messages])
 
 
-def _answer(data: bytes) -> tuple[Facts | None, int, bytes]:
-    content = Bytes(data=data, sha256=b"", size_bytes=len(data))
+def _answer(data: bytes) -> Answer:
+    content = Bytes.of(data)
     packed = pack(content)
-    return describe_safely(content), packed.header.codec, packed.data
+    return describe_safely(content), content.sha256, packed.header.codec, packed.data
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from mairust_core.blobs.records import Codec, Header, Packed, Prepacked
-from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Content
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import Facts
 from mairust_core.receive.describing import describe_safely
 
@@ -28,6 +28,8 @@ _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process"
 
 Described = tuple[Content, Facts | None]
 """A content, perhaps with its record made already, and what is in it."""
+Answer = tuple[Facts | None, bytes, int, bytes]
+"""Of the child: facts, hash, and the record's codec and data."""
 
 
 class Describers:
@@ -44,7 +46,10 @@ class Describers:
         """How many calls keep every process busy."""
 
     def submit(self, contents: Sequence[Content]) -> Future[list[Described]]:
-        """Describe these, in order; never fails: what cannot be described is without facts (rule C4)."""
+        """Describe these, in order; never fails: what cannot be described is without facts (rule C4).
+
+        A small content may come without its hash; the one that is given back has it, and its record.
+        """
         return self._threads.submit(self._describe, contents)
 
     def close(self) -> None:
@@ -54,29 +59,34 @@ class Describers:
             child.close()
 
     def _describe(self, contents: Sequence[Content]) -> list[Described]:
-        small = [one for one in contents if one.size_bytes <= MEMORY_LIMIT_BYTES]
         child = self._idle.get()
         try:
-            answers = iter(child.ask([bytes(one.view()) for one in small]))
+            answers = iter(child.ask([bytes(one.view()) for one in contents if is_small(one)]))
         except (OSError, EOFError):  # it died: its work is done here, and the next call starts it again
             child.close()
-            return [(one, describe_safely(one)) for one in contents]
+            return [describe_here(one) for one in contents]
         finally:
             self._idle.put(child)
-        return [
-            _described(one, next(answers))
-            if one.size_bytes <= MEMORY_LIMIT_BYTES
-            else (one, describe_safely(one))
-            for one in contents
-        ]
+        return [_described(one, next(answers)) if is_small(one) else describe_here(one) for one in contents]
 
 
-def _described(content: Content, answer: tuple[Facts | None, int, bytes]) -> Described:
-    facts, codec, data = answer
-    header = Header(
-        sha256=content.sha256, size_bytes=content.size_bytes, codec=Codec(codec), stored_bytes=len(data)
-    )
-    return Prepacked(content, Packed(header=header, data=data)), facts
+def is_small(content: Content) -> bool:
+    """Whether it is worth a way to another process."""
+    return content.size_bytes <= MEMORY_LIMIT_BYTES
+
+
+def describe_here(content: Content) -> Described:
+    """The same on this core; the record is made when it is stored."""
+    hashed = content if content.sha256 else Bytes.of(bytes(content.view()))
+    return hashed, describe_safely(hashed)
+
+
+def _described(content: Content, answer: Answer) -> Described:
+    facts, sha256, codec, data = answer
+    size_bytes = content.size_bytes
+    header = Header(sha256=sha256, size_bytes=size_bytes, codec=Codec(codec), stored_bytes=len(data))
+    hashed = Bytes(data=bytes(content.view()), sha256=sha256, size_bytes=size_bytes)
+    return Prepacked(hashed, Packed(header=header, data=data)), facts
 
 
 class _Child:

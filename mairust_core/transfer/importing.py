@@ -78,6 +78,7 @@ class _Wanted:
     """A message whose bytes are known by now, and which of the equal ones it is."""
 
     found: Found
+    key: bytes
     sha256: bytes
     nth: int
     payload: Payload | None
@@ -153,7 +154,8 @@ class ImportRun:
         if isinstance(found, Broken):
             self._failed(found.path, mailbox, found.error)
             return None
-        sha256 = None if self._wishes.verify or self._wishes.again else self._cache.get(found.key)
+        key = found.key
+        sha256 = None if self._wishes.verify or self._wishes.again else self._cache.get(key)
         payload = None
         if sha256 is None:
             try:
@@ -162,7 +164,7 @@ class ImportRun:
                 self._failed(found.path, mailbox, error)
                 return None
             sha256 = payload.sha256
-        return _Wanted(found, sha256, self._nth(mailbox, sha256), payload)
+        return _Wanted(found, key, sha256, self._nth(mailbox, sha256), payload)
 
     def _nth(self, mailbox: str, sha256: bytes) -> int:
         key = (mailbox, sha256[:12])
@@ -203,7 +205,7 @@ class ImportRun:
             self._failed(one.found.path, mailbox, error)
             return None
         nth = one.nth if payload.sha256 == one.sha256 else self._nth(mailbox, payload.sha256)
-        return _Wanted(one.found, payload.sha256, nth, payload)
+        return _Wanted(one.found, one.key, payload.sha256, nth, payload)
 
     def _item(self, mailbox: str, one: _Wanted) -> Item[NewCopy]:
         payload = one.payload
@@ -224,7 +226,7 @@ class ImportRun:
         if answer.outcome is Outcome.IMPORTED:
             self.tally.done += 1
             self.tally.size_bytes += one.payload.size_bytes
-            self._cache.put(one.found.key, one.sha256)
+            self._cache.put(one.key, one.sha256)
         elif answer.outcome is Outcome.SKIPPED:
             self._skipped(mailbox, one)
         else:
@@ -241,7 +243,7 @@ class ImportRun:
 
     def _skipped(self, mailbox: str, one: _Wanted) -> None:
         self.tally.skipped += 1
-        self._cache.put(one.found.key, one.sha256)
+        self._cache.put(one.key, one.sha256)
         if one.payload is not None:
             one.payload.close()
         self._tell(

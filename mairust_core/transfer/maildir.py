@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -218,24 +218,25 @@ class MaildirMessage:
 
     def _read(self) -> Payload | None:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
-        with ExitStack() as stack:
-            file = stack.enter_context(open(self.path, "rb", buffering=0))
+        file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - a large one stays open in its payload
+        payload = None
+        try:
             before = self.stat(file.fileno())
             if before.st_size > MEMORY_LIMIT_BYTES:
-                payload = Payload.of_file(file)
+                found = Payload.of_file(file)
             else:
-                payload = Payload.of(file.read(before.st_size + 1))
+                found = Payload.of(file.read(before.st_size + 1))
             after = self.stat(file.fileno())
-            if (before.st_size, before.st_mtime_ns, payload.size_bytes) != (
-                after.st_size, after.st_mtime_ns, after.st_size,
-            ):  # fmt: skip
-                return None
-            self._entry = self._entry._replace(
-                size=after.st_size, mtime_ns=after.st_mtime_ns, inode=after.st_ino
-            )
-            if payload.size_bytes > MEMORY_LIMIT_BYTES:
-                stack.pop_all()
-            return payload
+            unchanged = before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+            if unchanged and found.size_bytes == after.st_size:
+                payload = found
+                self._entry = self._entry._replace(
+                    size=after.st_size, mtime_ns=after.st_mtime_ns, inode=after.st_ino
+                )
+        finally:
+            if payload is None or not payload.in_file:
+                file.close()
+        return payload
 
     def stat(self, fd: int) -> os.stat_result:
         """What its file is like now."""

@@ -38,6 +38,11 @@ class Payload:
             size += len(piece)
         return cls(file=file, digest=digest.digest(), size=size)
 
+    @property
+    def in_file(self) -> bool:
+        """Whether a file is open for it."""
+        return self._file is not None
+
     def chunks(self) -> Iterator[bytes]:
         """The bytes, from the beginning."""
         if self._file is None:
