@@ -17,9 +17,9 @@ from mairust_cli.text import clean, size
 from mairust_core.errors import Usage
 from mairust_core.model.copies import (
     AskedCopies,
-    Exported,
-    Imported,
     ImportedCopy,
+    MovedIn,
+    MovedOut,
     NewCopy,
     NewFolders,
     Outcome,
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 SHOWN_EVERY_S = 0.2
 
-IMPORTED: Columns[Imported] = (
+IMPORTED: Columns[MovedIn] = (
     Column("Imported", lambda done: str(done.imported)),
     Column("Skipped", lambda done: str(done.skipped)),
     Column("Failed", lambda done: str(done.failed)),
     Column("Size", lambda done: size(done.bytes)),
     Column("Seconds", lambda done: f"{done.seconds:.1f}"),
 )
-EXPORTED: Columns[Exported] = (
+EXPORTED: Columns[MovedOut] = (
     Column("Exported", lambda done: str(done.exported)),
     Column("Failed", lambda done: str(done.failed)),
     Column("Size", lambda done: size(done.bytes)),

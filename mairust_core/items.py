@@ -93,7 +93,7 @@ def read_items(pieces: Iterable[bytes], kind: Any, *, limit: int | None = None) 
             break
         count += 1
         if limit is not None and count > limit:
-            raise Invalid("items", f"there are more than {limit}", "send the rest in another batch")
+            raise Invalid("items", "too_many_items", limit=limit)
         body = reader.body(_size(frame))
         yield Item(
             value=wire.decode_value(kind, frame["item"]),

@@ -13,7 +13,7 @@ from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import AccountOption
 from mairust_core.errors import Invalid, NotFound
-from mairust_core.model.copies import Exported, Folders
+from mairust_core.model.copies import Folders, MovedOut
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
@@ -45,7 +45,7 @@ def maildir(
     """Export an account as a Maildir, byte for byte.
 
     With flags, keywords, dates and subscriptions. Dovecot reads it as it is: with the layout maildir++ as
-    `maildir:PATH`, with nested as `maildir:PATH:LAYOUT=fs`. Imported again it gives the same mailboxes.
+    `maildir:PATH`, with nested as `maildir:PATH:LAYOUT=fs`. MovedIn again it gives the same mailboxes.
 
     Exit status: 0 done; 2 the path cannot be written to; 3 some messages are damaged and were left out; 4 no
     such account or mailbox; 5 the directory is not empty; 75 no room, or the server went away.
@@ -55,7 +55,7 @@ def maildir(
       mairust export maildir exported --account ann@example.org --mailbox INBOX --json
     """
     if layout not in {one.value for one in Layout}:
-        raise Invalid("layout", f"{layout[:40]!r} is not one of the choices", "write maildir++ or nested")
+        raise Invalid("layout", "not_choice", value=repr(layout[:40]), known=", ".join(Layout))
     session = Session.of(ctx)
     folders = _folders(session, account, mailbox)
     require_free(Path(path))
@@ -126,7 +126,7 @@ def _run(session: Session, job: _Job, folders: Folders) -> None:
             tally = run.run(folders, items, job.mailbox)
         finally:
             progress.end()
-    done = Exported(
+    done = MovedOut(
         exported=tally.done, failed=tally.failed, bytes=tally.size_bytes, seconds=round(progress.seconds, 3)
     )
     session.output.change(done, EXPORTED)

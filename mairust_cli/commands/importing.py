@@ -15,7 +15,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
-from mairust_core.model.copies import Imported, Outcome, Tally
+from mairust_core.model.copies import MovedIn, Outcome, Tally
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.dates import received_date
@@ -80,7 +80,7 @@ def _wishes(
     mapping: list[str] | None, prefix: str, dates: str, again: bool, verify: bool, dry_run: bool
 ) -> Wishes:
     if dates not in {"source", "received"}:
-        raise Invalid("dates", f"{dates[:40]!r} is not one of the choices", "write source or received")
+        raise Invalid("dates", "not_choice", value=repr(dates[:40]), known="source, received")
     return Wishes(
         mapping=Mapping(mapping or (), prefix),
         again=again,
@@ -170,8 +170,7 @@ def mbox(
     """
     session = Session.of(ctx)
     if dialect is not None and dialect not in {one.value for one in Dialect}:
-        known = ", ".join(one.value for one in Dialect)
-        raise Invalid("dialect", f"{dialect[:40]!r} is not one of the choices", f"write one of {known}")
+        raise Invalid("dialect", "not_choice", value=repr(dialect[:40]), known=", ".join(Dialect))
 
     def opened(one: str) -> Source:
         wanted = None if dialect is None else Dialect(dialect)
@@ -204,7 +203,7 @@ def _run(session: Session, job: _Job) -> None:
                 _one(session, job, path, tally, told, progress)
         finally:
             progress.end()
-    done = Imported(
+    done = MovedIn(
         imported=tally.done, skipped=tally.skipped, failed=tally.failed, bytes=tally.size_bytes,
         seconds=round(progress.seconds, 3),
     )  # fmt: skip

@@ -20,8 +20,10 @@ from starlette.responses import JSONResponse, Response
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
+    Conflict,
     Forbidden,
     Invalid,
+    Locked,
     MaiRustError,
     StorageDown,
     TooLarge,
@@ -33,6 +35,7 @@ from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
+"""Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 _ALWAYS: tuple[type[MaiRustError], ...] = (Unauthenticated, Forbidden, TooMany, StorageDown)
@@ -40,6 +43,14 @@ _BEARER = HTTPBearer(
     scheme_name="ApiKey", description="An API key, `mk_<public id>_<secret>`.", auto_error=False
 )
 _OCTETS = {"type": "string", "format": "binary"}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -80,9 +91,8 @@ def _rank(op: Operation) -> tuple[bool, int]:
 def make_route(op: Operation, handler: Handler) -> OperationRoute:
     """The route of one operation."""
     streams = op.returns is BytesOut or items_of(op.returns) is not None
-    uploads = op.body_type is BytesIn or items_of(op.body_type) is not None
     return OperationRoute(
-        PREFIX + route_path(op.path),
+        prefix(op) + route_path(op.path),
         _signed(op),
         handler=handler,
         methods={op.method},
@@ -97,7 +107,8 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
-        openapi_extra=_upload(op) if uploads else None,
+        deprecated=op.deprecated is not None or None,
+        openapi_extra=_extra(op),
     )
 
 
@@ -133,6 +144,8 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found |= {Invalid, Usage}
     if op.body:
         found.add(TooLarge)
+    if op.creates:
+        found |= {Conflict, Locked, Usage}
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
 
@@ -160,9 +173,20 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         name: {"description": text, "schema": {"type": "string"}, "required": True}
         for name, text in headers.items()
     }
-    return {op.status: {"content": {"message/rfc822": {"schema": _OCTETS}}, "headers": described}}
+    return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
-def _upload(op: Operation) -> dict[str, Any]:
-    media_type = "message/rfc822" if op.body_type is BytesIn else ITEMS_TYPE
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": _OCTETS}}}}
+def prefix(op: Operation) -> str:
+    """Where the operations of its version are."""
+    return f"/api/v{op.since}"
+
+
+def _extra(op: Operation) -> dict[str, Any] | None:
+    """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
+    found: dict[str, Any] = {}
+    uploaded = "message/rfc822" if op.body_type is BytesIn else ITEMS_TYPE
+    if op.body_type is BytesIn or items_of(op.body_type) is not None:
+        found["requestBody"] = {"required": True, "content": {uploaded: {"schema": _OCTETS}}}
+    if op.creates:
+        found["parameters"] = [_IDEMPOTENCY_KEY]
+    return found or None

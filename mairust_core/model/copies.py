@@ -26,13 +26,13 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 def require_mailbox_name(name: str) -> None:
     """Raise `Invalid` for what is no name of a mailbox."""
     if not name or len(name) > MAX_NAME_CHARACTERS or _UNPRINTABLE.search(name):
-        raise Invalid("mailbox", f"{name[:80]!r} is empty, too long or not printable")
+        raise Invalid("mailbox", "unprintable_mailbox", value=repr(name[:80]), limit=MAX_NAME_CHARACTERS)
 
 
 def require_sha256(text: str) -> None:
     """Raise `Invalid` for what is no SHA-256 in hexadecimal."""
     if _SHA256.fullmatch(text) is None:
-        raise Invalid("sha256", f"{text[:80]!r} is not 64 hexadecimal digits")
+        raise Invalid("sha256", "not_hash", value=repr(text[:80]))
 
 
 def split_flags(flags: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
@@ -65,19 +65,19 @@ class NewCopy:
         require_mailbox_name(self.mailbox)
         require_sha256(self.sha256)
         if not 1 <= self.copy < 1 << 31:
-            raise Invalid("copy", f"{self.copy} is not a number from 1 on")
+            raise Invalid("copy", "not_ordinal", value=self.copy)
         if self.received_at.tzinfo is None:
-            raise Invalid("received_at", "it has no zone", "write it like 2026-11-22T10:00:00Z")
+            raise Invalid("received_at", "no_time_zone")
         if self.flags:
             self._check_flags()
 
     def _check_flags(self) -> None:
         if len(self.flags) > MAX_KEYWORDS:
-            raise Invalid("flags", f"there are more than {MAX_KEYWORDS}")
+            raise Invalid("flags", "too_many_keywords", limit=MAX_KEYWORDS)
         for flag in self.flags:
             known = flag.lower() in _BITS or flag.lower() == "\\recent"
             if not known and _KEYWORD.fullmatch(flag) is None:
-                raise Invalid("flags", f"{flag[:80]!r} is neither a system flag nor a keyword")
+                raise Invalid("flags", "not_flag_or_keyword", value=repr(flag[:80]))
 
 
 class Outcome(StrEnum):
@@ -110,7 +110,7 @@ class AskedCopies:
     def __post_init__(self) -> None:
         require_mailbox_name(self.mailbox)
         if len(self.sha256) > MAX_HASHES:
-            raise Invalid("sha256", f"there are more than {MAX_HASHES}", "ask for fewer at once")
+            raise Invalid("sha256", "too_many_asked", limit=MAX_HASHES)
         for one in self.sha256:
             require_sha256(one)
 
@@ -174,7 +174,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class MovedIn:
     """What an import came to; `bytes` are those of the messages imported."""
 
     imported: int
@@ -185,7 +185,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class MovedOut:
     """What an export came to; `failed` are damaged and were left out."""
 
     exported: int

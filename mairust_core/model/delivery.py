@@ -8,6 +8,7 @@ from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
+from mairust_core.model.receipt import Receipt
 
 Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
@@ -71,6 +72,8 @@ class Delivery:
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None
+    receipt: Receipt | None = None
+    """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,16 @@ STEPS = (
     Step("compact.copied", "live records of a segment are durable at new locators"),
     Step("compact.updated", "the rows point at the new locators"),
     Step("compact.unlinked", "the old segment is unlinked"),
+    Step("request.kept", "a creating request's effect and answer are written, the transaction is open"),
+    Step("request.done", "a creating request is committed, its answer is not sent"),
+    Step("secrets.file_written", "a new file of the master key is durable under its temporary name"),
+    Step("secrets.key_added", "the new master key is in its file beside the old one"),
+    Step("secrets.key_current", "the new master key is in force, every secret is still under the old one"),
+    Step("secrets.rewrapped", "some secrets are under the new master key"),
+    Step(
+        "secrets.all_rewrapped", "every secret is under the new master key, the old one is still in its file"
+    ),
+    Step("secrets.old_gone", "the old master key is gone from its file"),
 )
 
 

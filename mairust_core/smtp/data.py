@@ -152,8 +152,8 @@ async def read_octets(
 
 
 def _unstuffed(piece: bytes) -> bytes:
-    # The short search is several times cheaper than a replace that finds nothing.
-    return piece.replace(b"\r\n.", b"\r\n") if b"\n." in piece else piece
+    # The search is several times cheaper than a replace that finds nothing.
+    return piece.replace(b"\r\n.", b"\r\n") if b"\r\n." in piece else piece
 
 
 def _safe_cut(buffer: bytearray) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mairust_core.errors import Invalid, MaiRustError, Usage
+from mairust_core.errors import Invalid, Usage
 from mairust_core.model.address import Address
 
 _PLACE = re.compile(r"%([udn])")
@@ -23,7 +23,7 @@ def pairs(root: Path, given: str) -> list[tuple[Path, str]]:
     """
     found = list(_tree(root, given) if _PLACE.search(given) else _table(root, Path(given)))
     if not found:
-        raise Invalid("accounts_from", f"{given[:80]!r} names no path below {root}")
+        raise Invalid("accounts_from", "names_no_path", value=repr(given[:80]), root=root)
     return found
 
 
@@ -37,20 +37,19 @@ def _table(root: Path, file: Path) -> Iterator[tuple[Path, str]]:
         if not line.strip() or line.startswith("#"):
             continue
         path, separator, address = line.rpartition("\t" if "\t" in line else ",")
+        if not separator or not path.strip():
+            raise Invalid("accounts_from", "line_without_path", line=number, file=file)
         try:
-            if not separator or not path.strip():
-                raise Invalid("accounts_from", "no path stands before the address")
             yield root / path.strip(), str(Address.parse(address.strip()))
-        except MaiRustError as error:
-            why = f"line {number} of {file}: {error.values.get('why', error)}"
-            raise Invalid("accounts_from", why, "write PATH, a comma, ADDRESS") from error
+        except Invalid as error:
+            value = repr(address.strip()[:80])
+            raise Invalid("accounts_from", "line_not_address", line=number, file=file, value=value) from error
 
 
 def _tree(root: Path, pattern: str) -> Iterator[tuple[Path, str]]:
     kinds = set(_PLACE.findall(pattern))
     if kinds not in ({"u"}, {"d", "n"}):
-        why = f"{pattern[:80]!r} does not say the whole address"
-        raise Invalid("accounts_from", why, "use %u, or %d and %n")
+        raise Invalid("accounts_from", "half_an_address", value=repr(pattern[:80]))
     parts = [part for part in pattern.split("/") if part]
     for path, known in sorted(_walk(root, parts, {})):
         address = known.get("u") or f"{known['n']}@{known['d']}"

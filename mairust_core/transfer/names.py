@@ -131,7 +131,7 @@ class Mapping:
         for rule in rules:
             old, equals, new = rule.partition("=")
             if not equals or not old.strip(SEPARATOR) or not new.strip(SEPARATOR):
-                raise Invalid("map", f"{rule[:80]!r} is no rule", "write OLD=NEW, as in Sent=Sent Items")
+                raise Invalid("map", "not_mapping", value=repr(rule[:80]))
             self._rules[mailbox_name([old.strip(SEPARATOR)])] = mailbox_name([new.strip(SEPARATOR)])
 
     def __call__(self, mailbox: str) -> str:

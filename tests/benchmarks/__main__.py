@@ -1,16 +1,30 @@
-"""Every benchmark, or those named: ``python -m tests.benchmarks [import] [ingest] [latency] …``."""
+"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``, as ``ingest startup``."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import importing, ingest, latency, memory, startup
+from tests.benchmarks import (
+    importing,
+    ingest,
+    jobs,
+    latency,
+    memory,
+    pages,
+    rest,
+    search,
+    startup,
+)
 
 ALL = {
     "import": importing.main,
     "ingest": ingest.main,
+    "jobs": jobs.main,
     "latency": latency.main,
     "memory": memory.main,
+    "pages": pages.main,
+    "rest": rest.main,
+    "search": search.main,
     "startup": startup.main,
 }
 

@@ -21,13 +21,17 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "app remote_http",
         "smtp",
         "services",
+        "doctor",
         "receive",
+        "access jobs vault",
         "hooks",
+        "search",
         "store",
         "blobs",
         "transfer",
         "mime",
-        "config extend i18n ids items private_socket model observe operations tls wire errors",
+        "config disk extend i18n ids items networks private_socket model observe operations ownership running"
+        " tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -189,7 +189,7 @@ def test_nothing_of_a_wrong_batch_is_stored(ops: Ops, ann: Account) -> None:
         NewCopy(mailbox="", sha256=good.value.sha256, received_at=START)
     with pytest.raises(Invalid, match="zone"):
         NewCopy(mailbox="x", sha256=good.value.sha256, received_at=START.replace(tzinfo=None))
-    with pytest.raises(Invalid, match="64 hex"):
+    with pytest.raises(Invalid, match="64 hexadecimal"):
         AskedCopies(mailbox="x", sha256=("0",))
     with pytest.raises(Invalid, match="more than"):
         AskedCopies(mailbox="x", sha256=(good.value.sha256,) * 5001)

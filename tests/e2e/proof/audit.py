@@ -18,25 +18,26 @@ _TOKEN = re.compile(rb"Message-ID: <(\S+)@proof\.example>\r\n")
 PAGE = 500
 
 
-def audit(site: Site, ledger: Ledger, *, refused_may_be_there: bool = False) -> None:
+def audit(site: Site, ledger: Ledger) -> None:
     """Every acknowledged copy is there exactly once, to the octet; refused ones are not; nothing else is.
 
     And whatever must hold of a site at every moment holds (`tests.support.invariants`).
 
-    A copy whose sender was told nothing may be there once. `refused_may_be_there` allows the same of a 4xx:
-    for outages that hit a COMMIT whose outcome nobody could learn (rule C4).
+    A copy whose sender was told nothing may be there once, and so may one whose sender was told that nobody
+    knows: for outages that hit a COMMIT whose outcome could not be learnt (rule C4).
     """
     with site.opened() as here:
-        compare(here, ledger, refused_may_be_there=refused_may_be_there)
+        compare(here, ledger)
     assert check_site(site.settings()) == []
 
 
-def compare(here: OpenSite, ledger: Ledger, *, refused_may_be_there: bool = False) -> None:
+def compare(here: OpenSite, ledger: Ledger) -> None:
     """`audit` of an open site."""
     found = Counter(copies(here, ledger))
     allowed = {
         Told.STORED: {1},
-        Told.REFUSED: {0, 1} if refused_may_be_there else {0},
+        Told.REFUSED: {0},
+        Told.UNKNOWN: {0, 1},
         Told.NOTHING: {0, 1},
     }
     wrong = []

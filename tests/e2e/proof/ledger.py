@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mairust_core.errors import OutcomeUnknown
 from tests.support.mailbox_client import Answer
 
 
@@ -17,8 +18,17 @@ class Told(Enum):
 
     STORED = "stored"
     REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """Refused for now, because COMMIT was sent and its outcome not learnt (rule C4): as with NOTHING."""
     NOTHING = "nothing"
     """The connection ended before an answer: it may be there once, or not at all."""
+
+    @classmethod
+    def of(cls, answer: Answer) -> Told:
+        """What an answer says."""
+        if answer.code == 250:
+            return cls.STORED
+        return cls.UNKNOWN if str(OutcomeUnknown.reply) == f"{answer.code} {answer.text}" else cls.REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +72,9 @@ class Ledger:
         with self._changed:
             entry = self._entries[mail.token]
             for recipient, answer in answers.items():
-                stored = answer.code == 250
-                entry.told[recipient] = Told.STORED if stored else Told.REFUSED
+                entry.told[recipient] = Told.of(answer)
                 self._answers[f"{answer.code} {answer.text.partition(' ')[0]}"] += 1
-                if stored:
+                if entry.told[recipient] is Told.STORED:
                     entry.ids[recipient] = answer.stored_id
             self._changed.notify_all()
 
