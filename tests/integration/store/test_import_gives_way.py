@@ -15,7 +15,7 @@ from tests.support.stores import Kit
 BATCHES = 40
 MAILS = 12
 FEW = 4
-"""Batches of an import that may come between a mail's submission and its commit: one in flight, and chance."""
+"""Batches of an import between a mail's submission and its commit: one in flight, and chance."""
 
 
 def test_rule_d2_a_mail_waits_for_few_batches_of_an_import(kit: Kit, site_settings: Settings) -> None:
