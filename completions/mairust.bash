@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message job trace search index token status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message import export job trace search index token status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -40,6 +40,12 @@ _mairust_words() {
         "mairust message delete") echo "--now --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message undelete") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message release") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import maildir") echo "--account --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust import mbox") echo "--account --mailbox --dialect --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export maildir") echo "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust export mbox") echo "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job") echo "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job list") echo "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -123,7 +129,7 @@ _mairust() {
     for ((i = 1; i < count; i++)); do
         word="${typed[i]}"
         case "$word" in
-            --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--operation|--output|--part|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
@@ -140,10 +146,10 @@ _mairust() {
         *" --tag") kind=tags ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--output|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --ca-file|--config|--data-dir|--output|--report|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
         --state) COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
-        --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--operation|--output|--part|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
         kind="$(_mairust_values "$at")"

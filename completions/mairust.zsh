@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" kind="" i
     local -A words_of values_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message job trace search index token status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message import export job trace search index token status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -43,6 +43,12 @@ _mairust() {
         "mairust message delete" "--now --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message undelete" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message release" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import maildir" "--account --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust import mbox" "--account --mailbox --dialect --accounts-from --map --prefix --dates --again --verify --dry-run --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export maildir" "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust export mbox" "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job" "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job list" "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -110,7 +116,7 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
-            --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--operation|--output|--part|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
@@ -128,10 +134,10 @@ _mairust() {
         *" --tag") kind=tags ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--output|--token-file) _files; return ;;
+        --ca-file|--config|--data-dir|--output|--report|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
         --state) compadd ready running done dead held; return ;;
-        --account|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--limit|--lmtp|--mailbox|--name|--operation|--output|--part|--quota|--recipient|--remove|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--name|--operation|--output|--part|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--state|--subject|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"
     if [[ -n "$kind" ]]; then

@@ -21,6 +21,7 @@ from mairust_core.model.account import Account
 from mairust_core.model.alias import Alias
 from mairust_core.model.audit import Entry
 from mairust_core.model.collected import Collected
+from mairust_core.model.copies import MovedIn, MovedOut
 from mairust_core.model.domain import Domain
 from mairust_core.model.finding import Examination
 from mairust_core.model.forms import Page, Removed
@@ -71,6 +72,10 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "index status": (IndexStatus,),
     "index rebuild": (IndexStatus,),
     "index drop": (IndexStatus,),
+    "import maildir": (MovedIn,),
+    "import mbox": (MovedIn,),
+    "export maildir": (MovedOut,),
+    "export mbox": (MovedOut,),
     "job list": (Page[Job],),
     "job show": (Job,),
     "job retry": (Job, JobsChanged),

@@ -26,6 +26,8 @@ COMMANDS = {
     "alias": "Manage aliases, whose mail goes to other addresses.",
     "mailbox": "Manage the mailboxes of an account.",
     "message": "Append, list, show, change and delete messages.",
+    "import": "Bring in mail from a Maildir or mbox.",
+    "export": "Write mail out as a Maildir or mbox.",
     "job": "Watch and steer what is done later.",
     "trace": "Tell all that happened to one mail, or list the mails that came.",
     "search": "Find an account's messages that match, newest first.",
@@ -42,6 +44,9 @@ COMMANDS = {
     "completion": "Print a completion script for a shell.",
 }
 """Every command of the root, in the order of its help, with the first line of its own."""
+
+MODULES = {"import": "importing", "export": "exporting"}
+"""Commands whose module has another name: these words are Python's, or nearly so."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -214,7 +219,7 @@ class Root(Group):
 
 def load(name: str) -> Any:
     """The command or group of that name, imported."""
-    app: typer.Typer = import_module(f"mairust_cli.commands.{name}").app
+    app: typer.Typer = import_module(f"mairust_cli.commands.{MODULES.get(name, name)}").app
     command = typer.main.get_command(app)
     command.name = name
     return command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
-from mairust_core.operations import BytesIn, Service
+from mairust_core.operations import BytesIn, Item, Service
 from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.collected import Collected
+    from mairust_core.model.copies import ImportedCopy, NewCopy
+    from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
     from mairust_core.model.receipt import Receipt
@@ -58,6 +60,16 @@ class Kept(Protocol):
     def sha256(self) -> bytes: ...
     @property
     def tenant_id(self) -> int: ...
+
+
+class Renderable(Kept, Protocol):
+    """Kept bytes with what a rendering adds and hides (rule B2)."""
+
+    @property
+    def trace_headers(self) -> bytes: ...
+
+    @property
+    def hidden(self) -> Hidden: ...
 
 
 INDEX_RESTS = 2.0
@@ -109,6 +121,14 @@ class Site:
         from mairust_core.receive.committer import Committer
 
         return Committer(self.storage, self.blobs, lambda: self.ids)
+
+    @cached_property
+    def import_committer(self) -> Committer:
+        """The writer of imports in this process: a segment of its own, and after others (rule D2)."""
+        from mairust_core.receive.committer import Committer
+        from mairust_core.receive.importing import GAP_S
+
+        return Committer(self.storage, self.open_blobs(), lambda: self.ids, gap_s=GAP_S)
 
     @cached_property
     def throttle(self) -> Throttle:
@@ -166,6 +186,14 @@ class Site:
         from mairust_core.receive.append import append
 
         return append(self, to, wanted, content, receipt)
+
+    def import_batch(
+        self, tenant_id: int, account_id: int, items: Iterable[Item[NewCopy]], *, again: bool
+    ) -> Iterator[ImportedCopy]:
+        """Store messages that the ledger does not count yet; what became of each, once it is durable."""
+        from mairust_core.receive.importing import Importing
+
+        return Importing(self, tenant_id, account_id, again=again).run(items)
 
     @cached_property
     def engine(self) -> Engine:
@@ -268,7 +296,7 @@ class Site:
 
         return examine_site(self.settings, self.storage, lang)
 
-    def render(self, source: Source) -> bytes:
+    def render(self, source: Renderable) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""
         from mairust_core.mime import render
 
@@ -305,6 +333,9 @@ class Site:
         """Finish what is being written and let go of everything."""
         if "committer" in self.__dict__:
             self.committer.close()
+        if "import_committer" in self.__dict__:
+            self.import_committer.close()
+            self.import_committer.blobs.close()
         if "blobs" in self.__dict__:
             self.blobs.close()
         if self._ids is not None:

@@ -19,7 +19,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mairust_core.app import Site
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -52,6 +53,28 @@ class BytesOut:
     sha256: bytes
     filename: str
     content_type: str = "message/rfc822"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(Generic[T]):
+    """One item of a stream: what is said of it, and its bytes, read before the next item is asked for."""
+
+    value: T
+    content: BytesIn = BytesIn(chunks=(), size_bytes=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsIn(Generic[T]):
+    """Items on their way in; the size of each is known (`items` says how they travel)."""
+
+    items: Iterable[Item[T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsOut(Generic[T]):
+    """Items on their way out, made while they are read; an end without trailer is `IncompleteStream`."""
+
+    items: Iterator[Item[T]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +232,7 @@ def require_text(values: Iterable[tuple[str, Any]]) -> None:
                 raise Invalid(name, "holds_nul")
         elif isinstance(value, tuple):
             require_text((name, item) for item in value)
-        elif is_dataclass(value) and not isinstance(value, BytesIn):
+        elif is_dataclass(value) and not isinstance(value, (BytesIn, ItemsIn)):
             require_text((field.name, getattr(value, field.name)) for field in fields(value))
 
 
@@ -252,11 +275,17 @@ def _sort_parameters(
     if len(bodies) > (1 if method in _BODY_METHODS else 0):
         raise TypeError(f"{where}: {method} takes the path's parameters and at most one body")
     body = bodies[0].name if bodies else None
-    if body and types[body] is not BytesIn and not _is_request(types[body]):
-        raise TypeError(f"{where}: the body must be a @request dataclass or BytesIn")
-    if query and method in _BODY_METHODS and not (body and types[body] is BytesIn):
+    streams = body is not None and (types[body] is BytesIn or items_of(types[body]) is not None)
+    if body and not streams and not _is_request(types[body]):
+        raise TypeError(f"{where}: the body must be a @request dataclass or BytesIn or ItemsIn")
+    if query and method in _BODY_METHODS and not streams:
         raise TypeError(f"{where}: {method} takes its options in the request dataclass")
     return body, query
+
+
+def items_of(kind: Any) -> Any:
+    """The type of the items in `ItemsIn[…]` or `ItemsOut[…]`; None when `kind` is something else."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) in (ItemsIn, ItemsOut) else None
 
 
 def _is_request(kind: Any) -> bool:

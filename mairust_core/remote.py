@@ -20,7 +20,17 @@ from uuid import uuid4
 from mairust_core import wire
 from mairust_core.errors import Invalid
 from mairust_core.i18n import explain
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service, require_text
+from mairust_core.items import MEDIA_TYPE, read_items, write_items
+from mairust_core.operations import (
+    BytesIn,
+    BytesOut,
+    ItemsIn,
+    ItemsOut,
+    Operation,
+    Service,
+    items_of,
+    require_text,
+)
 from mairust_core.remote_http import Sent, Server
 
 if TYPE_CHECKING:
@@ -70,6 +80,8 @@ class _Call:
         sent = self._request(given)
         if self.op.returns is BytesOut:
             return self.server.download(sent)
+        if kind := items_of(self.op.returns):
+            return ItemsOut(items=read_items(self.server.stream(sent), kind))
         return self._decode(self.server.exchange(sent))
 
     def _request(self, given: Mapping[str, Any]) -> Sent:
@@ -87,8 +99,12 @@ class _Call:
             idempotency_key=uuid4().hex if self.op.creates else None,
         )
         body = given[self.op.body] if self.op.body else None
+        if isinstance(body, ItemsIn):
+            body, media_type = BytesIn(chunks=write_items(body.items)), MEDIA_TYPE
+        else:
+            media_type = MAIL
         if isinstance(body, BytesIn):
-            return replace(sent, upload=body, media_type=MAIL)
+            return replace(sent, upload=body, media_type=media_type)
         return sent if body is None else replace(sent, json=wire.dumps(body))
 
     def _decode(self, body: bytes) -> Any:

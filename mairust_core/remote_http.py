@@ -148,6 +148,25 @@ class Server:
             response.close()
             raise
 
+    def stream(self, sent: Sent) -> Iterator[bytes]:
+        """The body of the answer as it comes, of any length; raises what the server reports, at once."""
+        client = self._client()
+        with self._translated():
+            response = client.send(client.build_request(**self._arguments(sent)), stream=True)
+        if not response.is_success:
+            try:
+                with self._translated():
+                    raise self._error(response, self._bounded(response))
+            finally:
+                response.close()
+        return self._closing(response)
+
+    def _closing(self, response: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from self._pieces(response)
+        finally:
+            response.close()
+
     def not_mairust(self, why: str) -> Unreachable:
         """The error for an answer that no MaiRust gives."""
         return Unreachable("answer", url=self.url, why=why)

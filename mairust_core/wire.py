@@ -114,6 +114,11 @@ def decode_request(kind: Any, data: bytes) -> Any:
     return _validated("body", lambda: adapter(kind).validate_json(data, strict=True))
 
 
+def decode_value(kind: Any, found: Any) -> Any:
+    """The value that loaded JSON stands for, nothing converted; raises `Invalid`."""
+    return _validated("item", lambda: adapter(kind).validate_json(_ENCODER.encode(found), strict=True))
+
+
 def decode_text(kind: Any, name: str, text: str) -> Any:
     """The value of a path or query parameter; raises `Invalid` naming it."""
     return text if kind is str else _validated(name, lambda: adapter(kind).validate_strings(text))

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mairust_core import wire
-from mairust_core.operations import BytesOut, Operation
+from mairust_core.items import MEDIA_TYPE, write_items
+from mairust_core.operations import BytesOut, ItemsOut, Operation, items_of
 
 RAW_CSP = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}(; charset=utf-8)?")
@@ -28,10 +29,12 @@ Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 async def answer(request: Request, op: Operation, call: Callable[[], Any], run: Run) -> Response:
-    """Make the call on a thread and answer with what it returned: one JSON document, or bytes.
+    """Make the call on a thread and answer with what it returned: a JSON document, bytes, or a stream.
 
     What is read carries an ETag, and is not sent to a client that has it (RFC 9110 §13.1.2).
     """
+    if items_of(op.returns) is not None:
+        return await _answer_items(op, call, run)
     if op.returns is not BytesOut:
         return _document(request, op, *await run(lambda: _tagged(wire.render(wire.encode(call())))))
     content, first = await run(partial(_begin, call))
@@ -41,6 +44,21 @@ async def answer(request: Request, op: Operation, call: Callable[[], Any], run: 
     if len(first) == content.size_bytes:
         return Response(first, op.status, headers)
     return StreamingResponse(_pieces(first, content.chunks, run), op.status, headers)
+
+
+async def _answer_items(op: Operation, call: Callable[[], ItemsOut[Any]], run: Run) -> Response:
+    """A stream of items; whole before it is sent when items came in, which are gone once it is answered."""
+    headers = {"content-security-policy": RAW_CSP}
+    if items_of(op.body_type) is not None:
+        body = await run(lambda: b"".join(write_items(call().items)))
+        return Response(body, op.status, headers, media_type=MEDIA_TYPE)
+    pieces, first = await run(partial(_begin_items, call))
+    return StreamingResponse(_pieces(first, pieces, run), op.status, headers, media_type=MEDIA_TYPE)
+
+
+def _begin_items(call: Callable[[], ItemsOut[Any]]) -> tuple[Iterator[bytes], bytes]:
+    pieces = write_items(call().items)
+    return pieces, next(pieces)
 
 
 async def encoded(request: Request, op: Operation, call: Callable[[], Any], run: Run) -> Response:

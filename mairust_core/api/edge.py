@@ -26,8 +26,10 @@ from mairust_core.api.paths import query_values, second_decoding
 from mairust_core.api.problems import Fault, problem
 from mairust_core.api.rates import Rates
 from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany, Usage
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.items import read_items
 from mairust_core.networks import counted
-from mairust_core.operations import BytesIn, Operation, Service
+from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from mairust_core.model.principal import Principal
 
 MAIL_TYPES = ("message/rfc822", "message/global")
+MAX_BATCH_BYTES = 64 << 20
+"""Of a body of items; one message of the largest size allowed always fits."""
+MAX_BATCH_ITEMS = 10_000
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -136,19 +141,26 @@ class Edge:
         if op.body is None:
             yield _Given(args=args, options=options)
         elif op.body_type is BytesIn:
-            async with self._uploaded(request, hashed) as (content, body_hash):
+            types, limit_bytes = MAIL_TYPES, self._site.settings.smtp.max_size
+            async with self._uploaded(request, types, limit_bytes, hashed) as (content, body_hash):
                 yield _Given(args=[*args, content], options=options, body_hash=body_hash)
+        elif kind := items_of(op.body_type):
+            limit_bytes = max(MAX_BATCH_BYTES, self._site.settings.smtp.max_size + (1 << 20))
+            async with self._uploaded(request, (ITEMS_TYPE,), limit_bytes, hashed) as (content, body_hash):
+                items = ItemsIn(items=read_items(content.chunks, kind, limit=MAX_BATCH_ITEMS))
+                yield _Given(args=[*args, items], options=options, body_hash=body_hash)
         else:
             body = await read_json(request, self._idle_s)
             args.append(wire.decode_request(op.body_type, body))
             yield _Given(args=args, options=options, body_hash=sha256(body).digest() if hashed else b"")
 
     @asynccontextmanager
-    async def _uploaded(self, request: Request, hashed: bool) -> AsyncIterator[tuple[BytesIn, bytes]]:
+    async def _uploaded(
+        self, request: Request, types: tuple[str, ...], limit_bytes: int, hashed: bool
+    ) -> AsyncIterator[tuple[BytesIn, bytes]]:
         """The body of a request, complete, and its hash: memory up to 1 MiB, then a file without a name."""
-        require_type(request, MAIL_TYPES)
-        limit_bytes = self._site.settings.smtp.max_size
-        too_large = TooLarge("message", limit=limit_bytes)
+        require_type(request, types)
+        too_large = TooLarge("message" if types is MAIL_TYPES else "body", limit=limit_bytes)
         if (announced_bytes(request) or 0) > limit_bytes:
             raise too_large
         with self._uploads.one(), Spool(self._site.settings.data_dir, limit_bytes, too_large) as spool:

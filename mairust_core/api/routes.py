@@ -31,7 +31,8 @@ from mairust_core.errors import (
     Unauthenticated,
     Usage,
 )
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
@@ -89,7 +90,7 @@ def _rank(op: Operation) -> tuple[bool, int]:
 
 def make_route(op: Operation, handler: Handler) -> OperationRoute:
     """The route of one operation."""
-    streams = op.returns is BytesOut
+    streams = op.returns is BytesOut or items_of(op.returns) is not None
     return OperationRoute(
         prefix(op) + route_path(op.path),
         _signed(op),
@@ -125,7 +126,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
         for p in op.query
     ]
-    if op.body and op.body_type is not BytesIn:
+    if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
         params.append(inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()]))
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
@@ -162,6 +163,8 @@ def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
 
 
 def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
+    if items_of(op.returns) is not None:
+        return {op.status: {"content": {ITEMS_TYPE: {"schema": _OCTETS}}}}
     headers = {
         "Repr-Digest": "`sha-256=:BASE64:` of the whole body (RFC 9530).",
         "Content-Disposition": "`attachment` with a file name.",
@@ -181,8 +184,9 @@ def prefix(op: Operation) -> str:
 def _extra(op: Operation) -> dict[str, Any] | None:
     """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
     found: dict[str, Any] = {}
-    if op.body_type is BytesIn:
-        found["requestBody"] = {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}
+    uploaded = "message/rfc822" if op.body_type is BytesIn else ITEMS_TYPE
+    if op.body_type is BytesIn or items_of(op.body_type) is not None:
+        found["requestBody"] = {"required": True, "content": {uploaded: {"schema": _OCTETS}}}
     if op.creates:
         found["parameters"] = [_IDEMPOTENCY_KEY]
     return found or None

@@ -35,6 +35,17 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """That a mail comes from an import, as which of the equal ones in its mailbox (rule I1).
+
+    It is stored only while the ledger counts fewer than `copy`, or `again`; with one copy to a delivery.
+    """
+
+    copy: int
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """The story of one accepted mail up to its commit; a row in the same transaction (rule J3)."""
 
@@ -60,12 +71,16 @@ class Delivery:
     trace: Trace | None = None
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
+    counted: Counted | None = None
     receipt: Receipt | None = None
     """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What a commit made of a delivery: the message id of each copy, in order."""
+    """What a commit made of a delivery: the message id of each copy, in order.
+
+    Of an import, none when the ledger counts it already.
+    """
 
     ids: tuple[Id, ...]

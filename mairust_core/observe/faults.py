@@ -36,6 +36,8 @@ STEPS = (
     Step("commit.before", "COMMIT is about to be sent"),
     Step("commit.after", "COMMIT has returned"),
     Step("reply.before", "the 250 is about to be written to the socket"),
+    Step("import.prepared", "the mailboxes of an import are there, none of its messages yet"),
+    Step("import.answered", "a message of an import is stored, its source has not noted it"),
     Step("gc.condemned", "unreferenced blob rows are marked condemned"),
     Step("gc.row_deleted", "a condemned row is gone, its bytes are still there"),
     Step("gc.bytes_deleted", "the bytes of a deleted row are gone"),

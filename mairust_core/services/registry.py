@@ -10,6 +10,8 @@ from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
@@ -26,6 +28,8 @@ SERVICES: tuple[type[Service], ...] = (
     Aliases,
     Mailboxes,
     Messages,
+    Imports,
+    Exports,
     Tokens,
     Collection,
     Jobs,

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from mairust_core.store import audits as audits
     from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
+    from mairust_core.store import exporting as exporting
     from mairust_core.store import generations as generations
     from mairust_core.store import idempotency as idempotency
     from mairust_core.store import indexing as indexing
     from mairust_core.store import jobs as jobs
+    from mairust_core.store import ledger as ledger
     from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import message_pages as message_pages
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from mairust_core.store import placements as placements
     from mairust_core.store import secrets as secrets
     from mairust_core.store import stories as stories
+    from mairust_core.store import subscriptions as subscriptions
     from mairust_core.store import tokens as tokens
     from mairust_core.store import traces as traces
     from mairust_core.store import trash as trash
@@ -46,10 +49,12 @@ _QUERIES = frozenset(
         "audits",
         "counting",
         "domains",
+        "exporting",
         "generations",
         "idempotency",
         "indexing",
         "jobs",
+        "ledger",
         "listing",
         "mailboxes",
         "message_pages",
@@ -57,6 +62,7 @@ _QUERIES = frozenset(
         "placements",
         "secrets",
         "stories",
+        "subscriptions",
         "tokens",
         "traces",
         "trash",

@@ -21,10 +21,12 @@ from mairust_core.store.tables import (
     address,
     blob,
     content,
+    import_ledger,
     mailbox,
     message,
     pipe_delivery,
     placement,
+    subscription,
     thread_key,
     token,
     tombstone,
@@ -63,9 +65,9 @@ def purge_messages(tx: Connection, account_id: int, limit: int) -> int:
 
 
 def purge_keys(tx: Connection, account_id: int, limit: int) -> int:
-    """Delete thread keys, tombstones and memories of the pipe of a removed account; how many."""
+    """Delete thread keys, tombstones and memories of pipe and imports of a removed account; how many."""
     gone = 0
-    for table in (thread_key, pipe_delivery, tombstone):
+    for table in (thread_key, pipe_delivery, tombstone, import_ledger, subscription):
         columns = list(table.primary_key.columns)
         some = select(*columns).where(table.c.account_id == account_id).limit(limit)
         found = [tuple(row) for row in tx.execute(some)]

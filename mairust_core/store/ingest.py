@@ -21,7 +21,7 @@ from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import StorageBackend, idempotency, threads
+from mairust_core.store import StorageBackend, idempotency, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import content, index_queue, message, message_tag, placement, trace
@@ -73,6 +73,7 @@ def write_batch(storage: StorageBackend, batch: Sequence[Located], written_s: fl
         if boot_clock() - written_s > BYTES_GOOD_S:  # asked in here: a process may have slept before BEGIN
             raise StorageDown("stale")
         stored, fresh = _skip_repetitions(storage, tx, batch)
+        fresh = _skip_counted(storage, tx, fresh, stored)
         if fresh:
             _leave_receipts(storage, tx, fresh)
             _write_rows(storage, tx, fresh)
@@ -119,6 +120,19 @@ def _skip_repetitions(
     known = {item[3].id: Id(row[0]) for item, row in zip(wanted, found, strict=True) if row is not None}
     stored = [Stored(ids=tuple(known.get(c.id, c.id) for c in one.delivery.copies)) for one in batch]
     return stored, [new for one in batch if (new := _without_known(one, known))] if known else list(batch)
+
+
+def _skip_counted(
+    storage: StorageBackend, tx: Connection, batch: list[Located], stored: list[Stored]
+) -> list[Located]:
+    """What of an import is not in the ledger yet, counted now; of the rest nothing is stored (rule I1)."""
+    there = ledger.count(storage, tx, [one.delivery for one in batch])
+    if not there:
+        return batch
+    for one in batch:
+        if one.delivery.copies[0].id in there:
+            stored[one.at] = Stored(ids=())
+    return [one for one in batch if one.delivery.copies[0].id not in there]
 
 
 def _leave_receipts(storage: StorageBackend, tx: Connection, batch: Sequence[Located]) -> None:

@@ -329,6 +329,28 @@ pipe_delivery = Table(
     sqlite_with_rowid=False,
 )
 
+# Copies that imports brought, by what they are and where they went; kept when the mail is gone (rule I1).
+import_ledger = Table(
+    "import_ledger",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),  # by name: one that is made anew is the same target
+    Column("sha256", LargeBinary, primary_key=True),
+    _owner("tenant_id"),
+    Column("copies", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Mailboxes that mail programs shall show; a name may be here before or after its mailbox (RFC 9051 §6.3.7).
+subscription = Table(
+    "subscription",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
 # What `search/` keeps: texts by content, and of each account which of its messages are indexed where.
 content_text = Table(
     "content_text",

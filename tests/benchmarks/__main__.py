@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks import (
+    importing,
     ingest,
     jobs,
     latency,
@@ -16,6 +17,7 @@ from tests.benchmarks import (
 )
 
 ALL = {
+    "import": importing.main,
     "ingest": ingest.main,
     "jobs": jobs.main,
     "latency": latency.main,

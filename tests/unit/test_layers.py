@@ -28,9 +28,10 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "search",
         "store",
         "blobs",
+        "transfer",
         "mime",
-        "config disk extend i18n ids networks private_socket model observe operations ownership running tls"
-        " wire errors",
+        "config disk extend i18n ids items networks private_socket model observe operations ownership running"
+        " tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -17,6 +17,7 @@ from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
 from mairust_core.model.ids import Id
@@ -27,7 +28,7 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn, BytesOut
+from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -42,6 +43,9 @@ SUBJECTS = st.one_of(
     st.just({"reach": ReachKind.SITE, "subject": None}),
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
+
+MAILBOX = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20)
+SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 LEVELS = st.lists(LABEL, min_size=1, max_size=3).map("/".join)
 FLAGS = st.lists(st.sampled_from(["\\seen", "\\Draft", "$Junk", "a_b"]), max_size=3).map(tuple)
@@ -88,7 +92,6 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
             mailbox=maybe(LEVELS),
         ),
     ),
-    Rebuild: st.builds(Rebuild, account=st.none() | st.just("ann@example.org")),
     JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
@@ -97,6 +100,18 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         st.none() | TIMES,
     ),
     Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
+    NewCopy: st.builds(
+        NewCopy,
+        mailbox=MAILBOX,
+        sha256=SHA256,
+        received_at=TIMES,
+        copy=st.integers(1, 1 << 30),
+        flags=st.lists(st.sampled_from(("\\Seen", "\\Draft", "$Forwarded", "仕事"))).map(tuple),
+    ),
+    AskedCopies: st.builds(AskedCopies, mailbox=MAILBOX, sha256=st.lists(SHA256, max_size=3).map(tuple)),
+    NewFolders: st.builds(
+        NewFolders, mailboxes=st.lists(MAILBOX).map(tuple), subscribed=st.just(("Tom & J",))
+    ),
 }
 
 
@@ -114,12 +129,12 @@ ANSWERS = sorted(
         for service in SERVICES
         for op in service.operations.values()
         for kind in dataclasses_of(op.returns)
-        if kind is not BytesOut
+        if kind is not BytesOut and items_of(kind) is None
     },
     key=str,
 )
 BODIES = {
-    op.body_type
+    items_of(op.body_type) or op.body_type
     for service in SERVICES
     for op in service.operations.values()
     if op.body and op.body_type is not BytesIn

@@ -12,6 +12,7 @@ import pytest
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
@@ -19,7 +20,7 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn
+from mairust_core.operations import BytesIn, ItemsIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
@@ -27,6 +28,8 @@ from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
@@ -91,6 +94,16 @@ messages.show         + - +   + - +   + - +     own
 messages.show         + - +   0 - 0   0 - 0     foreign
 messages.raw          + - +   + - +   + - +     own
 messages.raw          + - +   0 - 0   0 - 0     foreign
+imports.prepare       - + +   - + +   - + +     own
+imports.prepare       - + +   - 0 0   - 0 0     foreign
+imports.known         + - +   + - +   + - +     own
+imports.known         + - +   0 - 0   0 - 0     foreign
+imports.batch         - + +   - + +   - + +     own
+imports.batch         - + +   - 0 0   - 0 0     foreign
+exports.folders       + - +   + - +   + - +     own
+exports.folders       + - +   0 - 0   0 - 0     foreign
+exports.messages      + - +   + - +   + - +     own
+exports.messages      + - +   0 - 0   0 - 0     foreign
 messages.change       - + +   - + +   - + +     own
 messages.change       - + +   - 0 0   - 0 0     foreign
 messages.delete       - + +   - + +   - + +     own
@@ -231,6 +244,15 @@ ASK: dict[str, Ask] = {
     "messages.browse": lambda s, k, p: s.there(Messages, k).browse(p.account),
     "messages.show": lambda s, k, p: s.there(Messages, k).show(p.message),
     "messages.raw": lambda s, k, p: b"".join(s.there(Messages, k).raw(p.message).chunks),
+    "imports.prepare": lambda s, k, p: s.there(Imports, k).prepare(p.account, NewFolders(mailboxes=("In",))),
+    "imports.known": lambda s, k, p: s.there(Imports, k).known(
+        p.account, AskedCopies(mailbox="In", sha256=())
+    ),
+    "imports.batch": lambda s, k, p: list(s.there(Imports, k).batch(p.account, ItemsIn(items=[])).items),
+    "exports.folders": lambda s, k, p: s.there(Exports, k).folders(p.account),
+    "exports.messages": lambda s, k, p: [
+        b"".join(item.content.chunks) for item in s.there(Exports, k).messages(p.account).items
+    ],
     "messages.change": lambda s, k, p: s.there(Messages, k).change(p.message, MessageChange(add_tags=("t",))),
     "messages.delete": lambda s, k, p: s.there(Messages, k).delete(p.message),
     "messages.undelete": lambda s, k, p: s.there(Messages, k).undelete(p.message),

@@ -12,6 +12,7 @@ import pytest
 from mairust_core.errors import MaiRustError
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
@@ -19,13 +20,15 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn, BytesOut, Service
+from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
@@ -84,6 +87,12 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Messages, lambda s: s.browse("ann@taken.example", cursor="junk")),
     (Messages, lambda s: s.append("nobody@taken.example", BytesIn(chunks=[MAIL]))),
     (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), mailbox="gone")),
+    (Imports, lambda s: s.prepare("nobody@taken.example", NewFolders())),
+    (Imports, lambda s: s.prepare("ann@taken.example", NewFolders(mailboxes=("a\0b",)))),
+    (Imports, lambda s: s.known("nobody@taken.example", AskedCopies(mailbox="INBOX", sha256=()))),
+    (Imports, lambda s: list(s.batch("nobody@taken.example", ItemsIn(items=[])).items)),
+    (Exports, lambda s: s.folders("nobody@taken.example")),
+    (Exports, lambda s: s.messages("ann@taken.example", mailbox="gone")),
     (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), flag=("a b",))),
     (Messages, lambda s: s.browse("ann@taken.example", tag="a\n")),
     (Messages, lambda s: s.browse("ann@taken.example", since=datetime(2026, 1, 1))),  # noqa: DTZ001 - wrong on purpose
@@ -182,6 +191,8 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.part(str(summary.id), "1")
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
+    yield Exports, lambda s: s.folders(address)
+    yield Exports, lambda s: [(i.value, b"".join(i.content.chunks)) for i in s.messages(address).items]
     yield Search, lambda s: s.find(q="subject:both", account=address)
     yield Search, lambda s: s.find(q="ways", account=address, limit=1)
     yield Index, lambda s: s.status()

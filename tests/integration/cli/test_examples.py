@@ -14,6 +14,7 @@ import pytest
 from mairust_cli.outline import outline
 from mairust_core.app import opened
 from mairust_core.model.job import NewJob
+from tests.integration.cli.conftest import make_sources
 from tests.support.command_line import TIMEOUT_S, Ran, environment, process
 from tests.support.jobs import enqueue, kill
 from tests.support.stores import settings_for
@@ -63,6 +64,8 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
     if path == ("trace",) or (path[0] == "message" and path[1] not in {"append", "list"}):
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
+    if path[0] == "import":
+        make_sources(site.parent)
     if path == ("token", "revoke"):
         issued = process(home, "token", "create", "--name", "t", "--scope", "read", "--json", *at)
         ids[KEY_ID] = issued.json["token"]["id"]

@@ -52,6 +52,8 @@ def test_the_help_imports_nothing_heavy(home: Path) -> None:
     """Not even the commands it lists."""
     assert imported(home, "--help") == {"typer"}
     assert not HEAVY & imported(home, "domain", "--help")
+    assert not HEAVY & imported(home, "import", "maildir", "--help")
+    assert not HEAVY & imported(home, "export", "mbox", "--help")
 
 
 def test_a_local_command_imports_its_database_and_little_else(home: Path, site: Path) -> None:
@@ -62,10 +64,13 @@ def test_a_local_command_imports_its_database_and_little_else(home: Path, site: 
 def test_a_remote_command_imports_no_database_and_no_web_framework(home: Path) -> None:
     """Its server has those."""
     extra = {"MAIRUST_TOKEN": "mk_0000000000000000_x", "MAIRUST_SERVER": "http://127.0.0.1:1"}
+    (home / "cur").mkdir()
     for command in (
         ["domain", "list"],
         ["message", "list", "--account", "ann@example.org"],
         ["token", "list"],
+        ["import", "maildir", str(home), "--account", "ann@example.org"],
+        ["export", "mbox", "x", "--account", "ann@example.org"],
         ["trace", "4711"],
         ["audit", "list"],
         ["status"],

@@ -20,19 +20,35 @@ from mairust_core.config import load_settings
 from mairust_core.model.forms import Page
 from mairust_core.model.job import NewJob
 from mairust_core.model.story import Story
+from tests.integration.cli.conftest import make_sources
 from tests.support.command_line import CHECKOUT, Run, process
 from tests.support.jobs import enqueue, kill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the calls below are made on: ids of messages, a key and a dead job, and a file with a mail."""
+    """What the calls below are made on: ids of messages, a key and a dead job, and files with mail."""
 
     message: str
     deleted: str
     token: str
     job: str
     mail: str
+
+    @property
+    def maildir(self) -> Path:
+        """A Maildir with that mail."""
+        return Path(self.mail).parent / "Maildir"
+
+    @property
+    def mbox(self) -> Path:
+        """An mbox with it."""
+        return Path(self.mail).parent / "mail.mbox"
+
+    @property
+    def out(self) -> Path:
+        """Where nothing is yet."""
+        return Path(self.mail).parent / "out"
 
 
 CALLS: dict[str, Callable[[Ground], str]] = {
@@ -71,6 +87,10 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "message delete": lambda g: f"message delete {g.message}",
     "message undelete": lambda g: f"message undelete {g.deleted}",
     "message release": lambda g: f"message release {g.message}",
+    "import maildir": lambda g: f"import maildir {g.maildir} --account ann@example.org",
+    "import mbox": lambda g: f"import mbox {g.mbox} --account ann@example.org",
+    "export maildir": lambda g: f"export maildir {g.out} --account ann@example.org",
+    "export mbox": lambda g: f"export mbox {g.out} --account ann@example.org",
     "job list": lambda _: "job list",
     "job show": lambda g: f"job show {g.job}",
     "job retry": lambda g: f"job retry {g.job}",
@@ -115,6 +135,7 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
         kill(here, job)
         with here.storage.write() as tx:
             here.secrets.put(tx, "shape", b"secret")
+    make_sources(mail.parent)
     return Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
 
 

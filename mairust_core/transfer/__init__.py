@@ -1,0 +1,15 @@
+"""Mail in and out of other programs' files: Maildir and mbox, read, written and planned.
+
+Nothing here knows a database, a blob store or a service, so all of it also runs on a client, beside a
+server that is somewhere else.
+
+    names      what a folder is called there and here (Maildir++, nested, modified UTF-7)
+    payload    the bytes of one message, in memory or in a file
+    dates      when a message was received
+    maildir    reading Maildirs       maildir_files   what lies beside the messages: keywords, UIDs
+    mbox       reading mboxes         dialects        how one of them is written
+    looks      what a path looks like when it is something else
+    cache      the hashes of files read before
+    importing  one run of an import: what to send, in which order, and what became of it
+    exporting  one run of an export   maildir_write, mbox_write
+"""
