@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from mairust_core.transfer.importing import Told
 
 SOME_FAILED = 3
-SHOWN_EVERY_S = 0.2
 
 IMPORTED: Columns[MovedIn] = (
     Column("Imported", lambda done: str(done.imported)),
@@ -124,55 +122,17 @@ def report(output: Output, path: str | None) -> Iterator[Report]:
         yield Report(output=output, file=file)
 
 
-@dataclass(kw_only=True)
-class Progress:
-    """One line on a terminal that tells how far a run is; elsewhere nothing."""
+@contextmanager
+def shown(
+    output: Output, title: str, tally: Tally, expected: Callable[[], int | None]
+) -> Iterator[Callable[[Tally], None]]:
+    """Gives what tells people at a terminal how far a run is.
 
-    output: Output
-    expected: int | None = None
-    began_s: float = field(default_factory=time.monotonic)
-    _shown_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.visible = self.output.stderr.isatty() and not self.output.quiet and not self.output.json
-        """Whether somebody sees it."""
-
-    def expect(self, messages: int | None, tally: Tally) -> None:
-        """So many messages are to come beyond those that `tally` counts."""
-        self.expected = None if messages is None else tally.messages + messages
-
-    @property
-    def seconds(self) -> float:
-        """How long it runs already."""
-        return time.monotonic() - self.began_s
-
-    def show(self, tally: Tally) -> None:
-        """Tell how far it is, a few times a second."""
-        if not self.visible:
-            return
-        now_s = time.monotonic()
-        if now_s - self._shown_s < SHOWN_EVERY_S:
-            return
-        self._shown_s = now_s
-        self._write(progress_line(tally, self.seconds, self.expected))
-
-    def end(self) -> None:
-        """Leave the terminal's line as it was."""
-        if self._shown_s:
-            self._write("")
-
-    def _write(self, text: str) -> None:
-        print(f"\r{text}\x1b[K", end="", file=self.output.stderr, flush=True)
-
-
-def progress_line(tally: Tally, seconds: float, expected: int | None) -> str:
-    """Messages, rates, time left, and where it is."""
-    rate = tally.messages / seconds if seconds else 0.0
-    words = [f"{tally.messages} messages", f"{rate:.0f}/s", f"{size(round(tally.size_bytes / seconds))}/s"]
-    if expected and rate:
-        left_s = max(0, round((expected - tally.messages) / rate))
-        words.append(f"{left_s // 60}:{left_s % 60:02d} left")
-    return ", ".join([*words, clean(tally.mailbox)])
+    It goes on from what `tally` counts; `expected` says how many messages come, and is asked only there.
+    """
+    begun = tally.messages
+    with output.progress(title, expected() if output.watched else None) as step:
+        yield lambda now: step.advance(now.messages - begun - step.done)
 
 
 def cache_directory(session: Session) -> Path:

@@ -78,6 +78,11 @@ class Output:
         given = self.env.get("COLUMNS", "")
         return int(given) if given.isdigit() and int(given) else shutil.get_terminal_size().columns
 
+    @property
+    def watched(self) -> bool:
+        """True when a person waits, at a terminal that can redraw a line."""
+        return self.stderr.isatty() and not self.quiet and self.env.get("TERM") != "dumb"
+
     def progress(
         self, title: str, total: int | None = None, size: Callable[[int], str] = "{:,}".format
     ) -> Progress:
@@ -87,8 +92,7 @@ class Output:
         """
         from mairust_cli.progress import Progress
 
-        seen = self.stderr.isatty() and not self.quiet and self.env.get("TERM") != "dumb"
-        screen = self.stderr if seen else None
+        screen = self.stderr if self.watched else None
         return Progress(screen, title, total, size=size, columns=self.columns, lang=self.lang)
 
     def page(self, page: Page[T], columns: Columns[T]) -> None:

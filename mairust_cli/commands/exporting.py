@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mairust_cli.moving import EXPORTED, SOME_FAILED, Progress, report
+from mairust_cli.moving import EXPORTED, SOME_FAILED, report, shown
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import AccountOption
 from mairust_core.errors import Invalid, NotFound
-from mairust_core.model.copies import Folders, MovedOut
+from mairust_core.model.copies import Folders, MovedOut, Tally
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
@@ -117,17 +118,20 @@ def _folders(session: Session, account: str, mailbox: str) -> Folders:
 
 
 def _run(session: Session, job: _Job, folders: Folders) -> None:
-    progress = Progress(output=session.output)
-    with report(session.output, job.report) as told:
+    began_s = time.monotonic()
+    with (
+        report(session.output, job.report) as told,
+        shown(session.output, job.account, Tally(), lambda: None) as show,
+    ):
         told.account = job.account
-        run = ExportRun(job.path, job.writer, tell=told.tell, progress=progress.show)
+        run = ExportRun(job.path, job.writer, tell=told.tell, progress=show)
         items = session.operations(Exports).messages(job.account, mailbox=job.mailbox).items
-        try:
-            tally = run.run(folders, items, job.mailbox)
-        finally:
-            progress.end()
+        tally = run.run(folders, items, job.mailbox)
     done = MovedOut(
-        exported=tally.done, failed=tally.failed, bytes=tally.size_bytes, seconds=round(progress.seconds, 3)
+        exported=tally.done,
+        failed=tally.failed,
+        bytes=tally.size_bytes,
+        seconds=round(time.monotonic() - began_s, 3),
     )
     session.output.change(done, EXPORTED)
     if tally.failed:

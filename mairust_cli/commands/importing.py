@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.moving import IMPORTED, SOME_FAILED, Account, Progress, Report, cache_directory, report
+from mairust_cli.moving import IMPORTED, SOME_FAILED, Account, Report, cache_directory, report, shown
 from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
@@ -195,32 +196,28 @@ def _run(session: Session, job: _Job) -> None:
     else:
         found = pairs(Path(job.path), job.accounts_from or "")
         sources = [(str(path), address) for path, address in found]
-    progress, tally = Progress(output=session.output), Tally()
+    began_s, tally = time.monotonic(), Tally()
     with report(session.output, job.report) as told:
-        try:
-            for path, address in sources:
-                told.account = address
-                _one(session, job, path, tally, told, progress)
-        finally:
-            progress.end()
+        for path, address in sources:
+            told.account = address
+            _one(session, job, path, tally, told)
     done = MovedIn(
         imported=tally.done, skipped=tally.skipped, failed=tally.failed, bytes=tally.size_bytes,
-        seconds=round(progress.seconds, 3),
+        seconds=round(time.monotonic() - began_s, 3),
     )  # fmt: skip
     session.output.change(done, IMPORTED)
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report, progress: Progress) -> None:
+def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> None:
     """One source into one account; of many, one that does not work is told, and the others go on."""
     try:
         source = job.open(path)
-        if progress.visible:
-            progress.expect(source.expected(), tally)
         target = Account(session, told.account, again=job.wishes.again)
         cache = HashCache(cache_directory(session), source.path)
-        ImportRun(target, job.wishes, cache, tell=told.tell, progress=progress.show, tally=tally).run(source)
+        with shown(session.output, told.account, tally, source.expected) as show:
+            ImportRun(target, job.wishes, cache, tell=told.tell, progress=show, tally=tally).run(source)
         for note in source.notes():
             session.output.note(clean(note))
     except (NotFound, Usage) as error:

@@ -12,6 +12,7 @@ from mairust_core import wire
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.audit import Entry
+from mairust_core.model.copies import NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
@@ -24,7 +25,11 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+<<<<<<< HEAD
 from mairust_core.services.index import Index
+=======
+from mairust_core.services.importing import Imports
+>>>>>>> mm
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
@@ -36,8 +41,15 @@ from tests.contract.services.words import Ops
 from tests.support.jobs import enqueue, kill
 
 PASSWORD = "correct horse battery staple"
-NOT_ADMINISTRATIVE = {"messages.append", "messages.change", "messages.delete", "messages.undelete"}
-"""Changes of mail, not of the site: the message itself is the record."""
+NOT_ADMINISTRATIVE = {
+    "messages.append",
+    "messages.change",
+    "messages.delete",
+    "messages.undelete",
+    "imports.known",
+    "imports.batch",
+}
+"""Changes of mail, not of the site: the message itself is the record; or a question that needs a body."""
 
 Change = Callable[[Ops, str], tuple[Any, str]]
 
@@ -74,6 +86,12 @@ def _mailbox(ops: Ops, name: str) -> str:
     return f"{account} {ops(Mailboxes).create(account, NewMailbox(name='Work')).name}"
 
 
+def _prepared(ops: Ops, name: str) -> str:
+    account = _account(ops, name)
+    ops(Imports).prepare(account, NewFolders(mailboxes=("In",)))
+    return account
+
+
 def _renamed(ops: Ops, name: str) -> str:
     account, _, old = (subject := _mailbox(ops, name)).partition(" ")
     ops(Mailboxes).rename(account, MailboxRename(name=old, to="Play"))
@@ -108,6 +126,7 @@ CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "tokens.create": lambda ops, _: _token(ops),
     "tokens.revoke": lambda ops, _: ops(Tokens).revoke(_token(ops)).id,
     "collection.run": lambda ops, _: "site" if ops(Collection).run() else "",
+    "imports.prepare": _prepared,
     "mailboxes.create": _mailbox,
     "mailboxes.rename": _renamed,
     "mailboxes.delete": _deleted,

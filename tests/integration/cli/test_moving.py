@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import pty
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from mairust_cli.moving import Progress, progress_line
+from mairust_cli.moving import shown
 from mairust_cli.output import Output
+from mairust_cli.progress import SHOWN_AFTER_S
 from mairust_core.model.copies import Tally
 from tests.support.command_line import Run, process
 from tests.support.http_server import running
@@ -142,7 +145,7 @@ def test_again_and_verify(run: Run, site: Path, maildir: Path) -> None:
         (["maildir", "{}"], 2, "--account or --accounts-from"),
         (["maildir", "{}", *ANN, "--accounts-from", "x"], 2, "--account or --accounts-from"),
         (["maildir", "{}", *ANN, "--map", "x"], 2, "OLD=NEW"),
-        (["maildir", "{}", *ANN, "--dates", "never"], 2, "source or received"),
+        (["maildir", "{}", *ANN, "--dates", "never"], 2, "source, received"),
         (["maildir", "{}", *ANN, "--report", "/nowhere/x"], 2, "cannot be written"),
         (["mbox", "{}", *ANN], 2, "import maildir"),
         (["mbox", "{}/cur/0.a:2,FS", *ANN, "--dialect", "mboxx"], 2, "mboxrd"),
@@ -280,14 +283,28 @@ def test_the_same_works_on_a_server(
 
 
 def test_a_terminal_sees_how_far_it_is() -> None:
-    """Messages, rates, time left, and where it is; nothing of it off a terminal."""
-    tally = Tally(done=50, skipped=50, size_bytes=10 << 20, mailbox="Lists/\x1b[31mpython")
-    assert progress_line(tally, 10.0, 600) == "100 messages, 10/s, 1.0 MiB/s, 0:50 left, Lists/[31mpython"
-    assert progress_line(tally, 10.0, None) == "100 messages, 10/s, 1.0 MiB/s, Lists/[31mpython"
-    out = open(os.devnull, "w")  # noqa: SIM115 - closed below
-    with out:
-        progress = Progress(output=Output(stdout=out, stderr=out, env={}))
-        assert not progress.visible
-        progress.show(tally)
-        progress.end()
-    assert datetime.fromtimestamp(AT_S, UTC).year == 2025
+    """Messages done of those expected, on from what other accounts had before."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as stderr:
+        output = Output(stdout=io.StringIO(), stderr=stderr, env={"COLUMNS": "100"})
+        before = Tally(done=1000)
+        with shown(output, "ann@example.org", before, lambda: 600) as show:
+            time.sleep(SHOWN_AFTER_S)  # nothing is drawn before then
+            show(Tally(done=1050, skipped=50))
+        stderr.write("end\n")
+        stderr.flush()
+        seen = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "ann@example.org" in seen
+    assert "100 / 600" in seen
+
+
+def test_off_a_terminal_nobody_counts() -> None:
+    """Nothing is written, and the source is not walked twice for the number of its messages."""
+    output = Output(stdout=io.StringIO(), stderr=io.StringIO(), env={})
+    asked: list[int] = []
+    with shown(output, "ann@example.org", Tally(), lambda: asked.append(1)) as show:
+        show(Tally(done=1))
+    assert asked == []
+    assert isinstance(output.stderr, io.StringIO)
+    assert output.stderr.getvalue() == ""
