@@ -25,11 +25,8 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
-<<<<<<< HEAD
-from mairust_core.services.index import Index
-=======
 from mairust_core.services.importing import Imports
->>>>>>> mm
+from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
