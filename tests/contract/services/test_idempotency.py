@@ -62,6 +62,7 @@ def creating(domain: str, account: str) -> dict[str, tuple[str, Any]]:
         "domains.add": ("/domains", {"name": name()}),
         "accounts.add": ("/accounts", {"address": f"a{local}@{domain}", "password": "long enough"}),
         "aliases.add": ("/aliases", {"address": f"b{local}@{domain}", "to": [account]}),
+        "mailboxes.create": (f"/accounts/{account}/mailboxes", {"name": f"Box{local}"}),
         "messages.append": (f"/accounts/{account}/messages", MAIL),
         "tokens.create": ("/tokens", {"name": "x", "scopes": ["read"]}),
     }
@@ -76,6 +77,7 @@ def test_every_operation_that_creates_is_here() -> None:
         "domains.add",
         "accounts.add",
         "aliases.add",
+        "mailboxes.create",
         "messages.append",
         "tokens.create",
     ]
