@@ -63,6 +63,10 @@ class Operation:
     status: int
     errors: tuple[type[MaiRustError], ...]
     since: int
+    produces: str
+    """The media type of bytes in the answer, where they have one in common."""
+    accepts: str
+    """The media type of bytes in the body."""
     noun: str
     name: str
     summary: str
@@ -118,6 +122,8 @@ def operation(
     status: int = 200,
     errors: tuple[type[MaiRustError], ...] = (),
     since: int = 1,
+    produces: str = "message/rfc822",
+    accepts: str = "message/rfc822",
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it."""
 
@@ -133,7 +139,8 @@ def operation(
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
-            "status": status, "errors": errors, "since": since,
+            "status": status, "errors": errors, "since": since, "produces": produces,
+            "accepts": accepts,
         }  # fmt: skip
         return typing.cast(F, call)
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "/api/v1"
-MAIL = "message/rfc822"
 
 S = TypeVar("S", bound=Service)
 
@@ -79,7 +78,7 @@ class _Call:
         query = {p.name: _query_text(given[p.name]) for p in self.op.query if p.name in given}
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, BytesIn):
-            return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=MAIL)
+            return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=self.op.accepts)
         json = None if body is None else wire.dumps(body)
         return Sent(
             method=self.op.method, path=PREFIX + path, query=query, json=json, media_type="application/json"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mairust_core.model.principal import Principal
 
 MAIL_TYPES = ("message/rfc822", "message/global")
+MORE_BYTES = 64 << 20
+"""What a body of another type may be larger than a message: it holds some, and what is said of them."""
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -110,18 +112,19 @@ class Edge:
         if op.body is None:
             yield args, options
         elif op.body_type is BytesIn:
-            async with self._uploaded(request) as content:
+            async with self._uploaded(op, request) as content:
                 yield [*args, content], options
         else:
             body = await read_json(request, self._idle_s)
             yield [*args, wire.decode_request(op.body_type, body)], options
 
     @asynccontextmanager
-    async def _uploaded(self, request: Request) -> AsyncIterator[BytesIn]:
+    async def _uploaded(self, op: Operation, request: Request) -> AsyncIterator[BytesIn]:
         """The body of a request, complete: memory up to 1 MiB, then a file without a name."""
-        require_type(request, MAIL_TYPES)
-        limit_bytes = self._site.settings.smtp.max_size
-        too_large = TooLarge("message", limit=limit_bytes)
+        is_mail = op.accepts in MAIL_TYPES
+        require_type(request, MAIL_TYPES if is_mail else (op.accepts,))
+        limit_bytes = self._site.settings.smtp.max_size + (0 if is_mail else MORE_BYTES)
+        too_large = TooLarge("message" if is_mail else "body", limit=limit_bytes)
         if (announced_bytes(request) or 0) > limit_bytes:
             raise too_large
         with self._uploads.one(), Spool(self._site.settings.data_dir, limit_bytes, too_large) as spool:

@@ -95,7 +95,7 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
-        openapi_extra=_upload() if op.body_type is BytesIn else None,
+        openapi_extra=_upload(op) if op.body_type is BytesIn else None,
     )
 
 
@@ -156,8 +156,8 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         name: {"description": text, "schema": {"type": "string"}, "required": True}
         for name, text in headers.items()
     }
-    return {op.status: {"content": {"message/rfc822": {"schema": _OCTETS}}, "headers": described}}
+    return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
-def _upload() -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": _OCTETS}}}}
+def _upload(op: Operation) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {op.accepts: {"schema": _OCTETS}}}}

@@ -22,7 +22,7 @@ from mairust_core.blobs.files import CHUNK_BYTES, OwnFiles, Part
 from mairust_core.blobs.locators import InSegment, OwnFile, place_of
 from mairust_core.blobs.records import BadRecord, Packed
 from mairust_core.blobs.segments import FLUSH_BYTES, ROLL_BYTES, Segments, Writer
-from mairust_core.errors import Damaged
+from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Content, Locator
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -151,6 +151,30 @@ class FsBlobStore:
                 return iter([data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)])
             header, pieces = self._files.read(_existing(place), start, stop)
         return self._named(pieces, locator, header.sha256)
+
+    def frames(self, wanted: Sequence[tuple[Locator, bytes]]) -> list[tuple[bytes, int] | MaiRustError | None]:
+        """Small blobs as their segments hold them; None for own files."""
+        found: list[tuple[bytes, int] | MaiRustError | None] = [None] * len(wanted)
+        at, places = [], []
+        for number, (locator, _) in enumerate(wanted):
+            if isinstance(place := place_of(locator), InSegment):
+                at.append(number)
+                places.append(place)
+        for number, packed in zip(at, self._segments.read_many(places), strict=True):
+            found[number] = self._frame(packed, *wanted[number])
+        return found
+
+    def _frame(self, packed: Packed | Exception, locator: Locator, sha256: bytes) -> tuple[bytes, int] | MaiRustError:
+        try:
+            with self._reading(locator, sha256):
+                if isinstance(packed, Exception):
+                    raise packed
+                raw = records.unpack(packed.header, packed.data)
+                if packed.header.sha256 != sha256:
+                    raise BadRecord("another blob lies there")
+        except MaiRustError as error:
+            return error
+        return records.frame(packed, raw), len(raw)
 
     def _named(self, pieces: Iterator[bytes], locator: Locator, sha256: bytes) -> Iterator[bytes]:
         with self._reading(locator, sha256):

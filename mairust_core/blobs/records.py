@@ -117,6 +117,11 @@ def unpack(header: Header, data: bytes) -> bytes:
     return raw
 
 
+def frame(packed: Packed, raw: bytes) -> bytes:
+    """The data of a record as a zstd frame, also where it is stored raw."""
+    return packed.data if packed.header.codec == Codec.ZSTD else _codecs.compressor.compress(raw)
+
+
 def _decompress(data: bytes, size_bytes: int) -> bytes:
     # The frame allocates what it claims: believe it only where the checksummed header agrees.
     try:

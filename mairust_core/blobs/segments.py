@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -225,12 +225,42 @@ class Segments:
             raise records.BadRecord("no record is that long")
         with self.reading(place.name) as fd:
             data = os.pread(fd, place.length, place.offset)
-        header = records.read_header(data, place.name, place.offset)
-        if header is None:
-            raise records.BadRecord("no record begins there")
-        if len(data) != place.length or HEADER_BYTES + header.stored_bytes != place.length:
-            raise records.BadRecord("its data ends early")
-        return Packed(header=header, data=data[HEADER_BYTES:])
+        return _packed(data, place)
+
+    def read_many(self, places: Sequence[InSegment]) -> list[Packed | Exception]:
+        """The records at `places` as stored, or why not; what lies side by side is read at once."""
+        found: list[Packed | Exception] = []
+        at = 0
+        while at < len(places):
+            first, stop, end = places[at], at + 1, places[at].offset + places[at].length
+            while (
+                stop < len(places)
+                and places[stop].name == first.name
+                and places[stop].offset == end
+                and end - first.offset < FLUSH_BYTES
+            ):
+                end += places[stop].length
+                stop += 1
+            found += self._read_run(places[at:stop], end - first.offset)
+            at = stop
+        return found
+
+    def _read_run(self, places: Sequence[InSegment], length: int) -> Iterator[Packed | Exception]:
+        first = places[0]
+        try:
+            if length > FLUSH_BYTES + LONGEST_BYTES:
+                raise records.BadRecord("no record is that long")
+            with self.reading(first.name) as fd:
+                data = memoryview(os.pread(fd, length, first.offset))
+        except (OSError, records.BadRecord) as error:
+            yield from [error] * len(places)
+            return
+        for place in places:
+            start = place.offset - first.offset
+            try:
+                yield _packed(bytes(data[start : start + place.length]), place)
+            except (records.BadRecord, NewerSite) as error:
+                yield error
 
     def records(self, name: SegmentName) -> Iterator[Record]:
         """Every readable record, going on behind damage."""
@@ -246,6 +276,16 @@ class Segments:
                     )
         except FileNotFoundError:
             return
+
+
+def _packed(data: bytes, place: InSegment) -> Packed:
+    """The record whose bytes were read at `place`."""
+    header = records.read_header(data, place.name, place.offset)
+    if header is None:
+        raise records.BadRecord("no record begins there")
+    if len(data) != place.length or HEADER_BYTES + header.stored_bytes != place.length:
+        raise records.BadRecord("its data ends early")
+    return Packed(header=header, data=data[HEADER_BYTES:])
 
 
 def _whole(fd: int, name: str, end: int) -> bool:

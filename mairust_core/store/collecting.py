@@ -161,6 +161,12 @@ def location_of(tx: Connection, key: Key) -> Locator | None:
     return None if found is None else Locator(found)
 
 
+def locations(tx: Connection, hashes: Sequence[bytes]) -> dict[bytes, Locator]:
+    """Where the blobs with these hashes lie, of whichever tenant; one statement."""
+    query = select(blob.c.sha256, blob.c.location).where(blob.c.sha256.in_(hashes))
+    return {bytes(row[0]): Locator(row[1]) for row in tx.execute(query)}
+
+
 def _key(table: Table) -> Tuple:
     return tuple_(table.c.sha256, table.c.tenant_id)
 

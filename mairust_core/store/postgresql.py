@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -53,6 +54,7 @@ _TRANSIENT = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.LockNotAvailable,
 )
+_cursors = count()
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
 blob_condemned.dialect_kwargs["postgresql_where"] = blob_condemned.dialect_kwargs["sqlite_where"]
@@ -209,6 +211,15 @@ class Postgresql:
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with _driver_connection(tx).cursor() as cursor:
             return cursor.execute(_marks(sql), values).fetchall()
+
+    def pages(
+        self, tx: Connection, sql: str, values: Sequence[Any], size: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        name = f"pages_{next(_cursors)}"  # a cursor of the server's: it hands out as much as is asked for
+        with _driver_connection(tx).cursor(name=name) as cursor:
+            cursor.execute(_marks(sql), values)
+            while rows := cursor.fetchmany(size):
+                yield rows
 
     def close(self) -> None:
         self.engine.dispose()

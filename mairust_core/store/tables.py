@@ -291,7 +291,25 @@ audit = Table(
     Column("subject", Text, nullable=False),
 )
 
-SCHEMA_VERSION = "0001"
+# Backups that were begun; while one is pinned no blob is deleted (rules C2, I3).
+backup = Table(
+    "backup",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("pinned_until_ms", BigInteger),  # a lease; null once it is over
+    Column("finished_ms", BigInteger),
+    Column("actor", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("objects_new", BigInteger, nullable=False),
+    Column("bytes_new", BigInteger, nullable=False),
+    Column("damaged", BigInteger, nullable=False),
+)
+
+SCHEMA_VERSION = "0008"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

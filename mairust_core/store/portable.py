@@ -1,0 +1,183 @@
+"""Which tables are in a backup, and in what form: the one registry (rule I3).
+
+A table that is added is registered here, or excluded with its reason; a test fails until it is. Rows travel
+as JSON, a line for some rows of one table: `{"table": …, "columns": […], "rows": [[…], …]}`, bytes as hex.
+A restore takes the columns it knows and gives new ones their default, so that a column more needs no other
+format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import Boolean, LargeBinary, Table
+
+from mairust_core.store import tables as t
+
+CHUNK_BITS = 10
+"""A chunk ends after one of 1024 rows, on average: which, its key alone decides."""
+_GOLDEN = 0x9E3779B97F4A7C15
+_WORD = (1 << 64) - 1
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portable:
+    """One table in a backup: its rows `where` they are worth keeping, in `order`.
+
+    Chunks end where the hash of the column `cut` says, so that a row more changes the chunk it is in and no
+    other. `defaults` are for columns that an older backup does not have.
+    """
+
+    table: Table
+    order: tuple[str, ...]
+    cut: str = ""
+    where: str = ""
+    sealed: bool = False
+    """Rows that only the site's master key opens: without it they are left out of a restore."""
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table.name
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column, in the table's order."""
+        return tuple(column.name for column in self.table.columns)
+
+    @cached_property
+    def select(self) -> str:
+        """The statement that reads all rows, those of one account where a `?` is in `where`."""
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        where = f" WHERE {self.where}" if self.where else ""
+        return f'SELECT {names} FROM "{self.name}"{where} ORDER BY {", ".join(self.order)}'  # noqa: S608 - names are ours
+
+    @cached_property
+    def _binary(self) -> tuple[int, ...]:
+        return tuple(n for n, one in enumerate(self.table.columns) if isinstance(one.type, LargeBinary))
+
+    @cached_property
+    def _boolean(self) -> tuple[int, ...]:
+        return tuple(n for n, one in enumerate(self.table.columns) if isinstance(one.type, Boolean))
+
+    @cached_property
+    def position_of_cut(self) -> int:
+        """The number of the column whose hash ends a chunk."""
+        return self.columns.index(self.cut or self.order[0])
+
+    def section(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """Some rows in their portable form, a line."""
+        if self._binary or self._boolean:
+            rows = [self._plain(row) for row in rows]
+        found = {"table": self.name, "columns": self.columns, "rows": rows}
+        return _encode(found).encode() + b"\n"
+
+    def _plain(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for n in self._binary:
+            if (value := values[n]) is not None:
+                values[n] = value.hex()
+        for n in self._boolean:
+            if (value := values[n]) is not None:
+                values[n] = bool(value)
+        return values
+
+    def reader(self, columns: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """What makes a row of this table from one of a backup that had these columns."""
+        places = [columns.index(name) if name in columns else None for name in self.columns]
+        missing = [self._default(name) if at is None else None for name, at in zip(self.columns, places, strict=True)]
+        binary, boolean = set(self._binary), set(self._boolean)
+
+        def read(row: Sequence[Any]) -> tuple[Any, ...]:
+            values = [missing[n] if at is None else row[at] for n, at in enumerate(places)]
+            for n in binary:
+                if isinstance(values[n], str):
+                    values[n] = bytes.fromhex(values[n])
+            for n in boolean:
+                if values[n] is not None:
+                    values[n] = bool(values[n])
+            return tuple(values)
+
+        return read
+
+    def _default(self, name: str) -> Any:
+        if name in self.defaults:
+            return self.defaults[name]
+        column = self.table.columns[name]
+        if column.server_default is not None:
+            text = str(getattr(column.server_default, "arg", "")).strip("'")
+            return int(text) if text.lstrip("-").isdigit() else text
+        if column.nullable:
+            return None
+        raise LookupError(f"{self.name}.{name}: give it a default in store/portable.py, older backups lack it")
+
+
+def is_cut(value: Any) -> bool:
+    """Whether a chunk ends after the row with this key."""
+    if isinstance(value, int):
+        return (value * _GOLDEN & _WORD) >> (64 - CHUNK_BITS) == 0
+    return crc32(str(value).encode()) & ((1 << CHUNK_BITS) - 1) == 0
+
+
+def read_sections(data: bytes) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """The table, columns and rows of each line of an object of rows."""
+    for line in data.splitlines():
+        found = json.loads(line)
+        yield found["table"], found["columns"], found["rows"]
+
+
+_OF_ACCOUNT = "account_id = ?"
+_OF_LIVING = "account_id IN (SELECT id FROM account WHERE removed_ms IS NULL)"
+
+SITE: tuple[Portable, ...] = (
+    Portable(table=t.tenant, order=("id",)),
+    Portable(table=t.domain, order=("id",)),
+    Portable(table=t.address, order=("folded",)),
+    Portable(table=t.alias_target, order=("address_id", "position")),
+    Portable(table=t.token, order=("id",), where=f"account_id IS NULL OR {_OF_LIVING}"),
+    Portable(table=t.audit, order=("id",)),
+    Portable(table=t.trace, order=("id",)),
+)
+"""Tables of the site as a whole, those that others refer to first."""
+
+ACCOUNT_STATE: tuple[Portable, ...] = (
+    Portable(table=t.account, order=("id",), where="removed_ms IS NULL"),
+    Portable(table=t.mailbox, order=("account_id", "id"), where=_OF_LIVING),
+)
+"""The account's row and small tables of it: whatever changes in an account changes one of these rows.
+
+Every change of mail takes a MODSEQ from the account's row (rule A2). So while these rows stay the same, so do
+those of `ACCOUNT`, and nobody needs to read them.
+"""
+
+ACCOUNT: tuple[Portable, ...] = (
+    Portable(table=t.message, order=("id",), where=_OF_ACCOUNT),
+    Portable(table=t.placement, order=("message_id",), where=_OF_ACCOUNT),
+    Portable(table=t.thread_key, order=("thread_id", "key"), cut="key", where=_OF_ACCOUNT),
+)
+"""Tables of one account's mail, those that others refer to first."""
+
+FACTS = Portable(table=t.content, order=("sha256",))
+"""What was found in mail; it lies in the pack of the mail itself."""
+
+EXCLUDED: dict[str, str] = {
+    "blob": "where bytes lie is chosen anew by the store that takes them",
+    "generation": "a number that only has to rise on the site it belongs to",
+    "process_number": "belongs to processes that run",
+    "pipe_delivery": "is forgotten within a day",
+    "backup": "tells of this site's own runs, and holds its blobs",
+    "alembic_version": "is the schema a snapshot names",
+}
+"""Tables that are in no backup, and why."""
+
+
+def by_name() -> dict[str, Portable]:
+    """Every table in a backup."""
+    return {one.name: one for one in (*SITE, *ACCOUNT_STATE, *ACCOUNT, FACTS)}
