@@ -13,6 +13,8 @@ from mairust_cli.output import Output
 from mairust_core.errors import Unauthenticated, Usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from mairust_core.app import Site
@@ -92,6 +94,15 @@ class Session:
             env=self.env,
             overrides=overrides,
         )
+
+    def backup_cache(self) -> Path:
+        """Where is kept what is known of encrypted repositories that cannot be read here."""
+        from pathlib import Path
+
+        if self.server_url:
+            home = self.env.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+            return Path(home) / "mairust" / "backup"
+        return self.settings().data_dir / "backup" / "known"
 
     def confirm(self, what: str, yes: bool) -> None:
         """Return when `what` may be done; asks on a terminal, elsewhere `--yes` must say so.

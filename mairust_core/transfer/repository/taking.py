@@ -63,12 +63,12 @@ def take(
     *,
     full: bool = False,
     keys: bytes = b"",
-    note: Mapping[str, str] | None = None,
+    shown: str = "",
 ) -> Taken:
     """Add a snapshot of a site to a repository.
 
     `full` has every account read anew, whatever the repository knows of it. `keys` is the file of master
-    keys, kept in an encrypted repository only. `note` says for the site's own list where the backup went.
+    keys, kept in an encrypted repository only. `shown` is the repository's name in the site's own list.
     Raises `Locked` when another one runs, and what site and repository raise; then the repository is as it
     was, but for packs that the next run finds.
     """
@@ -78,21 +78,25 @@ def take(
         known = _known(repository, before)
         offer = source.begin(NewBackup(known=tuple(known)[:MAX_KNOWN]))
         run = _Run(repository, writer, source, offer)
-        where = (note or {}).get("repository", str(repository.path))
+        where = (shown or str(repository.path))[:200]
         try:
             taken = run.take(known, before, keys)
             taken = replace(taken, seconds=round(time.monotonic() - began, 3))
         except BaseException:
             with suppress(MaiRustError):  # the pin ends by itself
-                source.finish(str(int(offer.id)), BackedUp(repository=where[:200], snapshot="", messages=0, objects_new=0, bytes_new=0))
+                source.finish(str(int(offer.id)), _nothing(where))
             raise
         source.finish(str(int(offer.id)), _done(taken, where))
     return taken
 
 
+def _nothing(where: str) -> BackedUp:
+    return BackedUp(repository=where, snapshot="", messages=0, objects_new=0, bytes_new=0)
+
+
 def _done(taken: Taken, where: str) -> BackedUp:
     return BackedUp(
-        repository=where[:200],
+        repository=where,
         snapshot=taken.snapshot,
         messages=taken.messages,
         objects_new=taken.objects_new,
