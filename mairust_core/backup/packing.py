@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
 from mairust_core.backup.spool import Spool
-from mairust_core.blobs import Framed
-from mairust_core.errors import Damaged, MaiRustError
+from mairust_core.blobs import Framed, Segmented
+from mairust_core.errors import Damaged
 from mairust_core.ids import now_ms
 from mairust_core.model.backup import Wanted
 from mairust_core.model.blob import Locator
 from mairust_core.operations import BytesOut
-from mairust_core.store import backups, collecting, exporting
+from mairust_core.store import backups, collecting
 from mairust_core.transfer.repository.packs import TARGET_BYTES, Builder, Directory, Kind
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
 
 MEDIA_TYPE = "application/vnd.mairust.pack"
+LARGE_BYTES = TARGET_BYTES // 4
+"""What a blob of unknown length is taken for."""
 GROUP_MAILS = 256
 """Mail whose rows and bytes are read at once."""
 PIECE_BYTES = 1 << 20
@@ -85,34 +86,38 @@ def fill(site: Site, run_id: int, wanted: Wanted, file: Any) -> Directory:
 
 
 def _add_mail(site: Site, builder: Builder, mails: Sequence[bytes]) -> None:
-    added: list[bytes] = []
+    """Add mail until the pack is long enough; what cannot be read is noted."""
+    for group in _groups(site, builder, mails):
+        framed = site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
+        for (locator, sha256), frame in zip(group, framed, strict=True):
+            if isinstance(frame, tuple):
+                builder.add_frame(Kind.MAIL, sha256, *frame)
+            elif not _add_slowly(site, builder, locator, sha256):
+                builder.damaged.append(sha256.hex())
+
+
+def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[list[tuple[Locator, bytes]]]:
+    """Where the next mail lies, by groups, as much of it as fits into the pack."""
+    left = TARGET_BYTES - builder.size_bytes
+    extent = site.blobs.extent if isinstance(site.blobs, Segmented) else _no_extent
     for start in range(0, len(mails), GROUP_MAILS):
-        if builder.size_bytes >= TARGET_BYTES:
-            break
-        added += _add_group(site, builder, mails[start : start + GROUP_MAILS])
-    for start in range(0, len(added), GROUP_MAILS):
+        if left <= 0:
+            return
+        asked = mails[start : start + GROUP_MAILS]
         with site.storage.read() as tx:
-            found = exporting.facts(site.storage, tx, added[start : start + GROUP_MAILS])
-        if found:
-            builder.add(Kind.FACTS, found)
+            places = collecting.locations(tx, asked)
+        builder.damaged += [one.hex() for one in asked if one not in places]
+        group = []
+        for one in asked:
+            if one in places:
+                group.append((places[one], one))
+                lies = extent(places[one])
+                left -= lies[1] if lies else LARGE_BYTES
+        yield group
 
 
-def _add_group(site: Site, builder: Builder, mails: Sequence[bytes]) -> list[bytes]:
-    """Add some mail; those that could be read."""
-    with site.storage.read() as tx:
-        places = collecting.locations(tx, mails)
-    there = [(places[one], one) for one in mails if one in places]
-    builder.damaged += [one.hex() for one in mails if one not in places]
-    framed = site.blobs.frames(there) if isinstance(site.blobs, Framed) else [None] * len(there)
-    added = []
-    for (locator, sha256), frame in zip(there, framed, strict=True):
-        if isinstance(frame, tuple):
-            builder.add_frame(Kind.MAIL, sha256, *frame)
-        elif not _add_slowly(site, builder, locator, sha256):
-            builder.damaged.append(sha256.hex())
-            continue
-        added.append(sha256)
-    return added
+def _no_extent(_: Locator) -> None:
+    """The store does not tell how long a blob is."""
 
 
 def _add_slowly(site: Site, builder: Builder, locator: Locator, sha256: bytes) -> bool:

@@ -160,21 +160,24 @@ class FsBlobStore:
             if isinstance(place := place_of(locator), InSegment):
                 at.append(number)
                 places.append(place)
-        for number, packed in zip(at, self._segments.read_many(places), strict=True):
-            found[number] = self._frame(packed, *wanted[number])
+        read = self._segments.read_many(places)
+        frames = records.frames([one for one in read if isinstance(one, Packed)])
+        for number, packed in zip(at, read, strict=True):
+            locator, sha256 = wanted[number]
+            frame = packed if isinstance(packed, Exception) else next(frames)
+            if isinstance(frame, bytes) and packed.header.sha256 == sha256:  # type: ignore[union-attr]  # it has a frame
+                found[number] = frame, packed.header.size_bytes  # type: ignore[union-attr]  # it has a frame
+            else:
+                found[number] = self._error_of(frame, locator, sha256)
         return found
 
-    def _frame(self, packed: Packed | Exception, locator: Locator, sha256: bytes) -> tuple[bytes, int] | MaiRustError:
+    def _error_of(self, error: Exception | bytes, locator: Locator, sha256: bytes) -> MaiRustError:
+        wrong = BadRecord("another blob lies there") if isinstance(error, bytes) else error
         try:
             with self._reading(locator, sha256):
-                if isinstance(packed, Exception):
-                    raise packed
-                raw = records.unpack(packed.header, packed.data)
-                if packed.header.sha256 != sha256:
-                    raise BadRecord("another blob lies there")
-        except MaiRustError as error:
-            return error
-        return records.frame(packed, raw), len(raw)
+                raise wrong
+        except MaiRustError as told:
+            return told
 
     def _named(self, pieces: Iterator[bytes], locator: Locator, sha256: bytes) -> Iterator[bytes]:
         with self._reading(locator, sha256):

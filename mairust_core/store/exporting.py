@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mairust_core.store import StorageBackend
-from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, FACTS, Portable, is_cut
+from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, Portable, is_cut
 
 PAGE_ROWS = 1024
 LONGEST_ROWS = 8192
@@ -112,12 +112,3 @@ def account_objects(
                 held = []
             held.append(one.section(rows))
     yield b"".join(held)
-
-
-def facts(storage: StorageBackend, tx: Connection, hashes: Sequence[bytes]) -> bytes:
-    """What was found in some mail, in its portable form; empty when none of it is there any more."""
-    marks = ", ".join("?" * len(hashes))
-    names = ", ".join(f'"{name}"' for name in FACTS.columns)
-    sql = f"SELECT {names} FROM content WHERE sha256 IN ({marks}) ORDER BY sha256, tenant_id"  # noqa: S608 - names are ours
-    rows = storage.fetch_all(tx, sql, hashes)
-    return FACTS.section(rows) if rows else b""

@@ -40,6 +40,10 @@ class Portable:
     where: str = ""
     sealed: bool = False
     """Rows that only the site's master key opens: without it they are left out of a restore."""
+    places: bool = False
+    """Rows that say where a message is; one that none of them names is put into INBOX."""
+    needed: bool = False
+    """Rows without which no site can be made of the rest."""
     defaults: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -137,10 +141,10 @@ _OF_ACCOUNT = "account_id = ?"
 _OF_LIVING = "account_id IN (SELECT id FROM account WHERE removed_ms IS NULL)"
 
 SITE: tuple[Portable, ...] = (
-    Portable(table=t.tenant, order=("id",)),
-    Portable(table=t.domain, order=("id",)),
-    Portable(table=t.address, order=("folded",)),
-    Portable(table=t.alias_target, order=("address_id", "position")),
+    Portable(table=t.tenant, order=("id",), needed=True),
+    Portable(table=t.domain, order=("id",), needed=True),
+    Portable(table=t.address, order=("folded",), needed=True),
+    Portable(table=t.alias_target, order=("address_id", "position"), needed=True),
     Portable(table=t.token, order=("id",), where=f"account_id IS NULL OR {_OF_LIVING}"),
     Portable(table=t.audit, order=("id",)),
     Portable(table=t.trace, order=("id",)),
@@ -159,16 +163,14 @@ those of `ACCOUNT`, and nobody needs to read them.
 
 ACCOUNT: tuple[Portable, ...] = (
     Portable(table=t.message, order=("id",), where=_OF_ACCOUNT),
-    Portable(table=t.placement, order=("message_id",), where=_OF_ACCOUNT),
+    Portable(table=t.placement, order=("message_id",), where=_OF_ACCOUNT, places=True),
     Portable(table=t.thread_key, order=("thread_id", "key"), cut="key", where=_OF_ACCOUNT),
 )
 """Tables of one account's mail, those that others refer to first."""
 
-FACTS = Portable(table=t.content, order=("sha256",))
-"""What was found in mail; it lies in the pack of the mail itself."""
-
 EXCLUDED: dict[str, str] = {
     "blob": "where bytes lie is chosen anew by the store that takes them",
+    "content": "is found again in the bytes, by the program that restores them",
     "generation": "a number that only has to rise on the site it belongs to",
     "process_number": "belongs to processes that run",
     "pipe_delivery": "is forgotten within a day",
@@ -180,4 +182,4 @@ EXCLUDED: dict[str, str] = {
 
 def by_name() -> dict[str, Portable]:
     """Every table in a backup."""
-    return {one.name: one for one in (*SITE, *ACCOUNT_STATE, *ACCOUNT, FACTS)}
+    return {one.name: one for one in (*SITE, *ACCOUNT_STATE, *ACCOUNT)}

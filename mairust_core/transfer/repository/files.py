@@ -18,9 +18,13 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class HashedFile:
-    """A new file that knows the SHA-256 of what was written to it; it vanishes unless it is published."""
+    """A new file that knows the SHA-256 of what was written to it; it vanishes unless it is published.
 
-    def __init__(self, directory: Path) -> None:
+    `sha256` is given where it is known already.
+    """
+
+    def __init__(self, directory: Path, sha256: bytes | None = None) -> None:
+        self._known = sha256
         self.path = directory / secrets.token_hex(16)
         self._fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         self._digest = hashlib.sha256()
@@ -29,7 +33,8 @@ class HashedFile:
     def write(self, data: bytes) -> int:
         """Add bytes; as a file does, it says how many."""
         view = memoryview(data)
-        self._digest.update(view)
+        if self._known is None:
+            self._digest.update(view)
         size_bytes = len(view)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -42,7 +47,7 @@ class HashedFile:
     @property
     def sha256(self) -> str:
         """Of everything written, in hex."""
-        return self._digest.hexdigest()
+        return (self._known or self._digest.digest()).hex()
 
     def publish(self, target: Path) -> None:
         """Make it durable, then give it its name; the same file twice is one file."""
@@ -58,9 +63,9 @@ class HashedFile:
 
 
 @contextmanager
-def new_file(directory: Path) -> Iterator[HashedFile]:
+def new_file(directory: Path, sha256: bytes | None = None) -> Iterator[HashedFile]:
     """A file to write, publish or forget."""
-    file = HashedFile(directory)
+    file = HashedFile(directory, sha256)
     try:
         yield file
     finally:

@@ -24,6 +24,7 @@ from mairust_core.errors import Damaged, NewerSite
 FORMAT = 1
 TARGET_BYTES = 16 << 20
 """A pack is closed once it is this long."""
+LEVEL = 3
 PIECE_BYTES = 1 << 18
 WINDOW_LIMIT_BYTES = 128 << 20
 ID_BYTES = 32
@@ -42,8 +43,6 @@ class Kind(StrEnum):
     """The bytes of a message as they came."""
     ROWS = "r"
     """Rows of tables."""
-    FACTS = "f"
-    """Rows of `content`, of the mail in the same pack."""
     FILE = "c"
     """A file of the site, such as its settings."""
 
@@ -138,7 +137,7 @@ class Directory:
 class Builder:
     """Writes a pack into a file; the ids given are those of what the frames hold."""
 
-    def __init__(self, file: IO[bytes], level: int = 3) -> None:
+    def __init__(self, file: IO[bytes], level: int = LEVEL) -> None:
         self._file = file
         self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
         self._kinds: list[str] = []

@@ -13,7 +13,7 @@ from typing import Any
 from mairust_core.errors import Damaged, Usage
 from mairust_core.observe.faults import crash_point
 from mairust_core.transfer.repository.needs import Needs, needs_of
-from mairust_core.transfer.repository.packs import TARGET_BYTES, Builder, Directory, Entry, Kind, Unpacker
+from mairust_core.transfer.repository.packs import TARGET_BYTES, Builder, Directory, Entry, Unpacker
 from mairust_core.transfer.repository.repository import Repository, Writer
 from mairust_core.transfer.repository.snapshots import time_of
 
@@ -86,15 +86,11 @@ def plan(repository: Repository, keep: Keep) -> PrunePlan:
 
 
 def _used(repository: Repository, ids: set[bytes]) -> dict[str, set[int]]:
-    """The needed objects of each pack; one that lies in several is needed in the first. Facts stay with mail."""
+    """The needed objects of each pack; one that lies in several is needed in the first."""
     used: dict[str, set[int]] = {}
     for id_ in ids:
         pack, number = repository.index.places[id_]
         used.setdefault(pack, set()).add(number)
-    for pack, numbers in used.items():
-        kinds = repository.index.packs[pack].kinds
-        if any(kinds[number] == Kind.MAIL for number in numbers):
-            numbers |= {number for number, kind in enumerate(kinds) if kind == Kind.FACTS}
     return used
 
 

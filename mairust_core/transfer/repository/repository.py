@@ -228,6 +228,17 @@ class Repository:
                 self.sealing.open(stored, clear, name)
                 yield clear  # type: ignore[misc]  # it is a file in all but name
 
+    @contextmanager
+    def pack_file(self, name: str) -> Iterator[Path]:
+        """A pack in the clear as a file with a name, for other processes to read."""
+        if isinstance(self.sealing, Plain):
+            yield self.pack_path(name)
+            return
+        with tempfile.NamedTemporaryFile(prefix="mairust-pack-") as clear, open(self.pack_path(name), "rb") as stored:
+            self.sealing.open(stored, clear, name)
+            clear.flush()
+            yield Path(clear.name)
+
     def read_object(self, id_: str) -> bytes:
         """One object by its id; raises `Damaged`."""
         pack, entry = self.index.find(bytes.fromhex(id_))
@@ -286,11 +297,15 @@ class Writer:
         self.objects_new = 0
         self.bytes_new = 0
 
-    def add_pack(self, fill: Callable[[Any], object]) -> Directory:
-        """Publish the pack that `fill` writes into a file, unless nothing is in it; what is in it."""
+    def add_pack(self, fill: Callable[[Any], object], sha256: bytes | None = None) -> Directory:
+        """Publish the pack that `fill` writes into a file, unless nothing is in it; what is in it.
+
+        `sha256` is that of the pack where it is known.
+        """
         sealing = self.repository.sealing
-        with new_file(self._drafts) as file:
-            if isinstance(sealing, Plain):
+        plain = isinstance(sealing, Plain)
+        with new_file(self._drafts, sha256 if plain else None) as file:
+            if plain:
                 fill(file)
                 with open(file.path, "rb") as written:
                     directory = read_directory(written, "of a new pack")

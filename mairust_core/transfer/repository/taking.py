@@ -206,7 +206,7 @@ class _Run:
     def _fetch_some(self, wanted: Iterable[bytes]) -> list[bytes]:
         asked = Wanted(objects=tuple(id_.hex() for id_ in wanted))
         answer = self._source.pack(str(int(self._offer.id)), asked)
-        directory = self._writer.add_pack(lambda file: _copy(answer, file))
+        directory = self._writer.add_pack(lambda file: _copy(answer, file), answer.sha256)
         self._damaged |= dict.fromkeys(directory.damaged)
         got = [*split(directory.ids), *map(bytes.fromhex, directory.damaged)]
         if not got:
