@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message token backup restore gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -32,6 +32,12 @@ _mairust_words() {
         "mairust token create") echo "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust token revoke") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust backup") echo "create list verify prune --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust backup create") echo "--passphrase-file --recipient --identity --full --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust backup list") echo "--passphrase-file --identity --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust backup verify") echo "--read-data --subset --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust backup prune") echo "--keep-last --keep-daily --keep-weekly --dry-run --yes --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust restore") echo "--snapshot --account --mailbox --message --rehearse --master-key --skip-damaged --yes --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust gc") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config") echo "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust config show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -50,16 +56,16 @@ _mairust() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         previous="${COMP_WORDS[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--lang|--limit|--lmtp|--mailbox|--master-key|--message|--name|--passphrase-file|--quota|--recipient|--scope|--server|--smtp|--snapshot|--subset|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
         esac
     done
     previous="${COMP_WORDS[COMP_CWORD - 1]}"
     case "$previous" in
-        --ca-file|--config|--data-dir|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --ca-file|--config|--data-dir|--identity|--master-key|--passphrase-file|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--lang|--limit|--lmtp|--mailbox|--master-key|--message|--name|--passphrase-file|--quota|--recipient|--scope|--server|--smtp|--snapshot|--subset|--to|--token-file|--workers) return ;;
     esac
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }

@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" i
     local -A words_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message token gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message token backup restore gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -35,6 +35,12 @@ _mairust() {
         "mairust token create" "--name --scope --domain --account --expires --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust token revoke" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust backup" "create list verify prune --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust backup create" "--passphrase-file --recipient --identity --full --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust backup list" "--passphrase-file --identity --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust backup verify" "--read-data --subset --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust backup prune" "--keep-last --keep-daily --keep-weekly --dry-run --yes --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust restore" "--snapshot --account --mailbox --message --rehearse --master-key --skip-damaged --yes --passphrase-file --identity --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust gc" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config" "show check --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust config show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -48,16 +54,16 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${words[i]}"
         case "$previous" in
-            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) ((i++)) ;;
+            --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--lang|--limit|--lmtp|--mailbox|--master-key|--message|--name|--passphrase-file|--quota|--recipient|--scope|--server|--smtp|--snapshot|--subset|--to|--token-file|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
     done
     previous="${words[CURRENT - 1]}"
     case "$previous" in
-        --ca-file|--config|--data-dir|--token-file) _files; return ;;
+        --ca-file|--config|--data-dir|--identity|--master-key|--passphrase-file|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
-        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--lang|--limit|--lmtp|--mailbox|--name|--quota|--scope|--server|--smtp|--to|--token-file|--workers) return ;;
+        --account|--ca-file|--config|--cursor|--data-dir|--database|--domain|--expires|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--lang|--limit|--lmtp|--mailbox|--master-key|--message|--name|--passphrase-file|--quota|--recipient|--scope|--server|--smtp|--snapshot|--subset|--to|--token-file|--workers) return ;;
     esac
     compadd -- ${=words_of[$at]} || _files
 }

@@ -78,7 +78,13 @@ class _Call:
         query = {p.name: _query_text(given[p.name]) for p in self.op.query if p.name in given}
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, BytesIn):
-            return Sent(method=self.op.method, path=PREFIX + path, query=query, upload=body, media_type=self.op.accepts)
+            return Sent(
+                method=self.op.method,
+                path=PREFIX + path,
+                query=query,
+                upload=body,
+                media_type=self.op.accepts,
+            )
         json = None if body is None else wire.dumps(body)
         return Sent(
             method=self.op.method, path=PREFIX + path, query=query, json=json, media_type="application/json"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened
 from mairust_cli.session import Session
@@ -18,6 +19,7 @@ from mairust_cli.words import Yes
 from mairust_core.errors import Damaged, Invalid
 from mairust_core.model.forms import Page
 from mairust_core.services.backups import Backups
+from mairust_core.services.pages import limited
 
 if TYPE_CHECKING:
     from mairust_core.transfer.repository import Repository
@@ -92,7 +94,7 @@ def create(
     75 another backup runs, or the site or the disk is busy, full or away; 77 wrong passphrase or key.
 
     Examples:
-      mairust backup ./backup
+      mairust backup create ./backup
       mairust backup create ./backup --json
     """
     session = Session.of(ctx)
@@ -138,10 +140,14 @@ def list_(
     dest: Dest,
     passphrase_file: Passphrase = None,
     identity: Identity = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    all_: All = False,
 ) -> None:
     """List the snapshots of a repository, the oldest first.
 
-    Exit status: 0 listed; 1 some are damaged, and named; 4 there is no repository; 77 wrong passphrase or key.
+    Exit status: 0 listed; 1 some are damaged, and named; 4 there is no repository; 77 wrong passphrase or
+    key.
 
     Examples:
       mairust backup list ./backup
@@ -149,17 +155,27 @@ def list_(
     """
     session = Session.of(ctx)
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
-    found, damaged = [], None
+    damaged: list[Damaged] = []
     with repository.reading():
-        for name in repository.snapshot_names():
-            try:
-                found.append(_listed(repository, name))
-            except Damaged as error:
-                damaged = error
-                session.output.warn(str(error))
-    session.output.page(Page(items=tuple(found)), LISTED)
-    if damaged is not None:
-        raise typer.Exit(damaged.exit_code)
+        found = pages(lambda after, count: _part_of(repository, after, count, damaged), limit, cursor, all_)
+    for error in damaged:
+        session.output.warn(str(error))
+    session.output.page(found, LISTED)
+    if damaged:
+        raise typer.Exit(Damaged.exit_code)
+
+
+def _part_of(repository: Repository, after: str, count: int, damaged: list[Damaged]) -> Page[Listed]:
+    """Some snapshots, those behind `after`; the damaged ones are noted."""
+    names = [name for name in repository.snapshot_names() if name > after]
+    items = []
+    for name in names[: limited(count)]:
+        try:
+            items.append(_listed(repository, name))
+        except Damaged as error:
+            damaged.append(error)
+    more = len(names) > count
+    return Page(items=tuple(items), next_cursor=names[count - 1] if more else None)
 
 
 def _listed(repository: Repository, name: str) -> Listed:
@@ -203,7 +219,7 @@ def verify(
     from mairust_core.transfer.repository.verifying import verify as run
 
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
-    part = 1.0 if subset is None else _part(subset)
+    part = 1.0 if subset is None else _percentage(subset)
     with repository.reading():
         found = run(repository, read_data=read_data or subset is not None, part=part)
     if session.output.json:
@@ -220,12 +236,11 @@ def verify(
         raise typer.Exit(Damaged.exit_code)
 
 
-def _part(text: str) -> float:
+def _percentage(text: str) -> float:
     number = text.removesuffix("%")
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 100:
         raise Invalid("subset", f"{clean(text)[:40]!r} is not a part", "write it like 10%")
     return int(number) / 100
-
 
 
 @app.command("prune", cls=Command)

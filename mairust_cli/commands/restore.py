@@ -66,9 +66,7 @@ def restore(
     mailbox: Annotated[
         str | None, typer.Option("--mailbox", metavar="NAME", help="Only this mailbox of the account.")
     ] = None,
-    message: Annotated[
-        str | None, typer.Option("--message", metavar="ID", help="Only this message.")
-    ] = None,
+    message: Annotated[str | None, typer.Option("--message", metavar="ID", help="Only this message.")] = None,
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Restore into scratch, compare everything, leave nothing.")
     ] = False,

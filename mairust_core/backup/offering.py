@@ -16,7 +16,15 @@ from mairust_core.backup.spool import Spool, SpoolWriter, sweep
 from mairust_core.config.effective import effective
 from mairust_core.errors import BadConfig
 from mairust_core.ids import now_ms, to_time
-from mairust_core.model.backup import BackedUp, BackupRun, NewBackup, Offer, OfferedAccount, OfferedFile, OfferedTable
+from mairust_core.model.backup import (
+    BackedUp,
+    BackupRun,
+    NewBackup,
+    Offer,
+    OfferedAccount,
+    OfferedFile,
+    OfferedTable,
+)
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.observe.faults import crash_point

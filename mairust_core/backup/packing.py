@@ -53,7 +53,7 @@ def pack(site: Site, run_id: int, wanted: Wanted) -> BytesOut:
     """
     with site.storage.write() as tx:
         backups.renew(tx, run_id, now_ms())
-    file = tempfile.SpooledTemporaryFile(2 * TARGET_BYTES, dir=site.settings.data_dir)  # noqa: SIM115 - the answer closes it
+    file = tempfile.SpooledTemporaryFile(2 * TARGET_BYTES, dir=str(site.settings.data_dir))  # noqa: SIM115 - the answer closes it
     try:
         hashed = _Hashed(file)
         fill(site, run_id, wanted, hashed)
@@ -136,7 +136,7 @@ def _add_slowly(site: Site, builder: Builder, locator: Locator, sha256: bytes) -
 def _add_streamed(site: Site, builder: Builder, locator: Locator, sha256: bytes) -> None:
     """Compress a blob piece by piece; it enters the pack when all of it is verified."""
     digest, size_bytes = hashlib.sha256(), 0
-    with tempfile.SpooledTemporaryFile(FRAME_MEMORY_BYTES, dir=site.settings.data_dir) as frame:
+    with tempfile.SpooledTemporaryFile(FRAME_MEMORY_BYTES, dir=str(site.settings.data_dir)) as frame:
         for piece in site.blobs.open_range(locator, 0, 1 << 62):
             size_bytes += len(piece)
         compressor = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj(size=size_bytes)

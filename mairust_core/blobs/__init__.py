@@ -140,9 +140,11 @@ class Segmented(Protocol):
 class Framed(Protocol):
     """A blob store that keeps small blobs as zstd frames and can hand these out: what a backup takes."""
 
-    def frames(self, wanted: Sequence[tuple[Locator, bytes]]) -> list[tuple[bytes, int] | MaiRustError | None]:
+    def frames(
+        self, wanted: Sequence[tuple[Locator, bytes]]
+    ) -> list[tuple[bytes, int] | MaiRustError | None]:
         """For each locator and SHA-256 the frame and the length of what is in it, verified.
 
-        None for a blob that is kept otherwise, which `open_range` reads; the error of one that cannot be read.
+        None for a blob kept otherwise, which `open_range` reads; an error for one that cannot be read.
         """
         ...

@@ -152,7 +152,9 @@ class FsBlobStore:
             header, pieces = self._files.read(_existing(place), start, stop)
         return self._named(pieces, locator, header.sha256)
 
-    def frames(self, wanted: Sequence[tuple[Locator, bytes]]) -> list[tuple[bytes, int] | MaiRustError | None]:
+    def frames(
+        self, wanted: Sequence[tuple[Locator, bytes]]
+    ) -> list[tuple[bytes, int] | MaiRustError | None]:
         """Small blobs as their segments hold them; None for own files."""
         found: list[tuple[bytes, int] | MaiRustError | None] = [None] * len(wanted)
         at, places = [], []

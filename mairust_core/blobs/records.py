@@ -154,8 +154,9 @@ def _decompress_many(batch: Sequence[Packed]) -> Iterable[Any]:
     sizes = struct.pack(f"={len(batch)}Q", *(one.header.size_bytes for one in batch))
     try:
         if batch and all(zstandard.frame_content_size(one.data) == one.header.size_bytes for one in batch):
-            data = [one.data for one in batch]
-            return _codecs.decompressor.multi_decompress_to_buffer(data, sizes, threads=THREADS)
+            data: Any = [one.data for one in batch]
+            raw: Any = _codecs.decompressor.multi_decompress_to_buffer(data, sizes, threads=THREADS)
+            return raw  # type: ignore[no-any-return]  # the stubs do not say that it is iterable
     except zstandard.ZstdError:
         pass  # which one it is, is found below
     return [_decompress_one(one) for one in batch]

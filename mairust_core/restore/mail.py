@@ -201,5 +201,3 @@ def describe_some(path: Path, name: str, entries: Sequence[Entry]) -> list[Row |
 def _row(content: Content) -> Row:
     facts = describe_safely(content)
     return content_row(Delivery(tenant_id=0, content=content, facts=facts, copies=(), received_ms=0))
-
-

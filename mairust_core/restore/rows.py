@@ -137,4 +137,3 @@ class _Account:
                 self.row = values
             elif one.name == "mailbox" and values["name"] == INBOX:
                 self.inbox = values
-

@@ -14,12 +14,12 @@ from mairust_core.app import become_owner, open_site
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
 from mairust_core.blobs import BlobStore
 from mairust_core.config import Settings
-from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite
+from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, issue_admin_token, make_data_dir, make_database, write_once
 from mairust_core.observe.faults import crash_point
 from mairust_core.restore.mail import store_mail
 from mairust_core.restore.rows import AccountRows, Rows, insert_site, tenants_of_mail
-from mairust_core.store import StorageBackend, open_storage, restoring, schema
+from mairust_core.store import StorageBackend, open_storage, restoring
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
@@ -109,13 +109,11 @@ def restore_site(
     )
 
 
-def _keys(
-    repository: Repository, snapshot: Snapshot, settings: Settings, given: Path | None
-) -> bytes | None:
+def _keys(repository: Repository, snapshot: Snapshot, settings: Settings, given: Path | None) -> bytes | None:
     """The master keys under which the snapshot's secrets are wrapped; None when nobody has them."""
     if given is not None:
         if not given.exists():
-            raise Forbidden("master_key_file", path=given)
+            raise Usage("unreadable_file", path=given, why="there is none")
         if not set(snapshot.master_keys) <= set(key_ids(given)):
             raise Forbidden("master_key", path=given)
         return _as_file(given)
@@ -227,5 +225,3 @@ def _write_settings(run: _Run, settings: Settings) -> str:
                 path.write_bytes(run.repository.read_object(file.object))
                 return str(path)
     return ""
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mairust_core import store
-from mairust_core.errors import Damaged, DiskFull, NotFound, Temporary
+from mairust_core.errors import DiskFull, NotFound, Temporary
 from mairust_core.ids import now_ms
 from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
@@ -60,9 +60,7 @@ class Backups(Service):
         """End a backup, and keep what came of it for `mairust status`."""
         return self.site.finish_backup(self.by, self._own(id), done)
 
-    @operation(
-        "PUT", "/backups/restore", scope=ADMIN, reach=SITE, errors=(NotFound, Damaged), accepts=PACK
-    )
+    @operation("PUT", "/backups/restore", scope=ADMIN, reach=SITE, errors=(NotFound,), accepts=PACK)
     def put_back(self, content: BytesIn) -> Additions:
         """Append messages of a snapshot to their mailboxes, with new ids and UIDs.
 

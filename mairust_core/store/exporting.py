@@ -46,7 +46,9 @@ class Head:
         return hashlib.sha256(self.data).hexdigest()[:STATE_CHARACTERS]
 
 
-def chunks(storage: StorageBackend, tx: Connection, one: Portable, values: Sequence[Any] = ()) -> Iterator[Chunk]:
+def chunks(
+    storage: StorageBackend, tx: Connection, one: Portable, values: Sequence[Any] = ()
+) -> Iterator[Chunk]:
     """All rows of a table, or those of the account in `values`."""
     for rows in _cut(storage.pages(tx, one.select, values, PAGE_ROWS), one.position_of_cut):
         yield Chunk(rows=len(rows), data=one.section(rows))

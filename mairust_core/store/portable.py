@@ -96,14 +96,16 @@ class Portable:
     def reader(self, columns: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """What makes a row of this table from one of a backup that had these columns."""
         places = [columns.index(name) if name in columns else None for name in self.columns]
-        missing = [self._default(name) if at is None else None for name, at in zip(self.columns, places, strict=True)]
+        missing = [
+            self._default(name) if at is None else None for name, at in zip(self.columns, places, strict=True)
+        ]
         binary, boolean = set(self._binary), set(self._boolean)
 
         def read(row: Sequence[Any]) -> tuple[Any, ...]:
             values = [missing[n] if at is None else row[at] for n, at in enumerate(places)]
             for n in binary:
-                if isinstance(values[n], str):
-                    values[n] = bytes.fromhex(values[n])
+                if (value := values[n]) is not None:
+                    values[n] = bytes.fromhex(value)
             for n in boolean:
                 if values[n] is not None:
                     values[n] = bool(values[n])
@@ -120,7 +122,9 @@ class Portable:
             return int(text) if text.lstrip("-").isdigit() else text
         if column.nullable:
             return None
-        raise LookupError(f"{self.name}.{name}: give it a default in store/portable.py, older backups lack it")
+        raise LookupError(
+            f"{self.name}.{name}: give it a default in store/portable.py, older backups lack it"
+        )
 
 
 def is_cut(value: Any) -> bool:

@@ -42,7 +42,9 @@ CHANGED: dict[str, Change] = {
 
 def is_empty(tx: Connection) -> bool:
     """Whether a site holds nothing yet that a restore would mix with: no domain, account or mail."""
-    return not any(tx.execute(select(exists(select(table)))).scalar_one() for table in (domain, account, message, blob))
+    return not any(
+        tx.execute(select(exists(select(table)))).scalar_one() for table in (domain, account, message, blob)
+    )
 
 
 def prepare(storage: StorageBackend, tx: Connection) -> None:
@@ -69,7 +71,9 @@ def _changed(one: Portable, row: Row, change: Change) -> Row:
     return tuple(values.values())
 
 
-def insert_contents(storage: StorageBackend, tx: Connection, blobs: Sequence[Row], contents: Sequence[Row]) -> None:
+def insert_contents(
+    storage: StorageBackend, tx: Connection, blobs: Sequence[Row], contents: Sequence[Row]
+) -> None:
     """Insert mail that the blob store has taken: where it lies, and what was found in it."""
     storage.insert_rows(tx, blob, blobs)
     storage.insert_rows(tx, content, contents)
@@ -133,5 +137,7 @@ def _count(table: Table, condition: Any) -> Any:
 
 def totals(tx: Connection) -> tuple[int, int]:
     """How many accounts and messages a site holds."""
-    counts = [tx.execute(select(func.count()).select_from(table)).scalar_one() for table in (account, placement)]
+    counts = [
+        tx.execute(select(func.count()).select_from(table)).scalar_one() for table in (account, placement)
+    ]
     return int(counts[0]), int(counts[1])

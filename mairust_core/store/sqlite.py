@@ -287,7 +287,7 @@ class Sqlite:
     ) -> Iterator[list[tuple[Any, ...]]]:
         cursor = tx.connection.cursor()
         cursor.execute(sql, tuple(values))
-        while rows := cursor.fetchmany(size):
+        while rows := list(cursor.fetchmany(size)):
             yield rows
 
     @contextmanager

@@ -16,13 +16,16 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
         "serve",
+        "restore",
         "deliver first_run",
         "api remote",
         "app remote_http",
         "smtp",
         "services",
+        "backup",
         "receive",
         "hooks",
+        "transfer",
         "store",
         "blobs",
         "mime",

@@ -12,7 +12,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import IO, Any
@@ -142,6 +142,7 @@ class Builder:
         self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
         self._kinds: list[str] = []
         self._ids: list[bytes] = []
+        self._known: set[bytes] = set()
         self._stored: list[int] = []
         self._sizes: list[int] = []
         self.size_bytes = 0
@@ -149,6 +150,10 @@ class Builder:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def has(self, id_: bytes) -> bool:
+        """Whether an object is in it already."""
+        return id_ in self._known
 
     def add(self, kind: Kind, data: bytes, id_: bytes | None = None) -> bytes:
         """Add an object; its id."""
@@ -172,6 +177,7 @@ class Builder:
     def _note(self, kind: Kind, id_: bytes, stored_bytes: int, size_bytes: int) -> None:
         self._kinds.append(kind.value)
         self._ids.append(id_)
+        self._known.add(id_)
         self._stored.append(stored_bytes)
         self._sizes.append(size_bytes)
         self.size_bytes += stored_bytes

@@ -1,7 +1,7 @@
-"""Pruning: old snapshots go, then what only they needed; planned first, done after (`--dry-run` stops between).
+"""Pruning: old snapshots go, then what only they needed; planned first, then done (`--dry-run` only plans).
 
-The order keeps the repository valid at every step: snapshots are deleted, what is still needed of sparse packs
-is written anew, an index of what stays replaces all others, and only then packs are deleted.
+The order keeps the repository valid at every step: snapshots are deleted, what is still needed of sparse
+packs is written anew, an index of what stays replaces all others, and only then packs are deleted.
 """
 
 from __future__ import annotations

@@ -88,6 +88,8 @@ class Repository:
         self.config = config
         self.sealing = sealing
         self._cache = None if cache is None else cache / config.id
+        self._clear: tuple[str, IO[bytes]] | None = None
+        """The pack that was decrypted last: who reads one object of it reads the next."""
 
     @classmethod
     def open(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
@@ -121,6 +123,11 @@ class Repository:
         return cls.open(path, keys, cache)
 
     @property
+    def identities(self) -> tuple[str, ...]:
+        """The secret keys that read it, when it is encrypted."""
+        return self.sealing.identities
+
+    @property
     def suffix(self) -> str:
         """What the names of its files end with."""
         return self.sealing.suffix
@@ -128,7 +135,7 @@ class Repository:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Nothing is deleted meanwhile; raises `Locked` while something is."""
-        with on_disk(self.path), locked(self.path / READERS, shared=True):
+        with on_disk(self.path), locked(self.path / READERS, shared=True), self._forgetting():
             yield
 
     @contextmanager
@@ -138,6 +145,7 @@ class Repository:
             on_disk(self.path),
             locked(self.path / WRITERS),
             locked(self.path / READERS, shared=not deleting),
+            self._forgetting(),
         ):
             _clear(self.path / DRAFTS)
             yield Writer(self)
@@ -195,7 +203,10 @@ class Repository:
         return self.path / SNAPSHOTS / self._file(name, ".json")
 
     def find_snapshot(self, wanted: str) -> str:
-        """The id that begins or ends with `wanted`, the newest when it is empty; raises `NotFound`, `Usage`."""
+        """The id with `wanted` at the start of its time or hash; the newest when it is empty.
+
+        Raises `NotFound`, and `Usage` when several fit.
+        """
         names = self.snapshot_names()
         found = [one for one in names if one.startswith(wanted) or one.partition("-")[2].startswith(wanted)]
         if not found:
@@ -216,6 +227,9 @@ class Repository:
     @contextmanager
     def open_pack(self, name: str) -> Iterator[IO[bytes]]:
         """A pack in the clear, to read at any place; raises `Damaged` when it is gone."""
+        if self._clear is not None and self._clear[0] == name:
+            yield self._clear[1]
+            return
         try:
             stored = open(self.pack_path(name), "rb")  # noqa: SIM115 - closed below
         except FileNotFoundError as error:
@@ -224,9 +238,27 @@ class Repository:
             if isinstance(self.sealing, Plain):
                 yield stored
                 return
-            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as clear:
+            self._forget()
+            clear: Any = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - closed by _forget
+            self._clear = name, clear
+            try:
                 self.sealing.open(stored, clear, name)
-                yield clear  # type: ignore[misc]  # it is a file in all but name
+            except BaseException:
+                self._forget()
+                raise
+        yield clear
+
+    def _forget(self) -> None:
+        if self._clear is not None:
+            self._clear[1].close()
+            self._clear = None
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._forget()
 
     @contextmanager
     def pack_file(self, name: str) -> Iterator[Path]:
@@ -234,7 +266,10 @@ class Repository:
         if isinstance(self.sealing, Plain):
             yield self.pack_path(name)
             return
-        with tempfile.NamedTemporaryFile(prefix="mairust-pack-") as clear, open(self.pack_path(name), "rb") as stored:
+        with (
+            tempfile.NamedTemporaryFile(prefix="mairust-pack-") as clear,
+            open(self.pack_path(name), "rb") as stored,
+        ):
             self.sealing.open(stored, clear, name)
             clear.flush()
             yield Path(clear.name)
@@ -310,11 +345,11 @@ class Writer:
                 with open(file.path, "rb") as written:
                     directory = read_directory(written, "of a new pack")
             else:
-                with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=self._drafts) as clear:
+                with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self._drafts)) as clear:
                     fill(clear)
-                    directory = read_directory(clear, "of a new pack")  # type: ignore[arg-type]  # it is a file
+                    directory = read_directory(clear, "of a new pack")
                     clear.seek(0)
-                    sealing.seal(clear, file)  # type: ignore[arg-type]  # it is a file in all but name
+                    sealing.seal(clear, file)
             if not len(directory):
                 return directory
             crash_point("backup.pack_written")
@@ -442,5 +477,3 @@ def _clear(drafts: Path) -> None:
 
 def _hash(told: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-

@@ -22,8 +22,14 @@ class Sealing(Protocol):
 
     suffix: str
     """What their names end with."""
-    readable: bool
-    """Whether they can be read here."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether they can be read here."""
+        ...
+
+    identities: tuple[str, ...]
+    """The secret keys that read them."""
 
     def seal(self, source: IO[bytes], target: Any) -> None:
         """Copy a file into its stored form."""
@@ -48,6 +54,7 @@ class Plain:
 
     suffix = ""
     readable = True
+    identities: tuple[str, ...] = ()
 
     def seal(self, source: IO[bytes], target: Any) -> None:
         """As it is."""
@@ -70,9 +77,10 @@ class Age:
         self._error = pyrage.DecryptError
         self._encrypt, self._decrypt = pyrage.encrypt_io, pyrage.decrypt_io
         self._recipients = [_recipient(one) for one in recipients]
+        self.identities = tuple(identities)
         self._identities = [_identity(one) for one in identities]
         known = {str(one) for one in self._recipients}
-        if self._identities and not known & {str(one.to_public()) for one in self._identities}:
+        if self._identities and known.isdisjoint(str(one.to_public()) for one in self._identities):
             raise Forbidden("backup_key")
 
     @property

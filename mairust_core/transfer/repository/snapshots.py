@@ -61,8 +61,10 @@ class Snapshot:
 
     def objects(self) -> Iterator[str]:
         """The id of every object it names; mail is named in the rows of those."""
-        for part in (*self.tables, *self.accounts):
-            yield from part.objects
+        for table in self.tables:
+            yield from table.objects
+        for account in self.accounts:
+            yield from account.objects
         for file in self.files:
             yield file.object
 

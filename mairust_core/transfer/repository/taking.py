@@ -1,4 +1,4 @@
-"""Taking a snapshot: what a site offers and the repository lacks, packs first, the snapshot last (rule I3)."""
+"""Taking a snapshot: what a site offers and a repository lacks; packs first, the snapshot last (rule I3)."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ class _Run:
             schema=offer.schema,
             site=offer.site,
             messages=offer.messages,
-            tables=tuple(TablePart(table=one.table, rows=one.rows, objects=one.objects) for one in offer.tables),
+            tables=tuple(
+                TablePart(table=one.table, rows=one.rows, objects=one.objects) for one in offer.tables
+            ),
             accounts=accounts,
             files=tuple(files),
             master_keys=offer.master_keys,
@@ -171,10 +173,11 @@ class _Run:
         )
 
     def _lacking_rows(self) -> Iterator[bytes]:
-        for part in (*self._offer.tables, *self._offer.accounts):
-            yield from (id_ for one in part.objects if (id_ := bytes.fromhex(one)) not in self._have)
-        for file in self._offer.files:
-            if (id_ := bytes.fromhex(file.object)) not in self._have:
+        offer = self._offer
+        tables = (id_ for one in offer.tables for id_ in one.objects)
+        accounts = (id_ for one in offer.accounts for id_ in one.objects)
+        for object_ in (*tables, *accounts, *(one.object for one in offer.files)):
+            if (id_ := bytes.fromhex(object_)) not in self._have:
                 yield id_
 
     def _lacking_mail(self) -> Iterator[bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -12,17 +14,20 @@ import pytest
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import NewAccount
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.backup import BackedUp, NewBackup, Wanted
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
+from mairust_core.transfer.repository.packs import Builder, Kind
 from tests.contract.services.conftest import Served
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
@@ -72,6 +77,12 @@ tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
 collection.run        - - +   - - -   - - -     own
+backups.begin         - - +   - - -   - - -     own
+backups.browse        - - +   - - -   - - -     own
+backups.contents      - - +   - - -   - - -     own
+backups.pack          - - +   - - -   - - -     own
+backups.finish        - - +   - - -   - - -     own
+backups.put_back      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
@@ -120,6 +131,22 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
     return served.there(Domains, key).remove(name)
 
 
+def _begun(served: Served) -> str:
+    """A backup that somebody else has begun."""
+    return str(int(served.here(Backups).begin(NewBackup()).id))
+
+
+def _nothing_for(place: Place) -> BytesIn:
+    """A pack that brings an account nothing."""
+    file = BytesIO()
+    builder = Builder(file)
+    builder.add(Kind.ROWS, json.dumps({"account": {"address": place.account}, "messages": []}).encode())
+    builder.finish()
+    return BytesIn(chunks=[file.getvalue()])
+
+
+NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
+
 ASK: dict[str, Ask] = {
     "domains.add": lambda s, k, _: s.there(Domains, k).add(NewDomain(name=f"n{uuid4().hex[:10]}.example")),
     "domains.browse": lambda s, k, _: s.there(Domains, k).browse(),
@@ -146,6 +173,12 @@ ASK: dict[str, Ask] = {
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
+    "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
+    "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),
+    "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
+    "backups.pack": lambda s, k, _: s.there(Backups, k).pack(_begun(s), Wanted(objects=("0" * 64,))),
+    "backups.finish": lambda s, k, _: s.there(Backups, k).finish(_begun(s), NOTHING),
+    "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(_nothing_for(p)),
 }
 
 FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row
