@@ -25,6 +25,11 @@ class Rows:
         self._damaged = damaged
         self._tables = by_name()
 
+    def check(self, objects: Iterable[str]) -> None:
+        """Note which of these objects are damaged."""
+        for _ in self.of(objects):
+            pass
+
     def of(self, objects: Iterable[str]) -> Iterator[tuple[Portable, list[Row]]]:
         """The rows of some objects, those of tables that are known here."""
         for object_ in objects:

@@ -141,7 +141,10 @@ def _write_keys(settings: Settings, keys: bytes | None) -> None:
 def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
     """Everything in one transaction; how many accounts and messages there are."""
     rows = Rows(run.repository, run.damaged)
+    rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
     tenants = tenants_of_mail(run.snapshot, rows)
+    for sha256 in run.snapshot.damaged:
+        tenants.pop(bytes.fromhex(sha256), None)  # the site itself could not read it when this was made
     _judge(run)
     with closing(_blobs(settings)) as blobs, storage.write() as tx:
         if not restoring.is_empty(tx):
@@ -172,9 +175,6 @@ def _store_mail(
         restoring.insert_contents(storage, tx, batch.blobs, batch.contents)
         have |= {row[0] for row in batch.blobs}
         crash_point("restore.pack")
-    known = set(run.snapshot.damaged)
-    for sha256 in known:
-        run.damaged.pop(sha256, None)  # the site itself could not read these when the backup was made
     _judge(run)
     return have
 

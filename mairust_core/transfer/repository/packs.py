@@ -207,7 +207,7 @@ def read_directory(file: IO[bytes], name: str) -> Directory:
             raise Damaged("repository", name=name, why="it does not end with a directory")
         file.seek(end - length)
         found = json.loads(file.read(length))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, struct.error) as error:
         raise Damaged("repository", name=name, why=f"its directory cannot be read ({error})") from error
     if not isinstance(found, dict):
         raise Damaged("repository", name=name, why="its directory is no JSON object")

@@ -362,9 +362,13 @@ class Writer:
         return directory
 
     def add_index(self) -> None:
-        """Publish an index of the packs that no index file names yet; many files become one."""
+        """Publish an index of the packs that no index file names yet; many files become one.
+
+        So does what names packs that are gone. Without the key that is for somebody who has it.
+        """
         old = self.repository.index_names()
-        if len(old) >= MAX_INDEX_FILES:
+        untidy = len(old) >= MAX_INDEX_FILES or self.repository.index.lost
+        if untidy and self.repository.sealing.readable:
             self.replace_index()
             return
         named = self._named(old)

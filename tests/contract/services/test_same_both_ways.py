@@ -16,6 +16,7 @@ from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn, BytesOut, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.backups import Backups
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
@@ -110,6 +111,7 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Messages, lambda s: s.raw(str(summary.id))
     yield Messages, lambda s: s.raw(str(summary.id), original=True)
     yield Tokens, lambda s: s.browse(limit=1)
+    yield Backups, lambda s: s.browse(limit=2)
 
 
 def test_values_are_the_same(served: Served, taken: Account) -> None:
