@@ -73,7 +73,7 @@ def _outline(path: tuple[str, ...], command: Any, parent: typer.Context | None) 
         arguments=tuple(map(_argument, sections["Arguments"])),
         options=tuple(map(_option, sections["Options"])),
         global_options=tuple(map(_option, sections["Global options"])),
-        default=children[0] if isinstance(command, DefaultGroup) else "",
+        default=next(iter(children), "") if isinstance(command, DefaultGroup) else "",
         children=tuple(_outline((*path, name), command.get_command(ctx, name), ctx) for name in children),
     )
 

@@ -41,7 +41,7 @@ def contents(site: Site, run_id: int) -> BytesOut:
         size_bytes += len(piece)
     file.seek(0)
     return BytesOut(
-        chunks=_pieces(file), size_bytes=size_bytes, sha256=digest.digest(),
+        chunks=_Pieces(file), size_bytes=size_bytes, sha256=digest.digest(),
         filename="contents", content_type="application/octet-stream",
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def pack(site: Site, run_id: int, wanted: Wanted) -> BytesOut:
         fill(site, run_id, wanted, hashed)
         file.seek(0)
         return BytesOut(
-            chunks=_pieces(file), size_bytes=hashed.size_bytes, sha256=hashed.digest(),
+            chunks=_Pieces(file), size_bytes=hashed.size_bytes, sha256=hashed.digest(),
             filename="pack.zst", content_type=MEDIA_TYPE,
         )  # fmt: skip
     except BaseException:
@@ -149,10 +149,24 @@ def _add_streamed(site: Site, builder: Builder, locator: Locator, sha256: bytes)
         builder.add_file(Kind.MAIL, sha256, frame, size_bytes)
 
 
-def _pieces(file: Any) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
+class _Pieces:
+    """The pieces of a file that is closed at its end, or when nobody wants the rest."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __iter__(self) -> _Pieces:
+        return self
+
+    def __next__(self) -> bytes:
+        piece: bytes = b"" if self._file.closed else self._file.read(PIECE_BYTES)
+        if not piece:
+            self._file.close()
+            raise StopIteration
+        return piece
+
+    def __del__(self) -> None:
+        self._file.close()
 
 
 class _Hashed:

@@ -106,12 +106,8 @@ def test_a_damaged_config_is_told(embedded: Site, repository: Repository) -> Non
     """Whether it is JSON still, or not."""
     config = repository.path / "config"
     whole = config.read_bytes()
-    for damage in (
-        lambda: config.write_bytes(whole.replace(b'"id": "', b'"id": "0', 1)),
-        lambda: config.write_bytes(whole[:40]),
-        lambda: config.write_bytes(b""),
-    ):
-        damage()
+    for damaged in (whole.replace(b'"id": "', b'"id": "0', 1), whole[:40], b""):
+        config.write_bytes(damaged)
         with pytest.raises(Damaged):
             again(repository)
     config.unlink()

@@ -51,7 +51,7 @@ def test_rule_i2_a_restored_site_is_the_same_on_either_database(
 def _counters(site: Site) -> dict[tuple[str, str], tuple[int, int]]:
     sql = "SELECT a.address, b.name, b.uidnext, a.modseq FROM mailbox b JOIN account a ON a.id = b.account_id"
     with site.storage.read() as tx:
-        return {row[:2]: (row[2], row[3]) for row in site.storage.fetch_all(tx, sql, ())}  # type: ignore[misc]
+        return {row[:2]: (row[2], row[3]) for row in site.storage.fetch_all(tx, sql, ())}
 
 
 def test_a_large_mail_and_a_strange_one_come_through(site: Site, repository: Repository) -> None:
