@@ -253,11 +253,11 @@ class Unpacker:
                     digest.update(piece)
                     size_bytes += len(piece)
                     if size_bytes > entry.size_bytes:
-                        break
+                        raise self._damaged(entry, "its frame has another length")
                     yield piece
         except zstandard.ZstdError as error:
             raise self._damaged(entry, f"it does not decompress ({error})") from error
-        if digest.digest() != entry.id:
+        if size_bytes != entry.size_bytes or digest.digest() != entry.id:
             raise self._damaged(entry, "its bytes have another SHA-256")
 
     def _damaged(self, entry: Entry, why: str) -> Damaged:

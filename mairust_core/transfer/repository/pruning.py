@@ -108,7 +108,7 @@ def execute(writer: Writer, planned: PrunePlan) -> int:
     gone = [*planned.dead, *planned.sparse]
     for pack in gone:
         repository.index.drop(pack)
-    writer.replace_index()
+    freed += writer.replace_index()
     crash_point("prune.packs_left")
     freed += writer.delete(map(repository.pack_path, gone))
     return freed - (writer.bytes_new - written)

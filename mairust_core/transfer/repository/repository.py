@@ -84,12 +84,12 @@ class Repository:
     """A repository that exists. Reading needs nothing else; writing happens inside `writing`."""
 
     def __init__(self, path: Path, config: Config, sealing: Sealing, cache: Path | None = None) -> None:
+        self._clear: tuple[str, IO[bytes]] | None = None
+        """The pack that was decrypted last: who reads one object of it reads the next."""
         self.path = path
         self.config = config
         self.sealing = sealing
         self._cache = None if cache is None else cache / config.id
-        self._clear: tuple[str, IO[bytes]] | None = None
-        """The pack that was decrypted last: who reads one object of it reads the next."""
 
     @classmethod
     def open(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
@@ -253,6 +253,9 @@ class Repository:
             self._clear[1].close()
             self._clear = None
 
+    def __del__(self) -> None:
+        self._forget()
+
     @contextmanager
     def _forgetting(self) -> Iterator[None]:
         try:
@@ -376,12 +379,12 @@ class Writer:
         if fresh:
             self._publish_index(fresh)
 
-    def replace_index(self) -> None:
-        """Publish one index of everything and delete all others."""
+    def replace_index(self) -> int:
+        """Publish one index of everything and delete all others; how many bytes those held."""
         old = self.repository.index_names()
         new = self._publish_index(self.repository.index.packs.items())
         crash_point("prune.index_published")
-        self.delete(self.repository.index_path(name) for name in old - {new})
+        return self.delete(self.repository.index_path(name) for name in old - {new})
 
     def _named(self, names: Iterable[str]) -> set[str]:
         found: set[str] = set()
