@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core import __version__
-from mairust_core.backup.spool import Spool, SpoolWriter, sweep
+from mairust_core.backup.spool import Spool, SpoolWriter, sweep, writing_to
 from mairust_core.config.effective import effective
 from mairust_core.errors import BadConfig
 from mairust_core.ids import now_ms, to_time
@@ -56,7 +56,7 @@ def begin(site: Site, by: Principal, new: NewBackup) -> Offer:
     sweep(data_dir, live)
     spool = Spool.of(data_dir, run_id)
     try:
-        with SpoolWriter(spool) as rows, site.storage.read() as tx:
+        with writing_to(data_dir), SpoolWriter(spool) as rows, site.storage.read() as tx:
             return _offer(site, tx, rows, run_id, frozenset(new.known))
     except BaseException:
         spool.delete()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from mairust_core.backup.spool import Spool
+from mairust_core.backup.spool import Spool, writing_to
 from mairust_core.blobs import Framed, Segmented
 from mairust_core.errors import Damaged
 from mairust_core.ids import now_ms
@@ -56,7 +56,8 @@ def pack(site: Site, run_id: int, wanted: Wanted) -> BytesOut:
     file = tempfile.SpooledTemporaryFile(2 * TARGET_BYTES, dir=str(site.settings.data_dir))  # noqa: SIM115 - the answer closes it
     try:
         hashed = _Hashed(file)
-        fill(site, run_id, wanted, hashed)
+        with writing_to(site.settings.data_dir):
+            fill(site, run_id, wanted, hashed)
         file.seek(0)
         return BytesOut(
             chunks=_Pieces(file), size_bytes=hashed.size_bytes, sha256=hashed.digest(),

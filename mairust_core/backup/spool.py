@@ -6,18 +6,21 @@ is done, or by the next one that begins after its pin ended.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import shutil
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from mairust_core.errors import DiskFull, NotFound
+from mairust_core.errors import DiskFull, NotFound, StorageDown
 from mairust_core.transfer.repository.packs import Builder, Directory, Kind
 
 DIRECTORY = "backup"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _ROWS, _LIST, _CONTENTS = "rows", "rows.json", "contents"
 
 
@@ -55,8 +58,18 @@ class Spool:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+@contextmanager
+def writing_to(data_dir: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into an error of ours; raises `DiskFull`, `StorageDown`."""
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in _NO_ROOM else StorageDown
+        raise kind("spool", path=data_dir, why=error.strerror or str(error)) from error
+
+
 class SpoolWriter:
-    """Fills a spool; complete when the block ends without an error."""
+    """Fills a spool; complete when the block ends without an error. Raises `OSError`."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -65,12 +78,9 @@ class SpoolWriter:
         self.contents = 0
 
     def __enter__(self) -> SpoolWriter:
-        try:
-            self._spool.path.mkdir(mode=0o700, parents=True)
-            self._contents = self._stack.enter_context(open(self._spool.path / _CONTENTS, "wb"))
-            self._builder = Builder(self._stack.enter_context(open(self._spool.path / _ROWS, "wb")))
-        except OSError as error:
-            raise DiskFull("upload", why=error.strerror) from error
+        self._spool.path.mkdir(mode=0o700, parents=True)
+        self._contents = self._stack.enter_context(open(self._spool.path / _CONTENTS, "wb"))
+        self._builder = Builder(self._stack.enter_context(open(self._spool.path / _ROWS, "wb")))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -81,7 +91,7 @@ class SpoolWriter:
 
     def add(self, data: bytes, kind: Kind = Kind.ROWS) -> str:
         """One object; its id. The same object twice is kept once."""
-        id_ = _hash(data)
+        id_ = hashlib.sha256(data).digest()
         if id_ not in self._known:
             self._known.add(id_)
             self._builder.add(kind, data, id_)
@@ -102,9 +112,3 @@ def sweep(data_dir: Path, live: Iterable[int]) -> None:
         for path in directory.iterdir():
             if path.name.isdigit() and path.name not in kept:
                 Spool(path=path).delete()
-
-
-def _hash(data: bytes) -> bytes:
-    from hashlib import sha256
-
-    return sha256(data).digest()

@@ -110,20 +110,15 @@ class FakeSite:
     def finish(self, id: str, done: BackedUp) -> BackupRun:
         self.finished.append(done)
         return BackupRun(
-            id=Id(1), started_at=self.at, finished_at=self.at, by="t", pinned=False, repository="", snapshot="",
-            messages=0, objects_new=0, bytes_new=0, damaged=0,
+            id=Id(1), started_at=self.at, finished_at=self.at, by="t", pinned=False, repository="",
+            snapshot="", messages=0, objects_new=0, bytes_new=0, damaged=0,
         )  # fmt: skip
 
 
 def _bytes(data: bytes) -> BytesOut:
     chunks: Iterator[bytes] = iter([data[at : at + 1000] for at in range(0, len(data), 1000)])
-    return BytesOut(
-        chunks=chunks,
-        size_bytes=len(data),
-        sha256=hashlib.sha256(data).digest(),
-        filename="x",
-        content_type="x/y",
-    )
+    sha256 = hashlib.sha256(data).digest()
+    return BytesOut(chunks=chunks, size_bytes=len(data), sha256=sha256, filename="x", content_type="x/y")
 
 
 def fill(path: Path, days: int, keys: Keys | None = None) -> tuple[FakeSite, list[str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from mairust_core import store
 from mairust_core.app import Site
-from mairust_core.errors import NotFound, Temporary
+from mairust_core.backup.spool import writing_to
+from mairust_core.errors import DiskFull, NotFound, StorageDown, Temporary
 from mairust_core.ids import now_ms
 from mairust_core.model.backup import BackedUp, BackupRun, NewBackup, Offer, Wanted
 from mairust_core.operations import BytesOut
@@ -206,6 +209,22 @@ def test_a_backup_that_fails_lets_go(embedded: Site, repository: Repository) -> 
     (run,) = embedded.service(Backups, TESTER).browse().items
     assert (run.pinned, run.snapshot) == (False, "")
     assert run.finished_at is not None
+
+
+def test_a_data_directory_that_cannot_be_written_to_is_told(embedded: Site) -> None:
+    """And the pin is not held for it."""
+    (embedded.settings.data_dir / "backup").write_text("in the way")
+    with pytest.raises(StorageDown, match="hands out"):
+        embedded.service(Backups, TESTER).begin(NewBackup())
+    with embedded.storage.read() as tx:
+        assert not backups.pinned(tx, now_ms())
+
+
+def test_a_full_data_directory_is_told_from_a_broken_one(tmp_path: Path) -> None:
+    """Both can be tried again; one of them needs room."""
+    for number, kind in ((28, DiskFull), (5, StorageDown)):
+        with pytest.raises(kind), writing_to(tmp_path):
+            raise OSError(number, os.strerror(number))
 
 
 def test_rows_are_read_page_by_page(site: Site, repository: Repository) -> None:

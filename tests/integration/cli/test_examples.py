@@ -51,6 +51,8 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
         assert process(home, "domain", "add", "example.com", *at).code == 0
     if path[0] == "alias":
         assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
+    if path[0] in {"backup", "restore"} and path != ("backup", "create"):
+        assert process(home, "backup", str(mail.parent / "backup"), *at).code == 0
     if path == ("message", "show"):
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
