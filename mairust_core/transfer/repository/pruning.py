@@ -105,7 +105,8 @@ def execute(writer: Writer, planned: PrunePlan) -> int:
     groups = _grouped(repository, planned)
     for group in groups:
         writer.add_pack(lambda file, group=group: _rewrite(repository, group, file))  # type: ignore[misc]  # bound here
-    gone = [*planned.dead, *planned.sparse]
+    # A prune that was killed may have written this very pack before: then it was taken for a dead one.
+    gone = [pack for pack in (*planned.dead, *planned.sparse) if pack not in writer.added]
     for pack in gone:
         repository.index.drop(pack)
     freed += writer.replace_index()

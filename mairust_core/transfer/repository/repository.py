@@ -331,7 +331,8 @@ class Writer:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self._drafts = repository.path / DRAFTS
-        self._added: list[tuple[str, Directory]] = []
+        self.added: set[str] = set()
+        """The names of the packs published."""
         self.objects_new = 0
         self.bytes_new = 0
 
@@ -358,7 +359,7 @@ class Writer:
             crash_point("backup.pack_written")
             file.publish(self.repository.pack_path(file.sha256))
             crash_point("backup.pack_published")
-            self._added.append((file.sha256, directory))
+            self.added.add(file.sha256)
             self.repository.index.add(file.sha256, directory)
             self.objects_new += len(directory)
             self.bytes_new += file.size_bytes
