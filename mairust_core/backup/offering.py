@@ -47,9 +47,8 @@ def begin(site: Site, by: Principal, new: NewBackup) -> Offer:
 
     Raises `DiskFull` when the data directory has no room for the rows, `StorageDown`.
     """
-    run_id = site.ids.next()
     with site.storage.write() as tx:
-        backups.begin(tx, by, run_id, now_ms())
+        run_id = backups.begin(site.storage, tx, by, now_ms())
         live = backups.live(tx, now_ms())
     crash_point("backup.pinned")
     data_dir = site.settings.data_dir

@@ -51,8 +51,7 @@ def pack(site: Site, run_id: int, wanted: Wanted) -> BytesOut:
 
     Raises `Temporary` when the pin ended meanwhile, `NotFound` for a backup that is over.
     """
-    with site.storage.write() as tx:
-        backups.renew(tx, run_id, now_ms())
+    backups.renew(site.storage, run_id, now_ms())
     file = tempfile.SpooledTemporaryFile(2 * TARGET_BYTES, dir=str(site.settings.data_dir))  # noqa: SIM115 - the answer closes it
     try:
         hashed = _Hashed(file)
@@ -106,7 +105,7 @@ def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[li
             return
         asked = mails[start : start + GROUP_MAILS]
         with site.storage.read() as tx:
-            places = collecting.locations(tx, asked)
+            places = collecting.locations(site.storage, tx, asked)
         builder.damaged += [one.hex() for one in asked if one not in places]
         group = []
         for one in asked:
@@ -127,7 +126,7 @@ def _add_slowly(site: Site, builder: Builder, locator: Locator, sha256: bytes) -
         _add_streamed(site, builder, locator, sha256)
     except Damaged:
         with site.storage.read() as tx:
-            moved = collecting.locations(tx, [sha256]).get(sha256)
+            moved = collecting.locations(site.storage, tx, [sha256]).get(sha256)
         if moved is None or moved == locator:
             return False
         return _add_slowly(site, builder, moved, sha256)

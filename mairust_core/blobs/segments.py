@@ -15,6 +15,8 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from mairust_core.blobs import Record, SegmentName, locators, records
@@ -221,46 +223,20 @@ class Segments:
 
     def read(self, place: InSegment) -> Packed:
         """The record at `place` as stored; raises `BadRecord`, `FileNotFoundError`."""
-        if place.length > LONGEST_BYTES:
-            raise records.BadRecord("no record is that long")
         with self.reading(place.name) as fd:
-            data = os.pread(fd, place.length, place.offset)
-        return _packed(data, place)
+            return _packed(fd, place)
 
     def read_many(self, places: Sequence[InSegment]) -> list[Packed | Exception]:
-        """The records at `places` as stored, or why not; what lies side by side is read at once."""
+        """The records at `places` as stored, or why not; a segment is opened once for what follows in it."""
         found: list[Packed | Exception] = []
-        at = 0
-        while at < len(places):
-            first, stop, end = places[at], at + 1, places[at].offset + places[at].length
-            while (
-                stop < len(places)
-                and places[stop].name == first.name
-                and places[stop].offset == end
-                and end - first.offset < FLUSH_BYTES
-            ):
-                end += places[stop].length
-                stop += 1
-            found += self._read_run(places[at:stop], end - first.offset)
-            at = stop
-        return found
-
-    def _read_run(self, places: Sequence[InSegment], length: int) -> Iterator[Packed | Exception]:
-        first = places[0]
-        try:
-            if length > FLUSH_BYTES + LONGEST_BYTES:
-                raise records.BadRecord("no record is that long")
-            with self.reading(first.name) as fd:
-                data = memoryview(os.pread(fd, length, first.offset))
-        except (OSError, records.BadRecord) as error:
-            yield from [error] * len(places)
-            return
-        for place in places:
-            start = place.offset - first.offset
+        for name, group in groupby(places, key=attrgetter("name")):
+            some = list(group)
             try:
-                yield _packed(bytes(data[start : start + place.length]), place)
-            except (records.BadRecord, NewerSite) as error:
-                yield error
+                with self.reading(name) as fd:
+                    found += [_record(fd, place) for place in some]
+            except OSError as error:
+                found += [error] * len(some)
+        return found
 
     def records(self, name: SegmentName) -> Iterator[Record]:
         """Every readable record, going on behind damage."""
@@ -278,14 +254,24 @@ class Segments:
             return
 
 
-def _packed(data: bytes, place: InSegment) -> Packed:
-    """The record whose bytes were read at `place`."""
+def _packed(fd: int, place: InSegment) -> Packed:
+    """The record at `place` of an open segment."""
+    if place.length > LONGEST_BYTES:
+        raise records.BadRecord("no record is that long")
+    data = os.pread(fd, place.length, place.offset)
     header = records.read_header(data, place.name, place.offset)
     if header is None:
         raise records.BadRecord("no record begins there")
     if len(data) != place.length or HEADER_BYTES + header.stored_bytes != place.length:
         raise records.BadRecord("its data ends early")
     return Packed(header=header, data=data[HEADER_BYTES:])
+
+
+def _record(fd: int, place: InSegment) -> Packed | Exception:
+    try:
+        return _packed(fd, place)
+    except (records.BadRecord, NewerSite, OSError) as error:
+        return error
 
 
 def _whole(fd: int, name: str, end: int) -> bool:

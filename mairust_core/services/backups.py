@@ -26,9 +26,7 @@ class Backups(Service):
 
         Until the backup is finished, or nothing was fetched for ten minutes, no mail's bytes are deleted.
         """
-        offer = self.site.begin_backup(self.by, new)
-        with change(self, "begin", str(int(offer.id))):
-            return offer
+        return self.site.begin_backup(self.by, new)
 
     @operation("GET", "/backups", scope=ADMIN, reach=SITE)
     def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[BackupRun]:

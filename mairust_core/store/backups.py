@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from mairust_core.errors import NotFound, Temporary
 from mairust_core.ids import to_time
 from mairust_core.model.backup import BackedUp, BackupRun
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
+from mairust_core.store import StorageBackend
 from mairust_core.store.tables import AnyRow, backup
 
 LEASE_MS = 600_000
 """A pin that is not renewed ends by itself: what a killed backup held is free again after this time."""
+RENEW_AFTER_MS = 60_000
 KEPT_RUNS = 100
 
 
-def begin(tx: Connection, by: Principal, run_id: Id, now_ms: int) -> None:
-    """Pin every blob there is, and forget the oldest runs."""
+def begin(storage: StorageBackend, tx: Connection, by: Principal, now_ms: int) -> Id:
+    """Pin every blob there is, and forget the oldest runs; the number of this one.
+
+    The row is the audit of it: who took a copy of everything, and when.
+    """
+    storage.serialise(tx, "backup")
+    run_id = Id(tx.execute(select(func.coalesce(func.max(backup.c.id), 0))).scalar_one() + 1)
     tx.execute(
         insert(backup).values(
             id=run_id, tenant_id=by.tenant_id, started_ms=now_ms, pinned_until_ms=now_ms + LEASE_MS,
@@ -27,15 +34,24 @@ def begin(tx: Connection, by: Principal, run_id: Id, now_ms: int) -> None:
     )  # fmt: skip
     old = select(backup.c.id).order_by(backup.c.id.desc()).offset(KEPT_RUNS)
     tx.execute(delete(backup).where(backup.c.id.in_(list(tx.execute(old).scalars()))))
+    return run_id
 
 
-def renew(tx: Connection, run_id: int, now_ms: int) -> None:
-    """Hold the pin for longer; raises `Temporary` when it ended meanwhile, for then blobs may be gone."""
-    kept = tx.execute(
-        update(backup)
-        .where(backup.c.id == run_id, backup.c.pinned_until_ms > now_ms)
-        .values(pinned_until_ms=now_ms + LEASE_MS)
-    ).rowcount
+def renew(storage: StorageBackend, run_id: int, now_ms: int) -> None:
+    """Hold the pin for longer, once a part of its time is over.
+
+    Raises `Temporary` when it ended meanwhile, for then blobs may be gone.
+    """
+    with storage.read() as tx:
+        row = tx.execute(select(backup.c.pinned_until_ms).where(backup.c.id == run_id)).first()
+    if row is not None and row[0] is not None and row[0] > now_ms + LEASE_MS - RENEW_AFTER_MS:
+        return
+    with storage.write() as tx:
+        kept = tx.execute(
+            update(backup)
+            .where(backup.c.id == run_id, backup.c.pinned_until_ms > now_ms)
+            .values(pinned_until_ms=now_ms + LEASE_MS)
+        ).rowcount
     if not kept:
         raise Temporary("pin_lost", id=run_id)
 

@@ -1,12 +1,18 @@
-"""Every benchmark, or those named: ``python -m tests.benchmarks [ingest] [latency] [memory] [startup]``."""
+"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import ingest, latency, memory, startup
+from tests.benchmarks import backup, ingest, latency, memory, startup
 
-ALL = {"ingest": ingest.main, "latency": latency.main, "memory": memory.main, "startup": startup.main}
+ALL = {
+    "backup": backup.main,
+    "ingest": ingest.main,
+    "latency": latency.main,
+    "memory": memory.main,
+    "startup": startup.main,
+}
 
 
 def main(names: list[str]) -> int:

@@ -9,8 +9,10 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,7 +23,7 @@ from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, NotFoun
 from mairust_core.observe.faults import crash_point
 from mairust_core.transfer.repository import index as index_file
 from mairust_core.transfer.repository import sealing as seals
-from mairust_core.transfer.repository.files import locked, new_file, on_disk, sync_directory, write_named
+from mairust_core.transfer.repository.files import HashedFile, locked, on_disk, sync_directory, write_named
 from mairust_core.transfer.repository.index import Index
 from mairust_core.transfer.repository.packs import Directory, Unpacker, read_directory
 from mairust_core.transfer.repository.sealing import Age, Keys, Plain, Sealing
@@ -34,6 +36,8 @@ DRAFTS, PACKS, INDEX, SNAPSHOTS = "tmp", "packs", "index", "snapshots"
 _OURS = frozenset({CONFIG, KEY, WRITERS, READERS, DRAFTS, PACKS, INDEX, SNAPSHOTS})
 SPOOL_BYTES = 32 << 20
 """A decrypted pack beyond that goes to the disk."""
+PACKS_IN_FLIGHT = 2
+"""So many may wait for their sync while the next one is made."""
 MAX_INDEX_FILES = 32
 """More are joined into one by the next run."""
 
@@ -148,7 +152,8 @@ class Repository:
             self._forgetting(),
         ):
             _clear(self.path / DRAFTS)
-            yield Writer(self)
+            with closing(Writer(self)) as writer:
+                yield writer
 
     @cached_property
     def index(self) -> Index:
@@ -331,6 +336,8 @@ class Writer:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self._drafts = repository.path / DRAFTS
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mairust-publish")
+        self._publishing: deque[Future[None]] = deque()
         self.added: set[str] = set()
         """The names of the packs published."""
         self.objects_new = 0
@@ -342,34 +349,59 @@ class Writer:
         `sha256` is that of the pack where it is known.
         """
         sealing = self.repository.sealing
-        plain = isinstance(sealing, Plain)
-        with new_file(self._drafts, sha256 if plain else None) as file:
-            if plain:
-                fill(file)
-                with open(file.path, "rb") as written:
-                    directory = read_directory(written, "of a new pack")
-            else:
-                with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self._drafts)) as clear:
-                    fill(clear)
-                    directory = read_directory(clear, "of a new pack")
-                    clear.seek(0)
-                    sealing.seal(clear, file)
-            if not len(directory):
-                return directory
-            crash_point("backup.pack_written")
+        file = HashedFile(self._drafts, sha256 if isinstance(sealing, Plain) else None)
+        try:
+            directory = self._fill(file, fill)
+        except BaseException:
+            file.close()
+            raise
+        if not len(directory):
+            file.close()
+            return directory
+        crash_point("backup.pack_written")
+        self.added.add(file.sha256)
+        self.repository.index.add(file.sha256, directory)
+        self.objects_new += len(directory)
+        self.bytes_new += file.size_bytes
+        if len(self._publishing) >= PACKS_IN_FLIGHT:
+            self._publishing.popleft().result()
+        self._publishing.append(self._thread.submit(self._publish, file))
+        return directory
+
+    def _fill(self, file: HashedFile, fill: Callable[[Any], object]) -> Directory:
+        sealing = self.repository.sealing
+        if isinstance(sealing, Plain):
+            fill(file)
+            with open(file.path, "rb") as written:
+                return read_directory(written, "of a new pack")
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self._drafts)) as clear:
+            fill(clear)
+            directory = read_directory(clear, "of a new pack")
+            clear.seek(0)
+            sealing.seal(clear, file)
+            return directory
+
+    def _publish(self, file: HashedFile) -> None:
+        """Sync a pack and give it its name, while the next one is made."""
+        with closing(file):
             file.publish(self.repository.pack_path(file.sha256))
             crash_point("backup.pack_published")
-            self.added.add(file.sha256)
-            self.repository.index.add(file.sha256, directory)
-            self.objects_new += len(directory)
-            self.bytes_new += file.size_bytes
-        return directory
+
+    def settle(self) -> None:
+        """Every pack is durable when it returns; raises what went wrong with one."""
+        while self._publishing:
+            self._publishing.popleft().result()
+
+    def close(self) -> None:
+        """Wait for what is being published; harmless when called twice."""
+        self._thread.shutdown()
 
     def add_index(self) -> None:
         """Publish an index of the packs that no index file names yet; many files become one.
 
         So does what names packs that are gone. Without the key that is for somebody who has it.
         """
+        self.settle()
         old = self.repository.index_names()
         untidy = len(old) >= MAX_INDEX_FILES or self.repository.index.lost
         if untidy and self.repository.sealing.readable:
@@ -382,6 +414,7 @@ class Writer:
 
     def replace_index(self) -> int:
         """Publish one index of everything and delete all others; how many bytes those held."""
+        self.settle()
         old = self.repository.index_names()
         new = self._publish_index(self.repository.index.packs.items())
         crash_point("prune.index_published")

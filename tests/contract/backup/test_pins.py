@@ -165,7 +165,7 @@ def test_old_runs_are_forgotten(embedded: Site) -> None:
     """A hundred are enough."""
     for _ in range(backups.KEPT_RUNS + 3):
         with embedded.storage.write() as tx:
-            backups.begin(tx, TESTER, embedded.ids.next(), now_ms())
+            backups.begin(embedded.storage, tx, TESTER, now_ms())
     assert len(embedded.service(Backups, TESTER).browse(limit=500).items) == backups.KEPT_RUNS
 
 
