@@ -3,9 +3,9 @@
 ``python -m tests.benchmarks.backup [--messages 20000] [--rounds 5] [--changed 100]``
 
 The site is made once, its mail also lies in a Maildir. Each round runs every contender in turn, in fresh
-directories; nothing is deleted before the end. A row is the median of its rounds: wall time of commands, start
-included; CPU is that of the process and its children. Memory is the highest PSS of the process tree.
-Without restic, or without `mairust import`, their rows are left out and so are the ratios to them.
+directories; nothing is deleted before the end. A row is the median of its rounds: the wall time of commands,
+the CPU of their processes; memory is the highest PSS of the process tree. Without restic, or without
+`mairust import`, their rows are left out and so are the ratios to them.
 """
 
 from __future__ import annotations
@@ -216,6 +216,8 @@ def report(ground: Ground, rows: dict[str, Row], messages: int) -> int:
     """Print the table and the ratios; 0 when every goal is met."""
     heading = ("command", "seconds", "min..max", "CPU s", "messages/s", "PSS MB")
     print(render(heading, [_line(name, row, messages) for name, row in rows.items()]))
+    files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
+    files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
     files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
     size_bytes = sum(path.stat().st_size for path in files)
     packed = (ground.scratch / "0.tar.zst").stat().st_size
