@@ -1,10 +1,14 @@
-"""Completion scripts that hold all words themselves: no TAB starts a Python."""
+"""Completion scripts: commands and options are in the scripts; names and ids are asked of `candidates.py`.
+
+So a TAB starts a Python only where something of the site is wanted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from mairust_cli.outline import Outline, Parameter
+from mairust_core.model.job import State
 
 _BASH = """\
 # bash completion for mairust. Made by `mairust completion bash`.
@@ -15,23 +19,51 @@ _mairust_words() {{
     esac
 }}
 
+_mairust_values() {{
+    case "$1" in
+{values}
+    esac
+}}
+
 _mairust() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" previous="" at="mairust" i
+    local -a typed=("${{COMP_WORDS[@]:0:COMP_CWORD+1}}")
+    if [[ -n "$COMP_LINE" ]]; then
+        # readline splits addresses at @ and ids at nothing: take what stands between blanks
+        local line="${{COMP_LINE:0:COMP_POINT}}"
+        read -ra typed <<< "$line"
+        [[ "$line" == *[[:space:]] ]] && typed+=("")
+    fi
+    local count=$((${{#typed[@]}} - 1)) at="mairust" kind="" i
+    local current="${{typed[count]}}" previous="${{typed[count - 1]}}" word
     COMPREPLY=()
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        previous="${{COMP_WORDS[i]}}"
-        case "$previous" in
+    for ((i = 1; i < count; i++)); do
+        word="${{typed[i]}}"
+        case "$word" in
             {with_value}) ((i++)) ;;
             -*) ;;
-            *) [[ -n "$(_mairust_words "$at $previous")" ]] && at="$at $previous" ;;
+            *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
     done
-    previous="${{COMP_WORDS[COMP_CWORD - 1]}}"
-    case "$previous" in
+    case "$at $previous" in
+{options}
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         {files}) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
+        --state) COMPREPLY=($(compgen -W "{states}" -- "$current")); return ;;
         {with_value}) return ;;
     esac
+    if [[ -z "$kind" && "$current" != -* ]]; then
+        kind="$(_mairust_values "$at")"
+    fi
+    if [[ -n "$kind" ]]; then
+        local tool="${{typed[0]}}"
+        mapfile -t COMPREPLY < <("$tool" --complete "$kind" "$current" "${{typed[@]:1:count-1}}" 2>/dev/null)
+        if [[ "$current" == *[@:]* && "$COMP_WORDBREAKS" == *[@:]* ]]; then
+            COMPREPLY=("${{COMPREPLY[@]#"${{current%"${{current##*[@:]}}"}}"}}")
+        fi
+        return
+    fi
     COMPREPLY=($(compgen -W "$(_mairust_words "$at")" -- "$current"))
 }}
 
@@ -43,10 +75,13 @@ _ZSH = """\
 # zsh completion for mairust. Made by `mairust completion zsh`.
 
 _mairust() {{
-    local at="mairust" previous="" i
-    local -A words_of
+    local at="mairust" previous="" kind="" i
+    local -A words_of values_of
     words_of=(
 {words}
+    )
+    values_of=(
+{values}
     )
     for ((i = 2; i < CURRENT; i++)); do
         previous="${{words[i]}}"
@@ -57,11 +92,23 @@ _mairust() {{
         esac
     done
     previous="${{words[CURRENT - 1]}}"
-    case "$previous" in
+    case "$at $previous" in
+{options}
+    esac
+    [[ -n "$kind" ]] || case "$previous" in
         {files}) _files; return ;;
         --lang) compadd en ja; return ;;
+        --state) compadd {states}; return ;;
         {with_value}) return ;;
     esac
+    [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${{values_of[$at]}}"
+    if [[ -n "$kind" ]]; then
+        local -a found typed
+        typed=("${{(@)words[2,CURRENT-1]}}")
+        found=("${{(@f)$("${{words[1]}}" --complete "$kind" "$PREFIX" "${{(@)typed}}" 2>/dev/null)}}")
+        [[ -n "$found" ]] && compadd -- $found
+        return
+    fi
     compadd -- ${{=words_of[$at]}} || _files
 }}
 
@@ -94,38 +141,94 @@ function __mairust_at --description 'The words of the command line that are no o
     string join ' ' -- $at
 end
 
+function __mairust_values --description 'Names and ids of a kind, from the site'
+    set -l typed (commandline -opc)
+    $typed[1] --complete $argv[1] (commandline -ct) $typed[2..-1] 2>/dev/null
+end
+
 complete -c mairust -f
 {lines}
 """
+
+_BY_OPTION = {
+    "message move --to": "mailboxes", "message tag --add": "tags", "message tag --remove": "tags",
+    "--account": "accounts", "--to": "accounts", "--domain": "domains", "--mailbox": "mailboxes",
+    "--recipient": "accounts", "--tag": "tags",
+}  # fmt: skip
+"""By option; where a command means something else by it, by both."""
+_BY_NOUN = {
+    "domain": "domains", "account": "accounts", "alias": "aliases", "token": "tokens", "message": "messages",
+    "trace": "traces", "deliver": "accounts", "mailbox": "mailboxes", "job": "jobs",
+}  # fmt: skip
+_BY_COMMAND = {"message undelete": "deleted"}
+_STATES = " ".join(State)
+_NEW = frozenset({"add", "append", "create", "list"})
+"""Commands whose argument is not there yet."""
+
+
+def argument_kind(one: Outline) -> str:
+    """What the argument of a command names, as `candidates.py` calls it; empty when it is none of these."""
+    if not one.path or not one.arguments or one.path[-1] in _NEW:
+        return ""
+    return _BY_COMMAND.get(" ".join(one.path)) or _BY_NOUN.get(one.path[0], "")
 
 
 def bash(top: Outline) -> str:
     """The script for bash."""
     words = "\n".join(f'        "{one.name}") echo "{" ".join(_words(one))}" ;;' for one in top.walk())
-    return _BASH.format(words=words, with_value="|".join(_valued(top)), files="|".join(_files(top)))
+    values = "\n".join(f'        "{name}") echo {kind} ;;' for name, kind in _values(top))
+    return _BASH.format(
+        words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
+        files="|".join(_files(top)), states=_STATES,
+    )  # fmt: skip
 
 
 def zsh(top: Outline) -> str:
     """The script for zsh."""
     words = "\n".join(f'        "{one.name}" "{" ".join(_words(one))}"' for one in top.walk())
-    return _ZSH.format(words=words, with_value="|".join(_valued(top)), files="|".join(_files(top)))
+    values = "\n".join(f'        "{name}" {kind}' for name, kind in _values(top))
+    return _ZSH.format(
+        words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
+        files="|".join(_files(top)), states=_STATES,
+    )  # fmt: skip
 
 
 def fish(top: Outline) -> str:
     """The script for fish."""
-    lines = [_fish_option("", option) for option in top.global_options]
+    lines = [_fish_option(top, "", option) for option in top.global_options]
     for one in top.walk():
         for child in one.children:
             words = f"-a {child.path[-1]} -d {_fish_quoted(child.text.summary)}"
             lines.append(f"complete -c mairust -n 'string match -q -- \"{one.name}\" (__mairust_at)' {words}")
         below = f" -n 'string match -q -- \"{one.name}*\" (__mairust_at)'"
-        lines += [_fish_option(below, option) for option in one.options]
+        lines += [_fish_option(one, below, option) for option in one.options]
+        if kind := argument_kind(one):
+            lines.append(f"complete -c mairust{below} -a '(__mairust_values {kind})'")
     return _FISH.format(with_value=" ".join(_valued(top)), lines="\n".join(lines))
 
 
-def _fish_option(condition: str, option: Parameter) -> str:
+def _values(top: Outline) -> list[tuple[str, str]]:
+    """Commands whose argument can be looked up, and what it names."""
+    return [(one.name, kind) for one in top.walk() if (kind := argument_kind(one))]
+
+
+def _options() -> str:
+    """The cases of options whose value can be looked up, for bash and zsh."""
+    return "\n".join(f'        *" {name}") kind={kind} ;;' for name, kind in _BY_OPTION.items())
+
+
+def _option_kind(one: Outline, option: Parameter) -> str:
+    names = [*(f"{' '.join(one.path)} {name}" for name in option.names), *option.names]
+    return next((_BY_OPTION[name] for name in names if name in _BY_OPTION), "")
+
+
+def _fish_option(one: Outline, condition: str, option: Parameter) -> str:
     names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
     value = (" -r -F" if option.takes_file else " -x") if option.metavar else ""
+    if "--state" in option.names:
+        value += f" -a '{_STATES}'"
+    if kind := _option_kind(one, option):
+        value += f" -a '(__mairust_values {kind})'"
     return f"complete -c mairust{condition} {names}{value} -d {_fish_quoted(option.text)}"
 
 

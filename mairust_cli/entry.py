@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 
 DELIVER = "deliver"
+COMPLETE = "--complete"
+"""What completion scripts call: see `candidates.py`."""
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 INTERRUPTED = 130
 DELIVERED = frozenset({0, 65, 67})
@@ -17,12 +20,17 @@ WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "-
 
 def main() -> int:
     """Run the command line of this process; the exit code."""
+    _fill_closed()
     args = sys.argv[1:]
     if args[:1] == ["--version"]:
         from mairust_core import __version__
 
         print(f"mairust {__version__}")
         return 0
+    if args[:1] == [COMPLETE]:
+        from mairust_cli.candidates import main as complete
+
+        return complete(args[1:])
     if _command(args) == DELIVER:
         return _deliver(args)
     try:
@@ -30,6 +38,22 @@ def main() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return run(args)
+
+
+def _fill_closed() -> None:
+    """Lead 0, 1 and 2 nowhere where the caller closed them: the next file opened must not become stdout.
+
+    `sys.stdin` stays None, so that nothing is taken for an empty message.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as we run
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as we run
 
 
 def _command(args: Sequence[str]) -> str:
@@ -51,9 +75,15 @@ def _deliver(args: Sequence[str]) -> int:
 
         code = run(args)
     except BaseException as error:
-        print(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
+        _tell(f"mairust: error: {type(error).__name__}: {error}".replace("\n", " "))
         return TEMPORARY
     return code if code in DELIVERED else TEMPORARY
+
+
+def _tell(line: str) -> None:
+    """Write to stderr past its buffer: one that cannot be flushed would change the exit code."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode("utf-8", "replace"))
 
 
 def _fail_temporarily_on_signals() -> None:

@@ -1,4 +1,4 @@
-"""Writes the manual pages, the completions and the command-line reference from the commands themselves.
+"""Writes the manual pages, the completions and the references from the commands themselves.
 
 `python -m mairust_cli.generate [DIRECTORY]` writes them below the directory (the checkout) and removes
 manual pages of commands that are gone. The same commands always give the same files.
@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mairust_cli import shapes
 from mairust_cli.completions import SHELLS
 from mairust_cli.manual import page, page_name
 from mairust_cli.outline import outline
 from mairust_cli.reference import reference
+from mairust_core.doctor import reference as findings
 
 
 def generated() -> dict[str, str]:
@@ -22,6 +24,8 @@ def generated() -> dict[str, str]:
     files = {f"man/{page_name(one)}": page(one, top) for one in top.walk()}
     files |= {f"completions/mairust.{shell}": script(top) for shell, script in SHELLS.items()}
     files["docs/reference/cli.md"] = reference(top)
+    files["docs/reference/json.md"] = shapes.page()
+    files["docs/reference/doctor.md"] = findings.page()
     return files
 
 

@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", metavar="N", help=f"Print N items at most, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT}."),
+    typer.Option(
+        "--limit", metavar="N", help=f"Print at most N items, 1 to {MAX_LIMIT} (default {DEFAULT_LIMIT})."
+    ),
 ]
 Cursor = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ import typer
 
 from mairust_cli.entry import INTERRUPTED
 from mairust_cli.options import Options
-from mairust_cli.output import Output
+from mairust_cli.output import Output, lead_nowhere
 from mairust_cli.session import language
 from mairust_cli.tree import root
+from mairust_cli.usage import explained
 from mairust_core.errors import MaiRustError, Usage
 
 FAILED = 1
@@ -24,13 +26,16 @@ def run(args: Sequence[str]) -> int:
 
     Results are on stdout; an error is one line on stderr, or with `--json` the one document of stdout.
     """
+    options = Options()
     try:
-        code = _outcome(args, Options())
+        code = _outcome(args, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # what is left in the buffers goes nowhere, also when the interpreter flushes them at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lead_nowhere(sys.stdout)
         return BROKEN_PIPE
+    except OSError as error:
+        _report(MaiRustError("output", why=error.strerror), error, args, options)
+        return FAILED
     return code
 
 
@@ -60,21 +65,15 @@ def _invoke(args: list[str], options: Options) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else FAILED
     except typer.TyperException as error:
-        raise _usage(error) from error
+        raise explained(error) from error
     return 0
-
-
-def _usage(error: typer.TyperException) -> Usage:
-    """A refusal of the argument parser as an error of ours."""
-    why = " ".join(error.format_message().split()).rstrip(".")
-    ctx = getattr(error, "ctx", None)
-    return Usage("command_line", why=why, command=ctx.command_path if ctx else "mairust")
 
 
 def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options: Options) -> None:
     given = args[: args.index("--")] if "--" in args else args  # parsing may have ended before these
     output = Output(stdout=sys.stdout, stderr=sys.stderr, env=os.environ)
     output.json = options.json or "--json" in given
+    options.lang = options.lang or _named_language(given)
     try:
         output.lang = language(options, os.environ)
     except Usage:
@@ -83,4 +82,22 @@ def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options:
         import traceback
 
         traceback.print_exception(cause, file=sys.stderr)
+    if error.detail != "output":
+        try:
+            output.error(error)
+        except MaiRustError as unwritten:
+            error = unwritten
+        else:
+            return
+    lead_nowhere(sys.stdout)
+    output.json = False
     output.error(error)
+
+
+def _named_language(given: Sequence[str]) -> str | None:
+    """The value of `--lang` in arguments that were not understood."""
+    pairs = [
+        *itertools.pairwise(given),
+        *(tuple(word.split("=", 1)) for word in given if "=" in word),
+    ]
+    return next((value for name, value in pairs if name == "--lang"), None)

@@ -6,28 +6,44 @@ that the REST API returns. Text that mail or people chose is stripped of control
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeAlias, TypeVar
 
 from mairust_cli.text import clean, pad, width
 from mairust_core import wire
 from mairust_core.errors import MaiRustError
 from mairust_core.model.forms import Page, Removed
 
+if TYPE_CHECKING:
+    from mairust_cli.progress import Progress
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column of a list: its title and the text of an item; numbers stand `right`."""
+    """One column of a list: its title and the text of an item.
+
+    Numbers stand `right`. On a narrow terminal those that may `shrink` are cut short, the others never.
+    `style` is how an item's text is painted: a word of `STYLES`, or nothing.
+    """
 
     title: str
     text: Callable[[T], str]
     right: bool = False
+    shrink: bool = False
+    style: Callable[[T], str] | None = None
 
 
 Columns: TypeAlias = tuple[Column[T], ...]
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+"""How text may be painted on a terminal, by SGR code (ECMA-48)."""
+SHRUNK_COLUMNS = 10
+"""What is left of a column that shrinks, at the least."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +62,39 @@ class Output:
         """True when results are read by a person."""
         return self.stdout.isatty()
 
+    @property
+    def in_colour(self) -> bool:
+        """True when a person reads and has not asked for plain text (https://no-color.org)."""
+        return self.on_terminal and not self.env.get("NO_COLOR") and self.env.get("TERM") != "dumb"
+
+    def paint(self, text: str, style: str) -> str:
+        """The text in a style of `STYLES`, where there are colours."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if style and self.in_colour else text
+
+    def columns(self) -> int:
+        """How wide the screen is."""
+        import shutil
+
+        given = self.env.get("COLUMNS", "")
+        return int(given) if given.isdigit() and int(given) else shutil.get_terminal_size().columns
+
+    @property
+    def watched(self) -> bool:
+        """True when a person waits, at a terminal that can redraw a line."""
+        return self.stderr.isatty() and not self.quiet and self.env.get("TERM") != "dumb"
+
+    def progress(
+        self, title: str, total: int | None = None, size: Callable[[int], str] = "{:,}".format
+    ) -> Progress:
+        """How far something is that may take more than two seconds, for people at a terminal.
+
+        `with output.progress("importing", total) as step: step.advance()`; `size` makes a number readable.
+        """
+        from mairust_cli.progress import Progress
+
+        screen = self.stderr if self.watched else None
+        return Progress(screen, title, total, size=size, columns=self.columns, lang=self.lang)
+
     def page(self, page: Page[T], columns: Columns[T]) -> None:
         """Print a list, and to stderr how to see the rest of it."""
         if self.json:
@@ -53,11 +102,16 @@ class Output:
             return
         rows = [[clean(column.text(item)) for column in columns] for item in page.items]
         if self.on_terminal:
-            self._table(columns, rows)
+            styles = [
+                [column.style(item) if column.style else "" for column in columns] for item in page.items
+            ]
+            self._table(columns, rows, styles)
         elif rows:
             self._lines(columns, rows)
         if page.next_cursor is not None:
-            self.note(f"there are more: --all, or --cursor {clean(page.next_cursor)}")
+            from mairust_core.i18n import say
+
+            self.note(say("list.more", self.lang, cursor=clean(page.next_cursor)))
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""
@@ -71,6 +125,17 @@ class Output:
         """Print the object a change left behind, unless results of changes are not wanted."""
         if self.json or not self.quiet:
             self.item(value, fields)
+
+    def several(self, done: Sequence[T], failed: Mapping[str, MaiRustError], fields: Columns[T]) -> None:
+        """Print what became of several: the objects as a list, and by id why the others failed."""
+        if self.json:
+            told = [{"id": one, "error": self._told(error)} for one, error in failed.items()]
+            self.document({"items": done, "failed": told})
+            return
+        if not self.quiet:
+            self.page(Page(items=tuple(done)), fields)
+        for error in failed.values():
+            self.error(error)
 
     def removed(self, removed: Removed, noun: str) -> None:
         """Say what was removed."""
@@ -89,12 +154,15 @@ class Output:
         self.raw(line.encode(encoding, "replace") + b"\n" for line in lines)
 
     def raw(self, chunks: Iterable[bytes]) -> None:
-        """Print bytes untouched."""
-        self.stdout.flush()
+        """Print bytes untouched; raises `MaiRustError` when nothing more can be written."""
+        with _told_if_full():
+            self.stdout.flush()
         out = self.stdout.buffer
         for chunk in chunks:
-            out.write(chunk)
-        out.flush()
+            with _told_if_full():
+                out.write(chunk)
+        with _told_if_full():
+            out.flush()
 
     def note(self, text: str) -> None:
         """Tell a person something that is no result."""
@@ -107,35 +175,79 @@ class Output:
 
     def error(self, error: MaiRustError) -> None:
         """Say what went wrong and how to mend it: one line on stderr, or the JSON document of stdout."""
+        told = self._told(error)
+        if self.json:
+            self.document({"error": told})
+        else:
+            self._talk("mairust: error: " + clean(f"{told['message']} {told['hint']}"))
+
+    def _told(self, error: MaiRustError) -> dict[str, str]:
         from mairust_core.i18n import explain
 
         what, hint = explain(error, self.lang)
-        if self.json:
-            self.document({"error": {"code": error.code, "message": what, "hint": hint}})
-        else:
-            self._talk(f"mairust: error: {clean(f'{what} {hint}')}")
+        return {"code": error.code, "message": what, "hint": hint}
 
     def _talk(self, text: str) -> None:
         encoding = self.stderr.encoding or "utf-8"
-        print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
+        try:
+            print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
+        except OSError:  # nobody can be told; the exit code still says it
+            lead_nowhere(self.stderr)
 
     def _lines(self, columns: Columns[Any], rows: Sequence[Sequence[str]]) -> None:
         titles = [column.title.upper() for column in columns]
         widths = [max(map(width, cells)) for cells in zip(titles, *rows, strict=True)]
         self.lines([_line(columns, row, widths) for row in (titles, *rows)])
 
-    def _table(self, columns: Columns[Any], rows: Sequence[Sequence[str]]) -> None:
+    def _table(
+        self, columns: Columns[Any], rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]]
+    ) -> None:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        header = "bold" if self.in_colour else ""
+        table = Table(box=SIMPLE_HEAD, header_style=header, pad_edge=False, show_edge=False)
         for column in columns:
-            table.add_column(column.title, justify="right" if column.right else "left", overflow="ellipsis")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console(file=self.stdout, no_color="NO_COLOR" in self.env or None, highlight=False).print(table)
+            justify: Any = "right" if column.right else "left"
+            table.add_column(column.title, justify=justify, no_wrap=not column.shrink, overflow="ellipsis")
+        for row, painted in zip(rows, styles, strict=True):
+            cells = zip(row, painted, strict=True)
+            table.add_row(
+                *(Text(cell, style=style, no_wrap=True, overflow="ellipsis") for cell, style in cells)
+            )
+        wide = max(self.columns(), _least_width(columns, rows))  # rather wrapped by the terminal than cut
+        console = Console(
+            file=self.stdout, width=wide, no_color=not self.in_colour or None, highlight=False, markup=False
+        )
+        console.print(table, crop=False)
+
+
+def _least_width(columns: Columns[Any], rows: Sequence[Sequence[str]]) -> int:
+    """The width below which a table would lose something of a column that must not shrink."""
+    needed = 0
+    for column, *cells in zip(columns, *rows, strict=True):
+        natural = max(map(width, (column.title, *cells)))
+        needed += (min(natural, SHRUNK_COLUMNS) if column.shrink else natural) + 3
+    return needed
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Drop what a stream still holds, also when the interpreter flushes it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def _told_if_full() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MaiRustError("output", why=error.strerror) from error
 
 
 def _line(columns: Columns[Any], row: Sequence[str], widths: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 
 from mairust_cli.options import Options
 from mairust_cli.output import Output
+from mairust_cli.text import clean
 from mairust_core.errors import Unauthenticated, Usage
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 class Session:
     """One run of one command; closes what it opened."""
 
-    def __init__(self, options: Options, env: Mapping[str, str], stdin: TextIO, output: Output) -> None:
+    def __init__(
+        self, options: Options, env: Mapping[str, str], stdin: TextIO | None, output: Output
+    ) -> None:
         self.options = options
         self.env = env
-        self.stdin = stdin
+        self._stdin = stdin
         self.output = output
         self._stack = ExitStack()
         self._site: Site | None = None
@@ -56,6 +59,13 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def stdin(self) -> TextIO:
+        """Stdin as text; raises `Usage` when the caller closed it."""
+        if self._stdin is None:
+            raise Usage("no_stdin")
+        return self._stdin
 
     @property
     def input_bytes(self) -> BinaryIO:
@@ -104,16 +114,20 @@ class Session:
             return Path(home) / "mairust" / "backup"
         return self.settings().data_dir / "backup" / "known"
 
-    def confirm(self, what: str, yes: bool) -> None:
-        """Return when `what` may be done; asks on a terminal, elsewhere `--yes` must say so.
+    def confirm(self, question: str, yes: bool, **values: object) -> None:
+        """Return when it may be done; asks on a terminal, elsewhere `--yes` must say so.
 
-        Raises `Usage` without either, and `SystemExit` when the answer is no.
+        The text is `question.QUESTION` of the catalogue. Raises `Usage` without either, and `SystemExit` when
+        the answer is no.
         """
+        from mairust_core.i18n import asked
+
         if yes:
             return
-        if not self.stdin.isatty() or self.options.json:
-            raise Usage("needs_yes", what=what)
-        print(f"{what}? [y/N] ", end="", file=self.output.stderr, flush=True)
+        asked_for, answers = asked(question, self.output.lang, values)
+        if self._stdin is None or not self._stdin.isatty() or self.options.json:
+            raise Usage("needs_yes", question=asked_for)
+        print(f"{clean(asked_for)} {answers} ", end="", file=self.output.stderr, flush=True)
         if self.stdin.readline().strip().lower() not in {"y", "yes"}:
             self.output.note("nothing was changed")
             raise SystemExit(1)
@@ -142,16 +156,20 @@ class Session:
         return self._server
 
     def _token(self) -> str:
-        if self.options.token_file is None:
+        path = self.options.token_file
+        if path is None:
             if token := self.env.get("MAIRUST_TOKEN", "").strip():
                 return token
             raise Unauthenticated("no_token", url=self.server_url)
         try:
-            with open(self.options.token_file, encoding="ascii") as file:
-                return file.readline(4096).strip()
+            with open(path, encoding="ascii") as file:
+                token = file.readline(4096).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
-            raise Usage("token_file", path=self.options.token_file, why=why) from error
+            raise Usage("token_file", path=path, why=why) from error
+        if not token:
+            raise Unauthenticated("empty_token_file", path=path)
+        return token
 
 
 def os_user() -> str:

@@ -19,6 +19,11 @@ def clean(text: str) -> str:
     return " ".join(_UNSAFE.sub("", " ".join(text.split())).split())
 
 
+def clean_lines(text: str) -> list[str]:
+    """The lines of a text as they are laid out, without control and bidi characters (trap T3)."""
+    return [_UNSAFE.sub("", line.expandtabs()).rstrip() for line in text.split("\n")]
+
+
 def width(text: str) -> int:
     """How many columns a terminal gives a text: wide characters take two, combining ones none."""
     if text.isascii():
@@ -36,6 +41,19 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     """The text filled up to a width; `right` puts it at the right edge."""
     fill = " " * max(0, columns - width(text))
     return fill + text if right else text + fill
+
+
+def crop(text: str, columns: int) -> str:
+    """The text as far as it fits into a width, with an ellipsis where something was left out."""
+    if width(text) <= columns:
+        return text
+    taken, used = [], 0
+    for character in text:
+        used += _width(character)
+        if used > columns - 1:
+            break
+        taken.append(character)
+    return "".join(taken).rstrip() + "…" if columns > 0 else ""
 
 
 def size(size_bytes: int | None) -> str:

@@ -24,18 +24,31 @@ COMMANDS = {
     "domain": "Manage the domains for which this site takes mail.",
     "account": "Manage the accounts, who own mail.",
     "alias": "Manage aliases, whose mail goes to other addresses.",
-    "mailbox": "List an account's mailboxes.",
-    "message": "Append, list and show messages.",
+    "mailbox": "Manage the mailboxes of an account.",
+    "message": "Append, list, show, change and delete messages.",
+    "import": "Bring in mail from a Maildir or mbox.",
+    "export": "Write mail out as a Maildir or mbox.",
+    "job": "Watch and steer what is done later.",
+    "trace": "Tell all that happened to one mail, or list the mails that came.",
+    "search": "Find an account's messages that match, newest first.",
+    "index": "Manage the index that makes searches fast.",
     "token": "Manage API keys.",
     "backup": "Keep snapshots of the site in a repository, verify and prune them.",
     "restore": "Bring back a site, or mail into one, from a backup.",
+    "status": "Show on one screen what is going on.",
+    "doctor": "Look for what is wrong with the site, and say what mends it.",
+    "audit": "See who changed what.",
+    "secrets": "Show stored secrets, rotate the master key.",
     "gc": "Give back the room of what nobody needs any more.",
-    "config": "Show and check the configuration.",
+    "config": "Show, check and export the configuration.",
     "db": "Check and upgrade the database schema.",
     "deliver": "Store one message read from stdin, for a mail server's pipe.",
     "completion": "Print a completion script for a shell.",
 }
 """Every command of the root, in the order of its help, with the first line of its own."""
+
+MODULES = {"import": "importing", "export": "exporting"}
+"""Commands whose module has another name: these words are Python's, or nearly so."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -157,6 +170,9 @@ class Command(_Described, typer.core.TyperCommand):
 class Group(_Described, typer.core.TyperGroup):
     """A noun with its commands."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **(kwargs | {"subcommand_metavar": "COMMAND …"}))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
             self.missing_command(ctx)
@@ -215,7 +231,7 @@ class Root(Group):
 
 def load(name: str) -> Any:
     """The command or group of that name, imported."""
-    app: typer.Typer = import_module(f"mairust_cli.commands.{name}").app
+    app: typer.Typer = import_module(f"mairust_cli.commands.{MODULES.get(name, name)}").app
     command = typer.main.get_command(app)
     command.name = name
     return command
@@ -252,11 +268,16 @@ _ROOT_HELP = """Run and manage a MaiRust mail server, here or, with --server, el
 
 Without --server a command works on the local site, also while a server runs on it.
 
+New here: `init` makes a site, `serve` runs it (and makes one where there is none), `domain add` and `account
+add` say whose mail it takes, `doctor` names what is missing. `mairust COMMAND --help` tells more of each.
+
 Exit status: 0 done; 1 failed; 2 usage or a bad value; 3 finished with some items failed; 4 not found;
 5 conflict; 75 temporary, try again; 77 not allowed; 78 bad configuration or no site there; 130 interrupted.
 
 Examples:
   mairust init
   mairust domain add example.org
-  mairust domain list --json
+  mairust account add ann@example.org
+  mairust doctor
+  mairust trace --since 1h --json
 """

@@ -25,23 +25,20 @@ def parse_size(text: str) -> int | None:
         return None
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
-        raise Invalid("quota", f"{text[:40]!r} is not a size", "write it like 500M, 2GiB or none")
+        raise Invalid("quota", "not_size", value=repr(text[:40]))
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
-def parse_moment(text: str, now: datetime) -> datetime:
-    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or as far from `now` as `90d`; raises `Invalid`."""
-    if match := _DURATION.fullmatch(text):
-        try:
-            return now + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-        except OverflowError as error:
-            raise _no_moment(text) from error
+def parse_moment(text: str, now: datetime, field: str = "expires", *, ago: bool = False) -> datetime:
+    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or `90d` from `now`, with `ago` before it.
+
+    Raises `Invalid` naming `field`.
+    """
     try:
+        if match := _DURATION.fullmatch(text):
+            distance = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+            return now - distance if ago else now + distance
         at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _no_moment(text) from error
+    except (OverflowError, ValueError) as error:
+        raise Invalid(field, "not_moment", value=repr(text[:40])) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _no_moment(text: str) -> Invalid:
-    return Invalid("expires", f"{text[:40]!r} is not a time", "write it like 2027-01-31T00:00:00Z or 90d")

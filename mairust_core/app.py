@@ -2,31 +2,79 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Forbidden, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite
 from mairust_core.ids import IdSource
+from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
-from mairust_core.operations import BytesIn, BytesOut, Service
+from mairust_core.operations import BytesIn, BytesOut, Item, Service
+from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from mairust_core.access.passwords import Passwords
+    from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.jobs.lease import Lease
+    from mairust_core.jobs.runner import Runner
+    from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
     from mairust_core.model.collected import Collected
+    from mairust_core.model.copies import ImportedCopy, NewCopy
+    from mairust_core.model.delivery import Hidden
+    from mairust_core.model.finding import Examination
+    from mairust_core.model.message_change import Appended
+    from mairust_core.model.receipt import Receipt
+    from mairust_core.model.search import Found
+    from mairust_core.model.secret import Prepared, Rotated
+    from mairust_core.model.settings import Export, Setting
+    from mairust_core.model.status import BlobStatus
     from mairust_core.receive.committer import Committer
+    from mairust_core.running import Running
+    from mairust_core.search.engine import Engine
     from mairust_core.store.messages import Source
+    from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
+
+SCHEDULES = (
+    Schedule(name="gc", cron="17 * * * *", kind="gc"),
+    Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
+)
+
+
+class Kept(Protocol):
+    """Whatever says where the bytes of a message lie."""
+
+    @property
+    def locator(self) -> Locator: ...
+    @property
+    def sha256(self) -> bytes: ...
+    @property
+    def tenant_id(self) -> int: ...
+
+
+class Renderable(Kept, Protocol):
+    """Kept bytes with what a rendering adds and hides (rule B2)."""
+
+    @property
+    def trace_headers(self) -> bytes: ...
+
+    @property
+    def hidden(self) -> Hidden: ...
+
+
+INDEX_RESTS = 2.0
+"""For each second of indexing so many of rest: mail goes first."""
 
 
 @dataclass
@@ -39,6 +87,8 @@ class Site:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._ids: IdSource | None = None
+        self.job_bell = threading.Event()
+        """Rung after a commit that made jobs, so that this process's runner looks at once."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -73,19 +123,100 @@ class Site:
 
         return Committer(self.storage, self.blobs, lambda: self.ids)
 
+    @cached_property
+    def import_committer(self) -> Committer:
+        """The writer of imports in this process: a segment of its own, and after others (rule D2)."""
+        from mairust_core.receive.committer import Committer
+        from mairust_core.receive.importing import GAP_S
+
+        return Committer(self.storage, self.open_blobs(), lambda: self.ids, gap_s=GAP_S)
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """How often anybody may fail to log in."""
+        from mairust_core.access.throttle import Throttle
+
+        trusted = (*self.settings.http.trusted_networks, *self.settings.smtp.trusted_networks)
+        return Throttle(self.storage, trusted)
+
+    @cached_property
+    def _passwords(self) -> Passwords:
+        from mairust_core.access.passwords import Passwords
+
+        return Passwords(self.storage, self.throttle)
+
     def hash_password(self, password: str) -> str:
         """The argon2id hash that is stored of a password."""
-        from argon2 import PasswordHasher
+        return self._passwords.hash(password)
 
-        return PasswordHasher().hash(password)
+    def verify_password(self, address: str, password: str, ip: str | None = None) -> Principal:
+        """The principal of the account whose password this is; `ip` is the client's address, if known.
 
-    def append(self, tenant_id: int, account_id: int, mailbox: str, content: BytesIn) -> Id:
-        """Store one message without trace headers and say its id, once it is durable."""
+        Raises `Unauthenticated`, alike and after the same work whatever is wrong, `TooMany` after too many
+        wrong ones (trap A4).
+        """
+        return self._passwords.verify(address, password, ip)
+
+    @cached_property
+    def secrets(self) -> Vault:
+        """Stored secrets, put and read inside the caller's transaction."""
+        from mairust_core.vault import Vault
+        from mairust_core.vault.key_file import KeyFile
+
+        return Vault(KeyFile(self.settings.secrets.master_key_file))
+
+    def prepare_master_key(self) -> Prepared:
+        """Write the next master key into its file; raises `Locked`, `BadConfig`."""
+        from mairust_core.vault import rotation
+
+        return rotation.prepare(self.storage, self.secrets)
+
+    def rotate_master_key(self) -> Rotated:
+        """Put a new master key in force; raises `Locked`, `BadConfig`, `Damaged`."""
+        from mairust_core.vault import rotation
+
+        return rotation.rotate(self.storage, self.secrets)
+
+    def append(
+        self, to: tuple[int, int], wanted: Appended, content: BytesIn, receipt: Receipt | None = None
+    ) -> Id:
+        """Store one message without trace headers and say its id, once it is durable.
+
+        `to` are tenant and account; `receipt` is stored in the same transaction.
+        """
         from mairust_core.receive.append import append
 
-        return append(self, tenant_id, account_id, mailbox, content)
+        return append(self, to, wanted, content, receipt)
 
-    def read_blob(self, source: Source) -> bytes:
+    def import_batch(
+        self, tenant_id: int, account_id: int, items: Iterable[Item[NewCopy]], *, again: bool
+    ) -> Iterator[ImportedCopy]:
+        """Store messages that the ledger does not count yet; what became of each, once it is durable."""
+        from mairust_core.receive.importing import Importing
+
+        return Importing(self, tenant_id, account_id, again=again).run(items)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The search engine that the settings name."""
+        from mairust_core.search.database import DatabaseEngine
+
+        return DatabaseEngine(self.storage)
+
+    def search(self, by: Principal, address: str, text: str, cursor: str, limit: int) -> Found:
+        """A page of what an account holds that matches, newest first; raises `BadQuery`, `NotFound`."""
+        from mairust_core.search.finding import find
+        from mairust_core.search.grammar import parse
+
+        return find(self, by, address, parse(text), cursor, limit)
+
+    def drop_index(self) -> None:
+        """Delete what the index holds, in small steps, after its mode was set."""
+        from mairust_core.search.indexing import drop
+
+        drop(self)
+
+    def read_blob(self, source: Kept) -> bytes:
         """Exactly the bytes that came, verified; raises `Damaged`.
 
         Compaction may have moved them since `source` was read: then the row says where they are (rule C2).
@@ -100,17 +231,31 @@ class Site:
                     raise
                 locator = moved
 
-    def _moved_to(self, source: Source) -> Locator | None:
+    def _moved_to(self, source: Kept) -> Locator | None:
         from mairust_core.store import collecting
 
         with self.storage.read() as tx:
             return collecting.location_of(tx, (source.sha256, source.tenant_id))
 
+    def make_room(self) -> None:
+        """Before deleting: give up the room kept for it when the disk is full (rule J3)."""
+        from mairust_core.disk import give_up_reserve
+
+        give_up_reserve(self.settings.data_dir)
+
+    def keep_room(self) -> None:
+        """Have the room for deleting, where there is enough."""
+        from mairust_core.disk import keep_reserve
+
+        keep_reserve(self.settings.data_dir, self.settings.node.reserve_size)
+
     def collect(self) -> Collected:
         """Give back what nobody needs any more; raises `Locked` while another process does."""
         from mairust_core.receive.collection import collect
 
-        return collect(self)
+        done = collect(self)
+        self.keep_room()
+        return done
 
     def begin_backup(self, by: Principal, new: NewBackup) -> Offer:
         """Hold all mail as it is now, and list what there is (rule I3)."""
@@ -142,7 +287,47 @@ class Site:
 
         return put_back(self, by, content)
 
-    def render(self, source: Source) -> bytes:
+    def job_runner(self) -> Runner:
+        """This process's share in the queue, not started yet: every kind and schedule there is."""
+        from mairust_core.jobs.runner import Runner
+
+        return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
+
+    def blob_room(self) -> BlobStatus:
+        """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
+        from mairust_core.blobs.fs import used_bytes
+        from mairust_core.model.status import BlobStatus
+
+        free, total = self.blobs.free_bytes()
+        used = used_bytes(self.settings.blobs.path)
+        driver = self.settings.blobs.driver
+        return BlobStatus(driver=driver, used_bytes=used, free_bytes=free, total_bytes=total)
+
+    def shown_settings(self) -> tuple[Setting, ...]:
+        """Every setting in force and where it comes from, secrets masked."""
+        from mairust_core.config.effective import effective
+
+        return effective(self.settings)
+
+    def exported_settings(self) -> Export:
+        """All settings as one document, without secrets."""
+        from mairust_core.config.effective import exported
+
+        return exported(self.settings)
+
+    def running(self) -> Running | None:
+        """The server that runs on this data directory."""
+        from mairust_core.running import running_on
+
+        return running_on(self.settings.data_dir)
+
+    def examine(self, lang: str) -> Examination:
+        """What is wrong with this site and how to mend it, told in that language."""
+        from mairust_core.doctor import examine_site
+
+        return examine_site(self.settings, self.storage, lang)
+
+    def render(self, source: Renderable) -> bytes:
         """Trace headers and blob without what is hidden (rule B2)."""
         from mairust_core.mime import render
 
@@ -157,10 +342,31 @@ class Site:
             for name, value in headers(self.render(source))
         )
 
+    def text(self, source: Source) -> str:
+        """The body as text, taken from the HTML where there is no other."""
+        from mairust_core.mime import text_of
+
+        return text_of(self.read_blob(source))
+
+    def html(self, source: Source) -> str:
+        """The HTML body as its sender wrote it, empty when there is none."""
+        from mairust_core.mime import html_of
+
+        return html_of(self.read_blob(source))
+
+    def part(self, source: Source, number: str) -> DecodedPart | None:
+        """One MIME part by its IMAP number, or None."""
+        from mairust_core.mime import decoded_part
+
+        return decoded_part(self.read_blob(source), number)
+
     def close(self) -> None:
         """Finish what is being written and let go of everything."""
         if "committer" in self.__dict__:
             self.committer.close()
+        if "import_committer" in self.__dict__:
+            self.import_committer.close()
+            self.import_committer.blobs.close()
         if "blobs" in self.__dict__:
             self.blobs.close()
         if self._ids is not None:
@@ -172,23 +378,64 @@ class Site:
         self.storage.close()
 
 
+def job_kinds() -> tuple[Kind, ...]:
+    """Every kind of job and what does it; what that needs is loaded when the first one runs."""
+    return (
+        Kind(name="gc", handler=_collect, concurrency=1),
+        Kind(name="index", handler=_index, concurrency=1),
+        Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
+    )
+
+
+def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.receive.collection import Stopped, collect
+    from mairust_core.search.indexing import forget_gone
+
+    try:
+        collect(site, lease.stopping)
+    except Stopped as error:
+        raise Interrupted from error
+    except Locked:
+        return  # `mairust gc` is at it
+    forget_gone(site)
+
+
+def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.search.indexing import index_some
+
+    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(INDEX_RESTS * took_s))
+    if lease.stopping.is_set():
+        raise Interrupted
+
+
+def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.jobs.purge import purge
+
+    purge(site.storage, site.settings.jobs.done_days, lease)
+
+
 def open_site(settings: Settings) -> Site:
     """The site at `settings.data_dir`, as its owner (rule D3).
 
     Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded), `Forbidden` (somebody else's),
     `StorageDown`.
     """
-    from mairust_core.store import schema
+    from mairust_core.blobs import owner
+    from mairust_core.disk import give_up_reserve
+    from mairust_core.store import schema, sites
 
     become_owner(settings)
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
         raise NoSite("directory", path=settings.data_dir)
+    give_up_reserve(settings.data_dir)  # opening an SQLite database needs room, too
     storage = open_storage(settings.database.url, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):
             raise NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
+        with storage.read() as tx:
+            owner.check(settings.blobs.path, sites.name(tx))
     except BaseException:
         storage.close()
         raise
@@ -203,23 +450,6 @@ def opened(settings: Settings) -> Iterator[Site]:
         yield site
     finally:
         site.close()
-
-
-def become_owner(settings: Settings) -> None:
-    """Run as the owner of the data directory: root switches to it, others must be it (rule D3)."""
-    try:
-        status = settings.data_dir.stat()
-    except FileNotFoundError:
-        return
-    except PermissionError as error:
-        raise Forbidden("data_dir", path=settings.data_dir, why=error.strerror) from error
-    if status.st_uid == os.geteuid():
-        return
-    if os.geteuid() != 0:
-        raise Forbidden("owner", path=settings.data_dir, owner=status.st_uid)
-    os.setgroups([])
-    os.setgid(status.st_gid)
-    os.setuid(status.st_uid)
 
 
 def _shown(storage: StorageBackend) -> str:

@@ -2,6 +2,7 @@
 
     MaiRustError                  failed                 500   1
     ├── Invalid                   a value is wrong       422   2
+    ├── BadQuery                  a search is wrong      422   2
     ├── Usage                     the call is wrong      400   2
     ├── TooLarge                  over a limit           413   2
     ├── Unauthenticated           who are you            401  77
@@ -29,9 +30,12 @@ edge renders it once (`i18n.explain`); `str()` gives English.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from mairust_core.model.reply import Reply
+
+_DETAIL = re.compile(r"[a-z_]+")
 
 
 class MaiRustError(Exception):
@@ -70,13 +74,26 @@ class MaiRustError(Exception):
 
 
 class Invalid(MaiRustError):
-    """A value breaks its rule: `field`, `why`, `hint`."""
+    """A value breaks its rule: `field` is its name on the wire, `why` a catalogue detail, `values` fill that.
+
+    Without a detail for it, `why` and `hint` are the texts themselves: words that come from outside.
+    """
 
     code, status, exit_code = "invalid", 422, 2
     reply = Reply(501, "5.5.4", "Syntax error in parameters")
 
-    def __init__(self, field: str, why: str, hint: str = "") -> None:
-        super().__init__("value", field=field, why=why, hint=hint)
+    def __init__(self, field: str, why: str, hint: str = "", /, **values: object) -> None:
+        if _DETAIL.fullmatch(why):
+            super().__init__(why, field=field, **values)
+        else:
+            super().__init__("value", field=field, why=why, hint=hint)
+
+
+class BadQuery(MaiRustError):
+    """A search cannot be understood; the text says where and how to write it."""
+
+    code, status, exit_code = "bad_query", 422, 2
+    reply = Reply(501, "5.5.4", "Syntax error in parameters")
 
 
 class Usage(MaiRustError):

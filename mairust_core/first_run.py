@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mairust_core.app import Site, become_owner, open_site
+from mairust_core.blobs import owner
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import Tokens
-from mairust_core.store import StorageBackend, open_storage, schema
+from mairust_core.store import StorageBackend, open_storage, schema, sites
 from mairust_core.store.sqlite import Sqlite
 
 MASTER_KEY_BYTES = 32
@@ -38,29 +42,41 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     Raises `BadConfig` for a directory that cannot be made or written to, `Forbidden`, `StorageDown`,
     `NewerSite`.
     """
-    make_data_dir(settings.data_dir)
-    become_owner(settings)
-    _check_writable(settings.data_dir)
+    enter_data_dir(settings)
     write_once(settings.secrets.master_key_file)
     storage = open_storage(settings.database.url)
     try:
         created = make_database(storage)
         if not created and settings.database.auto_upgrade and schema.is_old(storage):
-            from mairust_core.store.migrations import migrate
+            from mairust_core.store.migrations import migrate_for
 
-            migrate(storage)
+            migrate_for(storage, Principal.local(os_user))
         schema.check(storage)
+        with storage.read() as tx:
+            site = sites.name(tx)
+        owner.claim(settings.blobs.path, site, fresh=created)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
-    if not token_file.exists():
-        issue_admin_token(open_site(settings), token_file, os_user)
+    with _alone(settings.data_dir):
+        if not token_file.exists():
+            issue_admin_token(open_site(settings), token_file, os_user)
     return FirstRun(
         data_dir=str(settings.data_dir),
         database="postgresql" if settings.database.sqlite_path is None else "sqlite",
         admin_token_file=str(token_file),
         created=created,
     )
+
+
+def enter_data_dir(settings: Settings) -> None:
+    """Make the data directory where there is none, and become its owner.
+
+    Raises `BadConfig` when it cannot be made or written to, `Forbidden` when it is somebody else's.
+    """
+    make_data_dir(settings.data_dir)
+    become_owner(settings)
+    _check_writable(settings.data_dir)
 
 
 def make_data_dir(path: Path) -> None:
@@ -82,6 +98,17 @@ def _check_writable(path: Path) -> None:
     # access(2) alone says yes to root, whatever the mount says
     if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
         raise BadConfig("read_only", path=path)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """No other process that makes the same site is in its own such block."""
+    fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:

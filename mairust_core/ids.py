@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mairust_core.model.ids import Id
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z: 41 bits last until 2094
 PROCESSES = 1 << 10
 SEQUENCES = 1 << 12
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now_ms() -> int:
@@ -21,7 +22,7 @@ def now_ms() -> int:
 
 def to_time(ms: int) -> datetime:
     """The UTC-aware datetime of milliseconds since 1970."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=ms)  # exact, also where a float of seconds is not
 
 
 def to_ms(at: datetime) -> int:

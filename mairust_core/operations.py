@@ -16,17 +16,20 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
+from mairust_core.model.receipt import Receipt
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -53,6 +56,45 @@ class BytesOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Item(Generic[T]):
+    """One item of a stream: what is said of it, and its bytes, read before the next item is asked for."""
+
+    value: T
+    content: BytesIn = BytesIn(chunks=(), size_bytes=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsIn(Generic[T]):
+    """Items on their way in; the size of each is known (`items` says how they travel)."""
+
+    items: Iterable[Item[T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsOut(Generic[T]):
+    """Items on their way out, made while they are read; an end without trailer is `IncompleteStream`."""
+
+    items: Iterator[Item[T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deprecated:
+    """An operation on its way out: since when, until when (RFC 9745, RFC 8594), and what to use instead.
+
+    It stays for at least twelve months (R-API-3).
+    """
+
+    since: date
+    sunset: date
+    successor: str
+    """The operation id of what replaces it."""
+
+    def __post_init__(self) -> None:
+        if self.sunset - self.since < timedelta(days=365):
+            raise ValueError(f"an operation deprecated on {self.since} stays for twelve months at least")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What the declaration of one operation says, for the adapters in `api/` and `remote.py`."""
 
@@ -67,6 +109,9 @@ class Operation:
     """The media type of bytes in the answer, where they have one in common."""
     accepts: str
     """The media type of bytes in the body."""
+    deprecated: Deprecated | None
+    encoded: str
+    """The method that gives the answer as JSON values, empty for most; short, so that it may go first."""
     noun: str
     name: str
     summary: str
@@ -83,9 +128,26 @@ class Operation:
         return f"{self.noun}.{self.name}"
 
     @property
+    def creates(self) -> bool:
+        """Whether it makes something new, so that a repetition has to be told from a second wish."""
+        return self.method == "POST" and self.status == 201
+
+    @property
+    def tells_secret(self) -> bool:
+        """Whether a field of the answer is a secret, one that `repr` leaves out."""
+        return is_dataclass(self.returns) and any(not field.repr for field in fields(self.returns))
+
+    @property
     def returns(self) -> Any:
         """The type of the answer."""
         return self.types["return"]
+
+    def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """The answer as JSON values, after the checks that every call of an operation passes."""
+        service.by.require(self.scope, self.reach)
+        require_text(zip(self.path_params, args, strict=True))
+        require_text(options.items())
+        return getattr(service, self.encoded)(*args, **options)
 
     @property
     def body_type(self) -> Any:
@@ -99,9 +161,16 @@ class Service:
     noun: ClassVar[str]
     operations: ClassVar[dict[str, Operation]]
 
+    receipt: Receipt | None = None
+    """What a creating call leaves behind beside its effect, when it may be repeated."""
+
     def __init__(self, site: Site, by: Principal) -> None:
         self.site = site
         self.by = by
+
+    def made(self, subject: str) -> Any:
+        """What an operation with a body of bytes answered when it made `subject`."""
+        raise NotImplementedError(f"{self.noun} leaves no receipts: {subject}")
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -124,8 +193,14 @@ def operation(
     since: int = 1,
     produces: str = "message/rfc822",
     accepts: str = "message/rfc822",
+    deprecated: Deprecated | None = None,
+    encoded: str = "",
 ) -> Callable[[F], F]:
-    """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it."""
+    """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
+
+    `encoded` names a method with the same parameters that gives the answer as JSON values, for lists that
+    are asked for all the time.
+    """
 
     def declare(method_: F) -> F:
         names = tuple(inspect.signature(method_).parameters)[1:]
@@ -140,7 +215,7 @@ def operation(
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
             "status": status, "errors": errors, "since": since, "produces": produces,
-            "accepts": accepts,
+            "accepts": accepts, "deprecated": deprecated, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 
@@ -155,12 +230,12 @@ def require_text(values: Iterable[tuple[str, Any]]) -> None:
     for name, value in values:
         if isinstance(value, str):
             if not value.isascii() and _SURROGATE.search(value):
-                raise Invalid(name, "it is not Unicode text", "write it in UTF-8")
+                raise Invalid(name, "not_unicode")
             if "\0" in value:
-                raise Invalid(name, "it holds a NUL character")
+                raise Invalid(name, "holds_nul")
         elif isinstance(value, tuple):
             require_text((name, item) for item in value)
-        elif is_dataclass(value) and not isinstance(value, BytesIn):
+        elif is_dataclass(value) and not isinstance(value, (BytesIn, ItemsIn)):
             require_text((field.name, getattr(value, field.name)) for field in fields(value))
 
 
@@ -173,6 +248,8 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     if not doc:
         raise TypeError(f"{where}: an operation needs a docstring, its first line is the summary")
     summary, _, text = doc.partition("\n")
+    if declared["encoded"] and declared["method"] != "GET":
+        raise TypeError(f"{where}: only what is read has a second way to its answer")
     types = typing.get_type_hints(inspect.unwrap(member))
     params = list(inspect.signature(member).parameters.values())[1:]
     path_params = tuple(re.findall(r"{(\w+)", declared["path"]))
@@ -201,11 +278,17 @@ def _sort_parameters(
     if len(bodies) > (1 if method in _BODY_METHODS else 0):
         raise TypeError(f"{where}: {method} takes the path's parameters and at most one body")
     body = bodies[0].name if bodies else None
-    if body and types[body] is not BytesIn and not _is_request(types[body]):
-        raise TypeError(f"{where}: the body must be a @request dataclass or BytesIn")
-    if query and method in _BODY_METHODS and not (body and types[body] is BytesIn):
+    streams = body is not None and (types[body] is BytesIn or items_of(types[body]) is not None)
+    if body and not streams and not _is_request(types[body]):
+        raise TypeError(f"{where}: the body must be a @request dataclass or BytesIn or ItemsIn")
+    if query and method in _BODY_METHODS and not streams:
         raise TypeError(f"{where}: {method} takes its options in the request dataclass")
     return body, query
+
+
+def items_of(kind: Any) -> Any:
+    """The type of the items in `ItemsIn[…]` or `ItemsOut[…]`; None when `kind` is something else."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) in (ItemsIn, ItemsOut) else None
 
 
 def _is_request(kind: Any) -> bool:

@@ -11,19 +11,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
+from uuid import uuid4
 
 from mairust_core import wire
 from mairust_core.errors import Invalid
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service, require_text
+from mairust_core.i18n import explain
+from mairust_core.items import MEDIA_TYPE, read_items, write_items
+from mairust_core.operations import (
+    BytesIn,
+    BytesOut,
+    ItemsIn,
+    ItemsOut,
+    Operation,
+    Service,
+    items_of,
+    require_text,
+)
 from mairust_core.remote_http import Sent, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX = "/api/v1"
 
 S = TypeVar("S", bound=Service)
 
@@ -67,6 +79,8 @@ class _Call:
         sent = self._request(given)
         if self.op.returns is BytesOut:
             return self.server.download(sent)
+        if kind := items_of(self.op.returns):
+            return ItemsOut(items=read_items(self.server.stream(sent), kind))
         return self._decode(self.server.exchange(sent))
 
     def _request(self, given: Mapping[str, Any]) -> Sent:
@@ -75,27 +89,29 @@ class _Call:
             path = path.replace(f"{{{name}:path}}", f"{{{name}}}").replace(
                 f"{{{name}}}", _segment(given[name])
             )
-        query = {p.name: _query_text(given[p.name]) for p in self.op.query if p.name in given}
-        body = given[self.op.body] if self.op.body else None
-        if isinstance(body, BytesIn):
-            return Sent(
-                method=self.op.method,
-                path=PREFIX + path,
-                query=query,
-                upload=body,
-                media_type=self.op.accepts,
-            )
-        json = None if body is None else wire.dumps(body)
-        return Sent(
-            method=self.op.method, path=PREFIX + path, query=query, json=json, media_type="application/json"
+        query = {p.name: _query_value(given[p.name]) for p in self.op.query if given.get(p.name) is not None}
+        sent = Sent(
+            method=self.op.method,
+            path=f"/api/v{self.op.since}{path}",
+            query=query,
+            media_type="application/json",
+            idempotency_key=uuid4().hex if self.op.creates else None,
         )
+        body = given[self.op.body] if self.op.body else None
+        if isinstance(body, ItemsIn):
+            body, media_type = BytesIn(chunks=write_items(body.items)), MEDIA_TYPE
+        else:
+            media_type = self.op.accepts
+        if isinstance(body, BytesIn):
+            return replace(sent, upload=body, media_type=media_type)
+        return sent if body is None else replace(sent, json=wire.dumps(body))
 
     def _decode(self, body: bytes) -> Any:
         try:
             return wire.decode(self.op.returns, body)
         except Invalid as error:
-            why = f"in the answer of {self.op.id}, {error.values['field']}: {error.values['why']}"
-            raise self.server.not_mairust(why) from error
+            what, _ = explain(error)
+            raise self.server.not_mairust(f"in the answer of {self.op.id}, {what.rstrip('.')}") from error
 
 
 def _segment(value: object) -> str:
@@ -104,5 +120,14 @@ def _segment(value: object) -> str:
     return text.replace(".", "%2E") if not text.strip(".") else text
 
 
+def _query_value(value: object) -> str | list[str]:
+    """A parameter as it is written; several values are the parameter several times."""
+    if isinstance(value, tuple):
+        return [_query_text(item) for item in value]
+    return _query_text(value)
+
+
 def _query_text(value: object) -> str:
+    if isinstance(value, datetime):  # without a zone it is sent as it is, and refused there as it is here
+        return wire.encode_time(value) if value.tzinfo else value.isoformat()
     return str(value).lower() if isinstance(value, bool) else str(value)

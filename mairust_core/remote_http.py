@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from mairust_core.errors import BY_CODE, Forbidden, IncompleteStream, MaiRustError, Unreachable, Usage
+from mairust_core.errors import (
+    BY_CODE,
+    Forbidden,
+    IncompleteStream,
+    MaiRustError,
+    Unauthenticated,
+    Unreachable,
+    Usage,
+)
 from mairust_core.operations import BytesIn, BytesOut
 
 if TYPE_CHECKING:
@@ -24,7 +33,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
+PAUSES_S = (0.1, 0.5)
+"""Before a request whose connection broke is sent again."""
 MAX_ANSWER_BYTES = 64 << 20
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header takes (RFC 6750 §2.1 allows less); anything else must not reach an error's text."""
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):")
 
 
@@ -34,10 +47,26 @@ class Sent:
 
     method: str
     path: str
-    query: dict[str, str]
+    query: dict[str, str | list[str]]
     media_type: str
     json: bytes | None = None
     upload: BytesIn | None = None
+    idempotency_key: str | None = None
+    """Of a request that makes something: with it a repetition is done once."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again is safe and possible."""
+        again = self.upload is None or not isinstance(self.upload.chunks, Iterator)
+        return again and (self.method == "GET" or self.idempotency_key is not None)
+
+
+class _Broken(Exception):
+    """The connection broke before a whole answer had come."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(kw_only=True)
@@ -45,8 +74,8 @@ class Server:
     """A MaiRust server: `https://HOST[:PORT]`, `http://` on loopback, or `unix:/PATH`. Thread-safe.
 
     `ca_file` names the authorities to trust in place of the system's; `timeout_s` is how long it may be
-    silent; `language` is that of its errors. Raises `Usage` for another kind of URL, and `Forbidden` when
-    the key would travel in the clear (rule G4).
+    silent; `language` is that of its errors. Raises `Usage` for another kind of URL,
+    `Unauthenticated` for a key that is none, and `Forbidden` when it would travel in the clear (rule G4).
     """
 
     url: str
@@ -58,6 +87,8 @@ class Server:
     def __post_init__(self) -> None:
         self.url = self.url.rstrip("/")
         self._parts = _checked(self.url)
+        if not _TOKEN.fullmatch(self.token):
+            raise Unauthenticated("not_a_token")
         self._lock = threading.Lock()
         self._opened: httpx.Client | None = None
 
@@ -75,9 +106,30 @@ class Server:
                 self._opened = None
 
     def exchange(self, sent: Sent) -> bytes:
-        """The body of the answer to a request; raises the error that the server reports."""
-        with self._translated(), self._client().stream(**self._arguments(sent)) as response:
-            body = self._bounded(response)
+        """The body of the answer to a request; raises the error that the server reports.
+
+        A request that may be repeated is, twice at most, when the connection broke before the answer came.
+        """
+        for pause_s in PAUSES_S if sent.repeatable else ():
+            try:
+                return self._exchange(sent)
+            except _Broken:
+                time.sleep(pause_s)
+        try:
+            return self._exchange(sent)
+        except _Broken as error:
+            raise Unreachable("server", url=self.url, why=error.why) from error
+
+    def _exchange(self, sent: Sent) -> bytes:
+        import httpx
+
+        try:
+            with self._translated(), self._client().stream(**self._arguments(sent)) as response:
+                body = self._bounded(response)
+        except Unreachable as error:
+            if isinstance(error.__cause__, httpx.ReadError | httpx.RemoteProtocolError | httpx.WriteError):
+                raise _Broken(_reason(error.__cause__)) from error
+            raise
         if not response.is_success:
             raise self._error(response, body)
         return body
@@ -95,6 +147,25 @@ class Server:
         except BaseException:
             response.close()
             raise
+
+    def stream(self, sent: Sent) -> Iterator[bytes]:
+        """The body of the answer as it comes, of any length; raises what the server reports, at once."""
+        client = self._client()
+        with self._translated():
+            response = client.send(client.build_request(**self._arguments(sent)), stream=True)
+        if not response.is_success:
+            try:
+                with self._translated():
+                    raise self._error(response, self._bounded(response))
+            finally:
+                response.close()
+        return self._closing(response)
+
+    def _closing(self, response: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from self._pieces(response)
+        finally:
+            response.close()
 
     def not_mairust(self, why: str) -> Unreachable:
         """The error for an answer that no MaiRust gives."""
@@ -155,6 +226,8 @@ class Server:
             arguments |= {"content": _exactly(sent.upload), "headers": headers}
         elif sent.json is not None:
             arguments |= {"content": sent.json, "headers": {"content-type": sent.media_type}}
+        if sent.idempotency_key is not None:
+            arguments.setdefault("headers", {})["idempotency-key"] = sent.idempotency_key
         return arguments
 
     @contextmanager

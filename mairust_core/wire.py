@@ -70,13 +70,23 @@ def encode_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+MAX_DIGITS = 40
+"""More than any number that means something here; reading much longer ones costs time."""
+
 # made once: `json.dumps` with any option of its own makes one for every call
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON document of a value, UTF-8, without spaces."""
-    return _ENCODER.encode(encode(value)).encode()
+    """The JSON document of a value, UTF-8, without spaces; half a character becomes `?` (RFC 8259 §8.1)."""
+    return _ENCODER.encode(encode(value)).encode("utf-8", "replace")
+
+
+def render(value: Any) -> bytes:
+    """As `dumps`, of JSON values, by a library that a server has loaded anyway: four times as fast."""
+    from pydantic_core import to_json
+
+    return to_json(value)
 
 
 @lru_cache(maxsize=256)
@@ -104,6 +114,11 @@ def decode_request(kind: Any, data: bytes) -> Any:
     return _validated("body", lambda: adapter(kind).validate_json(data, strict=True))
 
 
+def decode_value(kind: Any, found: Any) -> Any:
+    """The value that loaded JSON stands for, nothing converted; raises `Invalid`."""
+    return _validated("item", lambda: adapter(kind).validate_json(_ENCODER.encode(found), strict=True))
+
+
 def decode_text(kind: Any, name: str, text: str) -> Any:
     """The value of a path or query parameter; raises `Invalid` naming it."""
     return text if kind is str else _validated(name, lambda: adapter(kind).validate_strings(text))
@@ -112,7 +127,13 @@ def decode_text(kind: Any, name: str, text: str) -> Any:
 def require_plain_json(data: bytes) -> None:
     """Raise `Usage` unless this is one JSON document in UTF-8, each key once, every number finite."""
     try:
-        json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+        json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_short,
+        )
     except UnicodeDecodeError as error:
         raise Usage("json", why=f"byte {error.start} is not UTF-8") from None
     except RecursionError:
@@ -129,6 +150,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _short(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(text)
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not isfinite(value):
@@ -143,12 +170,40 @@ def _validated(whole: str, validate: Callable[[], Any]) -> Any:
         return validate()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or whole
+        field = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or whole
     # The validation error holds the values given, a password among them: it must not be the cause.
-    raise Invalid(field, _why(first["type"], first["msg"]))
+    detail = _DETAILS.get(first["type"])
+    if detail is None:
+        raise Invalid(field, "not_fitting", why=first["msg"][:1].lower() + first["msg"][1:])
+    raise Invalid(field, detail, known=first.get("ctx", {}).get("expected", ""))
 
 
-def _why(kind: str, message: str) -> str:
-    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return "this field is not known here"
-    return message[:1].lower() + message[1:]
+def _is_branch(part: int | str) -> bool:
+    """True for what pydantic calls one of several types a value may have: it is no name of a field."""
+    return isinstance(part, str) and ("[" in part or part in {"int", "str", "bool", "float", "datetime"})
+
+
+_DETAILS = {
+    "bool_parsing": "not_flag",
+    "bool_type": "not_flag",
+    "dataclass_exact_type": "not_object",
+    "dataclass_type": "not_object",
+    "datetime_from_date_parsing": "not_time",
+    "datetime_object_invalid": "not_time",
+    "datetime_parsing": "not_time",
+    "datetime_type": "not_time",
+    "dict_type": "not_object",
+    "enum": "no_such_choice",
+    "extra_forbidden": "unknown_field",
+    "int_from_float": "not_whole_number",
+    "int_parsing": "not_whole_number",
+    "int_parsing_size": "not_whole_number",
+    "int_type": "not_whole_number",
+    "list_type": "not_list",
+    "missing": "missing",
+    "string_type": "not_text",
+    "string_unicode": "not_unicode",
+    "tuple_type": "not_list",
+    "unexpected_keyword_argument": "unknown_field",
+}
+"""The catalogue details of what pydantic finds."""

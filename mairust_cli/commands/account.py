@@ -12,7 +12,9 @@ from mairust_cli.session import Session, secret_line
 from mairust_cli.text import moment, size, yes_no
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes, parse_size
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.errors import Usage
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
+from mairust_core.model.forms import UNSET
 from mairust_core.services.accounts import Accounts
 
 app = noun(COMMANDS["account"])
@@ -73,6 +75,8 @@ def list_(
 ) -> None:
     """List the accounts, by address.
 
+    Exit status: 0 listed; 4 there is no such domain.
+
     Examples:
       mairust account list
       mairust account list --domain example.org --json
@@ -99,6 +103,59 @@ def show(ctx: typer.Context, address: Address) -> None:
     """
     session = Session.of(ctx)
     session.output.item(session.operations(Accounts).show(address), COLUMNS)
+
+
+@app.command("edit", cls=Command)
+def edit(
+    ctx: typer.Context,
+    address: Address,
+    quota: Annotated[
+        str | None, typer.Option("--quota", metavar="SIZE", help="Room for mail, as 500M or 2GiB; or none.")
+    ] = None,
+    admin: Annotated[
+        bool | None, typer.Option("--admin/--no-admin", help="Whether the account administers.")
+    ] = None,
+) -> None:
+    """Change an account's quota, or whether it administers.
+
+    A quota below what is in use deletes nothing: new mail is refused until there is room again. Deleted
+    messages do not count.
+
+    Exit status: 0 changed; 2 a bad size; 4 there is no such account.
+
+    Examples:
+      mairust account edit ann@example.org --quota 5GiB
+      mairust account edit ann@example.org --quota none --admin
+    """
+    session = Session.of(ctx)
+    change = AccountChange(
+        quota_bytes=UNSET if quota is None else parse_size(quota), admin=UNSET if admin is None else admin
+    )
+    session.output.change(session.operations(Accounts).edit(address, change), COLUMNS)
+
+
+@app.command("passwd", cls=Command)
+def passwd(
+    ctx: typer.Context,
+    address: Address,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
+    ] = False,
+) -> None:
+    """Give an account another password.
+
+    It is asked for on a terminal, without being shown; elsewhere --password-stdin reads it.
+
+    Exit status: 0 changed; 2 a bad password, or none; 4 there is no such account.
+
+    Examples:
+      echo "correct horse battery" | mairust account passwd ann@example.org --password-stdin
+    """
+    session = Session.of(ctx)
+    if not password_stdin and not session.stdin.isatty():
+        raise Usage("no_password")
+    new = NewPassword(password=secret_line(session.stdin, "New password: "))
+    session.output.change(session.operations(Accounts).passwd(address, new), COLUMNS)
 
 
 @app.command("enable", cls=Command)
@@ -137,5 +194,5 @@ def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
       mairust account remove ann@example.org --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the account {address} and all its mail", yes)
+    session.confirm("remove_account", yes, address=address)
     session.output.removed(session.operations(Accounts).remove(address), "account")

@@ -54,6 +54,8 @@ def add(
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the aliases, by address.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust alias list
     """
@@ -86,5 +88,5 @@ def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
       mairust alias remove sales@example.org --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the alias {address}", yes)
+    session.confirm("remove_alias", yes, address=address)
     session.output.removed(session.operations(Aliases).remove(address), "alias")

@@ -239,7 +239,7 @@ def verify(
 def _percentage(text: str) -> float:
     number = text.removesuffix("%")
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 100:
-        raise Invalid("subset", f"{clean(text)[:40]!r} is not a part", "write it like 10%")
+        raise Invalid("subset", "not_a_part", value=repr(clean(text)[:40]))
     return int(number) / 100
 
 
@@ -280,7 +280,7 @@ def prune(
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
     rule = KeepRule(last=keep_last, daily=keep_daily, weekly=keep_weekly)
     if not dry_run:
-        session.confirm(f"delete all but the chosen snapshots of {dest}", yes)
+        session.confirm("prune_backup", yes, path=dest)
     with repository.writing(deleting=True) as writer:
         planned = plan(repository, rule)
         freed = 0 if dry_run else execute(writer, planned)

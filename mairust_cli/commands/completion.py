@@ -34,5 +34,5 @@ def completion(
     from mairust_cli.outline import outline
 
     if shell not in SHELLS:
-        raise Invalid("shell", f"there is no completion for {shell[:20]!r}", f"choose of {', '.join(SHELLS)}")
+        raise Invalid("shell", "not_choice", value=repr(shell[:20]), known=", ".join(SHELLS))
     session.output.raw([SHELLS[shell](outline()).encode()])

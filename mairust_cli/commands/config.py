@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
+from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.model.forms import Page
+from mairust_core.model.settings import Export, Setting
+from mairust_core.services.config import Config
 
 app = noun(COMMANDS["config"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting in force; `value` as a file would give it, secrets masked, `origin` as errors name it."""
-
-    key: str
-    value: str | int | bool | list[str] | None
-    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +28,8 @@ class Checked:
 
 SETTINGS: Columns[Setting] = (
     Column("Setting", lambda setting: setting.key),
-    Column("Value", lambda setting: _shown(setting.value)),
-    Column("From", lambda setting: setting.origin),
+    Column("Value", lambda setting: _shown(setting.value), shrink=True),
+    Column("From", lambda setting: setting.origin, shrink=True),
 )
 CHECKED: Columns[Checked] = (
     Column("Configuration", lambda checked: "valid" if checked.valid else "not valid"),
@@ -46,22 +41,42 @@ CHECKED: Columns[Checked] = (
 def show(ctx: typer.Context) -> None:
     """Show every setting in force and where it comes from.
 
-    Secrets are masked.
+    Secrets are masked. With --server it shows the settings of that server.
 
-    Exit status: 0 shown; 78 the configuration is wrong.
+    Exit status: 0 shown; 77 the key does not reach the whole site; 78 the configuration is wrong.
 
     Examples:
       mairust config show
       mairust config show --json
     """
     session = Session.of(ctx)
-    session.stay_local("config show")
+    if session.server_url:
+        session.output.page(session.operations(Config).show(), SETTINGS)
+        return
     from mairust_core.config import effective
 
-    found = [
-        Setting(key=one.key, value=one.value, origin=str(one.origin)) for one in effective(session.settings())
-    ]
-    session.output.page(Page(items=tuple(found)), SETTINGS)
+    session.output.page(Page(items=effective(session.settings())), SETTINGS)
+
+
+@app.command("export", cls=Command)
+def export(ctx: typer.Context) -> None:
+    """Print all settings in force as one configuration file.
+
+    What holds a secret is left out and named in a comment. The file (TOML) can be given to --config; with
+    --json it is one JSON document. With --server it holds the settings of that server.
+
+    Exit status: 0 printed; 77 the key does not reach the whole site; 78 the configuration is wrong.
+
+    Examples:
+      mairust config export > mairust.toml
+      mairust config export --json
+    """
+    session = Session.of(ctx)
+    found = _exported(session)
+    if session.output.json:
+        session.output.document(found)
+    else:
+        session.output.lines(_toml(found))
 
 
 @app.command("check", cls=Command)
@@ -77,6 +92,33 @@ def check(ctx: typer.Context) -> None:
     session.stay_local("config check")
     file = session.settings().config_file
     session.output.change(Checked(file=str(file) if file else None), CHECKED)
+
+
+def _exported(session: Session) -> Export:
+    if session.server_url:
+        return session.operations(Config).export()
+    from mairust_core.config import exported
+
+    return exported(session.settings())
+
+
+def _toml(found: Export) -> list[str]:
+    """The lines of the file, in the order of the reference."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment(f"All settings of MaiRust {clean(found.version)}."))
+    for name in found.secrets_left_out:
+        document.add(tomlkit.comment(f"{name} holds a secret and is left out: give it yourself."))
+    for section, values in found.settings.items():
+        within: Any = document
+        *outer, last = section.split(".")
+        for name in outer:
+            within = within[name]
+        within[last] = tomlkit.table()
+        for key, value in values.items():
+            within[last][key] = value
+    return tomlkit.dumps(document).rstrip("\n").split("\n")
 
 
 def _shown(value: str | int | bool | list[str] | None) -> str:

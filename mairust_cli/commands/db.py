@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import typer
 
 from mairust_cli.output import Column, Columns
-from mairust_cli.session import Session
+from mairust_cli.session import Session, os_user
 from mairust_cli.tree import COMMANDS, Command, noun
 
 app = noun(COMMANDS["db"])
@@ -41,11 +41,12 @@ def upgrade(ctx: typer.Context) -> None:
     session = Session.of(ctx)
     session.stay_local("db upgrade")
     from mairust_core.app import become_owner
+    from mairust_core.model.principal import Principal
     from mairust_core.store.migrations import upgrade as run
 
     settings = session.settings()
     become_owner(settings)
-    before, after = run(settings)
+    before, after = run(settings, Principal.local(os_user()))
     session.output.note(f"schema {before} is up to date" if before == after else f"schema {before} → {after}")
     session.output.change(_schema(session), COLUMNS)
 

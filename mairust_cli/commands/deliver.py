@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mairust_cli.session import Session
+from mairust_cli.text import clean
 from mairust_cli.tree import Command, single
 
 app = single()
@@ -25,6 +26,8 @@ def deliver(
     The running server takes it; without one it is stored directly. What a first try stored is not stored
     twice when the same message comes again within a day.
 
+    A sender that is no address is taken as <>, with a note. Local parts are quoted where they have to be.
+
     Exit status: 0 all recipients are stored; 65 the message is refused; 67 all recipients are unknown; 75
     everything else, bad usage among it: a mail server in front tries again and never bounces for our fault.
 
@@ -33,6 +36,16 @@ def deliver(
     """
     session = Session.of(ctx)
     session.stay_local("deliver")
-    from mairust_core.deliver import deliver as run
+    from mairust_core import deliver as pipe
 
-    raise typer.Exit(run(session.settings(), addresses, session.input_bytes, sender or ""))
+    reverse_path = pipe.reverse_path(sender or "")
+    if reverse_path is None:
+        session.output.note(f"the sender {clean(sender or '')[:80]} is no address, <> is put in its place")
+    answers = pipe.deliver(session.settings(), addresses, session.input_bytes, reverse_path or "")
+    failure = pipe.failure(answers)
+    if failure is not None:
+        session.output.error(failure)
+    elif session.output.json:
+        told = [{"address": one.recipient, "reply": str(one.reply)} for one in answers]
+        session.output.document({"recipients": told})
+    raise typer.Exit(pipe.exit_code(answers))

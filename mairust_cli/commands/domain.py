@@ -46,6 +46,8 @@ def add(ctx: typer.Context, name: Name) -> None:
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the domains, by name.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust domain list
       mairust domain list --all --json
@@ -79,5 +81,5 @@ def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
       mairust domain remove example.com --yes
     """
     session = Session.of(ctx)
-    session.confirm(f"remove the domain {name}", yes)
+    session.confirm("remove_domain", yes, name=name)
     session.output.removed(session.operations(Domains).remove(name), "domain")

@@ -15,6 +15,7 @@ app = single()
 COLUMNS: Columns[Collected] = (
     Column("Accounts purged", lambda done: str(done.accounts)),
     Column("Messages purged", lambda done: str(done.messages)),
+    Column("Deleted messages purged", lambda done: str(done.deleted)),
     Column("Contents condemned", lambda done: str(done.condemned)),
     Column("Blobs deleted", lambda done: str(done.blobs)),
     Column("Leftover files deleted", lambda done: str(done.files)),
@@ -28,8 +29,9 @@ COLUMNS: Columns[Collected] = (
 def gc(ctx: typer.Context) -> None:
     """Give back the room of what nobody needs any more.
 
-    Purges removed accounts, deletes what no message refers to an hour after that was first seen, moves what
-    is left in mostly dead segments, and expires old log entries. A running server does it every hour.
+    Purges removed accounts and messages whose time in the trash is over, deletes what no message refers to an
+    hour after that was first seen, moves what is left in mostly dead segments, and expires old log entries. A
+    running server does it every hour.
 
     Exit status: 0 done; 75 somebody else is at it.
 

@@ -44,7 +44,9 @@ def init(
     database: Annotated[
         str | None,
         typer.Option(
-            "--database", metavar="URL", help="postgresql://USER@HOST/NAME, or sqlite:///PATH; SQLite."
+            "--database",
+            metavar="URL",
+            help="postgresql://USER@HOST/NAME or sqlite:///PATH (default: SQLite).",
         ),
     ] = None,
 ) -> None:

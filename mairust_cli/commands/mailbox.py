@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
-from mairust_cli.words import AccountOption
+from mairust_cli.words import AccountOption, Yes
 from mairust_core.model.forms import Page
-from mairust_core.model.mailbox import Mailbox
+from mairust_core.model.mailbox import Mailbox, MailboxRename, NewMailbox
 from mairust_core.services.accounts import Accounts
+from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.pages import limited
 
 app = noun(COMMANDS["mailbox"])
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Levels stand between slashes, as Work/2026.")]
 
 COLUMNS: Columns[Mailbox] = (
     Column("Mailbox", lambda mailbox: mailbox.name),
@@ -46,6 +51,55 @@ def list_(
     wanted = limit is not None or cursor is not None
     page = pages(lambda after, count: _part(found, after, count), limit, cursor, all_) if wanted else found
     session.output.page(page, COLUMNS)
+
+
+@app.command("create", cls=Command)
+def create(ctx: typer.Context, name: Name, account: AccountOption) -> None:
+    """Create a mailbox; those above it in its name need not be there.
+
+    Exit status: 0 created; 2 a bad name; 4 there is no such account; 5 it is there already.
+
+    Examples:
+      mairust mailbox create Work/2026 --account ann@example.org
+    """
+    session = Session.of(ctx)
+    session.output.change(session.operations(Mailboxes).create(account, NewMailbox(name=name)), COLUMNS)
+
+
+@app.command("rename", cls=Command)
+def rename(
+    ctx: typer.Context,
+    name: Name,
+    to: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    account: AccountOption,
+) -> None:
+    """Give a mailbox another name, and with it what lies below it.
+
+    Exit status: 0 renamed; 2 a bad name; 4 there is no such account or mailbox; 5 the new name is taken.
+
+    Examples:
+      mairust mailbox rename Work Archive/Work --account ann@example.org
+    """
+    session = Session.of(ctx)
+    wanted = MailboxRename(name=name, to=to)
+    session.output.change(session.operations(Mailboxes).rename(account, wanted), COLUMNS)
+
+
+@app.command("delete", cls=Command)
+def delete(ctx: typer.Context, name: Name, account: AccountOption, yes: Yes = False) -> None:
+    """Delete a mailbox and put its messages into the trash; what lies below it stays.
+
+    An undeleted message makes the mailbox anew.
+
+    Exit status: 0 deleted; 2 it is INBOX or Quarantine, or nobody is there to ask; 4 there is no such account
+    or mailbox; 75 somebody keeps putting messages there.
+
+    Examples:
+      mairust mailbox delete Work --account ann@example.org --yes
+    """
+    session = Session.of(ctx)
+    session.confirm("delete_mailbox", yes, name=name, account=account)
+    session.output.removed(session.operations(Mailboxes).delete(account, name=name), "mailbox")
 
 
 def _part(found: Page[Mailbox], after: str, count: int) -> Page[Mailbox]:

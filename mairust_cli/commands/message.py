@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, BinaryIO
 
 import typer
 
+from mairust_cli.commands import message_changes
+from mairust_cli.commands.message_changes import COLUMNS, Ids
+from mairust_cli.each import each
+from mairust_cli.files import EXPORTED, made_directory, write_message
 from mairust_cli.listing import All, Cursor, Limit, pages
-from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
-from mairust_cli.text import clean, moment, size
+from mairust_cli.text import clean, clean_lines, moment, size
 from mairust_cli.tree import COMMANDS, Command, noun
-from mairust_cli.words import AccountOption
+from mairust_cli.words import AccountOption, parse_moment
 from mairust_core.errors import Usage
+from mairust_core.model.flags import FLAGS
+from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import INBOX
-from mairust_core.model.message import Message, Party, Summary
-from mairust_core.operations import BytesIn
+from mairust_core.model.message import Message, Summary
+from mairust_core.operations import BytesIn, BytesOut
 from mairust_core.services.messages import Messages
 
 app = noun(COMMANDS["message"])
@@ -28,19 +35,7 @@ CHUNK_BYTES = 1 << 18
 STDIN = "-"
 
 
-def _parties(parties: tuple[Party, ...]) -> str:
-    return ", ".join(party.name or party.address for party in parties)
-
-
-COLUMNS: Columns[Summary] = (
-    Column("Id", lambda message: str(int(message.id))),
-    Column("Received", lambda message: moment(message.received_at)),
-    Column("Mailbox", lambda message: message.mailbox),
-    Column("Flags", lambda message: " ".join((*message.flags, *message.tags))),
-    Column("Size", lambda message: size(message.size), right=True),
-    Column("From", lambda message: _parties(message.from_)),
-    Column("Subject", lambda message: message.subject),
-)
+FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \\Seen, or a keyword; may be repeated.")
 
 
 @app.command("append", cls=Command)
@@ -51,20 +46,37 @@ def append(
     mailbox: Annotated[
         str, typer.Option("--mailbox", metavar="NAME", help="Where to put it.", show_default=True)
     ] = INBOX,
+    flag: Annotated[list[str] | None, FLAG] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TEXT", help="A tag; may be repeated.")
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", metavar="WHEN", help="When it was received, as 2027-01-31T00:00:00Z."),
+    ] = None,
 ) -> None:
     """Put a message into a mailbox, byte for byte, without trace headers.
 
     When it ends, the message is as durable as one that SMTP answered with 250.
 
-    Exit status: 0 stored; 1 the mailbox is full; 2 no such file, or too large; 4 no such account or mailbox.
+    Exit status: 0 stored; 1 the mailbox is full; 2 no such file, a bad flag, tag or date, or too large; 4 no
+    such account or mailbox.
 
     Examples:
       mairust message append mail.eml --account ann@example.org
+      mairust message append mail.eml --account ann@example.org --flag '\\Seen' --tag bill --date 2026-03-01
       cat mail.eml | mairust message append - --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
     with _opened(session, file) as content:
-        summary = session.operations(Messages).append(account, content, mailbox=mailbox)
+        summary = session.operations(Messages).append(
+            account,
+            content,
+            mailbox=mailbox,
+            flag=tuple(flag or ()),
+            tag=tuple(tag or ()),
+            date=None if date is None else parse_moment(date, datetime.now(UTC), "date", ago=True),
+        )
     session.output.change(summary, COLUMNS)
 
 
@@ -75,54 +87,124 @@ def list_(
     mailbox: Annotated[
         str | None, typer.Option("--mailbox", metavar="NAME", help="Only the messages of this mailbox.")
     ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TEXT", help="Only those with this tag.")
+    ] = None,
+    flag: Annotated[
+        str | None, typer.Option("--flag", metavar="FLAG", help="Only those with this flag.")
+    ] = None,
+    unflag: Annotated[
+        str | None, typer.Option("--unflag", metavar="FLAG", help="Only those without this flag.")
+    ] = None,
+    unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag \\Seen.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="Received then or later: 2026-01-31, or 7d for days ago."
+        ),
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="WHEN", help="Received before that time.")
+    ] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those in the trash instead.")] = False,
     limit: Limit = None,
     cursor: Cursor = None,
     all_: All = False,
 ) -> None:
-    """List an account's messages, or those of one mailbox, newest first.
+    """List an account's messages, newest first: those that fit all that is given.
 
-    Exit status: 0 listed; 4 there is no such account or mailbox.
+    Exit status: 0 listed; 2 a bad flag, tag or time; 4 there is no such account or mailbox.
 
     Examples:
       mairust message list --account ann@example.org
+      mairust message list --account ann@example.org --unseen --since 7d
       mairust message list --account ann@example.org --mailbox INBOX --all --json
+      mairust message list --account ann@example.org --deleted
     """
     session = Session.of(ctx)
-    messages = session.operations(Messages)
-    found = pages(
-        lambda after, count: messages.browse(account, mailbox=mailbox or "", cursor=after, limit=count),
-        limit,
-        cursor,
-        all_,
+    if unseen and unflag is not None:
+        raise Usage("unseen_or_unflag")
+    now = datetime.now(UTC)
+    browse = partial(
+        session.operations(Messages).browse,
+        account,
+        mailbox=mailbox or "",
+        tag=tag or "",
+        flag=flag or "",
+        unflag=FLAGS[0] if unseen else unflag or "",
+        since=None if since is None else parse_moment(since, now, "since", ago=True),
+        before=None if before is None else parse_moment(before, now, "before", ago=True),
+        deleted=deleted,
     )
+    found = pages(lambda after, count: _whole_page(browse, after, count), limit, cursor, all_)
     session.output.page(found, COLUMNS)
+
+
+def _whole_page(browse: Callable[..., Page[Summary]], after: str, count: int) -> Page[Summary]:
+    """A page of `count` messages if there are so many: with filters the server may answer with fewer."""
+    items: tuple[Summary, ...] = ()
+    while True:
+        page = browse(cursor=after, limit=count - len(items))
+        items += page.items
+        if page.next_cursor is None or len(items) >= count:
+            return Page(items=items, next_cursor=page.next_cursor)
+        after = page.next_cursor
 
 
 @app.command("show", cls=Command)
 def show(
     ctx: typer.Context,
     id_: Annotated[str, typer.Argument(metavar="ID", help="As `message list` shows it.")],
+    text: Annotated[bool, typer.Option("--text", help="Its body as text.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Its HTML body as its sender wrote it.")] = False,
+    headers: Annotated[bool, typer.Option("--headers", help="Its header fields, decoded.")] = False,
+    attachment: Annotated[
+        int | None, typer.Option("--attachment", metavar="N", help="The bytes of attachment N.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", metavar="N", help="The bytes of MIME part N, as 1 or 2.1.")
+    ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Its bytes with trace headers, as mail programs get them.")
     ] = False,
     original: Annotated[bool, typer.Option("--original", help="Exactly the bytes that came.")] = False,
 ) -> None:
-    """Show one message: header fields and attachments, or its bytes.
+    """Show one message: what it is about, or its text, parts or bytes.
 
-    Bytes go to stdout untouched.
+    Without options these are its header fields, where it is, and what is attached. Bytes go to stdout
+    untouched; text and HTML as UTF-8, on a terminal without control characters. A deleted message is shown
+    too, and said to be deleted.
 
-    Exit status: 0 shown; 1 the stored bytes are damaged; 4 there is no such message.
+    Exit status: 0 shown; 1 the stored bytes are damaged; 2 bytes and --json; 4 there is no such message, part
+    or attachment.
 
     Examples:
       mairust message show ID
+      mairust message show ID --text
+      mairust message show ID --part 1
       mairust message show ID --original > mail.eml
     """
     session = Session.of(ctx)
     messages = session.operations(Messages)
-    if raw and original:
-        raise Usage("raw_or_original")
-    if raw or original:
-        session.output.raw(messages.raw(id_, original=original).chunks)
+    views: tuple[tuple[object, Callable[[], None]], ...] = (
+        (text, lambda: _print_text(session, messages.text(id_))),
+        (html, lambda: _print_text(session, messages.html(id_))),
+        (headers, lambda: session.output.lines(_fields(messages.show(id_)))),
+        (raw, lambda: session.output.raw(messages.raw(id_).chunks)),
+        (original, lambda: session.output.raw(messages.raw(id_, original=True).chunks)),
+        (
+            attachment is not None,
+            lambda: session.output.raw(messages.attachment(id_, attachment or 0).chunks),
+        ),
+        (part is not None, lambda: session.output.raw(messages.part(id_, part or "").chunks)),
+    )
+    wanted = [view for given, view in views if given]
+    if len(wanted) > 1:
+        raise Usage("one_view")
+    if session.output.json and (raw or original):
+        raise Usage("raw_is_no_json", option="--raw" if raw else "--original")
+    if wanted:
+        wanted[0]()
         return
     message = messages.show(id_)
     if session.output.json:
@@ -131,15 +213,70 @@ def show(
         session.output.lines(_shown(message))
 
 
+@app.command("export", cls=Command)
+def export(
+    ctx: typer.Context,
+    ids: Ids,
+    output: Annotated[
+        str, typer.Option("--output", metavar="DIR", help="Where ID.eml goes; - is stdout.")
+    ] = STDIN,
+) -> None:
+    """Write messages to stdout, or as files into a directory.
+
+    They are as `message show --raw` shows them; one may go to stdout, several go to ID.eml each. The
+    directory is made; a file of that name in it is replaced once the new one is complete.
+
+    Exit status: 0 written; 2 several for stdout, or the directory cannot be written to; 3 some could not be
+    exported; 4 there is no such message.
+
+    Examples:
+      mairust message export ID > mail.eml
+      mairust message export ID --output mails
+    """
+    session = Session.of(ctx)
+    messages = session.operations(Messages)
+    if output == STDIN:
+        if len(ids) > 1:
+            raise Usage("several_to_stdout")
+        session.output.raw(messages.raw(ids[0]).chunks)
+        return
+    directory = made_directory(output)
+    each(session, ids, lambda id_: write_message(directory, id_, messages.raw(id_)), EXPORTED)
+
+
+app.command("tag", cls=Command)(message_changes.tag)
+app.command("flag", cls=Command)(message_changes.flag)
+app.command("move", cls=Command)(message_changes.move)
+app.command("delete", cls=Command)(message_changes.delete)
+app.command("undelete", cls=Command)(message_changes.undelete)
+app.command("release", cls=Command)(message_changes.release)
+
+
+def _print_text(session: Session, text: BytesOut) -> None:
+    if not session.output.on_terminal:
+        session.output.raw(text.chunks)
+        return
+    session.output.lines(clean_lines(b"".join(text.chunks).decode("utf-8", "replace")))
+
+
+def _fields(message: Message) -> list[str]:
+    return [f"{clean(name)}: {clean(value)}" for name, value in message.headers]
+
+
 def _shown(message: Message) -> list[str]:
     """Where the message is, its header fields, what is attached, and how its text begins."""
-    lines = [f"{clean(name)}: {clean(value)}" for name, value in message.headers]
-    lines += ["", f"Mailbox:     {clean(message.mailbox)} of {clean(message.account)}, UID {message.uid}"]
+    where = f"{clean(message.mailbox)} of {clean(message.account)}"
+    lines = [*_fields(message), ""]
+    if message.deleted_at is None:
+        lines.append(f"Mailbox:     {where}, UID {message.uid}")
+    else:
+        lines.append(f"Deleted:     {moment(message.deleted_at)}, from {where}")
     lines.append(f"Received:    {moment(message.received_at)}, {size(message.size)}")
     if message.flags or message.tags:
         lines.append(f"Flags:       {clean(' '.join((*message.flags, *message.tags)))}")
     lines += [
-        f"Attachment {one.number}: {clean(one.filename) or '-'} ({clean(one.content_type)}, {size(one.size)})"
+        f"Attachment {one.number}: {clean(one.filename) or '-'}"
+        f" ({clean(one.content_type)}, {size(one.size)}, part {clean(one.part)})"
         for one in message.attachments
     ]
     if message.preview:

@@ -108,12 +108,12 @@ def restore(
         elif account or message:
             from mairust_core.transfer.repository.picking import Pick
 
-            session.confirm(f"append mail of {name} to the site", yes)
+            session.confirm("restore_mail", yes, snapshot=name)
             pick = Pick(account=account, mailbox=mailbox, message=message, skip_damaged=skip_damaged)
             _put_back(session, repository, name, pick)
         else:
             session.stay_local("restore of a whole site")
-            session.confirm(f"make a site of {name} in {session.settings().data_dir}", yes)
+            session.confirm("restore_site", yes, snapshot=name, path=session.settings().data_dir)
             key = None if master_key is None else Path(master_key)
             _restore_site(session, repository, name, key, skip_damaged)
 

@@ -26,7 +26,8 @@ def serve(
         str | None, typer.Option("--http", metavar="ADDRESS", help="Where the HTTP API listens.")
     ] = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", metavar="N", help="Processes that share the listeners; 1.")
+        str | None,
+        typer.Option("--workers", metavar="N", help="Processes that share the listeners (default 1)."),
     ] = None,
 ) -> None:
     """Run the server: SMTP, LMTP, HTTP API and background work.
@@ -35,8 +36,8 @@ def serve(
     configuration: it creates the site in the data directory, with an embedded SQLite database. When every
     listener is bound it says so on stderr, or with --json in one line on stdout.
 
-    Exit status: 0 stopped in good order; 75 an address is in use, or the database cannot be reached; 78 bad
-    configuration.
+    Exit status: 0 stopped in good order; 2 a wrong option; 75 an address is in use, another server runs on
+    the data directory, or the database cannot be reached; 78 bad configuration.
 
     Examples:
       mairust serve

@@ -81,6 +81,8 @@ def create(
 def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
     """List the API keys, without their secrets.
 
+    Exit status: 0 listed.
+
     Examples:
       mairust token list
     """
@@ -119,7 +121,7 @@ def _scope(text: str) -> Scope:
     try:
         return Scope(text)
     except ValueError as error:
-        raise Invalid("scope", f"{text[:40]!r} is no scope", f"choose of {', '.join(Scope)}") from error
+        raise Invalid("scope", "not_choice", value=repr(text[:40]), known=", ".join(Scope)) from error
 
 
 def _issued() -> Columns[IssuedToken]:

@@ -2,7 +2,9 @@
 
 Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
 (which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
-`answers`, or `problems` when it raised. `document` and `reference` describe all of it; `server` listens.
+`answers`, or `problems` when it raised. A creating request with an `Idempotency-Key` goes through
+`idempotency`, and `rates` counts all of them. `document` and `reference` describe all of it; `server`
+listens.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def create_app(
     site: Site, *, services: Sequence[type[Service]] = SERVICES, bounds: Bounds | None = None
 ) -> FastAPI:
     """The application of an open site: `/api/v1`, `/docs`, `/health`. The site stays open when it ends."""
-    edge = Edge(site, Authentication(site.storage), bounds or Bounds())
+    edge = Edge(site, Authentication(site.storage, throttle=site.throttle), bounds or Bounds())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +47,7 @@ def create_app(
         docs_url=None, redoc_url=None, redirect_slashes=False, telemetry={"tracing": False},
     )  # fmt: skip
     add_operations(app, services, edge.handler)
-    add_health(app, site.storage)
+    add_health(app, site)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)
     app.add_middleware(Frame)

@@ -26,8 +26,10 @@ def require_type(request: Request, allowed: tuple[str, ...]) -> None:
     given = request.headers.get("content-type", "")
     kind, _, parameters = given.partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()
-    fits = kind.strip().lower() in allowed and charset in ("", "charset=utf-8")
-    if not fits or request.headers.get("content-encoding", "identity") != "identity":
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise Fault(415, Usage("content_encoding", found=encoding[:40]))
+    if kind.strip().lower() not in allowed or charset not in ("", "charset=utf-8"):
         raise Fault(415, Usage("media_type", found=given[:80] or "missing", expected=allowed[0]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,11 +28,16 @@ DESCRIPTION = (
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `/api/v1`."""
+    """The OpenAPI 3.1 document of every operation there is."""
+    return describe(SERVICES)
+
+
+def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
+    """The document of these services."""
     app = FastAPI(title=TITLE, description=DESCRIPTION, version=VERSION)
-    add_operations(app, SERVICES, _unanswered)
+    add_operations(app, services, _unanswered)
     found = app.openapi()
-    found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in SERVICES]
+    found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
     found["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -9,27 +9,39 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mairust_core import wire
-from mairust_core.api.answers import answer
-from mairust_core.api.authentication import Authentication, key_of
+from mairust_core.api.answers import answer, encoded, replayable
+from mairust_core.api.authentication import Authentication, Doorkeeper, key_of
 from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, require_type
+from mairust_core.api.deprecation import headers_of
+from mairust_core.api.idempotency import Once, receipt_of
+from mairust_core.api.idempotency import key_of as key_of_repeatable
 from mairust_core.api.paths import query_values, second_decoding
 from mairust_core.api.problems import Fault, problem
-from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany
-from mairust_core.operations import BytesIn, Operation, Service
+from mairust_core.api.rates import Rates
+from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany, Usage
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.items import read_items
+from mairust_core.networks import counted
+from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+    from mairust_core.config.settings import Http
     from mairust_core.model.principal import Principal
 
 MAIL_TYPES = ("message/rfc822", "message/global")
 MORE_BYTES = 64 << 20
 """What a body of another type may be larger than a message: it holds some, and what is said of them."""
+MAX_BATCH_BYTES = 64 << 20
+"""Of a body of items; one message of the largest size allowed always fits."""
+MAX_BATCH_ITEMS = 10_000
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -43,6 +55,8 @@ class Bounds:
 
     threads: int = 32
     """Operations that run at the same time; an append holds its thread through a commit."""
+    short_threads: int = 4
+    """Of hot lists, which wait for these in turn: many threads after one interpreter make some late."""
     requests: int = 256
     uploads: int = 64
     """Of the requests, those with a message: each may hold 1 MiB of memory."""
@@ -55,16 +69,25 @@ class Edge:
 
     def __init__(self, site: Site, authentication: Authentication, bounds: Bounds) -> None:
         self._site = site
-        self._authentication = authentication
+        self._doorkeeper = Doorkeeper(authentication, self._run)
         self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="mairust-http")
+        self._short = ThreadPoolExecutor(bounds.short_threads, thread_name_prefix="mairust-http-short")
         self._requests = _Slots(bounds.requests)
         self._uploads = _Slots(bounds.uploads)
         self._idle_s = bounds.body_idle_s
+        self._limits = _Limits(site.settings.http)
 
     def handler(self, kind: type[Service], op: Operation) -> Handler:
         """The HTTP handler of one operation; it answers every error itself, as a problem."""
 
+        going = headers_of(op)
+
         async def handle(request: Request) -> Response:
+            response = await answered(request)
+            response.headers.update(going)
+            return response
+
+        async def answered(request: Request) -> Response:
             try:
                 with self._requests.one():
                     return await self._serve(kind, op, request)
@@ -83,56 +106,116 @@ class Edge:
     async def close(self) -> None:
         """Wait for the calls under way and end the threads."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._short.shutdown)
 
     async def _serve(self, kind: type[Service], op: Operation, request: Request) -> Response:
-        by = await self._principal(request)
+        ip = request.client.host if request.client else None
+        self._limits.take_from(ip)
+        by = await self._principal(request, ip)
+        self._limits.take_for(by)
         by.require(op.scope, op.reach)  # before a body is taken in; the operation asks again
-        async with self._arguments(op, request) as (args, options):
+        key = key_of_repeatable(op, request)
+        async with self._arguments(op, request, key is not None) as given:
             service = self._site.service(kind, by)
-            call = partial(getattr(service, op.name), *args, **options)
-            return await answer(op, call, self._run)
+            if op.encoded:
+                call = partial(op.call_encoded, service, given.args, given.options)
+                return await encoded(request, op, call, self._run_short)
+            if key is None:
+                call = partial(getattr(service, op.name), *given.args, **given.options)
+                return await answer(request, op, call, self._run)
+            once = Once(self._site, service, op, receipt_of(request, by, key, given.body_hash))
+            run = partial(once.run, lambda service: getattr(service, op.name)(*given.args, **given.options))
+            return replayable(op, *await self._run(run))
 
-    async def _principal(self, request: Request) -> Principal:
+    async def _principal(self, request: Request, ip: str | None) -> Principal:
         key = key_of(request.scope)  # type: ignore[arg-type]  # Starlette calls its dict a MutableMapping
-        by = self._authentication.remembered(key)
-        if by is None:
-            by = await self._run(partial(self._authentication.check, key))
+        by = await self._doorkeeper.principal(key, ip)
         request.scope["mairust.by"] = by
         return by
 
     @asynccontextmanager
-    async def _arguments(
-        self, op: Operation, request: Request
-    ) -> AsyncIterator[tuple[list[Any], dict[str, Any]]]:
+    async def _arguments(self, op: Operation, request: Request, hashed: bool) -> AsyncIterator[_Given]:
         args = [
             wire.decode_text(op.types[name], name, second_decoding(request.path_params[name]))
             for name in op.path_params
         ]
         options = _options(op, request)
         if op.body is None:
-            yield args, options
+            yield _Given(args=args, options=options)
         elif op.body_type is BytesIn:
-            async with self._uploaded(op, request) as content:
-                yield [*args, content], options
+            types, limit_bytes = self._taken(op)
+            async with self._uploaded(request, types, limit_bytes, hashed) as (content, body_hash):
+                yield _Given(args=[*args, content], options=options, body_hash=body_hash)
+        elif kind := items_of(op.body_type):
+            limit_bytes = max(MAX_BATCH_BYTES, self._site.settings.smtp.max_size + (1 << 20))
+            async with self._uploaded(request, (ITEMS_TYPE,), limit_bytes, hashed) as (content, body_hash):
+                items = ItemsIn(items=read_items(content.chunks, kind, limit=MAX_BATCH_ITEMS))
+                yield _Given(args=[*args, items], options=options, body_hash=body_hash)
         else:
             body = await read_json(request, self._idle_s)
-            yield [*args, wire.decode_request(op.body_type, body)], options
+            args.append(wire.decode_request(op.body_type, body))
+            yield _Given(args=args, options=options, body_hash=sha256(body).digest() if hashed else b"")
+
+    def _taken(self, op: Operation) -> tuple[tuple[str, ...], int]:
+        """The media types that a body of bytes may have, and how large it may be."""
+        if op.accepts in MAIL_TYPES:
+            return MAIL_TYPES, self._site.settings.smtp.max_size
+        return (op.accepts,), self._site.settings.smtp.max_size + MORE_BYTES
 
     @asynccontextmanager
-    async def _uploaded(self, op: Operation, request: Request) -> AsyncIterator[BytesIn]:
-        """The body of a request, complete: memory up to 1 MiB, then a file without a name."""
-        is_mail = op.accepts in MAIL_TYPES
-        require_type(request, MAIL_TYPES if is_mail else (op.accepts,))
-        limit_bytes = self._site.settings.smtp.max_size + (0 if is_mail else MORE_BYTES)
-        too_large = TooLarge("message" if is_mail else "body", limit=limit_bytes)
+    async def _uploaded(
+        self, request: Request, types: tuple[str, ...], limit_bytes: int, hashed: bool
+    ) -> AsyncIterator[tuple[BytesIn, bytes]]:
+        """The body of a request, complete, and its hash: memory up to 1 MiB, then a file without a name."""
+        require_type(request, types)
+        too_large = TooLarge("message" if types is MAIL_TYPES else "body", limit=limit_bytes)
         if (announced_bytes(request) or 0) > limit_bytes:
             raise too_large
         with self._uploads.one(), Spool(self._site.settings.data_dir, limit_bytes, too_large) as spool:
-            await spool.fill(pieces(request, self._idle_s), self._run)
-            yield spool.content()
+            digest = sha256()
+            body = pieces(request, self._idle_s)
+            await spool.fill(_hashing(body, digest) if hashed else body, self._run)
+            yield spool.content(), digest.digest()
+
+    async def _run_short(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._short, call)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What a request gives its operation; the hash is that of its body, where one is needed."""
+
+    args: list[Any]
+    options: dict[str, Any]
+    body_hash: bytes = b""
+
+
+async def _hashing(body: AsyncIterator[bytes], digest: Any) -> AsyncIterator[bytes]:
+    async for piece in body:
+        digest.update(piece)
+        yield piece
+
+
+class _Limits:
+    """How many requests one address and one key may make."""
+
+    def __init__(self, http: Http) -> None:
+        self._trusted = http.trusted_networks
+        self._addresses = Rates(http.address_requests_per_minute)
+        self._keys = Rates(http.key_requests_per_minute)
+
+    def take_from(self, ip: str | None) -> None:
+        """Count a request of an address; raises `TooMany` (rule J2 says whose are not counted)."""
+        address = counted(ip, self._trusted)
+        if address is not None:
+            self._addresses.take(address)
+
+    def take_for(self, by: Principal) -> None:
+        """Count a request of a key; raises `TooMany`."""
+        self._keys.take(by.name)
 
 
 class _Slots:
@@ -159,5 +242,13 @@ def _options(op: Operation, request: Request) -> dict[str, Any]:
     given = query_values(request.scope["query_string"])
     for name in given:
         if name not in known:
-            raise Invalid(name, "this parameter is not known here")
-    return {name: wire.decode_text(op.types[name], name, text) for name, text in given.items()}
+            raise Invalid(name, "unknown_parameter")
+    return {name: _option(op.types[name], name, texts) for name, texts in given.items()}
+
+
+def _option(kind: Any, name: str, texts: list[str]) -> Any:
+    if kind == tuple[str, ...]:
+        return tuple(texts)
+    if len(texts) > 1:
+        raise Usage("query", why="a parameter is there twice")
+    return wire.decode_text(kind, name, texts[0])

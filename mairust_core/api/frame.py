@@ -16,6 +16,7 @@ from mairust_core.api.paths import first_decoding
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
@@ -23,6 +24,9 @@ _UNLESS_SAID = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+
+_OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+"""Said over TLS only: elsewhere a browser must not heed it (RFC 6797 §7.2)."""
 
 log = logging.getLogger("mairust.http")
 
@@ -52,6 +56,7 @@ class Frame:
                 status = message["status"]
                 message["headers"] = [
                     *_labelled(message.get("headers", [])),
+                    *([_OVER_TLS] if scope["scheme"] == "https" else []),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from mairust_core import store
-from mairust_core.errors import MaiRustError
+from mairust_core.disk import has_room
+from mairust_core.errors import DiskFull, MaiRustError
 
 if TYPE_CHECKING:
-    from mairust_core.store import StorageBackend
+    from mairust_core.app import Site
 
 REMEMBERED_S = 1.0
 """However often it is asked, the database is looked at once a second."""
@@ -24,9 +25,12 @@ PATIENCE_S = 3.0
 log = logging.getLogger("mairust.http")
 
 
-def add_health(app: FastAPI, storage: StorageBackend) -> None:
-    """Add `/health/live` (the process answers) and `/health/ready` (the database takes a transaction)."""
-    readiness = _Readiness(storage)
+def add_health(app: FastAPI, site: Site) -> None:
+    """Add `/health/live` (the process answers) and `/health/ready` (mail would be taken now).
+
+    Ready is who has a database that takes a transaction, and room on the disk.
+    """
+    readiness = _Readiness(site)
 
     async def live(_: Request) -> PlainTextResponse:
         return PlainTextResponse("up\n")
@@ -40,8 +44,8 @@ def add_health(app: FastAPI, storage: StorageBackend) -> None:
 
 
 class _Readiness:
-    def __init__(self, storage: StorageBackend) -> None:
-        self._storage = storage
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._lock = asyncio.Lock()
         self._seen: tuple[float, bool] | None = None
 
@@ -54,12 +58,15 @@ class _Readiness:
     async def _look(self) -> bool:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await asyncio.to_thread(self._transact)
+                await asyncio.to_thread(self._try)
         except (MaiRustError, TimeoutError) as error:
             log.warning("not ready: %s", error or "the database does not answer")
             return False
         return True
 
-    def _transact(self) -> None:
-        with self._storage.write() as tx:
+    def _try(self) -> None:
+        with self._site.storage.write() as tx:
             store.generations.current(tx)
+        free, total = self._site.blobs.free_bytes()
+        if not has_room(free, total):
+            raise DiskFull("blobs", directory=self._site.settings.blobs.path, why=f"{free} bytes are free")

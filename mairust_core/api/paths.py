@@ -28,8 +28,8 @@ def second_decoding(value: str) -> str:
     return unquote(value, errors="surrogateescape") if "%" in value else value
 
 
-def query_values(query_string: bytes) -> dict[str, str]:
-    """The parameters of a query string; raises `Usage` when it is malformed or names one twice."""
+def query_values(query_string: bytes) -> dict[str, list[str]]:
+    """The parameters of a query string with all their values; raises `Usage` when it is malformed."""
     if not query_string:
         return {}
     try:
@@ -41,9 +41,9 @@ def query_values(query_string: bytes) -> dict[str, str]:
         raise Usage("query", why="it is not UTF-8") from None
     except ValueError as error:
         raise Usage("query", why=str(error)) from None
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Usage("query", why="a parameter is there twice")
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
     return found
 
 

@@ -95,7 +95,8 @@ def _headers_of(request: Request, error: MaiRustError) -> dict[str, str]:
         return {"www-authenticate": 'Bearer realm="mairust"' + (', error="invalid_token"' if sent else "")}
     if isinstance(error, Forbidden) and error.detail == "scope":
         return {"www-authenticate": 'Bearer realm="mairust", error="insufficient_scope"'}
-    return {"retry-after": str(RETRY_AFTER_S)} if isinstance(error, Temporary) else {}
+    wait_s = error.values.get("retry_after_s", RETRY_AFTER_S)
+    return {"retry-after": str(wait_s)} if isinstance(error, Temporary) else {}
 
 
 def preferred(headers: Headers) -> str:

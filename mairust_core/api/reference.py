@@ -13,18 +13,19 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mairust_core.api.bodies import MAX_JSON_BYTES
 from mairust_core.api.connection import HttpLimits
 from mairust_core.api.document import text as openapi
-from mairust_core.api.edge import Bounds
+from mairust_core.api.edge import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Bounds
 from mairust_core.api.problems import title
 from mairust_core.api.routes import PREFIX, errors_of
 from mairust_core.errors import BY_CODE
-from mairust_core.model.forms import Page
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.model.forms import Page, Unset
 from mairust_core.model.ids import Id
-from mairust_core.operations import BytesIn, BytesOut, Operation
+from mairust_core.operations import BytesIn, BytesOut, Operation, items_of
 from mairust_core.services.registry import SERVICES
 
 _HEAD = f"""# REST
@@ -62,6 +63,14 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
   reader that checks both knows that it has everything.
 * Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
+
+## Streams
+
+Many messages travel as `{ITEMS_TYPE}`: for each one a line of JSON, `{{"item": {{…}}, "size": N}}`, then N
+bytes, then a line feed; at the end a line `{{"count": N, "sha256": "…"}}` with the hash of every octet before
+it. A stream without that trailer is not complete, whatever came before. A stream that is sent is a batch
+of at most {MAX_BATCH_BYTES >> 20} MiB and {MAX_BATCH_ITEMS} items, and is answered item by item, in the
+same order.
 
 ## Limits
 
@@ -122,12 +131,16 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}, default `{_plain(param.default)}`"
+        default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
+        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
     if op.body_type is BytesIn:
         yield "* Body: `message/rfc822`"
+    elif kind := items_of(op.body_type):
+        yield f"* Body: a [stream](#streams) of {_members(kind)}, each with its bytes"
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
-    yield f"* Answer: {_members(op.returns)}"
+    answer = f"bytes, `{op.produces}`" if op.returns is BytesOut else _members(op.returns)
+    yield f"* Answer: {answer}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 
@@ -137,8 +150,8 @@ def _plain(value: object) -> str:
 
 
 def _members(kind: Any) -> str:
-    if kind is BytesOut:
-        return "bytes, `message/rfc822`"
+    if inner := items_of(kind):
+        return f"a [stream](#streams) of {_members(inner)}"
     if get_origin(kind) is Page:
         return f"list of {_members(get_args(kind)[0])}"
     types = get_type_hints(kind)
@@ -154,17 +167,23 @@ def _optional(kind: Any, field: Field[Any]) -> str:
 
 
 def _type_name(kind: Any) -> str:
-    arguments = get_args(kind)
+    arguments = [one for one in get_args(kind) if one is not Unset]
+    if get_origin(kind) is Literal:
+        return "(" + ", ".join(f'"{one}"' for one in arguments) + ")"
     if get_origin(kind) in (Union, UnionType):
         return " or ".join("null" if one is type(None) else _type_name(one) for one in arguments)
     if get_origin(kind) is tuple:
         inner = dict.fromkeys(_type_name(one) for one in arguments if one is not ...)
         return f"[{', '.join(inner)}{', …' if ... in arguments else ''}]"
+    if get_origin(kind) is dict:
+        return "{" + _type_name(arguments[1]) + ", …}" if arguments[1] is not Any else "{…}"
+    if get_origin(kind) is list:
+        return f"[{_type_name(arguments[0])}, …]"
     if is_dataclass(kind):
         return "{" + _members(kind) + "}"
     if issubclass(kind, Enum):
         return "(" + ", ".join(f'"{one.value}"' for one in kind) + ")"
-    names = {Id: "id", str: "text", bool: "true or false", int: "number", datetime: "time"}
+    names = {Id: "id", str: "text", bool: "true or false", int: "number", float: "number", datetime: "time"}
     return names[kind]
 
 

@@ -20,8 +20,10 @@ from starlette.responses import JSONResponse, Response
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
+    Conflict,
     Forbidden,
     Invalid,
+    Locked,
     MaiRustError,
     StorageDown,
     TooLarge,
@@ -29,9 +31,11 @@ from mairust_core.errors import (
     Unauthenticated,
     Usage,
 )
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service
+from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
+from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
+"""Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 _ALWAYS: tuple[type[MaiRustError], ...] = (Unauthenticated, Forbidden, TooMany, StorageDown)
@@ -39,6 +43,14 @@ _BEARER = HTTPBearer(
     scheme_name="ApiKey", description="An API key, `mk_<public id>_<secret>`.", auto_error=False
 )
 _OCTETS = {"type": "string", "format": "binary"}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -78,9 +90,9 @@ def _rank(op: Operation) -> tuple[bool, int]:
 
 def make_route(op: Operation, handler: Handler) -> OperationRoute:
     """The route of one operation."""
-    streams = op.returns is BytesOut
+    streams = op.returns is BytesOut or items_of(op.returns) is not None
     return OperationRoute(
-        PREFIX + route_path(op.path),
+        prefix(op) + route_path(op.path),
         _signed(op),
         handler=handler,
         methods={op.method},
@@ -95,7 +107,8 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
-        openapi_extra=_upload(op) if op.body_type is BytesIn else None,
+        deprecated=op.deprecated is not None or None,
+        openapi_extra=_extra(op),
     )
 
 
@@ -113,7 +126,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
         for p in op.query
     ]
-    if op.body and op.body_type is not BytesIn:
+    if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
         params.append(inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()]))
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
@@ -131,6 +144,8 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found |= {Invalid, Usage}
     if op.body:
         found.add(TooLarge)
+    if op.creates:
+        found |= {Conflict, Locked, Usage}
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
 
@@ -148,6 +163,8 @@ def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
 
 
 def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
+    if items_of(op.returns) is not None:
+        return {op.status: {"content": {ITEMS_TYPE: {"schema": _OCTETS}}}}
     headers = {
         "Repr-Digest": "`sha-256=:BASE64:` of the whole body (RFC 9530).",
         "Content-Disposition": "`attachment` with a file name.",
@@ -159,5 +176,17 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
     return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
-def _upload(op: Operation) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {op.accepts: {"schema": _OCTETS}}}}
+def prefix(op: Operation) -> str:
+    """Where the operations of its version are."""
+    return f"/api/v{op.since}"
+
+
+def _extra(op: Operation) -> dict[str, Any] | None:
+    """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
+    found: dict[str, Any] = {}
+    uploaded = op.accepts if op.body_type is BytesIn else ITEMS_TYPE
+    if op.body_type is BytesIn or items_of(op.body_type) is not None:
+        found["requestBody"] = {"required": True, "content": {uploaded: {"schema": _OCTETS}}}
+    if op.creates:
+        found["parameters"] = [_IDEMPOTENCY_KEY]
+    return found or None

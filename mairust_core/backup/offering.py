@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Sequence
 from itertools import groupby
@@ -28,9 +27,10 @@ from mairust_core.model.backup import (
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import backups, exporting, schema
+from mairust_core.store import backing_up, backups, schema
 from mairust_core.store.portable import SITE
 from mairust_core.transfer.repository.packs import Kind
+from mairust_core.vault.envelope import KEY_BYTES, MasterKey
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from mairust_core.config import Settings
 
 SETTINGS = "settings.toml"
-MASTER_KEY_BYTES = 32
 
 
 def begin(site: Site, by: Principal, new: NewBackup) -> Offer:
@@ -84,7 +83,7 @@ def _offer(site: Site, tx: Connection, rows: SpoolWriter, run_id: Id, known: fro
             messages=head.messages,
             objects=() if state in known else _objects(site, tx, rows, head),
         )
-        for head in exporting.heads(site.storage, tx)
+        for head in backing_up.heads(site.storage, tx)
     ]
     settings = rows.add(settings_text(site.settings).encode(), Kind.FILE)
     return Offer(
@@ -103,20 +102,20 @@ def _offer(site: Site, tx: Connection, rows: SpoolWriter, run_id: Id, known: fro
 
 
 def _table(site: Site, tx: Connection, rows: SpoolWriter, number: int) -> OfferedTable:
-    found = [(one.rows, rows.add(one.data)) for one in exporting.chunks(site.storage, tx, SITE[number])]
+    found = [(one.rows, rows.add(one.data)) for one in backing_up.chunks(site.storage, tx, SITE[number])]
     return OfferedTable(
         table=SITE[number].name, rows=sum(count for count, _ in found), objects=tuple(id_ for _, id_ in found)
     )
 
 
-def _objects(site: Site, tx: Connection, rows: SpoolWriter, head: exporting.Head) -> tuple[str, ...]:
-    objects = exporting.account_objects(site.storage, tx, head, rows.note_contents)
+def _objects(site: Site, tx: Connection, rows: SpoolWriter, head: backing_up.Head) -> tuple[str, ...]:
+    objects = backing_up.account_objects(site.storage, tx, head, rows.note_contents)
     return tuple(rows.add(data) for data in objects)
 
 
 def settings_text(settings: Settings) -> str:
     """Every setting that is not the default, as a configuration file would give it; secrets masked."""
-    chosen = [one for one in effective(settings) if one.origin.kind != "default" and one.value is not None]
+    chosen = [one for one in effective(settings) if one.origin != "default" and one.value is not None]
     lines = []
     for section, group in groupby(chosen, key=lambda one: one.key.rpartition(".")[0]):
         lines.append(f"[{section}]")
@@ -126,11 +125,11 @@ def settings_text(settings: Settings) -> str:
 
 
 def key_ids(path: Path) -> tuple[str, ...]:
-    """The ids of the master keys in a file: part of their hash, which tells nothing of them.
+    """The ids of the master keys in a file, which tell nothing of them.
 
     Raises `BadConfig` when it holds something else.
     """
-    return tuple(_key_id(key) for key in read_keys(path))
+    return tuple(MasterKey.of(key).id for key in read_keys(path))
 
 
 def read_keys(path: Path) -> Sequence[bytes]:
@@ -145,10 +144,6 @@ def read_keys(path: Path) -> Sequence[bytes]:
         keys = [base64.b64decode(line, validate=True) for line in lines]
     except binascii.Error:
         keys = [b""]
-    if any(len(key) != MASTER_KEY_BYTES for key in keys):
-        raise BadConfig("master_key", path=path, why="it does not hold keys of 32 bytes in base64")
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise BadConfig("master_key", path=path, why=f"it does not hold keys of {KEY_BYTES} bytes in base64")
     return keys
-
-
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"mairust master key\0" + key).hexdigest()[:16]

@@ -39,9 +39,9 @@ def put_back(site: Site, by: Principal, content: BytesIn) -> Additions:
     try:
         return _put_back(site, by, content)
     except Damaged as error:
-        raise Invalid("content", f"it is no whole pack: {error.values.get('why', error)}") from error
+        raise Invalid("content", "not_a_pack", why=error.values.get("why", error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Invalid("content", f"its rows are not those of messages ({error!r})") from error
+        raise Invalid("content", "not_rows_of_mail", why=repr(error)) from error
 
 
 def _put_back(site: Site, by: Principal, content: BytesIn) -> Additions:
@@ -65,7 +65,7 @@ def _told(unpacker: Unpacker, directory: Directory) -> Record:
             found = json.loads(unpacker.read(entry))
             if isinstance(found, dict) and isinstance(found.get("account"), dict):
                 return found
-    raise Invalid("content", "it holds no rows that say whose mail it is")
+    raise Invalid("content", "whose_mail_missing")
 
 
 def _account(site: Site, by: Principal, row: Record) -> tuple[int, str, bool]:
@@ -147,7 +147,7 @@ class _Appending:
     def _content(self, sha256: str) -> Content:
         entry = self._mail.get(sha256)
         if entry is None:
-            raise Invalid("content", f"it lacks the mail {sha256}")
+            raise Invalid("content", "mail_missing", sha256=sha256)
         if entry.size_bytes <= MEMORY_LIMIT_BYTES:
             return Bytes(data=self._unpacker.read(entry), sha256=entry.id, size_bytes=entry.size_bytes)
         collector = self._site.blobs.collector()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EIO
 from pathlib import Path
 
@@ -309,3 +309,13 @@ def _existing(place: OwnFile | None) -> OwnFile:
     if place is None:
         raise FileNotFoundError("not a locator of this store")
     return place
+
+
+def used_bytes(directory: Path) -> int:
+    """What a blob directory occupies, by the lengths of its files; 0 when it is not there."""
+    found = 0
+    for path, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):  # compaction and collection go on meanwhile
+                found += os.stat(os.path.join(path, name)).st_size
+    return found

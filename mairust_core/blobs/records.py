@@ -21,7 +21,7 @@ from zlib import crc32
 import zstandard
 
 from mairust_core.errors import NewerSite
-from mairust_core.model.blob import Compressed, Content
+from mairust_core.model.blob import Buffer, Compressed, Content
 
 MAGIC = b"\x8bMRblob\n"
 VERSION = 1
@@ -68,6 +68,32 @@ class Packed:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Prepacked:
+    """A content in memory with the record that was made of it elsewhere, on another core."""
+
+    content: Content
+    packed: Packed
+
+    @property
+    def sha256(self) -> bytes:
+        """That of the content."""
+        return self.content.sha256
+
+    @property
+    def size_bytes(self) -> int:
+        """That of the content."""
+        return self.content.size_bytes
+
+    def view(self) -> Buffer:
+        """The bytes themselves."""
+        return self.content.view()
+
+    def close(self) -> None:
+        """Close the content."""
+        self.content.close()
+
+
 class _Codecs(threading.local):
     """zstd contexts may not be shared by threads and cost too much to make per mail."""
 
@@ -83,6 +109,8 @@ def pack(content: Content) -> Packed:
     """The record of a content that fits in memory: compressed where that makes it smaller."""
     if isinstance(content, Compressed) and len(content.frame) < content.size_bytes:
         return _framed(content)
+    if isinstance(content, Prepacked):
+        return content.packed
     data, codec = content.view()[:], Codec.RAW
     if len(data) >= COMPRESS_FROM_BYTES:
         smaller = _codecs.compressor.compress(data)

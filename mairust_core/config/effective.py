@@ -1,31 +1,40 @@
-"""The settings in force as data that may be shown: what `mairust config show` prints."""
+"""The settings in force as data that may be shown: what `mairust config show` and `export` print."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mairust_core.config.origin import Origin
+from mairust_core import __version__
 from mairust_core.config.schema import Key, keys
 from mairust_core.config.settings import Settings
+from mairust_core.model.settings import Export, Setting
 
 Shown = str | int | bool | list[str] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effective:
-    """One setting: `value` as a file would give it, secrets masked, and where it comes from."""
-
-    key: str
-    value: Shown
-    origin: Origin
-
-
-def effective(settings: Settings) -> list[Effective]:
+def effective(settings: Settings) -> tuple[Setting, ...]:
     """Every setting in force, in the order of the reference."""
-    return [
-        Effective(key=name, value=shown(key, value_of(settings, key)), origin=settings.origin(name))
+    return tuple(
+        Setting(key=name, value=shown(key, value_of(settings, key)), origin=str(settings.origin(name)))
         for name, key in keys().items()
-    ]
+    )
+
+
+def exported(settings: Settings) -> Export:
+    """Every setting that has a value, by section; what holds a secret is named and left out."""
+    found: dict[str, dict[str, str | int | bool | list[str]]] = {}
+    secret = []
+    for name, key in keys().items():
+        value = value_of(settings, key)
+        told = shown(key, value)
+        if is_secret(key, value):
+            secret.append(name)
+        elif told is not None:
+            found.setdefault(key.section, {})[key.name] = told
+    return Export(version=__version__, settings=found, secrets_left_out=tuple(secret))
+
+
+def is_secret(key: Key, value: object) -> bool:
+    """Whether a value of a setting must not be shown as it is."""
+    return key.declared.mask is not None and value is not None and shown(key, value) != str(value)
 
 
 def value_of(settings: Settings, key: Key) -> object:

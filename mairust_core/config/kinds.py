@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 MAX_TEXT = 4096
+MAX_SHOWN_BITS = 192
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -69,7 +70,7 @@ def spell(raw: object) -> str:
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, int):
-        return str(raw) if raw.bit_length() <= 64 else "0x..."
+        return str(raw) if raw.bit_length() <= MAX_SHOWN_BITS else f"a number of {raw.bit_length()} bits"
     if isinstance(raw, list | tuple):
         return "[...]" if raw else "[]"
     return "{...}" if isinstance(raw, dict) else str(raw)[:60]

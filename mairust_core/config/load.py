@@ -21,7 +21,7 @@ from mairust_core.config.resources import MASK
 from mairust_core.config.schema import keys
 from mairust_core.config.setting import Derived
 from mairust_core.config.settings import Settings
-from mairust_core.errors import BadConfig
+from mairust_core.errors import BadConfig, Usage
 
 _DATA_DIR = "node.data_dir"
 _TOGETHER = (("smtp.tls_cert", "smtp.tls_key"), ("http.tls_cert", "http.tls_key"))
@@ -38,7 +38,7 @@ def load_settings(
 
     `config_file` and `data_dir` are the global options, `env` the environment, `overrides` what further
     command-line options give, by key (`{"smtp.listen": "127.0.0.1:0"}`; None means not given).
-    Raises `BadConfig` naming the place, the key and what is allowed.
+    Raises `BadConfig` naming the place, the key and what is allowed, `Usage` for a command-line option.
     """
     here = Path.cwd()
     named = _named_data_dir(data_dir, env, here)
@@ -79,6 +79,8 @@ def _parse(given: Given, document: Document | None) -> Any:
         return declared.kind.parse(given.raw, given.base)
     except Unfit as unfit:
         value = MASK if declared.mask else spell(given.raw)
+        if given.origin.name.startswith("--"):
+            raise Usage(f"option_{unfit.detail}", option=given.origin, value=value, **unfit.values) from None
         raise _error(unfit.detail, given.key, given.origin, document, value=value, **unfit.values) from None
 
 

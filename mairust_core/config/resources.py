@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mairust_core.config.addresses import ListenAddress
+from mairust_core.config.addresses import MAX_PORT, ListenAddress
 from mairust_core.config.kinds import Plain, Unfit, words
 
 if TYPE_CHECKING:
@@ -22,7 +22,16 @@ POSTGRESQL = "postgresql://"
 MASK = "********"
 MAX_SOCKET_PATH_OCTETS = 107  # sun_path of Linux without its NUL, unix(7)
 
-_PASSWORD_IN_QUERY = re.compile(r"((?:^|&)(?:ssl)?password=)[^&]*", re.IGNORECASE)
+_SECRET = re.compile(r"password|secret", re.IGNORECASE)
+_POSTGRESQL_URL = re.compile(
+    r"""postgresql://
+        (?:[^:/]*(?::[^@]*)?@)?                              # user and password
+        (?:\[[0-9A-Fa-f:.]+\]|[^/:?@\[\]\s]+)?              # host
+        (?::(?P<port>[0-9]{1,5}))?
+        (?:/[^?]*)?(?:\?.*)?                                 # database, parameters
+    """,
+    re.VERBOSE,
+)
 
 
 def absolute(path: Path, base: Path) -> Path:
@@ -128,7 +137,7 @@ class DatabaseUrl:
         """The URL; that of SQLite with an absolute path and nothing after it."""
         url = words(raw, "database_url")
         if url.startswith(POSTGRESQL):
-            return url
+            return _checked(url)
         path = url.removeprefix(SQLITE)
         if path == url or not path or path.startswith(":memory:") or "?" in path:
             raise Unfit("database_url")
@@ -138,9 +147,24 @@ class DatabaseUrl:
             raise Unfit("database_url") from error
 
 
+def _checked(url: str) -> str:
+    """The same URL; `Unfit` unless it has the form that the driver reads, with a port that is one."""
+    match = _POSTGRESQL_URL.fullmatch(url)
+    if match is None or not 1 <= int(match["port"] or 5432) <= MAX_PORT:
+        raise Unfit("database_url")
+    return url
+
+
 def hide(_: str) -> str:
     """What is shown of a secret: that there is one."""
     return MASK
+
+
+def _without_secret(pair: str) -> str:
+    from urllib.parse import unquote
+
+    name, equals, value = pair.partition("=")
+    return f"{name}={MASK}" if equals and value and _SECRET.search(unquote(name)) else pair
 
 
 def hide_password(url: str) -> str:
@@ -152,5 +176,5 @@ def hide_password(url: str) -> str:
     login, at, host = rest.rpartition("@")
     if ":" in login:
         login = f"{login.partition(':')[0]}:{MASK}"
-    query = _PASSWORD_IN_QUERY.sub(rf"\g<1>{MASK}", query)
+    query = "&".join(_without_secret(pair) for pair in query.split("&"))
     return f"{scheme}{slashes}{login}{at}{host}{mark}{query}"

@@ -84,6 +84,12 @@ class Node:
         default=30,
         unit="seconds",
     )
+    reserve_size: int = setting(
+        Size(1 << 40),
+        "Room kept on the disk of `data_dir` for deleting when that is full; at most 5 % of the disk.",
+        default=32 * MIB,
+        unit="bytes",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,7 @@ class Database:
     url: str = setting(
         DatabaseUrl(),
         "The database; its password is never shown.",
+        option="--database",
         default=Derived(
             text="`sqlite:///DATA_DIR/mairust.db`",
             value=lambda known: f"{SQLITE}{known['node.data_dir'] / 'mairust.db'}",
@@ -114,7 +121,7 @@ class Database:
     )
     trash_days: int = setting(
         Number(0, 36_500),
-        "How long a deleted message can be undeleted. Reserved: not used by this version.",
+        "How long a deleted message can be undeleted; then collection deletes it for good.",
         default=30,
         unit="days",
     )
@@ -156,7 +163,7 @@ class Blobs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Finding mail. Reserved: accepted, not used by this version."""
+    """Finding mail."""
 
     engine: str = setting(
         Choice(("database",), later=("meilisearch", "opensearch", "elasticsearch")),
@@ -248,6 +255,23 @@ class Http:
         FilePath(), "Certificate chain for HTTPS, PEM; needs `tls_key`. Read again when it changes."
     )
     tls_key: Path | None = setting(FilePath(), "Private key of `tls_cert`, PEM.")
+    address_requests_per_minute: int = setting(
+        Number(0, 10_000_000),
+        "Requests of one address (IPv6: /64) to one process; those of ten seconds may come at once. 0: any.",
+        default=6000,
+        unit="requests per minute",
+    )
+    key_requests_per_minute: int = setting(
+        Number(0, 10_000_000),
+        "Requests of one API key to one process, wherever they come from. 0: any.",
+        default=60_000,
+        unit="requests per minute",
+    )
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Networks(),
+        "Peers which no limit by address binds, such as a proxy in front; nor does it loopback.",
+        default=(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,9 +307,16 @@ class Plugins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs:
-    """What is done later. Reserved: accepted, not used by this version."""
+    """What is done later: collection, schedules, what mail leaves to do."""
 
-    workers: int = setting(Number(1, 256), "Jobs that one process runs at a time.", default=2)
+    workers: int = setting(
+        Number(0, 256),
+        "Jobs that one process runs at a time. With 0 it runs none; another node of the site must.",
+        default=2,
+    )
+    done_days: int = setting(
+        Number(1, 36_500), "How long jobs that are done can still be looked up.", default=7, unit="days"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

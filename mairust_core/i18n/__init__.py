@@ -1,8 +1,14 @@
-"""Texts for people, from catalogues whose keys are the error codes (R-I18N-1)."""
+"""Texts for people, from catalogues (R-I18N-1).
+
+LANG.json            errors: code.detail → [what, hint]
+findings.LANG.json   findings of `doctor`: id → [what, why, mend]
+screens.LANG.json    what else commands print: key → text
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -11,12 +17,39 @@ if TYPE_CHECKING:
     from mairust_core.errors import MaiRustError
 
 LANGUAGES = ("en", "ja")
+QUESTION = "question"
+"""The first word of the keys that are no error's."""
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def catalogue(lang: str) -> dict[str, list[str]]:
     """All texts of a language: key → [what, hint]."""
     return dict(json.loads(files(__package__).joinpath(f"{lang}.json").read_text("utf-8")))
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def findings(lang: str) -> dict[str, list[str]]:
+    """All texts of `doctor` in a language: id → [what, why, mend]."""
+    return dict(json.loads(files(__package__).joinpath(f"findings.{lang}.json").read_text("utf-8")))
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def screens(lang: str) -> dict[str, str]:
+    """All words of screens in a language."""
+    return dict(json.loads(files(__package__).joinpath(f"screens.{lang}.json").read_text("utf-8")))
+
+
+def finding_text(id_: str, lang: str, values: Mapping[str, object]) -> tuple[str, str, str]:
+    """What was found, why it matters, and what mends it, in `lang`, or in English where that is unknown."""
+    what, why, mend = (
+        text.format_map(_Values(values)) for text in findings(lang if lang in LANGUAGES else "en")[id_]
+    )
+    return what, why, mend
+
+
+def say(key: str, lang: str, **values: object) -> str:
+    """A text of a screen in `lang`."""
+    return screens(lang)[key].format_map(_Values(values))
 
 
 def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
@@ -27,6 +60,14 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
     values = _Values({name: "" if value is None else value for name, value in error.values.items()})
     what, hint = (text.format_map(values).strip() for text in texts)
     return what, hint[:1].upper() + hint[1:]
+
+
+def asked(question: str, lang: str, values: Mapping[str, object]) -> tuple[str, str]:
+    """The question `question.QUESTION` and the answers to it; English where a text is missing."""
+    key = f"{QUESTION}.{question}"
+    texts = catalogue(lang).get(key) or catalogue("en")[key]
+    what, answers = (text.format_map(_Values(values)) for text in texts)
+    return what, answers
 
 
 class _Values(dict[str, object]):

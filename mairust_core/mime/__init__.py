@@ -13,7 +13,15 @@ Nothing here uses `email`: its modern policy raises on malformed headers, its cl
 
 from __future__ import annotations
 
-from mairust_core.mime.bodies import find_part, html_of, part_bytes, part_text, parts, text_of
+from mairust_core.mime.bodies import (
+    decoded_part,
+    find_part,
+    html_of,
+    part_bytes,
+    part_text,
+    parts,
+    text_of,
+)
 from mairust_core.mime.charsets import decode_text
 from mairust_core.mime.description import describe
 from mairust_core.mime.encoded_words import decode_header
@@ -32,6 +40,7 @@ __all__ = [
     "crlf_size",
     "decode_header",
     "decode_text",
+    "decoded_part",
     "describe",
     "find_part",
     "headers",

@@ -96,6 +96,25 @@ def part_bytes(content: Buffer, part_id: str) -> bytes | None:
     return None if found is None else _decoded(content, found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedPart:
+    """The decoded body of a part, with the type and the file name its sender gave it."""
+
+    data: bytes
+    content_type: str
+    filename: str
+
+
+def decoded_part(content: Buffer, part_id: str) -> DecodedPart | None:
+    """Return the part with that IMAP number, or None when there is none; a text keeps its charset."""
+    found = find_part(scan(content), part_id)
+    if found is None:
+        return None
+    return DecodedPart(
+        data=_decoded(content, found), content_type=found.type.name, filename=filename_of(found)
+    )
+
+
 def find_part(root: Part, part_id: str) -> Part | None:
     """Find a part by its IMAP number, also inside nested messages."""
     for part in root.walk():

@@ -63,6 +63,8 @@ _UNSEEN = ["script", "style", "template", "title"]
 _COMMENT, _COMMENT_END = "!--", "-->"
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9]*|!--|[!?]")
 _UNSEEN_CHARACTERS = re.compile("[\u200b-\u200f\u034f\u00ad\ufeff]+")
+# No character has so high a number, and Python refuses to read a number of some thousand digits.
+_NO_NUMBER = re.compile(r"&#[0-9]{100,};?")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -85,7 +87,7 @@ def html_to_text(source: str, enough: int = 0) -> str:
     """
     text = "".join(_pieces(source.replace(_BREAK, " "), enough))
     if "&" in text:
-        text = html.unescape(text)
+        text = html.unescape(_NO_NUMBER.sub("\ufffd", text))
     if not text.isascii():
         text = _UNSEEN_CHARACTERS.sub("", text)
     lines = [" ".join(line.split()) for line in text.split(_BREAK)]

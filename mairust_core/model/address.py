@@ -22,7 +22,7 @@ def fold_domain(name: str) -> str:
     if not text.isascii():
         text = _to_a_label(text)
     if not text or len(text) > MAX_DOMAIN_OCTETS or not all(_LABEL.fullmatch(p) for p in text.split(".")):
-        raise Invalid("domain", f"{name[:80]!r} is not a domain name", "write it like example.org")
+        raise Invalid("domain", "not_domain", value=repr(name[:80]))
     return text
 
 
@@ -32,7 +32,7 @@ def _to_a_label(text: str) -> str:
     try:
         return idna.encode(unicodedata.normalize("NFC", text), uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise Invalid("domain", f"{text[:80]!r} is not a domain name: {error}") from error
+        raise Invalid("domain", "not_domain", value=repr(text[:80])) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Address:
         """The address in `local@domain`; raises `Invalid` for anything else (also for source routes)."""
         local, at, domain = text.rpartition("@")
         if not at or not local:
-            raise Invalid("address", f"{text[:80]!r} is not an address", "write it like ann@example.org")
+            raise Invalid("address", "not_address", value=repr(text[:80]))
         return cls(local=_plain_local(local, text), domain=fold_domain(domain))
 
     @property
@@ -77,7 +77,7 @@ def _plain_local(local: str, whole: str) -> str:
     if len(local) >= 2 and local[0] == local[-1] == '"':
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
     elif not _dot_string(local) or re.search(r'[\s"(),:;<>@\[\]\\]', local):
-        raise Invalid("address", f"{whole[:80]!r} is not an address", "write it like ann@example.org")
+        raise Invalid("address", "not_address", value=repr(whole[:80]))
     if not local or len(local.encode()) > MAX_LOCAL_OCTETS or _CONTROL.search(local):
-        raise Invalid("address", f"the part before @ in {whole[:80]!r} is empty, too long or not printable")
+        raise Invalid("address", "bad_local_part", value=repr(whole[:80]), limit=MAX_LOCAL_OCTETS)
     return local

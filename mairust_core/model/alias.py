@@ -37,7 +37,7 @@ class NewAlias:
         object.__setattr__(self, "address", alias_address(self.address))
         object.__setattr__(self, "to", tuple(dict.fromkeys(str(Address.parse(t)) for t in self.to)))
         if not self.to:
-            raise Invalid("to", "an alias needs at least one target", "name it with --to ann@example.org")
+            raise Invalid("to", "no_target")
 
 
 def alias_address(text: str) -> str:

@@ -13,6 +13,8 @@ from mairust_core.model.ids import Id
 MAX_WANTED = 8192
 """Objects asked for at once."""
 MAX_KNOWN = 25_000
+MAX_NAME_LENGTH = 200
+"""Of a repository and of a snapshot."""
 _OBJECT = re.compile(r"[0-9a-f]{64}")
 _STATE = re.compile(r"[0-9a-f]{32}")
 
@@ -26,7 +28,7 @@ class NewBackup:
 
     def __post_init__(self) -> None:
         if len(self.known) > MAX_KNOWN or not all(map(_STATE.fullmatch, self.known)):
-            raise Invalid("known", f"it is not a list of at most {MAX_KNOWN} states")
+            raise Invalid("known", "not_states", limit=MAX_KNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.objects) <= MAX_WANTED or not all(map(_OBJECT.fullmatch, self.objects)):
-            raise Invalid("objects", f"it is not a list of 1 to {MAX_WANTED} ids")
+            raise Invalid("objects", "not_object_ids", limit=MAX_WANTED)
 
 
 @request
@@ -103,8 +105,9 @@ class BackedUp:
     damaged: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.repository) > 200 or len(self.snapshot) > 200:
-            raise Invalid("repository", "it is too long")
+        for name in ("repository", "snapshot"):
+            if len(getattr(self, name)) > MAX_NAME_LENGTH:
+                raise Invalid(name, "name_too_long", limit=MAX_NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

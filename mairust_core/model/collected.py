@@ -13,6 +13,8 @@ class Collected:
     """Removed accounts whose last row is gone."""
     messages: int
     """Messages of removed accounts."""
+    deleted: int
+    """Deleted messages whose time in the trash was over."""
     condemned: int
     """Contents no message refers to any more; their bytes go an hour later."""
     blobs: int
@@ -24,4 +26,4 @@ class Collected:
     segments: int
     """Segments deleted."""
     expired: int
-    """Entries of the trace, the audit and the pipe's memory whose time was over."""
+    """Entries of the trace, the audit and the pipe's memory, and tombstones, whose time was over."""

@@ -8,6 +8,7 @@ from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
+from mairust_core.model.receipt import Receipt
 
 Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
@@ -31,6 +32,17 @@ class Copy:
     metadata: dict[str, object] = field(default_factory=dict)
     over_quota: bool = False
     """True when it is stored even beyond the quota: one of several recipients of one SMTP reply (trap S5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """That a mail comes from an import, as which of the equal ones in its mailbox (rule I1).
+
+    It is stored only while the ledger counts fewer than `copy`, or `again`; with one copy to a delivery.
+    """
+
+    copy: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +71,16 @@ class Delivery:
     trace: Trace | None = None
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
+    counted: Counted | None = None
+    receipt: Receipt | None = None
+    """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What a commit made of a delivery: the message id of each copy, in order."""
+    """What a commit made of a delivery: the message id of each copy, in order.
+
+    Of an import, none when the ledger counts it already.
+    """
 
     ids: tuple[Id, ...]

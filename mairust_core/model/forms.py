@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -45,8 +49,28 @@ class Unset(Enum):
 
     UNSET = "unset"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Nothing on the wire stands for it."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        """No schema tells of it."""
+        from pydantic_core import PydanticOmit
+
+        raise PydanticOmit
+
 
 UNSET: Final = Unset.UNSET
+
+
+def unset() -> Any:
+    """The default of a field of a PATCH, made rather than named so that no schema tells of it."""
+    return UNSET
+
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500

@@ -20,7 +20,7 @@ class Id(int):
         from mairust_core.errors import Invalid
 
         if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) >= 1 << 63:
-            raise Invalid("id", f"{text[:40]!r} is not an id", "an id is a number such as 731824090112")
+            raise Invalid("id", "not_id", value=repr(text[:40]))
         return cls(text)
 
     @classmethod

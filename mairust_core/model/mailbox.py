@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
+
+from mairust_core.errors import Invalid
+from mairust_core.model.forms import request
 
 INBOX = "INBOX"
 QUARANTINE = "Quarantine"
+SEPARATOR = "/"
+MAX_NAME_OCTETS = 255
+MAX_LEVELS = 16
+
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff%*]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +27,56 @@ class Mailbox:
     unseen: int
     uidvalidity: int
     uidnext: int
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMailbox:
+    """What is needed to create a mailbox; levels stand between slashes."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", changeable("name", mailbox_name("name", self.name)))
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxRename:
+    """The mailbox that is meant and its new name; what lies below it goes along."""
+
+    name: str
+    to: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", changeable("name", folded_inbox(self.name)))
+        object.__setattr__(self, "to", changeable("to", mailbox_name("to", self.to)))
+        if self.to.startswith(self.name + SEPARATOR):
+            raise Invalid("to", "mailbox_inside", value=self.to, mailbox=self.name)
+
+
+def folded_inbox(name: str) -> str:
+    """The name itself, INBOX in capitals: it is the same in any case, also above others (RFC 9051 §5.1)."""
+    first, separator, rest = name.partition(SEPARATOR)
+    return INBOX + separator + rest if first.upper() == INBOX else name
+
+
+def mailbox_name(field: str, text: str) -> str:
+    """A name under which a mailbox can be made, in composed form (NFC); raises `Invalid` naming `field`."""
+    name = folded_inbox(unicodedata.normalize("NFC", text))
+    levels = name.split(SEPARATOR)
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
+        raise Invalid(field, "mailbox_too_long", octets=MAX_NAME_OCTETS, levels=MAX_LEVELS)
+    unfit = _UNFIT.search(name) or name.startswith("#")  # a # begins a namespace (RFC 9051 §5.1.2)
+    if unfit or any(level != level.strip() or level in {"", ".", ".."} for level in levels):
+        raise Invalid(field, "not_mailbox", value=repr(text[:80]))
+    return name
+
+
+def changeable(field: str, name: str) -> str:
+    """The name itself; raises `Invalid` for the two mailboxes that are always the server's to make."""
+    if name == INBOX:
+        raise Invalid(field, "mailbox_inbox")
+    if name.casefold() == QUARANTINE.casefold():
+        raise Invalid(field, "mailbox_quarantine", value=QUARANTINE)
+    return name

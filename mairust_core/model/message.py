@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mairust_core.model.forms import wire_names
 from mairust_core.model.ids import Id
@@ -33,7 +34,8 @@ class Attachment:
 class Summary:
     """One message in one mailbox, as a list shows it.
 
-    `size` is in bytes, of the CRLF form with trace headers (rule B2).
+    `size` is in bytes, of the CRLF form with trace headers (rule B2). Once it is deleted, `deleted_at` says
+    when, `mailbox` where it was, and `uid` is 0.
     """
 
     id: Id
@@ -53,6 +55,7 @@ class Summary:
     tags: tuple[str, ...]
     preview: str
     has_attachments: bool
+    deleted_at: datetime | None = None
 
 
 @wire_names
@@ -66,3 +69,13 @@ class Message(Summary):
     sha256: str
     eol: str
     modseq: int
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """A message that was deleted; `undelete_until` None when it is gone for good."""
+
+    id: Id
+    removed: bool = True
+    undelete_until: datetime | None = None

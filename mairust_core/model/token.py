@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mairust_core.errors import Invalid
 from mairust_core.model.forms import request
 from mairust_core.model.principal import ReachKind, Scope
 
 MAX_NAME_LENGTH = 200
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Between these a key may expire: no time zone and no rounding leads out of what a datetime holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +41,27 @@ class NewToken:
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not 1 <= len(self.name) <= MAX_NAME_LENGTH:
-            raise Invalid("name", f"it is not a line of 1 to {MAX_NAME_LENGTH} printable characters")
+            raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
         object.__setattr__(self, "scopes", tuple(dict.fromkeys(Scope(s) for s in self.scopes)))
         if not self.scopes:
-            raise Invalid("scopes", "a key needs at least one scope", "choose of read, write, send, admin")
+            raise Invalid("scopes", "no_scope", known=", ".join(Scope))
         if (self.reach is ReachKind.SITE) != (self.subject is None):
-            raise Invalid("subject", "domain and account reach need a subject, site reach has none")
-        if self.expires_at is not None and self.expires_at.tzinfo is None:
-            raise Invalid("expires_at", "it has no time zone", "write it like 2027-01-31T00:00:00Z")
+            raise Invalid("subject", "reach_subject")
+        if self.expires_at is not None:
+            object.__setattr__(self, "expires_at", _utc(self.expires_at))
+
+
+def _utc(at: datetime) -> datetime:
+    """The same moment in UTC; raises `Invalid` for one that not every zone and database can tell."""
+    if at.tzinfo is None:
+        raise Invalid("expires_at", "no_time_zone")
+    try:
+        moment = at.astimezone(UTC)
+    except OverflowError:
+        moment = LAST
+    if not FIRST <= moment < LAST:
+        raise Invalid("expires_at", "time_range")
+    return moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

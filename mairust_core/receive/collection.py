@@ -2,11 +2,12 @@
 
 In the order in which one thing lets go of the next:
 
-    purge      removed accounts: messages, keys, mailboxes, at last the account
+    purge      removed accounts: messages, keys, mailboxes, at last the account; deleted messages whose time
+               in the trash is over
     condemn    contents no message refers to: the row of facts goes, the blob is marked
     delete     blobs condemned an hour ago, unless a backup pins them: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
-    expire     trace, audit and the pipe's memory after their time
+    expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -20,20 +21,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from mairust_core.blobs import BlobStore, Segmented, SegmentName
-from mairust_core.errors import Locked
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
-from mairust_core.store import StorageBackend, backups, collecting
-from mairust_core.store.tables import audit, pipe_delivery, trace
+from mairust_core.store import (
+    StorageBackend,
+    backups,
+    collecting,
+    failures,
+    secrets,
+    tombstones,
+    trash,
+    upkeeps,
+)
+from mairust_core.store.tables import audit, idempotency, pipe_delivery, trace
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -63,6 +72,10 @@ class Ages:
     trace_days: int = 14
     audit_days: int = 365
     pipe_days: int = 1
+    trash_days: int = 30
+    tombstone_days: int = 90
+    """How long a client may have been away and still learn what left a mailbox (RFC 7162 §3.2.10)."""
+    idempotency_days: int = 1
 
 
 def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
@@ -70,18 +83,15 @@ def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
 
     Raises `Locked` while another process does it, `StorageDown`, `DiskFull`.
     """
+    site.make_room()
     kept = site.settings.telemetry
-    ages = Ages(trace_days=kept.trace_days, audit_days=kept.audit_days)
+    ages = Ages(
+        trace_days=kept.trace_days,
+        audit_days=kept.audit_days,
+        trash_days=site.settings.database.trash_days,
+    )
     with closing(site.open_blobs()) as blobs:
         return Collection(site.storage, blobs, ages, stopping=stopping).run()
-
-
-def collect_once(site: Site, stopping: threading.Event | None = None) -> Collected | None:
-    """`collect` for a timer: None when another process is at it, or when `stopping` was set meanwhile."""
-    try:
-        return collect(site, stopping)
-    except (Locked, Stopped):
-        return None
 
 
 class Stopped(Exception):
@@ -111,16 +121,20 @@ class Collection:
 
     def run(self) -> Collected:
         """Do all of it, alone on the site."""
+        began = time.monotonic()
         with self._storage.alone(TASK):
             accounts, messages = self._purge()
+            deleted = self._empty_trash()
             condemned = self._condemn()
             blobs = self._delete()
             expired = self._expire()
             files, moved, segments = self._free_room()
         done = Collected(
-            accounts=accounts, messages=messages, condemned=condemned, blobs=blobs, files=files,
-            moved=moved, segments=segments, expired=expired,
+            accounts=accounts, messages=messages, deleted=deleted, condemned=condemned, blobs=blobs,
+            files=files, moved=moved, segments=segments, expired=expired,
         )  # fmt: skip
+        with self._storage.write() as tx:
+            upkeeps.record(tx, TASK, time.monotonic() - began, asdict(done))
         log.info("collected: %s", done)
         return done
 
@@ -146,20 +160,29 @@ class Collection:
         return len(accounts), sum(self._purge_account(one) for one in accounts)
 
     def _purge_account(self, account_id: int) -> int:
-        purged = 0
-        while True:
-            with self.step() as tx:
-                gone = collecting.purge_messages(tx, account_id, self._rows // 2)  # each has its placement
-            if not gone:
-                break
-            purged += gone
-        while True:
-            with self.step() as tx:
-                if not collecting.purge_keys(tx, account_id, self._rows // 2):
-                    break
+        # each message has its placement
+        purged = self._repeat(lambda tx, limit: collecting.purge_messages(tx, account_id, limit // 2))
+        self._repeat(lambda tx, limit: collecting.purge_keys(tx, account_id, limit // 2))
         with self.step() as tx:
             collecting.purge_account(tx, account_id)
         return purged
+
+    def _empty_trash(self) -> int:
+        before_ms = self._before_ms(self._ages.trash_days)
+        return self._repeat(lambda tx, limit: trash.purge_expired(tx, before_ms, limit // 2))
+
+    def _before_ms(self, days: int) -> int:
+        return self._clock() - days * DAY_MS
+
+    def _repeat(self, step: Callable[[Connection, int], int]) -> int:
+        """Do a step, given its transaction and so many rows, until it finds nothing; how many it found."""
+        found = 0
+        while True:
+            with self.step() as tx:
+                gone = step(tx, self._rows)
+            if not gone:
+                return found
+            found += gone
 
     def _condemn(self) -> int:
         found = 0
@@ -203,20 +226,23 @@ class Collection:
             start = stop
 
     def _expire(self) -> int:
-        ages, now = self._ages, self._clock()
+        ages = self._ages
         found = 0
         for table, days in (
             (trace, ages.trace_days),
             (audit, ages.audit_days),
             (pipe_delivery, ages.pipe_days),
+            (idempotency, ages.idempotency_days),
         ):
-            while True:
-                with self.step() as tx:
-                    gone = collecting.expire(tx, table, now - days * DAY_MS, self._rows)
-                found += gone
-                if not gone:
-                    break
-        return found
+            found += self._repeat(self._expiry(table, self._before_ms(days)))
+        now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)
+        found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
+        found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
+        return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
+
+    @staticmethod
+    def _expiry(table: Table, before_ms: int) -> Callable[[Connection, int], int]:
+        return lambda tx, limit: collecting.expire(tx, table, before_ms, limit)
 
     def _free_room(self) -> tuple[int, int, int]:
         """Files deleted, blobs moved, segments deleted."""

@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 
 from mairust_core.blobs import BlobStore
 from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, StorageDown, TooMany
 from mairust_core.ids import IdSource
-from mairust_core.model.blob import Locator
+from mairust_core.model.blob import Content, Locator
 from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
@@ -39,12 +40,30 @@ _Waiting = tuple[Delivery, asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 log = logging.getLogger("mairust.receive")
 
 
+class Written(NamedTuple):
+    """Where bytes lie durably, and since when by `boot_clock`."""
+
+    locations: Sequence[Locator]
+    at_s: float
+
+    def part(self, start: int, stop: int) -> Written:
+        """That of some of them."""
+        return Written(self.locations[start:stop], self.at_s)
+
+
 class Committer:
     """Commits deliveries in batches. Thread-safe; owns one thread once something is submitted."""
 
-    def __init__(self, storage: StorageBackend, blobs: BlobStore, ids: Callable[[], IdSource]) -> None:
+    def __init__(
+        self, storage: StorageBackend, blobs: BlobStore, ids: Callable[[], IdSource], *, gap_s: float = 0.0
+    ) -> None:
+        """`gap_s` is how long the database is left to other writers between two transactions (rule D2)."""
         self._storage = storage
-        self._blobs = blobs
+        self._gap_s = gap_s
+        self._free_since_s = 0.0
+        self.last_write_s = 0.0
+        """How long the last transaction took."""
+        self.blobs = blobs
         self._ids = ids
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
@@ -76,6 +95,16 @@ class Committer:
                 outcomes += self._commit(batch[start:stop])
             start = stop
         return outcomes
+
+    def put(self, contents: Sequence[Content]) -> Written:
+        """Make bytes durable ahead of their rows; `store` is to follow soon. Raises what the store raises."""
+        written_s = boot_clock()
+        return Written(self.blobs.put_many(contents), written_s)
+
+    def store(self, batch: Sequence[Delivery], written: Written) -> list[Outcome]:
+        """The rows of deliveries whose bytes `put` wrote, as one transaction; one outcome each, in order."""
+        with self._committing:
+            return self._store(batch, written.locations, written.at_s)
 
     def close(self) -> None:
         """Commit what is queued, then end the thread."""
@@ -110,7 +139,7 @@ class Committer:
         """Bytes first, once; then the rows, as one transaction if all goes well."""
         written_s = boot_clock()
         try:
-            locations = self._blobs.put_many([one.content for one in batch])
+            locations = self.blobs.put_many([one.content for one in batch])
         except MaiRustError as error:
             return [error] * len(batch)
         except Exception as error:
@@ -144,14 +173,24 @@ class Committer:
         deadline_s = time.monotonic() + PATIENCE_S
         for _ in range(RETRIES):
             try:
-                return write_batch(self._storage, part, written_s)
+                return self._write(part, written_s)
             except MissingMailbox as missing:
                 self._create_mailboxes(missing)
             except Locked:
                 if time.monotonic() >= deadline_s:
                     raise
                 log.info("batch of %d waits for another writer", len(part))
-        return write_batch(self._storage, part, written_s)
+        return self._write(part, written_s)
+
+    def _write(self, part: Sequence[Located], written_s: float) -> list[Stored]:
+        if self._gap_s:
+            time.sleep(max(0.0, self._free_since_s + self._gap_s - time.monotonic()))
+        began_s = time.monotonic()
+        try:
+            return write_batch(self._storage, part, written_s)
+        finally:
+            self._free_since_s = time.monotonic()
+            self.last_write_s = self._free_since_s - began_s
 
     def _after_failure(self, part: Sequence[Located], error: Exception, written_s: float) -> list[Outcome]:
         deliveries = [one.delivery for one in part]

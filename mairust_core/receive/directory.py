@@ -26,6 +26,8 @@ NO_SUCH_USER = NotFound.reply
 NO_SUCH_DOMAIN = Reply(550, "5.7.1", "Relaying denied, this server takes no mail for that domain")
 BAD_ADDRESS = Reply(553, "5.1.3", "Recipient address is not valid")
 MAILBOX_FULL = QuotaExceeded.reply
+TOO_FAR = Reply(451, "4.3.5", "That address leads to more accounts, or over more aliases, than are followed")
+"""Until an administrator mends it the sender keeps the mail: nobody is left out behind a 250 (trap S6)."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,10 @@ def resolve(tx: Connection, address: str) -> Recipient | Reply:
     found = addressing.resolve(tx, parsed)
     if not found.known_domain:
         return NO_SUCH_DOMAIN
+    if found.cut_short:
+        return TOO_FAR
     if not found.accounts:
         return MAILBOX_FULL if found.full else NO_SUCH_USER
-    return Recipient(address=address, accounts=found.accounts, tenant_id=found.tenant_id)
+    # Who is full beside others is told or served when the mail is there: nobody is left out in silence.
+    everybody = tuple(sorted((*found.accounts, *found.full)))
+    return Recipient(address=address, accounts=everybody, tenant_id=found.tenant_id)

@@ -6,11 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 
+from mairust_core.disk import has_room
 from mairust_core.errors import DiskFull, MaiRustError, StorageDown
 from mairust_core.model.reply import Reply
 
-RESERVE_BYTES = 1 << 30
-RESERVE_SHARE = 0.05
 CHECK_S = 1.0
 
 log = logging.getLogger("mairust.receive")
@@ -63,7 +62,7 @@ class Health:
             log.error("the blob store is out of reach, mail is refused: %s", error)
             self._disk_low = True
             return
-        low = free < min(RESERVE_BYTES, int(total * RESERVE_SHARE))
+        low = not has_room(free, total)
         if low != self._disk_low:
             log.warning(
                 "disk %s: %d bytes free", "is nearly full, mail is refused" if low else "has room", free

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mairust_core.app import become_owner, open_site
+from mairust_core.app import open_site
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
-from mairust_core.blobs import BlobStore
+from mairust_core.blobs import BlobStore, owner
 from mairust_core.config import Settings
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
-from mairust_core.first_run import ADMIN_TOKEN, issue_admin_token, make_data_dir, make_database, write_once
+from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, issue_admin_token, make_database, write_once
 from mairust_core.observe.faults import crash_point
 from mairust_core.restore.mail import store_mail
 from mairust_core.restore.rows import AccountRows, Rows, insert_site, tenants_of_mail
-from mairust_core.store import StorageBackend, open_storage, restoring
+from mairust_core.store import StorageBackend, jobs, open_storage, restoring, sites
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
@@ -83,14 +83,15 @@ def restore_site(
     if snapshot.schema > SCHEMA_VERSION:
         raise NewerSite("snapshot", id=name, found=snapshot.schema, known=SCHEMA_VERSION)
     keys = _keys(repository, snapshot, settings, master_key)
-    make_data_dir(settings.data_dir)
-    become_owner(settings)
+    enter_data_dir(settings)
     run = _Run(repository=repository, snapshot=snapshot, skip_damaged=skip_damaged, sealed=keys is None)
     with closing(open_storage(settings.database.url)) as storage:
-        make_database(storage)
+        created = make_database(storage)
         with storage.read() as tx:
             if not restoring.is_empty(tx):
                 raise Conflict("site_not_empty", path=settings.data_dir)
+            name_of_site = sites.name(tx)
+        owner.claim(settings.blobs.path, name_of_site, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
     token_file = settings.data_dir / ADMIN_TOKEN
@@ -192,6 +193,8 @@ def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows,
     if run.damaged or run.left_out:
         restoring.recount(tx)
     restoring.begin_history(tx)
+    restoring.queue_index(tx)
+    jobs.hold_all(tx)  # until `mairust job release` (rule I3)
 
 
 def _sealed_tables() -> tuple[str, ...]:

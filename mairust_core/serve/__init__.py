@@ -9,9 +9,13 @@ notify.py      what systemd wants to hear
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from mairust_core import __version__
 from mairust_core.config import Settings
+from mairust_core.ids import now_ms
+from mairust_core.running import Presence, Running, presence
 
 Announce = Callable[[dict[str, Any]], None]
 
@@ -21,9 +25,10 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
 
     Creates the site when there is none (contract §2). `announce` is called once, when every listener is bound
     and takes connections, with `{"event": "ready", "smtp": …, "lmtp": …, "http": …, "pid": …}`.
-    Raises the errors of `create_site`, and `Locked` or `BadConfig` for a listener that cannot be bound.
+    Raises the errors of `create_site`, `Locked` while another server runs on the data directory, and `Locked`
+    or `BadConfig` for a listener that cannot be bound.
     """
-    from mairust_core.first_run import create_site
+    from mairust_core.first_run import create_site, enter_data_dir
     from mairust_core.observe.logs import set_up
     from mairust_core.serve.sockets import bind_all
     from mairust_core.serve.supervisor import supervise
@@ -32,17 +37,22 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     set_up(settings.telemetry.log_level, settings.telemetry.log_format)
     workers = settings.node.workers
     with bind_all(settings) as sockets:
-        create_site(settings, os_user)
-        sockets.bind_private(settings.data_dir)
-        if workers == 1:
-            return run(settings, sockets.of_worker(0), lambda: _ready(announce, sockets.addresses))
-        return supervise(settings, sockets, lambda: _ready(announce, sockets.addresses))
+        enter_data_dir(settings)
+        with presence(settings.data_dir) as here:
+            create_site(settings, os_user)
+            sockets.bind_private(settings.data_dir)
+            ready = partial(_ready, announce, here, sockets.addresses, workers)
+            if workers == 1:
+                return run(settings, sockets.of_worker(0), ready)
+            return supervise(settings, sockets, ready)
 
 
-def _ready(announce: Announce, addresses: dict[str, str]) -> None:
+def _ready(announce: Announce, here: Presence, addresses: dict[str, str], workers: int) -> None:
     import os
 
     from mairust_core.serve.notify import notify
 
-    announce({"event": "ready", **addresses, "pid": os.getpid()})
+    pid = os.getpid()
+    here.say(Running(pid=pid, version=__version__, started_ms=now_ms(), workers=workers, listeners=addresses))
+    announce({"event": "ready", **addresses, "pid": pid})
     notify("READY=1")

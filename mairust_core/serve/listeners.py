@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from mairust_core.tls import CertificateStore
 
 if TYPE_CHECKING:
     from mairust_core.api.server import HttpServer
+
+DELIVER_RECIPIENTS = 100_000
+"""Of one `deliver`: all that its command line holds. `smtp.max_recipients` would be 75 for ever there."""
 
 
 class Listeners:
@@ -85,7 +89,11 @@ class Listeners:
                 trusted=TrustedNetworks(map(str, lmtp.trusted_networks)),
                 bare_newlines=bare_newlines,
             ),
-            DELIVER: ListenerSettings(hostname=hostname, road=Road.DELIVER, limits=limits),
+            DELIVER: ListenerSettings(
+                hostname=hostname,
+                road=Road.DELIVER,
+                limits=replace(limits, max_recipients=DELIVER_RECIPIENTS),
+            ),
         }
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from mairust_core.config import ListenAddress, Settings
 from mairust_core.errors import BadConfig, Locked, MaiRustError
 from mairust_core.private_socket import deliver_path, reachable
-from mairust_core.smtp.server import bind_tcp, bind_unix, bound_address
+from mairust_core.smtp.binding import UnixPath, bind_tcp, bind_unix, bound_address
 
 DELIVER = "deliver"
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 @dataclass
@@ -28,7 +29,9 @@ class Sockets:
     workers: int
     by_name: dict[str, list[socket.socket]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
-    paths: list[Path] = field(default_factory=list)
+    paths: list[UnixPath] = field(default_factory=list)
+    wanted: dict[str, ListenAddress] = field(default_factory=dict)
+    """What was asked for, by listener."""
 
     def of_worker(self, index: int) -> dict[str, socket.socket]:
         """The sockets that one worker accepts on."""
@@ -42,31 +45,41 @@ class Sockets:
         try:
             if at.path is not None:
                 self.by_name[name] = [bind_unix(at.path, 0o666)]
-                self.paths.append(at.path)
+                self.paths.append(UnixPath.of(at.path))
             else:
-                self.by_name[name] = _bind_tcp(at.host or "", at.port or 0, self.workers)
+                self.by_name[name] = bind_tcp(at.host, at.port or 0, self.workers)
         except OSError as error:
-            raise _explain(name, str(at), error) from error
+            raise self._explain(name, at, error) from error
+        self.wanted[name] = at
         self.addresses[name] = bound_address(self.by_name[name][0])
 
     def bind_private(self, data_dir: Path) -> None:
-        """Bind `DATA_DIR/run/deliver.sock` for `mairust deliver` (rule D4)."""
+        """Bind `DATA_DIR/run/deliver.sock` for `mairust deliver` (rule D4); the directory is there."""
         path = deliver_path(data_dir)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
         try:
             with reachable(path) as short:
                 self.by_name[DELIVER] = [bind_unix(short, 0o600)]
+            self.paths.append(UnixPath.of(path))
         except OSError as error:
-            raise _explain(DELIVER, str(path), error) from error
-        self.paths.append(path)
+            if error.errno == errno.EADDRINUSE:
+                raise Locked("private_socket", path=path) from error
+            raise BadConfig("bind", name=DELIVER, address=path, why=error.strerror or error) from error
+
+    def _explain(self, name: str, at: ListenAddress, error: OSError) -> MaiRustError:
+        if error.errno != errno.EADDRINUSE:
+            return BadConfig("bind", name=name, address=at, why=error.strerror or error)
+        other = next((one for one, there in self.wanted.items() if _meet(there, at)), None)
+        if other is not None:
+            return BadConfig("listen_twice", name=name, other=other, address=at)
+        return Locked("listen", name=name, address=at)
 
     def close(self) -> None:
-        """Close every socket and take the UNIX ones out of the file system."""
+        """Close every socket and take our UNIX ones out of the file system."""
         for bound in (bound for shared in self.by_name.values() for bound in shared):
             bound.close()
         for path in self.paths:
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                path.remove()
 
 
 @contextmanager
@@ -82,20 +95,9 @@ def bind_all(settings: Settings) -> Iterator[Sockets]:
         sockets.close()
 
 
-def _bind_tcp(host: str, port: int, workers: int) -> list[socket.socket]:
-    bound: list[socket.socket] = []
-    try:
-        for _ in range(workers):
-            same = bound[0].getsockname()[1] if bound else port
-            bound.append(bind_tcp(host, same, shared=workers > 1))
-    except OSError:
-        for one in bound:
-            one.close()
-        raise
-    return bound
-
-
-def _explain(name: str, address: str, error: OSError) -> MaiRustError:
-    if error.errno == errno.EADDRINUSE:
-        return Locked("listen", name=name, address=address)
-    return BadConfig("bind", name=name, address=address, why=error.strerror or error)
+def _meet(one: ListenAddress, other: ListenAddress) -> bool:
+    """Whether two listeners cannot be had together; port 0 never meets another."""
+    if one.path is not None or other.path is not None:
+        return one.path == other.path
+    everywhere = one.host in _EVERYWHERE or other.host in _EVERYWHERE
+    return one.port == other.port != 0 and (everywhere or one.host == other.host)

@@ -175,7 +175,7 @@ def _work(settings: Settings, sockets: Sockets, index: int, writing: int, alive:
         os.close(writing)
 
     try:
-        return run(settings, sockets.of_worker(index), ready, parent_alive=alive, collects=index == 0)
+        return run(settings, sockets.of_worker(index), ready, parent_alive=alive, first=index == 0)
     except MaiRustError as error:
         log.error("worker %d cannot start: %s", index, error)
         return error.exit_code

@@ -8,19 +8,21 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import text
 
 from mairust_core import __version__
 from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
+from mairust_core.doctor.databases import outgrown
+from mairust_core.doctor.findings import explained
 from mairust_core.errors import MaiRustError
-from mairust_core.receive.collection import collect_once
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
+from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
@@ -30,9 +32,9 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
-COLLECT_S = 3600.0
-COLLECT_FIRST_S = 300.0
-"""Also a server that is restarted every hour collects."""
+KEEP_ROOM_S = 60.0
+INDEX_S = 5.0
+"""Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -43,20 +45,22 @@ def run(
     ready: Callable[[], None],
     parent_alive: int | None = None,
     *,
-    collects: bool = True,
+    first: bool = True,
 ) -> int:
     """Work until told to stop; the exit code.
 
     `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. `collects`: this is the worker that collects garbage every hour. Raises
+    end when the supervisor is gone. `first`: what is said once for all workers is said by this one. Raises
     the errors of `open_site`.
     """
     site = open_site(settings)
     _tell_what_runs(site)
     _calm_collector()
+    if first:
+        warn_of_growth(site)
     try:
         with _runner() as runner:
-            runner.run(_Worker(site, sockets, ready, parent_alive).run(collects))
+            runner.run(_Worker(site, sockets, ready, parent_alive).run())
     finally:
         site.close()
     return 0
@@ -72,6 +76,17 @@ def _tell_what_runs(site: Site) -> None:
     log.info("MaiRust %s serves %s, %s", __version__, site.settings.data_dir, site.storage.name)
     if isinstance(site.storage, Sqlite) and not site.storage.is_safe:
         log.warning("this SQLite has the fault mended in 3.51.3: only write.lock guards the data (rule D1)")
+
+
+def warn_of_growth(site: Site) -> None:
+    """Say in the log when the site outgrows its database (R-DB-2); nothing that fails here stops a server."""
+    try:
+        found = outgrown(site.storage)
+    except MaiRustError as error:
+        log.warning("the size of the site is not known: %s", error)
+        return
+    for finding in explained(found, "en").findings:
+        log.warning("%s %s %s", finding.what, finding.why, finding.mend)
 
 
 def _runner() -> asyncio.Runner:
@@ -95,12 +110,12 @@ class _Worker:
         self._ready = ready
         self._parent_alive = parent_alive
         self._stopping = asyncio.Event()
-        self._collection_stops = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
+        self._jobs = site.job_runner() if site.settings.jobs.workers else None
 
-    async def run(self, collects: bool) -> None:
+    async def run(self) -> None:
         self._heed_signals()
         road = open_road(self._site, self._health, self._refusals)
         listeners = Listeners(self._site, road, self._sockets)
@@ -111,16 +126,17 @@ class _Worker:
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
+            asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
+            asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))),
         ]
-        if collects:
-            self._tasks.append(asyncio.create_task(_every(COLLECT_S, self._collect, COLLECT_FIRST_S)))
+        if self._jobs is not None:
+            self._jobs.start()
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
             notify("STOPPING=1")
-        self._collection_stops.set()
-        await listeners.stop(self._site.settings.node.grace_s)
+        await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
         road.close()
 
@@ -145,8 +161,9 @@ class _Worker:
     def _renew(self) -> None:
         process_numbers.renew(self._site.storage, self._site.ids)
 
-    def _collect(self) -> None:
-        collect_once(self._site, self._collection_stops)
+    async def _stop_jobs(self) -> None:
+        if self._jobs is not None:
+            await asyncio.to_thread(self._jobs.stop, self._site.settings.node.grace_s)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mairust_core import store
 from mairust_core.errors import Conflict, NotFound
-from mairust_core.model.account import Account, NewAccount
-from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
+from mairust_core.model.forms import DEFAULT_LIMIT, UNSET, Page, Removed
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
@@ -87,9 +87,30 @@ class Accounts(Service):
         with self.site.storage.read() as tx:
             return store.accounts.get(tx, self.by, address)
 
+    @operation("PATCH", _ONE, scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
+    def edit(self, address: str, wanted: AccountChange) -> Account:
+        """Change an account's quota, or whether it administers; what is left out stays.
+
+        A quota below what is in use deletes nothing: new mail is refused until there is room again.
+        """
+        given = {"quota_bytes": wanted.quota_bytes, "admin": wanted.admin}
+        values = {name: value for name, value in given.items() if value is not UNSET}
+        with change(self, "edit", address) as tx:
+            return store.accounts.edit(tx, self.by, address, values)
+
+    @operation("POST", f"{_ONE}/password", scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
+    def passwd(self, address: str, new: NewPassword) -> Account:
+        """Give an account another password, with which it logs in from now on."""
+        with self.site.storage.read() as tx:
+            store.accounts.get(tx, self.by, address)  # hashing is for those who may
+        password_hash = self.site.hash_password(new.password)
+        with change(self, "passwd", address) as tx:
+            return store.accounts.edit(tx, self.by, address, {"password_hash": password_hash})
+
     @operation("DELETE", _ONE, scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
     def remove(self, address: str) -> Removed:
         """Remove an account and, a little later, all its mail."""
+        self.site.make_room()
         with change(self, "remove", address) as tx:
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)

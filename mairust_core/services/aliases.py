@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mairust_core import store
 from mairust_core.errors import Conflict, NotFound
+from mairust_core.model.address import Address
 from mairust_core.model.alias import Alias, NewAlias, alias_address
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.principal import ReachKind, Scope
@@ -19,8 +20,14 @@ class Aliases(Service):
         "POST", "/aliases", scope=Scope.ADMIN, reach=ReachKind.DOMAIN, status=201, errors=(Conflict, NotFound)
     )
     def add(self, new: NewAlias) -> Alias:
-        """Add an alias or, as `*@domain`, a catch-all."""
+        """Add an alias or, as `*@domain`, a catch-all.
+
+        A key that reaches one domain names targets of that domain only: others are not there for it.
+        """
         with change(self, "add", new.address) as tx:
+            if self.by.reach.kind is not ReachKind.SITE:
+                for name in dict.fromkeys(Address.parse(target).domain for target in new.to):
+                    store.domains.get(tx, self.by, name)
             return store.aliases.add(tx, self.by, self.site.ids.next(), new)
 
     @operation("GET", "/aliases", scope=Scope.READ, reach=ReachKind.DOMAIN)

@@ -20,7 +20,7 @@ PACK = "application/vnd.mairust.pack"
 class Backups(Service):
     """One moment of the site, for a repository elsewhere; `mairust backup` is made of these calls."""
 
-    @operation("POST", "/backups", scope=ADMIN, reach=SITE, status=201, errors=(DiskFull,))
+    @operation("POST", "/backups", scope=ADMIN, reach=SITE, errors=(DiskFull,))
     def begin(self, new: NewBackup) -> Offer:
         """Begin a backup: hold all mail as it is now, and list what there is.
 

@@ -14,7 +14,7 @@ class Collection(Service):
 
     @operation("POST", "/gc", scope=Scope.ADMIN, reach=ReachKind.SITE, errors=(Locked,))
     def run(self) -> Collected:
-        """Purge removed accounts and free the room of what no message refers to."""
+        """Purge removed accounts and old trash, and free the room of what no message refers to."""
         done = self.site.collect()
         with change(self, "run", "site"):
             return done

@@ -1,64 +1,128 @@
-"""Operations on messages: append, list, show, and the bytes themselves."""
+"""Operations on messages: append, list, show, change, delete, and the bytes themselves."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
-from mairust_core.errors import Damaged, NotFound, QuotaExceeded, Refused, TooLarge
+from mairust_core.errors import Conflict, Damaged, NotFound, QuotaExceeded, Refused, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
-from mairust_core.model.mailbox import INBOX
-from mairust_core.model.message import Message, Summary
+from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
+from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
 from mairust_core.operations import BytesIn, BytesOut, Service, operation
-from mairust_core.services.pages import cut, limited
+from mairust_core.services.changes import change
+from mairust_core.services.pages import limited
 
 if TYPE_CHECKING:
     from mairust_core.store.messages import Source
 
 CHUNK_BYTES = 1 << 18
+MAX_FILENAME = 255
+PLAIN = "text/plain; charset=utf-8"
+ANY = "application/octet-stream"
+READ, WRITE = Scope.READ, Scope.WRITE
 
 
 class Messages(Service):
     """Mail, as it came and as it is shown."""
 
     @operation(
-        "POST", "/accounts/{address:path}/messages", scope=Scope.WRITE, status=201,
+        "POST", "/accounts/{address:path}/messages", scope=WRITE, status=201,
         errors=(NotFound, TooLarge, QuotaExceeded, Refused),
     )  # fmt: skip
-    def append(self, address: str, content: BytesIn, *, mailbox: str = INBOX) -> Summary:
+    def append(
+        self,
+        address: str,
+        content: BytesIn,
+        *,
+        mailbox: str = INBOX,
+        flag: tuple[str, ...] = (),
+        tag: tuple[str, ...] = (),
+        date: datetime | None = None,
+    ) -> Summary:
         """Put a message into a mailbox, byte for byte, without trace headers.
 
-        When it answers, the message is as durable as one that SMTP answered with 250.
+        `date` is when it was received, now if it is left out. When it answers, the message is as durable as
+        one that SMTP answered with 250.
         """
+        wanted = Appended(mailbox=mailbox, flags=flag, tags=tag, date=date)
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            if store.mailboxes.find(tx, account.id, mailbox) is None:
+            if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
-        message_id = self.site.append(self.by.tenant_id, account.id, mailbox, content)
-        with self.site.storage.read() as tx:
-            return store.messages.get(tx, self.by, message_id)[0]
+        message_id = self.site.append((self.by.tenant_id, account.id), wanted, content, self.receipt)
+        return self.made(str(message_id))
 
-    @operation("GET", "/accounts/{address:path}/messages", scope=Scope.READ, errors=(NotFound,))
+    def made(self, subject: str) -> Summary:
+        """The summary of a message that was appended."""
+        return self._find(subject)[0]
+
+    @operation(
+        "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound,), encoded="_encoded_page"
+    )
     def browse(
-        self, address: str, *, mailbox: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+        self,
+        address: str,
+        *,
+        mailbox: str = "",
+        tag: str = "",
+        flag: str = "",
+        unflag: str = "",
+        since: datetime | None = None,
+        before: datetime | None = None,
+        deleted: bool = False,
+        cursor: str = "",
+        limit: int = DEFAULT_LIMIT,
     ) -> Page[Summary]:
-        """List an account's messages, or those of one mailbox, newest first."""
+        """List an account's messages, newest first: those that fit all that is given.
+
+        `unflag` asks for messages without a flag; `since` and `before` bound the time of receipt; `deleted`
+        asks for those in the trash instead. A page may hold fewer than `limit`, or none, and still have a
+        `next_cursor`: where no index helps it looks at so many messages and no more.
+        """
+        wanted = MessageFilter(
+            mailbox=mailbox, tag=tag, flag=flag, unflag=unflag, since=since, before=before, deleted=deleted
+        )
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            mailbox_id = store.mailboxes.find(tx, account.id, mailbox) if mailbox else None
+            mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if mailbox else None
             if mailbox and mailbox_id is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
-            found = store.messages.page(tx, self.by, account.id, mailbox_id, cursor, limited(limit) + 1)
-        return cut(found, limit, store.messages.make_cursor)
+            asked = store.listing.Wanted(account_id=account.id, mailbox_id=mailbox_id, filter=wanted)
+            return store.listing.page(tx, self.by, asked, cursor, limited(limit))
 
-    @operation("GET", "/messages/{id}", scope=Scope.READ, errors=(NotFound, Damaged))
+    def _encoded_page(
+        self,
+        address: str,
+        *,
+        mailbox: str = "",
+        cursor: str = "",
+        limit: int = DEFAULT_LIMIT,
+        **asked: Any,
+    ) -> dict[str, Any] | Page[Summary]:
+        """What `browse` answers, as JSON values unless it is filtered."""
+        if any(asked.values()):
+            return Messages.browse(self, address, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
+        mailbox = folded_inbox(mailbox)
+        pages = store.message_pages
+        with self.site.storage.read() as tx:
+            account_id, shown = pages.find_account(tx, self.by, address)
+            mailbox_id = store.mailboxes.find(tx, account_id, mailbox) if mailbox else None
+            if mailbox and mailbox_id is None:
+                raise NotFound("mailbox", name=mailbox, address=shown)
+            items, more = pages.page(tx, self.by, (account_id, mailbox_id), cursor, limited(limit))
+        return {"items": items, "next_cursor": more}
+
+    @operation("GET", "/messages/{id}", scope=READ, errors=(NotFound, Damaged))
     def show(self, id: str) -> Message:
-        """Show one message with its header fields and attachments."""
+        """Show one message, deleted or not, with its header fields and attachments."""
         summary, source = self._find(id)
         known = {field.name: getattr(summary, field.name) for field in fields(summary)}
         return Message(
@@ -69,9 +133,70 @@ class Messages(Service):
             sha256=source.sha256.hex(),
             eol=source.eol,
             modseq=source.modseq,
+            metadata=source.metadata,
         )
 
-    @operation("GET", "/messages/{id}/raw", scope=Scope.READ, errors=(NotFound, Damaged))
+    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict))
+    def change(self, id: str, wanted: MessageChange) -> Summary:
+        """Change flags, tags or metadata of one message, or move it.
+
+        What is left out stays. A message that moves gets a new UID and keeps its id.
+        """
+        with self.site.storage.write() as tx:
+            one = store.placements.hold(tx, self.by, Id.parse(id))
+            store.placements.change(tx, one, wanted)
+            return store.messages.get(tx, self.by, one.id)[0]
+
+    @operation("DELETE", "/messages/{id}", scope=WRITE, errors=(NotFound,))
+    def delete(self, id: str, *, now: bool = False) -> Deleted:
+        """Delete one message: it goes to the trash, which does not count towards the quota.
+
+        It can be undeleted for `database.trash_days`; with `now` it is gone for good, also from the trash.
+        """
+        message_id = Id.parse(id)
+        if now:
+            return self._purge(message_id)
+        with self.site.storage.write() as tx:
+            one = store.placements.hold(tx, self.by, message_id)
+            if one.place is not None:
+                store.trash.put(tx, [one])
+            summary = store.messages.get(tx, self.by, message_id)[0]
+        assert summary.deleted_at is not None
+        kept = timedelta(days=self.site.settings.database.trash_days)
+        return Deleted(id=message_id, undelete_until=summary.deleted_at + kept)
+
+    def _purge(self, message_id: Id) -> Deleted:
+        with change(self, "purge", str(int(message_id))) as tx:
+            one = store.placements.hold(tx, self.by, message_id)
+            if one.place is not None:
+                store.trash.put(tx, [one])
+            store.trash.purge(tx, [message_id])
+        return Deleted(id=message_id)
+
+    @operation("POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded))
+    def undelete(self, id: str) -> Summary:
+        """Put a deleted message back into the mailbox it was in, which is made anew if it is gone."""
+        message_id, new_id = Id.parse(id), self.site.ids.next()
+        with self.site.storage.write() as tx:
+            one = store.placements.hold(tx, self.by, message_id)
+            home = store.trash.mailbox_of(tx, message_id)
+            if home is not None and home[0] is None:
+                store.mailboxes.ensure(tx, one.tenant_id, one.account_id, new_id, home[1])
+        with self.site.storage.write() as tx:  # the mailbox was locked after the account: not in one go
+            one = store.placements.hold(tx, self.by, message_id)
+            store.trash.take_back(tx, one)
+            return store.messages.get(tx, self.by, message_id)[0]
+
+    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict))
+    def release(self, id: str) -> Summary:
+        """Let a message out of Quarantine into INBOX (rule E2); one that is elsewhere stays there."""
+        with change(self, "release", str(int(Id.parse(id)))) as tx:
+            one = store.placements.hold(tx, self.by, Id.parse(id))
+            if one.placed.mailbox == QUARANTINE:
+                store.placements.change(tx, one, MessageChange(mailbox=INBOX))
+            return store.messages.get(tx, self.by, one.id)[0]
+
+    @operation("GET", "/messages/{id}/raw", scope=READ, errors=(NotFound, Damaged))
     def raw(self, id: str, *, original: bool = False) -> BytesOut:
         """The bytes of one message: trace headers, then what came, without what is hidden (rule B2).
 
@@ -79,16 +204,57 @@ class Messages(Service):
         """
         summary, source = self._find(id)
         data = self.site.read_blob(source) if original else self.site.render(source)
-        return BytesOut(
-            chunks=_chunks(data),
-            size_bytes=len(data),
-            sha256=hashlib.sha256(data).digest(),
-            filename=f"{int(summary.id)}.eml",
-        )
+        return _bytes(data, f"{int(summary.id)}.eml", "message/rfc822")
+
+    @operation("GET", "/messages/{id}/text", scope=READ, errors=(NotFound, Damaged), produces=PLAIN)
+    def text(self, id: str) -> BytesOut:
+        """The body of one message as text in UTF-8, taken from its HTML where it has no other."""
+        _, source = self._find(id)
+        return _bytes(self.site.text(source).encode("utf-8", "replace"), f"{int(Id.parse(id))}.txt", PLAIN)
+
+    @operation("GET", "/messages/{id}/html", scope=READ, errors=(NotFound, Damaged), produces=PLAIN)
+    def html(self, id: str) -> BytesOut:
+        """The HTML body of one message as its sender wrote it, in UTF-8, never as a page (trap A7)."""
+        _, source = self._find(id)
+        html = self.site.html(source)
+        if not html:
+            raise NotFound("html", id=id)
+        return _bytes(html.encode("utf-8", "replace"), f"{int(Id.parse(id))}.html.txt", PLAIN)
+
+    @operation("GET", "/messages/{id}/attachments/{n}", scope=READ, errors=(NotFound, Damaged), produces=ANY)
+    def attachment(self, id: str, n: int) -> BytesOut:
+        """One attachment, decoded, by its number in the message's list; always a download (trap A7)."""
+        _, source = self._find(id)
+        if not 1 <= n <= len(source.attachments):
+            raise NotFound("attachment", id=id, number=n)
+        return self._part(id, source, source.attachments[n - 1].part)
+
+    @operation("GET", "/messages/{id}/parts/{number}", scope=READ, errors=(NotFound, Damaged), produces=ANY)
+    def part(self, id: str, number: str) -> BytesOut:
+        """One MIME part, decoded, by its number as IMAP counts (RFC 9051 §6.4.5.1): `1`, `2.1`."""
+        _, source = self._find(id)
+        return self._part(id, source, number)
+
+    def _part(self, id: str, source: Source, number: str) -> BytesOut:
+        found = self.site.part(source, number)
+        if found is None:
+            raise NotFound("part", id=id, number=number[:40])
+        name = found.filename[:MAX_FILENAME] or f"{int(Id.parse(id))}-{number}.bin"
+        return _bytes(found.data, name, found.content_type)
 
     def _find(self, id: str) -> tuple[Summary, Source]:
         with self.site.storage.read() as tx:
             return store.messages.get(tx, self.by, Id.parse(id))
+
+
+def _bytes(data: bytes, filename: str, content_type: str) -> BytesOut:
+    return BytesOut(
+        chunks=_chunks(data),
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).digest(),
+        filename=filename,
+        content_type=content_type,
+    )
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 def limited(limit: int) -> int:
     """The limit itself; raises `Invalid` outside 1…500."""
     if not 1 <= limit <= MAX_LIMIT:
-        raise Invalid("limit", f"{limit} is outside 1..{MAX_LIMIT}", "use --all to read every page")
+        raise Invalid("limit", "page_size", value=limit, limit=MAX_LIMIT)
     return limit
 
 

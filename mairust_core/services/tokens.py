@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import UTC, datetime
 
 from mairust_core import store
-from mairust_core.errors import Forbidden, NotFound
+from mairust_core.errors import Forbidden, Invalid, NotFound
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import IssuedToken, NewToken, Token
 from mairust_core.operations import Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import cut, limited
+from mairust_core.wire import encode_time
 
 PREFIX = "mk"
 
@@ -30,6 +32,8 @@ class Tokens(Service):
         """
         for scope in new.scopes:
             self.by.require(scope, new.reach)
+        if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
+            raise Invalid("expires_at", "time_past", value=encode_time(new.expires_at))
         public_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32).replace("_", "-")
         with change(self, "create", public_id) as tx:
             token = store.tokens.add(tx, self.by, public_id, hash_secret(secret), new)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from mairust_core.networks import plain_address
 from mairust_core.smtp import replies
-from mairust_core.smtp.trusted import TrustedNetworks, plain_address
+from mairust_core.smtp.trusted import TrustedNetworks
 
 if TYPE_CHECKING:
     from mairust_core.model.reply import Reply

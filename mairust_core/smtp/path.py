@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mairust_core.smtp import replies
+from mairust_core.smtp.limits import Limits
 
 if TYPE_CHECKING:
     from mairust_core.model.reply import Reply
+
+MAX_PATH_OCTETS = Limits().path_bytes
 
 _LABEL = r"[0-9A-Za-z_\u0080-\U0010ffff-]+"  # an A- or U-label; whether it exists is not asked here
 _PATH = re.compile(
@@ -60,6 +63,33 @@ def parse_path(text: str) -> Path | None:
     if match is None:
         return None
     return Path(address=match["mailbox"] or (match["postmaster"] or "").lower(), parameters=match["rest"])
+
+
+def as_path(text: str) -> str | None:
+    """The path that a program's argument means, as MAIL and RCPT take it; None when there is none.
+
+    Brackets around it are taken off, and a local part is quoted where it has to be: `john doe@x.example` is
+    `"john doe"@x.example` (RFC 5321 §4.1.2).
+    """
+    text = text.strip()
+    if text.startswith("<") and text.endswith(">"):
+        text = text[1:-1]
+    local, at, domain = text.rpartition("@")
+    quoted = '"' + local.replace("\\", r"\\").replace('"', r"\"") + '"'
+    for candidate in (text, quoted + at + domain):
+        path = parse_path(f"<{candidate}>")
+        if path is not None and path.address and not path.parameters:
+            return path.address if _can_be_said(path.address) else None
+    return None
+
+
+def _can_be_said(path: str) -> bool:
+    """Whether a command line takes it; joiners are legal in names, other invisible characters are not."""
+    try:
+        octets = len(path.encode())
+    except UnicodeEncodeError:
+        return False
+    return octets <= MAX_PATH_OCTETS and path.replace("\u200c", "").replace("\u200d", "").isprintable()
 
 
 def parse_parameters(text: str) -> dict[str, str | None] | None:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import socket
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.model.envelope import Road
+from mairust_core.smtp.binding import BACKLOG, UNIX_PREFIX, UnixPath, bind_tcp, bind_unix, bound_address
 from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.lmtp import DeliverSession, LmtpSession
 from mairust_core.smtp.session import SmtpSession
@@ -24,12 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mairust.smtp")
 
-BACKLOG = 1024
 ACCEPT_BACK_OFF_S = (0.05, 1.0)
 """First and longest pause after an accept that failed (trap S12)."""
 SWEEP_S = 1.0
 """How often sessions are looked at; a tenth of the smallest time limit if that is less."""
-UNIX_PREFIX = "unix:"
 
 _SESSIONS: dict[Road, type[SmtpSession]] = {
     Road.SMTP: SmtpSession,
@@ -49,7 +46,7 @@ class Listener:
         self._running: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._socket: socket.socket | None = None
-        self._unlink: Path | None = None
+        self._unlink: UnixPath | None = None
         self._quiet = asyncio.Event()
 
     async def start(self, at: socket.socket | str) -> str:
@@ -76,7 +73,7 @@ class Listener:
         if self._socket is not None:
             self._socket.close()
         if self._unlink is not None:
-            self._unlink.unlink(missing_ok=True)
+            self._unlink.remove()
         for session in list(self._sessions):
             session.shut()
         with contextlib.suppress(TimeoutError):
@@ -167,58 +164,10 @@ class Listener:
         if address.startswith(UNIX_PREFIX):
             path = Path(address.removeprefix(UNIX_PREFIX))
             bound = bind_unix(path, 0o600 if self._settings.road is Road.DELIVER else 0o666)
-            self._unlink = path
+            self._unlink = UnixPath.of(path)
             return bound
         host, _, port = address.rpartition(":")
-        return bind_tcp(host.strip("[]"), int(port))
-
-
-def bind_tcp(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A bound TCP socket; an empty host means every address, `shared` that others may bind it too.
-
-    Raises `OSError`.
-    """
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def bind_unix(path: Path, mode: int) -> socket.socket:
-    """A bound UNIX socket with these permissions; a stale one in its place is removed. Raises `OSError`."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
-            path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(str(path))
-        # Before it listens nobody can connect, so nobody slips in under wider permissions.
-        os.chmod(path, mode)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def bound_address(bound: socket.socket) -> str:
-    """Where a socket is bound, as `start` takes it."""
-    name = bound.getsockname()
-    if not isinstance(name, tuple):
-        return f"{UNIX_PREFIX}{name}"
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(path)) == 0
+        return bind_tcp(host.strip("[]"), int(port))[0]
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from aiosmtpd.proxy_protocol import AF, PROTO, V2_CMD, ProxyData, get_proxy
 
+from mairust_core.networks import plain_address
+
 if TYPE_CHECKING:
     import asyncio
-    from ipaddress import IPv4Network
+
+    from mairust_core.networks import Network
 
 XCLIENT_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO")
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
@@ -39,9 +42,7 @@ class TrustedNetworks:
     """The networks whose word about their clients is taken; raises `ValueError` for what is no network."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
-        self._networks: list[IPv4Network | IPv6Network] = [
-            ip_network(text, strict=False) for text in networks
-        ]
+        self._networks: list[Network] = [ip_network(text, strict=False) for text in networks]
 
     def contains(self, ip: str) -> bool:
         """Whether this peer is trusted; IPv4 inside IPv6 counts as IPv4."""
@@ -49,15 +50,6 @@ class TrustedNetworks:
             return False
         address = plain_address(ip)
         return address is not None and any(address in network for network in self._networks)
-
-
-def plain_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address, IPv4-mapped ones unwrapped and scope dropped; None when it is not one."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 async def read_proxy_header(reader: asyncio.StreamReader, peer: Client) -> Client | None:

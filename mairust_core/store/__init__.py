@@ -22,14 +22,54 @@ if TYPE_CHECKING:
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
     from mairust_core.store import backups as backups
+    from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
+    from mairust_core.store import exporting as exporting
     from mairust_core.store import generations as generations
+    from mairust_core.store import idempotency as idempotency
+    from mairust_core.store import indexing as indexing
+    from mairust_core.store import jobs as jobs
+    from mairust_core.store import ledger as ledger
+    from mairust_core.store import listing as listing
     from mairust_core.store import mailboxes as mailboxes
+    from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
+    from mairust_core.store import placements as placements
+    from mairust_core.store import secrets as secrets
+    from mairust_core.store import stories as stories
+    from mairust_core.store import subscriptions as subscriptions
     from mairust_core.store import tokens as tokens
+    from mairust_core.store import traces as traces
+    from mairust_core.store import trash as trash
+    from mairust_core.store import upkeeps as upkeeps
 
 _QUERIES = frozenset(
-    {"accounts", "aliases", "audits", "backups", "domains", "generations", "mailboxes", "messages", "tokens"}
+    {
+        "accounts",
+        "aliases",
+        "audits",
+        "backups",
+        "counting",
+        "domains",
+        "exporting",
+        "generations",
+        "idempotency",
+        "indexing",
+        "jobs",
+        "ledger",
+        "listing",
+        "mailboxes",
+        "message_pages",
+        "messages",
+        "placements",
+        "secrets",
+        "stories",
+        "subscriptions",
+        "tokens",
+        "traces",
+        "trash",
+        "upkeeps",
+    }
 )
 
 
@@ -57,6 +97,8 @@ class StorageBackend(Protocol):
     name: str
     url: str
     engine: Engine
+    skip_locked: str
+    """What ends a SELECT that locks the rows it finds and passes over those that others have locked."""
 
     def read(self) -> AbstractContextManager[Connection]:
         """A connection for reading; everything read inside is one snapshot.
@@ -111,12 +153,24 @@ class StorageBackend(Protocol):
         """The rows of one statement, `size` at a time, however many there are; nothing else is held."""
         ...
 
+    def now_ms(self, tx: Connection) -> int:
+        """Milliseconds since 1970 by the database's clock, the one that all processes share (rule F3)."""
+        ...
+
     def serialise(self, tx: Connection, name: str) -> None:
         """Wait until no other transaction that asked for this name is open; raises `Locked` after a while."""
         ...
 
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Be the only process of the site that does this; raises `Locked` at once when another one does."""
+        ...
+
+    def version(self, tx: Connection) -> str:
+        """The version of SQLite, or of the server."""
+        ...
+
+    def size_bytes(self, tx: Connection) -> int:
+        """What the database occupies on its disk."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
@@ -11,7 +13,7 @@ from mairust_core.model.address import Address
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import Principal, ReachKind
-from mairust_core.store import domains
+from mairust_core.store import domains, sites
 from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, AnySelect, account, address, mailbox
 
@@ -25,7 +27,8 @@ def within(by: Principal) -> ColumnElement[bool]:
     return mine & (column == by.reach.id)
 
 
-def _select(by: Principal) -> AnySelect:
+def query(by: Principal) -> AnySelect:
+    """The accounts in reach, with their addresses."""
     return (
         select(account, address.c.folded)
         .join(address, address.c.account_id == account.c.id)
@@ -86,7 +89,7 @@ def add(
     """Add an account with its address and INBOX; `ids` are those of account, address and mailbox."""
     account_id, address_id, mailbox_id = ids
     created_ms = now_ms()
-    uidvalidity = created_ms // 1000
+    uidvalidity = max(sites.last_uidvalidity(tx) + 1, created_ms // 1000)
     domain_id = domains.get(tx, by, wanted.rpartition("@")[2]).id
     tx.execute(
         insert(account).values(
@@ -110,7 +113,7 @@ def add(
 
 def get(tx: Connection, by: Principal, wanted: str) -> Account:
     """One account by its address in any case; raises `NotFound`."""
-    row = tx.execute(_select(by).where(address.c.folded == fold(wanted))).first()
+    row = tx.execute(query(by).where(address.c.folded == fold(wanted))).first()
     if row is None:
         raise NotFound("account", address=wanted)
     return _model(row)
@@ -118,21 +121,35 @@ def get(tx: Connection, by: Principal, wanted: str) -> Account:
 
 def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str | None) -> list[Account]:
     """Accounts by address, those after `after`."""
-    query = _select(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
+    found = query(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
     if in_domain:
-        query = query.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
-    return [_model(row) for row in tx.execute(query)]
+        found = found.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
+    return [_model(row) for row in tx.execute(found)]
 
 
 def set_enabled(tx: Connection, by: Principal, wanted: str, enabled: bool) -> Account:
     """Let an account take mail and log in, or not; raises `NotFound`."""
+    return edit(tx, by, wanted, {"enabled": enabled})
+
+
+def is_there(tx: Connection, account_id: int) -> bool:
+    """True unless the account was removed."""
+    query = select(account.c.id).where(account.c.id == account_id, account.c.removed_ms.is_(None))
+    return tx.execute(query).first() is not None
+
+
+def edit(tx: Connection, by: Principal, wanted: str, values: Mapping[str, object]) -> Account:
+    """Change columns of an account; raises `NotFound`."""
     found = get(tx, by, wanted)
-    tx.execute(update(account).where(account.c.id == found.id).values(enabled=enabled))
+    if values:
+        tx.execute(update(account).where(account.c.id == found.id).values(values))
     return get(tx, by, wanted)
 
 
 def remove(tx: Connection, by: Principal, wanted: str) -> None:
     """Take the account away at once; collection purges its mail later, some messages at a time (rule D2)."""
     found = get(tx, by, wanted)
+    given = select(account.c.uidvalidity).where(account.c.id == found.id)
+    sites.remember_uidvalidity(tx, tx.execute(given).scalar_one())
     tx.execute(delete(address).where(address.c.account_id == found.id))
     tx.execute(update(account).where(account.c.id == found.id).values(removed_ms=now_ms(), enabled=False))

@@ -25,6 +25,8 @@ class Resolved:
     accounts: tuple[int, ...] = ()
     full: tuple[int, ...] = ()
     """Enabled accounts without room."""
+    cut_short: bool = False
+    """True when a limit ended the walk: there may be accounts that were not reached."""
 
     @property
     def leads_somewhere(self) -> bool:
@@ -42,20 +44,22 @@ def resolve(tx: Connection, wanted: Address, depth: int = MAX_DEPTH) -> Resolved
     """The accounts that mail for an address goes to.
 
     The address itself comes first, then the one without `+detail`, then the domain's catch-all; aliases are
-    followed to `depth`, each address once, so that a circle ends. `postmaster` always exists (rule J4).
+    followed to `depth`, each address once, so that a circle ends, up to `MAX_ACCOUNTS`. `postmaster` always
+    exists (rule J4).
     """
     first = _pick(tx, [wanted.folded])
     tenant_id = first[0].tenant_id if first else _tenant_of(tx, wanted.domain)
     if tenant_id is None:
         return Resolved(known_domain=False)
-    found = _follow(tx, first, depth)
+    found, cut_short = _follow(tx, first, depth)
     if not found and wanted.base.local.casefold() == POSTMASTER:
-        found = _follow(tx, _postmaster(tx, tenant_id, wanted.domain), depth)
+        found, cut_short = _follow(tx, _postmaster(tx, tenant_id, wanted.domain), depth)
     return Resolved(
         known_domain=True,
         tenant_id=tenant_id,
         accounts=tuple(sorted(one for one, has_room in found.items() if has_room)),
         full=tuple(sorted(one for one, has_room in found.items() if not has_room)),
+        cut_short=cut_short,
     )
 
 
@@ -93,22 +97,42 @@ def _pick(tx: Connection, wanted: Iterable[str]) -> list[AnyRow]:
     return [row for row in picked if row is not None]
 
 
-def _follow(tx: Connection, level: list[AnyRow], depth: int) -> dict[int, bool]:
-    """By account: whether it has room."""
+def _follow(tx: Connection, level: list[AnyRow], depth: int) -> tuple[dict[int, bool], bool]:
+    """By account: whether it has room; and whether a limit ended the walk."""
     found: dict[int, bool] = {}
     seen = {row.folded for row in level}
     for _ in range(depth + 1):
         for row in level:
             if row.account_id is not None and row.enabled:
                 found[row.account_id] = row.quota_bytes is None or row.used_bytes < row.quota_bytes
+        if len(found) > MAX_ACCOUNTS:
+            return found, True
         aliases = [row.id for row in level if row.account_id is None]
-        if not aliases or len(found) > MAX_ACCOUNTS:
-            break
+        if not aliases:
+            return found, False
         query = select(alias_target.c.target_folded).where(alias_target.c.address_id.in_(aliases))
         targets = {target for (target,) in tx.execute(query)} - seen
         seen |= targets
         level = _pick(tx, targets)
-    return found
+    return found, bool(level)
+
+
+def above(tx: Connection, folded: str) -> list[str]:
+    """The aliases that lead to an address, over at most `MAX_DEPTH` others; as displayed, at most 1000."""
+    found: dict[str, str] = {}
+    level = [folded]
+    for _ in range(MAX_DEPTH + 1):
+        query = (
+            select(address.c.folded, address.c.display)
+            .join(alias_target, alias_target.c.address_id == address.c.id)
+            .where(alias_target.c.target_folded.in_(level))
+        )
+        new = {row.folded: row.display for row in tx.execute(query) if row.folded not in found}
+        found |= new
+        level = list(new)
+        if not level or len(found) >= MAX_ACCOUNTS:
+            break
+    return list(found.values())
 
 
 def _postmaster(tx: Connection, tenant_id: int, in_domain: str) -> list[AnyRow]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
 from mairust_core.model.address import Address
-from mairust_core.model.alias import MAX_DEPTH, Alias, NewAlias
+from mairust_core.model.alias import CATCH_ALL, MAX_DEPTH, Alias, NewAlias
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, addressing, domains
@@ -37,21 +37,24 @@ def add(tx: Connection, by: Principal, alias_id: Id, new: NewAlias) -> Alias:
     )  # fmt: skip
     for target in new.to:
         _require_local(tx, by, new.address, target)
+    _require_within_limits(tx, new.address)
     return get(tx, by, new.address)
+
+
+def _require_within_limits(tx: Connection, alias: str) -> None:
+    """No alias may lead so far, or to so many, that mail to it would miss somebody (rule J4, trap S6)."""
+    for one in (alias, *addressing.above(tx, accounts.fold(alias))):
+        if not one.startswith(f"{CATCH_ALL}@") and addressing.resolve(tx, Address.parse(one)).cut_short:
+            raise Invalid("to", "leads_too_far", value=one, depth=MAX_DEPTH, limit=addressing.MAX_ACCOUNTS)
 
 
 def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> None:
     parsed = Address.parse(target)
     known = select(domain.c.id).where(domain.c.name == parsed.domain, domain.c.tenant_id == by.tenant_id)
     if not tx.execute(known).first():
-        raise Invalid(
-            "to", f"{target} is not an address of this site", "mail to foreign addresses comes later"
-        )
+        raise Invalid("to", "foreign_target", value=target)
     if not addressing.resolve(tx, parsed, MAX_DEPTH - 1).leads_somewhere:
-        why = (
-            f"{target} leads to no account, or round in a circle through {alias}, or over {MAX_DEPTH} aliases"
-        )
-        raise Invalid("to", why)
+        raise Invalid("to", "leads_nowhere", value=target, alias=alias, limit=MAX_DEPTH)
 
 
 def get(tx: Connection, by: Principal, wanted: str) -> Alias:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert
+from dataclasses import dataclass
 
-from mairust_core.ids import now_ms
+from sqlalchemy import Connection, insert, select
+
+from mairust_core.ids import now_ms, to_time
+from mairust_core.model.audit import Entry
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
-from mairust_core.store.tables import audit
+from mairust_core.store.tables import AnyRow, audit
 
 
 def record(tx: Connection, entry_id: Id, by: Principal, operation: str, subject: str) -> None:
@@ -21,4 +24,36 @@ def record(tx: Connection, entry_id: Id, by: Principal, operation: str, subject:
             operation=operation,
             subject=subject,
         )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """Which entries a list shows: every word given must fit."""
+
+    since_ms: int
+    actor: str = ""
+    operation: str = ""
+    subject: str = ""
+
+
+def page(tx: Connection, by: Principal, sought: Sought, before: int, limit: int) -> list[Entry]:
+    """Entries newest first, those before `before` (0: from the newest on)."""
+    query = select(audit).where(audit.c.tenant_id == by.tenant_id, audit.c.at_ms >= sought.since_ms)
+    if before:
+        query = query.where(audit.c.id < before)
+    if sought.actor:
+        query = query.where(audit.c.actor == sought.actor)
+    if sought.subject:
+        query = query.where(audit.c.subject == sought.subject)
+    if "." in sought.operation:
+        query = query.where(audit.c.operation == sought.operation)
+    elif sought.operation:
+        query = query.where(audit.c.operation.startswith(f"{sought.operation}.", autoescape=True))
+    return [_model(row) for row in tx.execute(query.order_by(audit.c.id.desc()).limit(limit))]
+
+
+def _model(row: AnyRow) -> Entry:
+    return Entry(
+        id=Id(row.id), at=to_time(row.at_ms), actor=row.actor, operation=row.operation, subject=row.subject
     )

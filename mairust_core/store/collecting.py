@@ -21,12 +21,16 @@ from mairust_core.store.tables import (
     address,
     blob,
     content,
+    import_ledger,
     mailbox,
     message,
     pipe_delivery,
     placement,
+    subscription,
     thread_key,
     token,
+    tombstone,
+    trash,
 )
 
 Key = tuple[bytes, int]
@@ -50,23 +54,25 @@ def removed_accounts(tx: Connection) -> list[int]:
 
 
 def purge_messages(tx: Connection, account_id: int, limit: int) -> int:
-    """Delete messages of a removed account with their placements; how many."""
+    """Delete messages of a removed account with their placements, those in the trash too; how many."""
     some = select(message.c.id).where(message.c.account_id == account_id).limit(limit)
     ids = list(tx.execute(some).scalars())
     if ids:
-        tx.execute(delete(placement).where(placement.c.message_id.in_(ids)))
+        for place in (placement, trash):
+            tx.execute(delete(place).where(place.c.message_id.in_(ids)))
         tx.execute(delete(message).where(message.c.id.in_(ids)))
     return len(ids)
 
 
 def purge_keys(tx: Connection, account_id: int, limit: int) -> int:
-    """Delete thread keys and memories of the pipe of a removed account; how many."""
+    """Delete thread keys, tombstones and memories of pipe and imports of a removed account; how many."""
     gone = 0
-    for table, column in ((thread_key, thread_key.c.key), (pipe_delivery, pipe_delivery.c.sha256)):
-        some = select(column).where(table.c.account_id == account_id).limit(limit)
-        found = list(tx.execute(some).scalars())
+    for table in (thread_key, pipe_delivery, tombstone, import_ledger, subscription):
+        columns = list(table.primary_key.columns)
+        some = select(*columns).where(table.c.account_id == account_id).limit(limit)
+        found = [tuple(row) for row in tx.execute(some)]
         if found:
-            tx.execute(delete(table).where(table.c.account_id == account_id, column.in_(found)))
+            tx.execute(delete(table).where(tuple_(*columns).in_(found)))
         gone += len(found)
     return gone
 

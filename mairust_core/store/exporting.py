@@ -1,116 +1,78 @@
-"""Rows of one moment in their portable form, in chunks, without ever holding more than one of them.
-
-Everything here is read inside the caller's transaction, which is one snapshot on both databases.
-"""
+"""Queries of export: the messages of an account, mailbox by mailbox in the order of their UIDs."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from mairust_core.store import StorageBackend
-from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, Portable, is_cut
-
-PAGE_ROWS = 1024
-LONGEST_ROWS = 8192
-"""A chunk ends here even if no key said so."""
-SMALL_MESSAGES = 512
-"""An account up to this size is one object."""
-STATE_CHARACTERS = 32
+from mairust_core.ids import to_time
+from mairust_core.model.blob import Locator
+from mairust_core.model.copies import SYSTEM_FLAGS, ExportedCopy
+from mairust_core.model.delivery import Hidden
+from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import INBOX
+from mairust_core.store.tables import AnyRow, blob, mailbox, message, placement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Rows that follow each other."""
+class Exportable:
+    """One message and where its bytes are."""
 
-    rows: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """An account, with the rows in `data` by which a change is seen."""
-
-    id: int
-    address: str
-    messages: int
-    data: bytes
-
-    @property
-    def state(self) -> str:
-        """Stays the same as long as nothing of the account changes."""
-        return hashlib.sha256(self.data).hexdigest()[:STATE_CHARACTERS]
+    copy: ExportedCopy
+    locator: Locator
+    sha256: bytes
+    tenant_id: int
+    trace_headers: bytes
+    hidden: Hidden
 
 
-def chunks(
-    storage: StorageBackend, tx: Connection, one: Portable, values: Sequence[Any] = ()
-) -> Iterator[Chunk]:
-    """All rows of a table, or those of the account in `values`."""
-    for rows in _cut(storage.pages(tx, one.select, values, PAGE_ROWS), one.position_of_cut):
-        yield Chunk(rows=len(rows), data=one.section(rows))
+def mailboxes(tx: Connection, account_id: int) -> list[tuple[int, str]]:
+    """The mailboxes of an account, INBOX first, by id and name."""
+    query = select(mailbox.c.id, mailbox.c.name).where(mailbox.c.account_id == account_id)
+    return sorted(((row[0], row[1]) for row in tx.execute(query)), key=lambda one: (one[1] != INBOX, one[1]))
 
 
-def _cut(pages: Iterator[list[tuple[Any, ...]]], column: int) -> Iterator[list[tuple[Any, ...]]]:
-    held: list[tuple[Any, ...]] = []
-    for page in pages:
-        start = 0
-        for at, row in enumerate(page, 1):
-            if is_cut(row[column]) or len(held) + at - start >= LONGEST_ROWS:
-                yield held + page[start:at]
-                held, start = [], at
-        held += page[start:]
-    if held:
-        yield held
+def page(
+    tx: Connection, account_id: int, mailbox_id: int, after_uid: int, limit: int
+) -> Sequence[Exportable]:
+    """The next messages of one mailbox of an account after a UID; one statement."""
+    query = (
+        select(
+            placement.c.uid, placement.c.flags, placement.c.keywords, placement.c.received_ms, mailbox.c.name,
+            message.c.id, message.c.sha256, message.c.tenant_id, message.c.trace_headers, message.c.hidden,
+            blob.c.location,
+        )
+        .join_from(placement, message, message.c.id == placement.c.message_id)
+        .join(mailbox, mailbox.c.id == placement.c.mailbox_id)
+        .join(blob, (blob.c.sha256 == message.c.sha256) & (blob.c.tenant_id == message.c.tenant_id))
+        .where(placement.c.mailbox_id == mailbox_id, placement.c.uid > after_uid)
+        .where(placement.c.account_id == account_id)
+        .order_by(placement.c.uid)
+        .limit(limit)
+    )  # fmt: skip
+    return [_exportable(row) for row in tx.execute(query)]
 
 
-def heads(storage: StorageBackend, tx: Connection) -> Iterator[Head]:
-    """Every account that is not being purged, in the order of its id."""
-    accounts, *others = ACCOUNT_STATE
-    following = [_Following(storage, tx, one) for one in others]
-    names = accounts.columns
-    id_, address, messages = (names.index(name) for name in ("id", "address", "messages"))
-    for page in storage.pages(tx, accounts.select, (), PAGE_ROWS):
-        for row in page:
-            sections = [accounts.section([row]), *(one.section(row[id_]) for one in following)]
-            yield Head(id=row[id_], address=row[address], messages=row[messages], data=b"".join(sections))
+def _exportable(row: AnyRow) -> Exportable:
+    return Exportable(
+        copy=ExportedCopy(
+            id=Id(row.id),
+            mailbox=row.name,
+            uid=row.uid,
+            received_at=to_time(row.received_ms),
+            flags=_flags(row.flags, row.keywords),
+        ),
+        locator=Locator(row.location),
+        sha256=row.sha256,
+        tenant_id=row.tenant_id,
+        trace_headers=row.trace_headers,
+        hidden=tuple((start, end) for start, end in json.loads(row.hidden)),
+    )
 
 
-class _Following:
-    """A table in the order of its accounts, read beside them."""
-
-    def __init__(self, storage: StorageBackend, tx: Connection, one: Portable) -> None:
-        self._portable = one
-        self._account = one.columns.index("account_id")
-        self._rows = (row for page in storage.pages(tx, one.select, (), PAGE_ROWS) for row in page)
-        self._next = next(self._rows, None)
-
-    def section(self, account_id: int) -> bytes:
-        """The rows of the next account; nothing when it has none."""
-        found = []
-        while self._next is not None and self._next[self._account] <= account_id:
-            if self._next[self._account] == account_id:
-                found.append(self._next)
-            self._next = next(self._rows, None)
-        return self._portable.section(found) if found else b""
-
-
-def account_objects(
-    storage: StorageBackend, tx: Connection, head: Head, note_contents: Callable[[list[bytes]], None]
-) -> Iterator[bytes]:
-    """The objects of one account: a single one when it is small. Tells the SHA-256 of all its mail."""
-    held = [head.data]
-    small = head.messages <= SMALL_MESSAGES
-    for one in ACCOUNT:
-        sha256 = one.columns.index("sha256") if one is ACCOUNT[0] else None
-        for rows in _cut(storage.pages(tx, one.select, (head.id,), PAGE_ROWS), one.position_of_cut):
-            if sha256 is not None:
-                note_contents([bytes(row[sha256]) for row in rows])
-            if not small:
-                yield b"".join(held)
-                held = []
-            held.append(one.section(rows))
-    yield b"".join(held)
+def _flags(bits: int, keywords: str) -> tuple[str, ...]:
+    system = tuple(name for bit, name in enumerate(SYSTEM_FLAGS) if bits >> bit & 1)
+    return system if keywords == "[]" else (*system, *json.loads(keywords))

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from mairust_core.ids import to_ms
-from mairust_core.model.content import SNIPPET_CHARACTERS, Facts
+from mairust_core.model.content import SNIPPET_CHARACTERS, Correspondent, Facts
 from mairust_core.model.delivery import Delivery
 from mairust_core.model.message import Attachment, Party
 
 _PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
+MAX_PARTIES = 100
+MAX_PARTIES_CHARACTERS = 8 << 10
+MAX_FILENAME_CHARACTERS = 255
+"""What a list shows of one field, and of one name: a page of mail is bounded, whatever senders write."""
 
 
 def content_row(delivery: Delivery) -> tuple[Any, ...]:
@@ -38,21 +42,36 @@ def content_row(delivery: Delivery) -> tuple[Any, ...]:
 
 
 def _dump(facts: Facts) -> str:
-    found: dict[str, Any] = {
-        name: [(one.name, one.address) for one in parties]
-        for name in _PARTIES
-        if (parties := getattr(facts, name))
-    }
+    found: dict[str, Any] = {name: _shown(parties) for name in _PARTIES if (parties := getattr(facts, name))}
     if facts.in_reply_to:
         found["in_reply_to"] = facts.in_reply_to
     if facts.references:
         found["references"] = facts.references
     if facts.attachments:
         found["attachments"] = [
-            (a.part, a.filename, a.content_type, a.size_bytes, a.disposition, a.content_id)
+            (
+                a.part,
+                a.filename[:MAX_FILENAME_CHARACTERS],
+                a.content_type,
+                a.size_bytes,
+                a.disposition,
+                a.content_id,
+            )
             for a in facts.attachments
         ]
     return to_json(found)
+
+
+def _shown(parties: Sequence[Correspondent]) -> list[tuple[str, str]]:
+    """The first parties of a field; the header itself has them all."""
+    kept: list[tuple[str, str]] = []
+    room = MAX_PARTIES_CHARACTERS
+    for one in parties[:MAX_PARTIES]:
+        room -= len(one.name) + len(one.address)
+        if room < 0 and kept:
+            break
+        kept.append((one.name, one.address))
+    return kept
 
 
 def cleaned(text: str) -> str:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection
 
-from mairust_core.errors import StorageDown
+from mairust_core.errors import Locked, StorageDown
 from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
+from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import StorageBackend, threads
+from mairust_core.store import StorageBackend, idempotency, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
-from mairust_core.store.tables import content, message, placement, trace
+from mairust_core.store.tables import content, index_queue, message, message_tag, placement, trace
 
-FLAG_SEEN = 1
 DAY_MS = 86_400_000
 BYTES_GOOD_S = 1800.0
 """Bytes that were not committed by then are given up: collection may take them after an hour (rule C2)."""
@@ -73,7 +73,9 @@ def write_batch(storage: StorageBackend, batch: Sequence[Located], written_s: fl
         if boot_clock() - written_s > BYTES_GOOD_S:  # asked in here: a process may have slept before BEGIN
             raise StorageDown("stale")
         stored, fresh = _skip_repetitions(storage, tx, batch)
+        fresh = _skip_counted(storage, tx, fresh, stored)
         if fresh:
+            _leave_receipts(storage, tx, fresh)
             _write_rows(storage, tx, fresh)
         crash_point("commit.before")
     crash_point("commit.after")
@@ -91,6 +93,8 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     thread_ids = threads.assign(storage, tx, batch)
     storage.insert_rows(tx, trace, [_trace_row(one) for one in batch if one.trace is not None])
     storage.insert_rows(tx, message, [_message_row(d, c, thread_ids[c.id]) for d in batch for c in d.copies])
+    storage.insert_rows(tx, message_tag, [row for one in batch for row in _tag_rows(one)])
+    storage.insert_rows(tx, index_queue, [_queue_row(d, c) for d in batch for c in d.copies])
     crash_point("commit.rows")
     placed = _take_uids(storage, tx, located)
     modseqs = _charge_accounts(storage, tx, located)
@@ -116,6 +120,32 @@ def _skip_repetitions(
     known = {item[3].id: Id(row[0]) for item, row in zip(wanted, found, strict=True) if row is not None}
     stored = [Stored(ids=tuple(known.get(c.id, c.id) for c in one.delivery.copies)) for one in batch]
     return stored, [new for one in batch if (new := _without_known(one, known))] if known else list(batch)
+
+
+def _skip_counted(
+    storage: StorageBackend, tx: Connection, batch: list[Located], stored: list[Stored]
+) -> list[Located]:
+    """What of an import is not in the ledger yet, counted now; of the rest nothing is stored (rule I1)."""
+    there = ledger.count(storage, tx, [one.delivery for one in batch])
+    if not there:
+        return batch
+    for one in batch:
+        if one.delivery.copies[0].id in there:
+            stored[one.at] = Stored(ids=())
+    return [one for one in batch if one.delivery.copies[0].id not in there]
+
+
+def _leave_receipts(storage: StorageBackend, tx: Connection, batch: Sequence[Located]) -> None:
+    """Take the keys of requests that may be repeated; those that others have are guilty."""
+    wanted = [(receipt, one) for one in batch if (receipt := one.delivery.receipt) is not None]
+    if not wanted:
+        return
+    wanted.sort(key=lambda pair: (pair[0].tenant_id, pair[0].principal, pair[0].key_hash))
+    claims = [(receipt, str(one.delivery.copies[0].id)) for receipt, one in wanted]
+    taken = idempotency.claim(storage, tx, claims)
+    if not all(taken):
+        late = [one.at for (_, one), got in zip(wanted, taken, strict=True) if not got]
+        raise Guilty({at: Locked("repeated", retry_after_s=1) for at in late})
 
 
 def _without_known(one: Located, known: dict[Id, Id]) -> Located | None:
@@ -156,8 +186,14 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         to_json(told.rcpt_to),
         cleaned(one.facts.message_id) if one.facts else "",
         f"250 2.0.0 stored {one.copies[0].id}",
-        to_json(told.events),
+        to_json((*told.events, _stored_event(one))),
     )
+
+
+def _stored_event(one: Delivery) -> dict[str, Any]:
+    """Which copies this transaction stores; it outlives them in the trace."""
+    copies = [(copy.id, copy.account_id, copy.mailbox) for copy in one.copies]
+    return {"at": one.received_ms, "kind": "stored", "copies": copies}
 
 
 def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
@@ -177,6 +213,17 @@ def _message_row(one: Delivery, copy: Copy, thread_id: int) -> tuple[Any, ...]:
     )
 
 
+def _tag_rows(one: Delivery) -> Iterator[tuple[Any, ...]]:
+    for copy in one.copies:
+        for tag in dict.fromkeys(copy.tags):
+            yield copy.account_id, cleaned(tag), one.received_ms, copy.id, one.tenant_id
+
+
+def _queue_row(one: Delivery, copy: Copy) -> tuple[int, ...]:
+    """A message that is not indexed yet: until it is, every search reads its text (rule J1)."""
+    return (copy.account_id, one.received_ms, copy.id, one.tenant_id)
+
+
 def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> Placed:
     copies = sorted(
         (
@@ -189,9 +236,7 @@ def _take_uids(storage: StorageBackend, tx: Connection, located: Sequence[Locate
     groups = [
         (key, [item[2:] for item in group]) for key, group in groupby(copies, key=lambda item: item[:2])
     ]
-    rows = [
-        (len(g), len(g), sum(1 for _, copy in g if not copy.flags & FLAG_SEEN), *key) for key, g in groups
-    ]
+    rows = [(len(g), len(g), sum(1 for _, copy in g if not copy.flags & SEEN), *key) for key, g in groups]
     found = storage.fetch_each(tx, _MAILBOX, rows)
     missing = [(g[0][0], *key) for (key, g), row in zip(groups, found, strict=True) if row is None]
     if missing:

@@ -150,6 +150,12 @@ SITE: tuple[Portable, ...] = (
     Portable(table=t.address, order=("folded",), needed=True),
     Portable(table=t.alias_target, order=("address_id", "position"), needed=True),
     Portable(table=t.token, order=("id",), where=f"account_id IS NULL OR {_OF_LIVING}"),
+    Portable(table=t.site, order=("id",)),
+    Portable(table=t.master_key, order=("id",), sealed=True),
+    Portable(
+        table=t.secret, order=("tenant_id", "name"), cut="name", where="expires_ms IS NULL", sealed=True
+    ),
+    Portable(table=t.job, order=("id",), where="state <> 'done'"),
     Portable(table=t.audit, order=("id",)),
     Portable(table=t.trace, order=("id",)),
 )
@@ -158,6 +164,7 @@ SITE: tuple[Portable, ...] = (
 ACCOUNT_STATE: tuple[Portable, ...] = (
     Portable(table=t.account, order=("id",), where="removed_ms IS NULL"),
     Portable(table=t.mailbox, order=("account_id", "id"), where=_OF_LIVING),
+    Portable(table=t.subscription, order=("account_id", "mailbox"), cut="mailbox", where=_OF_LIVING),
 )
 """The account's row and small tables of it: whatever changes in an account changes one of these rows.
 
@@ -168,6 +175,11 @@ those of `ACCOUNT`, and nobody needs to read them.
 ACCOUNT: tuple[Portable, ...] = (
     Portable(table=t.message, order=("id",), where=_OF_ACCOUNT),
     Portable(table=t.placement, order=("message_id",), where=_OF_ACCOUNT, places=True),
+    Portable(table=t.trash, order=("message_id",), where=_OF_ACCOUNT, places=True),
+    Portable(
+        table=t.message_tag, order=("tag", "received_ms", "message_id"), cut="message_id", where=_OF_ACCOUNT
+    ),
+    Portable(table=t.import_ledger, order=("mailbox", "sha256"), cut="sha256", where=_OF_ACCOUNT),
     Portable(table=t.thread_key, order=("thread_id", "key"), cut="key", where=_OF_ACCOUNT),
 )
 """Tables of one account's mail, those that others refer to first."""
@@ -179,6 +191,17 @@ EXCLUDED: dict[str, str] = {
     "process_number": "belongs to processes that run",
     "pipe_delivery": "is forgotten within a day",
     "backup": "tells of this site's own runs, and holds its blobs",
+    "tombstone": "tells of a history that begins anew on a restored site",
+    "schedule": "is written by the program that runs, which knows when each is due",
+    "upkeep": "tells what this site's own processes did",
+    "auth_failure": "is forgiven within a day",
+    "idempotency": "is forgotten within a day",
+    "content_text": "is made again from the bytes, as the index needs it",
+    "index_queue": "holds every message of a restored site",
+    "index_segment": "is made again from the mail",
+    "index_document": "is made again from the mail",
+    "index_posting": "is made again from the mail",
+    "index_state": "is on where nothing says otherwise",
     "alembic_version": "is the schema a snapshot names",
 }
 """Tables that are in no backup, and why."""

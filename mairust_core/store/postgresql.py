@@ -6,7 +6,7 @@ Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 
+from mairust_core.config.resources import hide_password
 from mairust_core.errors import (
     BadConfig,
     DiskFull,
@@ -37,7 +38,7 @@ from mairust_core.errors import (
     TooMany,
 )
 from mairust_core.store import Pool
-from mairust_core.store.tables import blob_condemned
+from mairust_core.store.tables import blob_condemned, job_indexes, trace_message_id
 
 CONNECT_TIMEOUT_S = 5
 COPY_FROM_ROWS = 4
@@ -57,20 +58,22 @@ _TRANSIENT = (
 _cursors = count()
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
-blob_condemned.dialect_kwargs["postgresql_where"] = blob_condemned.dialect_kwargs["sqlite_where"]
+for partial in (blob_condemned, trace_message_id, *job_indexes):
+    partial.dialect_kwargs["postgresql_where"] = partial.dialect_kwargs["sqlite_where"]
 
 
 class Postgresql:
     """A site in one PostgreSQL database."""
 
     name = "postgresql"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, url: str, pool: Pool | None = None) -> None:
         self.url = url
         try:
             target = make_url(url).set(drivername="postgresql+psycopg")
-        except sqlalchemy.exc.ArgumentError as error:
-            raise BadConfig("database_scheme", scheme="postgresql") from error
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            raise BadConfig("database_scheme", scheme=hide_password(url)) from error
         self._target = target
         self.engine = self._make_engine(pool or Pool())
 
@@ -89,6 +92,8 @@ class Postgresql:
         try:
             connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
             connection.execute(_SESSION)
+        except psycopg.ProgrammingError as error:  # a parameter that it does not know
+            raise BadConfig("database_parameters", url=self.shown_url, why=str(error).strip()) from None
         except psycopg.OperationalError as error:
             raise StorageDown("open", url=self.shown_url, why=str(error).strip()) from error
         connection.autocommit = False
@@ -96,8 +101,8 @@ class Postgresql:
 
     @property
     def shown_url(self) -> str:
-        """The URL without its password."""
-        return self._target.set(drivername="postgresql").render_as_string(hide_password=True)
+        """The URL without its passwords."""
+        return hide_password(self.url)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -122,6 +127,10 @@ class Postgresql:
                 raise
             raise OutcomeUnknown("commit", why=str(error.orig).strip()) from error
 
+    def now_ms(self, tx: Connection) -> int:
+        now = tx.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        return int(now.scalar_one())
+
     def serialise(self, tx: Connection, name: str) -> None:
         tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_lock_key(name),))
 
@@ -132,7 +141,12 @@ class Postgresql:
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_lock_key(name),)).fetchone()
             if row != (True,):
                 raise Locked("task", name=name)
-            yield
+            try:
+                yield
+            finally:
+                # the server lets go of a closed session's locks a moment later: too late for who comes next
+                with suppress(psycopg.Error):  # with the session broken they end by themselves
+                    connection.execute("SELECT pg_advisory_unlock(%s)", (_lock_key(name),))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -220,6 +234,12 @@ class Postgresql:
             cursor.execute(_marks(sql), values)
             while rows := cursor.fetchmany(size):
                 yield rows
+
+    def version(self, tx: Connection) -> str:
+        return str(tx.exec_driver_sql("SHOW server_version").scalar_one())
+
+    def size_bytes(self, tx: Connection) -> int:
+        return int(tx.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
 
     def close(self) -> None:
         self.engine.dispose()

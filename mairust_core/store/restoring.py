@@ -7,9 +7,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, exists, func, select, text
 
-from mairust_core.store import StorageBackend
+from mairust_core.store import StorageBackend, sites
 from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, SITE, Portable
-from mairust_core.store.tables import account, blob, content, domain, mailbox, message, placement
+from mairust_core.store.tables import (
+    account,
+    blob,
+    content,
+    domain,
+    index_queue,
+    mailbox,
+    message,
+    placement,
+    site,
+)
 
 UIDNEXT_MORE = 1_000_000
 MODSEQ_MORE = 1 << 32
@@ -27,15 +37,9 @@ def _raise_uidnext(row: dict[str, Any]) -> None:
     row["uidnext"] += UIDNEXT_MORE
 
 
-def _hold(row: dict[str, Any]) -> None:
-    if row["state"] in {"ready", "running"}:
-        row["state"] = "held"
-
-
 CHANGED: dict[str, Change] = {
     "account": _raise_modseq,
     "mailbox": _raise_uidnext,
-    "job": _hold,  # until `mairust job release` (rule I3)
 }
 """What becomes of rows on their way into a restored site, by table."""
 
@@ -52,17 +56,28 @@ def prepare(storage: StorageBackend, tx: Connection) -> None:
     if storage.name == "postgresql":
         tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     for one in reversed((*SITE, *ACCOUNT_STATE, *ACCOUNT)):
-        tx.execute(delete(one.table))
+        if one.table is not site:  # its name is that of the blob store
+            tx.execute(delete(one.table))
 
 
 def insert(storage: StorageBackend, tx: Connection, one: Portable, rows: Iterable[Row]) -> int:
     """Insert rows of a table as they are to be in a restored site; how many."""
     change = CHANGED.get(one.name)
     found = list(rows)
+    if one.table is site:
+        return _take_over_site(tx, one, found)
     if change is not None:
         found = [_changed(one, row, change) for row in found]
     storage.insert_rows(tx, one.table, found)
     return len(found)
+
+
+def _take_over_site(tx: Connection, one: Portable, rows: Sequence[Row]) -> int:
+    """Give out no UIDVALIDITY again (rule A2); a restored site has a name of its own, and its own blobs."""
+    at = one.columns.index("uidvalidity")
+    for row in rows:
+        sites.remember_uidvalidity(tx, row[at])
+    return 0
 
 
 def _changed(one: Portable, row: Row, change: Change) -> Row:
@@ -84,10 +99,16 @@ def begin_history(tx: Connection) -> None:
 
     Clients that ask for what changed since before learn that everything may have.
     """
-    floor = mailbox.c.get("floor")
-    if floor is not None:
-        modseq = select(account.c.modseq).where(account.c.id == mailbox.c.account_id).scalar_subquery()
-        tx.execute(mailbox.update().values({floor: modseq}))
+    modseq = select(account.c.modseq).where(account.c.id == mailbox.c.account_id).scalar_subquery()
+    tx.execute(mailbox.update().values(floor=modseq))
+
+
+def queue_index(tx: Connection) -> None:
+    """Have everything indexed anew: the index is in no backup, and no search misses what is queued."""
+    each = message.c
+    some = select(each.account_id, each.received_ms, each.id, each.tenant_id)
+    names = ["account_id", "received_ms", "message_id", "tenant_id"]
+    tx.execute(index_queue.insert().from_select(names, some))
 
 
 def place_anew(storage: StorageBackend, tx: Connection, mailbox_id: int, message_ids: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, inspect, select
 
 from mairust_core.errors import BadConfig, NewerSite
 from mairust_core.model.principal import DEFAULT_TENANT
-from mairust_core.store import StorageBackend
+from mairust_core.store import StorageBackend, sites
 from mairust_core.store.tables import SCHEMA_VERSION, alembic_version, generation, metadata, tenant
 
 
@@ -33,6 +33,7 @@ def create(storage: StorageBackend) -> bool:
         tx.execute(insert(alembic_version).values(version_num=SCHEMA_VERSION))
         tx.execute(insert(tenant).values(id=DEFAULT_TENANT, name="default"))
         tx.execute(insert(generation).values(id=1, value=1))
+        sites.create(tx)
     return True
 
 

@@ -12,10 +12,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import sqlalchemy.exc
@@ -31,7 +30,9 @@ from mairust_core.errors import (
     StorageDown,
     TooMany,
 )
+from mairust_core.ids import now_ms
 from mairust_core.store import Pool
+from mairust_core.store.sqlite_driver import driver as driver
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
@@ -53,20 +54,6 @@ _PRAGMAS = (
 log = logging.getLogger("mairust.store")
 
 
-def driver() -> ModuleType:
-    """The SQLite module in use: pysqlite3 where it has a wheel, `MAIRUST_SQLITE=stdlib` forces the other."""
-    if os.environ.get("MAIRUST_SQLITE") != "stdlib":
-        try:
-            import pysqlite3.dbapi2 as bundled
-        except ModuleNotFoundError:
-            pass
-        else:
-            return bundled  # type: ignore[no-any-return]  # pysqlite3 has no types
-    import sqlite3
-
-    return sqlite3
-
-
 def corruption_fixed(version: tuple[int, ...]) -> bool:
     """True when this SQLite cannot corrupt a WAL database by itself (rule D1)."""
     if version >= (3, 51):
@@ -78,6 +65,7 @@ class Sqlite:
     """A site in one SQLite file."""
 
     name = "sqlite"
+    skip_locked = ""  # every writer is alone anyway
 
     def __init__(self, url: str, pool: Pool | None = None) -> None:
         path = url.removeprefix("sqlite:///")
@@ -90,6 +78,7 @@ class Sqlite:
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
         self._commits = 0
+        self.clock: Callable[[], int] = now_ms
 
     @property
     def is_safe(self) -> bool:
@@ -206,6 +195,10 @@ class Sqlite:
         except FileNotFoundError:
             return 0
 
+    def now_ms(self, tx: Connection) -> int:
+        """All processes of a database in WAL mode are on one machine, whose clock this is."""
+        return self.clock()
+
     def serialise(self, tx: Connection, name: str) -> None:
         """Nothing to do: every writer is alone anyway."""
 
@@ -298,6 +291,16 @@ class Sqlite:
             raise sqlalchemy.exc.IntegrityError(None, None, error) from error
         except self._driver.DataError as error:
             raise sqlalchemy.exc.DataError(None, None, error) from error
+
+    def version(self, tx: Connection) -> str:
+        return str(self._driver.sqlite_version)
+
+    def size_bytes(self, tx: Connection) -> int:
+        found = 0
+        for path in (str(self.path), self._wal):
+            with suppress(FileNotFoundError):
+                found += os.stat(path).st_size
+        return found
 
     def close(self) -> None:
         self.engine.dispose()

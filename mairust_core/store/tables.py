@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -43,8 +44,8 @@ AnySelect = Select[*tuple[Any, ...]]
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def _tenant() -> Column[int]:
-    return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False)
+def _tenant(**more: Any) -> Column[int]:
+    return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False, **more)
 
 
 def _owner(name: str, **more: Any) -> Column[int]:
@@ -61,6 +62,16 @@ tenant = Table(
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
+)
+
+# One row: what is known of the site as a whole.
+site = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("name", Text, nullable=False),  # random: by it the blob store knows whose blobs it holds
+    Column("uidvalidity", BigInteger, nullable=False),  # the highest of accounts that were removed (A2)
 )
 
 generation = Table(
@@ -142,6 +153,7 @@ mailbox = Table(
     Column("messages", BigInteger, nullable=False),
     Column("unseen", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False, server_default="0"),  # tombstones up to this MODSEQ are gone
     UniqueConstraint("account_id", "name"),
 )
 
@@ -186,12 +198,15 @@ content = Table(
     ),
 )  # fmt: skip
 
+# Their condition on PostgreSQL is added by `postgresql.py`, as for blobs.
+trace_message_id = Index("ix_trace_message_id", "message_id", sqlite_where=Column("message_id") != "")
+
 trace = Table(
     "trace",
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=False),
     _owner("tenant_id"),
-    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("road", Text, nullable=False),
     Column("client_ip", Text),
@@ -201,6 +216,8 @@ trace = Table(
     Column("message_id", Text, nullable=False),
     Column("reply", Text, nullable=False),
     Column("events", Text, nullable=False),  # JSON: [{"at", "kind", …}, …]
+    Index("ix_trace_at_ms", "at_ms", "accepted", "tenant_id"),  # the mails of a day are counted off it
+    trace_message_id,
 )
 
 message = Table(
@@ -240,6 +257,55 @@ placement = Table(
     Index("ix_placement_mailbox_page", "mailbox_id", "received_ms", "message_id"),
 )
 
+# What left a mailbox, by being moved, deleted or purged (rule A2, RFC 7162 §3.2.10).
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _owner("mailbox_id", primary_key=True, autoincrement=False),
+    Column("modseq", BigInteger, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id", index=True),
+    Column("uid", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# A deleted message until it is undeleted or its time is over: where it was, and how.
+trash = Table(
+    "trash",
+    metadata,
+    Column("message_id", BigId, ForeignKey("message.id"), primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id"),
+    _owner("mailbox_id"),
+    Column("mailbox", Text, nullable=False),  # its name when it was deleted
+    Column("modseq", BigInteger, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("keywords", Text, nullable=False),  # JSON list
+    Column("received_ms", BigInteger, nullable=False),
+    Column("deleted_ms", BigInteger, nullable=False, index=True),
+    Index("ix_trash_account_page", "account_id", "received_ms", "message_id"),
+)
+
+# The tags of `message.tags`, the other way round: which messages have one, in the order of a page.
+message_tag = Table(
+    "message_tag",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("tag", Text, primary_key=True),
+    Column("received_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "message_id",
+        BigId,
+        ForeignKey("message.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
 thread_key = Table(
     "thread_key",
     metadata,
@@ -261,6 +327,96 @@ pipe_delivery = Table(
     Column("message_id", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
+)
+
+# Copies that imports brought, by what they are and where they went; kept when the mail is gone (rule I1).
+import_ledger = Table(
+    "import_ledger",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),  # by name: one that is made anew is the same target
+    Column("sha256", LargeBinary, primary_key=True),
+    _owner("tenant_id"),
+    Column("copies", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Mailboxes that mail programs shall show; a name may be here before or after its mailbox (RFC 9051 §6.3.7).
+subscription = Table(
+    "subscription",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("mailbox", Text, primary_key=True),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
+# What `search/` keeps: texts by content, and of each account which of its messages are indexed where.
+content_text = Table(
+    "content_text",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    _owner("tenant_id", primary_key=True, autoincrement=False),
+    Column("extent", Text, nullable=False),  # whole | cut | header
+    Column("made_ms", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),  # of the text in UTF-8
+    Column("text", LargeBinary, nullable=False),  # zstd; gone when its content is, without a foreign key
+)
+
+index_queue = Table(
+    "index_queue",
+    metadata,
+    _owner("account_id", primary_key=True, autoincrement=False),
+    Column("received_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    sqlite_with_rowid=False,
+)
+
+index_segment = Table(
+    "index_segment",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    _owner("account_id", index=True),
+    Column("documents", Integer, nullable=False),
+    Column("newest_ms", BigInteger, nullable=False),  # with its id the greatest key of its documents
+    Column("newest_id", BigInteger, nullable=False),
+    Column("oldest_ms", BigInteger, nullable=False),
+    Column("bucket_bits", Integer, nullable=False),
+    Column("text_bytes", BigInteger, nullable=False),
+    Column("index_bytes", BigInteger, nullable=False),
+    Column("partial", LargeBinary, nullable=False),  # positions whose text is not whole, 16 bits each
+    Column("stale_ms", BigInteger),  # to be made anew, with texts from then on; null: it is good
+)
+
+index_document = Table(
+    "index_document",
+    metadata,
+    Column("segment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # ascending with the key
+    _owner("tenant_id"),
+    Column("message_id", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+index_posting = Table(
+    "index_posting",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),  # segment << 16 | bucket
+    _owner("tenant_id"),
+    Column("data", LargeBinary, nullable=False),
+)
+
+index_state = Table(
+    "index_state",
+    metadata,
+    _owner("tenant_id", primary_key=True, autoincrement=False),
+    Column("mode", Text, nullable=False),  # on | off | filling; on without a row
+    Column("epoch", BigInteger, nullable=False),  # counts the changes of mode
+    Column("filled_to", BigInteger, nullable=False),  # while filling: queued up to this message id
+    Column("texts_ms", BigInteger, nullable=False),  # texts made before then are made again
 )
 
 token = Table(
@@ -309,7 +465,113 @@ backup = Table(
     Column("damaged", BigInteger, nullable=False),
 )
 
-SCHEMA_VERSION = "0008"
+# One row is one thing to do later, or that was done; what is over is kept for a while (rule J3).
+# Their conditions on PostgreSQL are added by `postgresql.py`, as that of `blob_condemned`.
+job_indexes = (
+    Index(
+        "ix_job_ready", "kind", "priority", "run_at_ms", "id", sqlite_where=text("state = 'ready'")
+    ),  # what is next, however many are done, wait for their time, or are of a kind that is busy
+    Index("ix_job_live", "state", "id", sqlite_where=text("state <> 'done'")),
+    Index("ix_job_done", "finished_ms", sqlite_where=text("state = 'done'")),
+    Index(
+        "uq_job_dedupe",
+        "tenant_id",
+        "dedupe",
+        unique=True,
+        sqlite_where=text("dedupe IS NOT NULL AND finished_ms IS NULL"),
+    ),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON object; ids and names, never a secret
+    Column("state", Text, nullable=False),  # ready, running, done, dead, held
+    Column("priority", Integer, nullable=False),  # lower runs first
+    Column("run_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # rises with every lease (rule F3)
+    Column("leased_until_ms", BigInteger),  # by the database's clock; null unless running
+    Column("worker", Text),  # who has or had it
+    Column("last_error", Text),
+    Column("dedupe", Text),  # at most one unfinished job has it
+    Column("created_ms", BigInteger, nullable=False),
+    Column("finished_ms", BigInteger),  # null unless done or dead
+    *job_indexes,
+    Index("ix_job_kind_id", "kind", "id"),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _tenant(),
+    Column("cron", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("last_ms", BigInteger),  # null until it was due for the first time
+    Column("next_ms", BigInteger, nullable=False),
+)
+
+# What is done every so often, by whichever process: when last, and what came of it.
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("task", Text, primary_key=True),
+    _tenant(),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("took_ms", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),  # JSON object
+)
+
+# The one master key under which data keys are wrapped now; its bytes are in a file, never here.
+master_key = Table(
+    "master_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", Text, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    _tenant(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False, index=True),  # of the master key around the data key
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, index=True),  # null: kept until it is deleted
+)
+
+# Failed attempts to log in, counted by where they came from and whom they aimed at (trap A4).
+auth_failure = Table(
+    "auth_failure",
+    metadata,
+    _tenant(primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False, index=True),  # when all of them are forgiven
+)
+
+# What a creating request answered, so that repeating it is safe.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _tenant(primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("subject", Text),  # the id of what was made, while the answer is not written yet
+    Column("answer", LargeBinary),
+    Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
+)
+
+SCHEMA_VERSION = "0009"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -1,4 +1,16 @@
-"""In and out: formats that mail is read from and written to, without services or a database.
+"""Mail in and out: Maildir and mbox, read, written and planned; and the repositories of backups.
 
-What is here runs on the client as well as on the server. `repository` is the format of backups.
+Nothing here knows a database, a blob store or a service, so all of it also runs on a client, beside a
+server that is somewhere else.
+
+    names      what a folder is called there and here (Maildir++, nested, modified UTF-7)
+    payload    the bytes of one message, in memory or in a file
+    dates      when a message was received
+    maildir    reading Maildirs       maildir_files   what lies beside the messages: keywords, UIDs
+    mbox       reading mboxes         dialects        how one of them is written
+    looks      what a path looks like when it is something else
+    cache      the hashes of files read before
+    importing  one run of an import: what to send, in which order, and what became of it
+    exporting  one run of an export   maildir_write, mbox_write
+    repository the format of backups  plain_reader    reads one, and shares no code with what writes it
 """

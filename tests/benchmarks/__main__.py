@@ -1,16 +1,32 @@
-"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``."""
+"""Every benchmark, or those named: ``python -m tests.benchmarks [NAME…]``, as ``ingest startup``."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import backup, ingest, latency, memory, startup
+from tests.benchmarks import (
+    backup,
+    importing,
+    ingest,
+    jobs,
+    latency,
+    memory,
+    pages,
+    rest,
+    search,
+    startup,
+)
 
 ALL = {
     "backup": backup.main,
+    "import": importing.main,
     "ingest": ingest.main,
+    "jobs": jobs.main,
     "latency": latency.main,
     "memory": memory.main,
+    "pages": pages.main,
+    "rest": rest.main,
+    "search": search.main,
     "startup": startup.main,
 }
 

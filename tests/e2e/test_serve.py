@@ -105,7 +105,7 @@ def test_a_second_server_on_the_same_directory_is_refused(site: Site) -> None:
             env=clean_environment(), capture_output=True, text=True, timeout=END_TIMEOUT_S, check=False,
         )  # fmt: skip
         assert second.returncode == 75
-        assert "deliver.sock" in second.stderr
+        assert str(site.directory) in second.stderr
         assert _accepts(first)
 
 
@@ -162,6 +162,37 @@ def test_workers_end_with_their_supervisor(site: Site) -> None:
         _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
         server.restart()
         assert _accepts(server)
+
+
+def test_status_tells_the_server_that_runs(site: Site) -> None:
+    """Its listeners, workers and processes, while it runs and no longer; SIGKILL leaves no lie behind."""
+    with Server(site=site, workers=2) as server:
+        assert _accepts(server)
+        found = json.loads(site.command("status", "--json").stdout)
+        told = found["server"]
+        assert (told["pid"], told["workers"]) == (server.pid, 2)
+        assert (told["smtp"], told["lmtp"], told["http"]) == (
+            server.ready["smtp"], server.ready["lmtp"], server.ready["http"],
+        )  # fmt: skip
+        assert {one["pid"] for one in found["processes"]} >= set(server.worker_pids)
+        assert found["mail"]["accepted_last_hour"] == 1
+        workers = server.worker_pids
+        os.kill(server.pid, signal.SIGKILL)
+        _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
+        assert json.loads(site.command("status", "--json").stdout)["server"] is None
+
+
+def test_r_db_2_a_site_that_outgrows_sqlite_is_told_at_the_start(tmp_path: Path) -> None:
+    """In the log, once, with what mends it; a small site hears nothing of the kind."""
+    site = make_site(tmp_path / "site", accounts=101)
+    with Server(site=site, workers=2) as server:
+        _until(lambda: "outgrows SQLite" in server.stderr(), "the warning")
+        assert server.stderr().count("101 accounts") == 1
+        assert "mairust init --database postgresql" in server.stderr()
+    small = make_site(tmp_path / "small")
+    with Server(site=small) as server:
+        assert _accepts(server)
+        assert "outgrows" not in server.stderr()
 
 
 def test_rule_d3_a_change_is_in_force_within_a_second(site: Site) -> None:

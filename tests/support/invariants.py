@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -51,9 +52,47 @@ RULES = (
         query="SELECT message_id FROM placement GROUP BY message_id HAVING count(*) > 1",
     ),
     Rule(
-        broken="message of a living account without a placement",
+        broken="message of a living account neither placed nor deleted",
         query="SELECT m.id FROM message m JOIN account a ON a.id = m.account_id AND a.removed_ms IS NULL"
-        " LEFT JOIN placement p ON p.message_id = m.id WHERE p.message_id IS NULL",
+        " LEFT JOIN placement p ON p.message_id = m.id LEFT JOIN trash t ON t.message_id = m.id"
+        " WHERE p.message_id IS NULL AND t.message_id IS NULL",
+    ),
+    Rule(
+        broken="message both placed and deleted",
+        query="SELECT p.message_id FROM placement p JOIN trash t ON t.message_id = p.message_id",
+    ),
+    Rule(
+        broken="trash of another account or time than its message",
+        query="SELECT t.message_id FROM trash t LEFT JOIN message m ON m.id = t.message_id"
+        " WHERE m.id IS NULL OR m.account_id <> t.account_id OR m.received_ms <> t.received_ms",
+    ),
+    Rule(
+        broken="tombstone (mailbox, uid) of a UID that is there, or was never given",
+        query="SELECT t.mailbox_id, t.uid FROM tombstone t JOIN mailbox b ON b.id = t.mailbox_id"
+        " LEFT JOIN placement p ON p.mailbox_id = t.mailbox_id AND p.uid = t.uid"
+        " WHERE p.uid IS NOT NULL OR t.uid >= b.uidnext OR t.uid < 1",
+    ),
+    Rule(
+        broken="tombstone (mailbox, uid) twice",
+        query="SELECT mailbox_id, uid FROM tombstone GROUP BY mailbox_id, uid HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="UID (mailbox, given, accounted for) that left without a tombstone, none having expired",
+        query="SELECT b.id, b.uidnext - 1, count(u.uid) FROM mailbox b"
+        " JOIN account a ON a.id = b.account_id AND a.removed_ms IS NULL LEFT JOIN"
+        " (SELECT mailbox_id, uid FROM placement UNION ALL SELECT mailbox_id, uid FROM tombstone) u"
+        " ON u.mailbox_id = b.id WHERE b.floor = 0"
+        " GROUP BY b.id, b.uidnext HAVING b.uidnext - 1 <> count(u.uid)",
+    ),
+    Rule(
+        broken="MODSEQ of a tombstone (account, modseq) above the account's, or below 1",
+        query="SELECT t.account_id, t.modseq FROM tombstone t JOIN account a ON a.id = t.account_id"
+        " WHERE t.modseq > a.modseq OR t.modseq < 1",
+    ),
+    Rule(
+        broken="floor of a mailbox above its account's MODSEQ",
+        query="SELECT b.id, b.floor FROM mailbox b JOIN account a ON a.id = b.account_id"
+        " WHERE b.floor > a.modseq",
     ),
     Rule(
         broken="message without its account",
@@ -68,6 +107,11 @@ RULES = (
         broken="message whose time differs from its placement's",
         query="SELECT m.id FROM message m JOIN placement p ON p.message_id = m.id"
         " WHERE m.received_ms <> p.received_ms",
+    ),
+    Rule(
+        broken="job leased without running, running without a lease, or ended without a time",
+        query="SELECT id FROM job WHERE (state = 'running') <> (leased_until_ms IS NOT NULL)"
+        " OR (state IN ('done', 'dead')) <> (finished_ms IS NOT NULL)",
     ),
     Rule(broken="message without a thread", query="SELECT id FROM message WHERE thread_id <= 0"),
     Rule(
@@ -116,14 +160,15 @@ RULES = (
     ),
     Rule(
         broken="account (address, counted, real) with a wrong number of messages",
-        query="SELECT a.address, a.messages, count(m.id) FROM account a"
-        " LEFT JOIN message m ON m.account_id = a.id WHERE a.removed_ms IS NULL"
-        " GROUP BY a.id, a.address, a.messages HAVING a.messages <> count(m.id)",
+        query="SELECT a.address, a.messages, count(p.uid) FROM account a"
+        " LEFT JOIN placement p ON p.account_id = a.id WHERE a.removed_ms IS NULL"
+        " GROUP BY a.id, a.address, a.messages HAVING a.messages <> count(p.uid)",
     ),
     Rule(
         broken="account (address, counted, real) with a wrong number of bytes used",
         query="SELECT a.address, a.used_bytes, coalesce(sum(m.size_bytes), 0) FROM account a"
-        " LEFT JOIN message m ON m.account_id = a.id WHERE a.removed_ms IS NULL"
+        " LEFT JOIN placement p ON p.account_id = a.id LEFT JOIN message m ON m.id = p.message_id"
+        " WHERE a.removed_ms IS NULL"
         " GROUP BY a.id, a.address, a.used_bytes HAVING a.used_bytes <> coalesce(sum(m.size_bytes), 0)",
     ),
     Rule(
@@ -133,7 +178,9 @@ RULES = (
     ),
     Rule(
         broken="MODSEQ given twice in an account",
-        query="SELECT account_id, modseq FROM placement GROUP BY account_id, modseq HAVING count(*) > 1",
+        query="SELECT account_id, modseq FROM (SELECT account_id, modseq FROM placement"
+        " UNION ALL SELECT account_id, modseq FROM trash) AS given"
+        " GROUP BY account_id, modseq HAVING count(*) > 1",
     ),
     Rule(
         broken="UIDVALIDITY given twice in an account, or above the account's last",
@@ -145,6 +192,33 @@ RULES = (
         broken="address of an account that is removed or gone",
         query="SELECT d.folded FROM address d LEFT JOIN account a ON a.id = d.account_id"
         " WHERE d.account_id IS NOT NULL AND (a.id IS NULL OR a.removed_ms IS NOT NULL)",
+    ),
+    Rule(
+        broken="message of a living account that no search would find: neither queued nor indexed (rule J1)",
+        query="SELECT m.id FROM message m JOIN account a ON a.id = m.account_id AND a.removed_ms IS NULL"
+        " LEFT JOIN index_queue q ON q.account_id = m.account_id AND q.received_ms = m.received_ms"
+        " AND q.message_id = m.id LEFT JOIN index_document d ON d.message_id = m.id"
+        " WHERE q.message_id IS NULL AND d.message_id IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM index_state s WHERE s.mode <> 'on')",
+    ),
+    Rule(
+        broken="message that a search would find twice (rule J1)",
+        query="SELECT m.id FROM message m JOIN (SELECT message_id FROM index_queue UNION ALL"
+        " SELECT message_id FROM index_document) i ON i.message_id = m.id"
+        " WHERE NOT EXISTS (SELECT 1 FROM index_state s WHERE s.mode <> 'on')"
+        " GROUP BY m.id HAVING count(*) > 1",
+    ),
+    Rule(
+        broken="segment of the index (id, counted, real) with a wrong number of messages",
+        query="SELECT s.id, s.documents, count(d.position) FROM index_segment s"
+        " LEFT JOIN index_document d ON d.segment_id = s.id GROUP BY s.id, s.documents"
+        " HAVING s.documents <> count(d.position)",
+    ),
+    Rule(
+        broken="segment of the index (id, told, real) with a wrong number of buckets",
+        query="SELECT s.id, 1 << s.bucket_bits, count(p.id) FROM index_segment s"
+        " LEFT JOIN index_posting p ON (p.id >> 16) = s.id GROUP BY s.id, s.bucket_bits"
+        " HAVING (1 << s.bucket_bits) <> count(p.id)",
     ),
 )
 
@@ -164,6 +238,7 @@ def check_site(site: Path | Settings, blobs: BlobStore | None = None) -> list[st
     with closing(_connect(settings.database.url)) as connection:
         cursor = connection.cursor()
         broken = [line for rule in RULES for line in _broken(cursor, rule)]
+        broken += _wrong_tags(cursor)
         cursor.execute(_BLOBS)
         rows = [(Locator(row[0]), bytes(row[1]), int(row[2])) for row in cursor.fetchall()]
     if blobs is not None:
@@ -205,6 +280,16 @@ def _broken(cursor: Any, rule: Rule) -> Iterator[str]:
         yield f"{rule.broken}: {', '.join(_shown(value) for value in row)}"
     if len(rows) > MAX_REPORTED:
         yield f"{rule.broken}: {len(rows) - MAX_REPORTED} more"
+
+
+def _wrong_tags(cursor: Any) -> Iterator[str]:
+    """Tags of a message that are not in the index, or the other way round."""
+    cursor.execute("SELECT account_id, received_ms, id, tags FROM message WHERE tags <> '[]'")
+    told = {(*row[:3], tag) for row in cursor.fetchall() for tag in json.loads(row[3])}
+    cursor.execute("SELECT account_id, received_ms, message_id, tag FROM message_tag")
+    indexed = {tuple(row) for row in cursor.fetchall()}
+    for one in sorted(told ^ indexed)[:MAX_REPORTED]:
+        yield f"tag of a message and its index differ: {', '.join(map(str, one))}"
 
 
 def _shown(value: object) -> str:

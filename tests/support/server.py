@@ -40,6 +40,8 @@ DOMAIN = "example.org"
 READY_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+SMALL_RESERVE = {"MAIRUST_NODE__RESERVE_SIZE": "64KiB"}
+"""A server of every test would keep 32 MiB."""
 TESTER = Principal.local("tester")
 
 _DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -206,7 +208,7 @@ class Server:
 
     def _environment(self) -> dict[str, str]:
         crash = {"MAIRUST_CRASH_AT": self.crash_at} if self.crash_at else {}
-        return clean_environment({**self.site.environment, **crash, **self.env})
+        return clean_environment({**SMALL_RESERVE, **self.site.environment, **crash, **self.env})
 
     def _read_ready(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         assert process.stdout is not None

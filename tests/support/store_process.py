@@ -2,6 +2,7 @@
 
     commit    COUNT batches of mail to every account, in an order of its own
     churn     COUNT times: an account is made, gets the same few mails as everybody, and is removed
+    change    COUNT random changes of the mail of one account, each a transaction or a few
     collect   COUNT collections in turn with other processes, nothing being too young
 
 It prints `ready`, waits for a line, works, and prints what it did as JSON. It dies with its parent.
@@ -19,10 +20,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mairust_core import store
+from mairust_core.app import opened
 from mairust_core.errors import Damaged, Locked
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Locator
 from mairust_core.model.delivery import Stored
 from mairust_core.receive.collection import Ages, Collection
+from tests.support.changes import Changes
 from tests.support.stores import ADMIN, Kit, open_kit, settings_for
 
 _PR_SET_PDEATHSIG = 1
@@ -98,6 +101,15 @@ def _read(kit: Kit, message_id: object) -> list[str]:
             return []
 
 
+def change(kit: Kit, count: int) -> object:
+    """Random changes of an account that others change too; deadlocks, if any."""
+    [(address,), *_] = kit.rows("SELECT address FROM account ORDER BY id")
+    with opened(kit.settings) as site:
+        changes = Changes(site=site, address=str(address), chance=random.Random(), alone=False)
+        changes.run(count)
+    return {"deadlocks": changes.deadlocks}
+
+
 def collect(kit: Kit, count: int) -> object:
     """Collections without a rest, taking turns with other collectors; what they deleted."""
     runs = blobs = segments = 0
@@ -111,7 +123,12 @@ def collect(kit: Kit, count: int) -> object:
     return {"runs": runs, "blobs": blobs, "segments": segments}
 
 
-WORK: dict[str, Callable[[Kit, int], object]] = {"commit": commit, "churn": churn, "collect": collect}
+WORK: dict[str, Callable[[Kit, int], object]] = {
+    "commit": commit,
+    "churn": churn,
+    "change": change,
+    "collect": collect,
+}
 
 
 def main(work: str, data_dir: str, url: str, count: str) -> None:

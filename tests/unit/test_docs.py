@@ -13,6 +13,7 @@ from mairust_core.config.schema import keys, sections
 from mairust_core.deliver import EX_DATAERR, EX_NOUSER, EX_OK, EX_TEMPFAIL
 from mairust_core.errors import Locked
 from mairust_core.observe.faults import STEPS
+from mairust_core.services.registry import SERVICES
 from mairust_core.store.tables import metadata
 from tests.support import docs
 from tests.support.docs import CHECKOUT, README, Block
@@ -29,7 +30,7 @@ _SETTING = re.compile(rf"({'|'.join(map(re.escape, sorted(sections(), key=len, r
 _VARIABLE = re.compile(r"MAIRUST_[A-Z0-9]+(?:__[A-Z0-9_]+)+")
 
 
-@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_link_leads_somewhere(page: Path) -> None:
     """Files and headings that a page links to are there."""
     broken = []
@@ -48,7 +49,7 @@ def test_every_command_in_a_block_exists(block: Block) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("page", docs.written_by_hand(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", docs.written_by_hand(), ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_command_in_the_prose_exists(page: Path) -> None:
     """So are those in backquotes."""
     calls = [call for code in docs.code_words(page) for call in docs.mairust_calls(code)]
@@ -72,12 +73,15 @@ def test_every_command_is_told_of() -> None:
     assert [one.name for one in tree.children if one.name not in prose] == []
 
 
-@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_every_setting_named_exists(page: Path) -> None:
     """`section.key` in backquotes and MAIRUST_SECTION__KEY anywhere are settings."""
+    other = {op.id for kind in SERVICES for op in kind.operations.values()} | {step.name for step in STEPS}
     named = {code for code in docs.code_words(page) if _SETTING.fullmatch(code) and not code.endswith(".py")}
+    named -= other
     variables = set(_VARIABLE.findall(page.read_text("utf-8"))) - {"MAIRUST_SECTION__KEY"}
-    assert named - keys().keys() == set()
+    operations = {op.id for kind in SERVICES for op in kind.operations.values()}  # `jobs.show` is no setting
+    assert named - keys().keys() - operations == set()
     assert variables - {key.variable for key in keys().values()} == set()
 
 

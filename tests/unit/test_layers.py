@@ -23,13 +23,17 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "smtp",
         "services",
         "backup",
+        "doctor",
         "receive",
+        "access jobs vault",
         "hooks",
-        "transfer",
+        "search",
         "store",
         "blobs",
+        "transfer",
         "mime",
-        "config extend i18n ids private_socket model observe operations tls wire errors",
+        "config disk extend i18n ids items networks private_socket model observe operations ownership running"
+        " tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 
 from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
-from mairust_core.model.forms import Page, request
+from mairust_core.model.forms import UNSET, Page, request
 from mairust_core.model.ids import Id
+from mairust_core.model.job import JobSelection
+from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Message
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn, BytesOut
+from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
@@ -40,6 +45,25 @@ SUBJECTS = st.one_of(
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
 
+MAILBOX = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20)
+SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
+
+LEVELS = st.lists(LABEL, min_size=1, max_size=3).map("/".join)
+FLAGS = st.lists(st.sampled_from(["\\seen", "\\Draft", "$Junk", "a_b"]), max_size=3).map(tuple)
+TAGS = st.lists(LABEL, max_size=3).map(tuple)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+METADATA = st.dictionaries(LABEL, JSON_VALUES, max_size=2)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A field of a PATCH."""
+    return st.just(UNSET) | values
+
+
 REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewDomain: st.builds(NewDomain, name=DOMAIN),
     NewAlias: st.builds(NewAlias, address=PLAIN_ADDRESS, to=st.lists(PLAIN_ADDRESS, min_size=1).map(tuple)),
@@ -50,6 +74,26 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         admin=st.booleans(),
         quota_bytes=st.none() | st.integers(0, (1 << 63) - 1),
     ),
+    AccountChange: st.builds(
+        AccountChange,
+        quota_bytes=maybe(st.none() | st.integers(0, (1 << 63) - 1)),
+        admin=maybe(st.booleans()),
+    ),
+    NewPassword: st.builds(NewPassword, password=st.text('pä$"\\ss\t', min_size=8, max_size=12)),
+    NewMailbox: st.builds(NewMailbox, name=LEVELS.map("m{}".format)),
+    MailboxRename: st.builds(MailboxRename, name=LEVELS.map("m{}".format), to=LEVELS.map("n{}".format)),
+    MessageChange: st.one_of(
+        st.builds(MessageChange, flags=maybe(FLAGS), tags=maybe(TAGS), metadata=maybe(METADATA)),
+        st.builds(
+            MessageChange,
+            add_flags=FLAGS,
+            remove_flags=FLAGS,
+            add_tags=TAGS,
+            remove_tags=TAGS,
+            mailbox=maybe(LEVELS),
+        ),
+    ),
+    JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
         st.lists(st.sampled_from(Scope), min_size=1).map(tuple),
@@ -71,6 +115,19 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         bytes_new=st.integers(0, 1 << 62),
         damaged=st.integers(0, 1 << 40),
     ),
+    Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
+    NewCopy: st.builds(
+        NewCopy,
+        mailbox=MAILBOX,
+        sha256=SHA256,
+        received_at=TIMES,
+        copy=st.integers(1, 1 << 30),
+        flags=st.lists(st.sampled_from(("\\Seen", "\\Draft", "$Forwarded", "仕事"))).map(tuple),
+    ),
+    AskedCopies: st.builds(AskedCopies, mailbox=MAILBOX, sha256=st.lists(SHA256, max_size=3).map(tuple)),
+    NewFolders: st.builds(
+        NewFolders, mailboxes=st.lists(MAILBOX).map(tuple), subscribed=st.just(("Tom & J",))
+    ),
 }
 
 
@@ -88,12 +145,12 @@ ANSWERS = sorted(
         for service in SERVICES
         for op in service.operations.values()
         for kind in dataclasses_of(op.returns)
-        if kind is not BytesOut
+        if kind is not BytesOut and items_of(kind) is None
     },
     key=str,
 )
 BODIES = {
-    op.body_type
+    items_of(op.body_type) or op.body_type
     for service in SERVICES
     for op in service.operations.values()
     if op.body and op.body_type is not BytesIn
@@ -105,6 +162,12 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     int: st.integers(-(1 << 63), (1 << 63) - 1),
     Id: st.integers(0, (1 << 63) - 1).map(Id),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    Any: st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 63) - 1)
+    | TEXT
+    | st.lists(TEXT, max_size=2),
     datetime: TIMES,
     type(None): st.none(),
 }
@@ -117,6 +180,16 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     arguments = get_args(kind)
+    if get_origin(kind) is Literal:
+        return st.sampled_from(arguments)
+    if get_origin(kind) is dict:
+        return (
+            st.dictionaries(TEXT, values_of(arguments[1]), max_size=3)
+            if arguments[1:] != (Any,)
+            else METADATA
+        )
+    if get_origin(kind) is list:
+        return st.lists(values_of(arguments[0]), max_size=3)
     if get_origin(kind) is tuple and arguments[-1] is ...:
         return st.lists(values_of(arguments[0]), max_size=3).map(tuple)
     if get_origin(kind) is tuple:

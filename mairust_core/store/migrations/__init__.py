@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mairust_core.config import Settings
 from mairust_core.errors import NewerSite, NoSite
-from mairust_core.store import StorageBackend, open_storage, schema
+from mairust_core.model.principal import Principal
+from mairust_core.store import StorageBackend, audits, open_storage, process_numbers, schema
 from mairust_core.store.tables import SCHEMA_VERSION
 
 HERE = Path(__file__).parent
@@ -18,8 +19,10 @@ NOTHING = ""
 """The version of a database without a schema."""
 
 
-def upgrade(settings: Settings) -> tuple[str, str]:
+def upgrade(settings: Settings, by: Principal) -> tuple[str, str]:
     """Bring a site's schema to this version; the versions before and after, equal when nothing was to do.
+
+    It is audited as done by `by`.
 
     Raises `NoSite`, `NewerSite`, `Locked` while another process writes or migrates, `StorageDown`.
     """
@@ -31,9 +34,22 @@ def upgrade(settings: Settings) -> tuple[str, str]:
         if not schema.exists(storage):
             shown = getattr(storage, "shown_url", storage.url)
             raise NoSite("database", path=settings.data_dir, url=shown)
-        return migrate(storage)
+        return migrate_for(storage, by)
     finally:
         storage.close()
+
+
+def migrate_for(storage: StorageBackend, by: Principal) -> tuple[str, str]:
+    """`migrate` to this version, with an entry in the audit when there was something to do."""
+    before, after = migrate(storage)
+    if before != after:
+        ids = process_numbers.lease(storage)
+        try:
+            with storage.write() as tx:
+                audits.record(tx, ids.next(), by, "db.upgrade", f"{before or 'none'} to {after}")
+        finally:
+            process_numbers.give_back(storage, ids)
+    return before, after
 
 
 def migrate(storage: StorageBackend, target: str = SCHEMA_VERSION) -> tuple[str, str]:

@@ -16,7 +16,7 @@ PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Damage:
     """Something that is damaged: a `kind` of file or object, its name, and why."""
 
     kind: str
@@ -32,7 +32,7 @@ class Verified:
     packs: int
     packs_read: int
     objects: int
-    damaged: tuple[Finding, ...]
+    damaged: tuple[Damage, ...]
 
 
 def verify(repository: Repository, *, read_data: bool = False, part: float = 1.0) -> Verified:
@@ -57,60 +57,60 @@ def verify(repository: Repository, *, read_data: bool = False, part: float = 1.0
         packs=len(names),
         packs_read=len(read) if read_data else 0,
         objects=len(repository.index.ids),
-        damaged=tuple(Finding(kind=kind, name=name, why=why) for (kind, name), why in found.items()),
+        damaged=tuple(Damage(kind=kind, name=name, why=why) for (kind, name), why in found.items()),
     )
 
 
-def _indexes(repository: Repository) -> Iterator[Finding]:
+def _indexes(repository: Repository) -> Iterator[Damage]:
     for name in sorted(repository.index_names()):
         try:
             repository.read_index(name)
         except Damaged as error:
-            yield Finding(kind="index", name=name, why=str(error.values["why"]))
+            yield Damage(kind="index", name=name, why=str(error.values["why"]))
 
 
-def _packs(repository: Repository) -> Iterator[Finding]:
+def _packs(repository: Repository) -> Iterator[Damage]:
     """Packs that are missing, cannot be read at all, or have another length than the index says."""
     index = repository.index
     for name in sorted(index.lost):
-        yield Finding(kind="pack", name=name, why="it is missing")
+        yield Damage(kind="pack", name=name, why="it is missing")
     for name in sorted(repository.pack_names() - index.packs.keys()):
-        yield Finding(kind="pack", name=name, why="its directory cannot be read")
+        yield Damage(kind="pack", name=name, why="its directory cannot be read")
     for name, directory in sorted(index.packs.items()):
         if repository.pack_path(name).stat().st_size <= sum(directory.stored_bytes):
-            yield Finding(kind="pack", name=name, why="it ends early")
+            yield Damage(kind="pack", name=name, why="it ends early")
 
 
-def _pack(repository: Repository, name: str) -> Iterator[Finding]:
+def _pack(repository: Repository, name: str) -> Iterator[Damage]:
     digest = hashlib.sha256()
     try:
         with open(repository.pack_path(name), "rb") as stored:
             while piece := stored.read(PIECE_BYTES):
                 digest.update(piece)
     except OSError as error:
-        yield Finding(kind="pack", name=name, why=error.strerror or str(error))
+        yield Damage(kind="pack", name=name, why=error.strerror or str(error))
         return
     if digest.hexdigest() != name:
-        yield Finding(kind="pack", name=name, why="its bytes have another SHA-256")
+        yield Damage(kind="pack", name=name, why="its bytes have another SHA-256")
     try:
         with repository.open_pack(name) as file:
             directory = repository.index.packs.get(name) or read_directory(file, name)
             yield from _objects(Unpacker(file, name), directory)
     except Damaged as error:
-        yield Finding(kind="pack", name=name, why=str(error.values["why"]))
+        yield Damage(kind="pack", name=name, why=str(error.values["why"]))
 
 
-def _objects(unpacker: Unpacker, directory: Directory) -> Iterator[Finding]:
+def _objects(unpacker: Unpacker, directory: Directory) -> Iterator[Damage]:
     for entry in directory.entries():
         try:
             for _ in unpacker.pieces(entry):
                 pass
         except Damaged as error:
             kind = "mail" if entry.kind is Kind.MAIL else "object"
-            yield Finding(kind=kind, name=entry.id.hex(), why=str(error.values["why"]))
+            yield Damage(kind=kind, name=entry.id.hex(), why=str(error.values["why"]))
 
 
-def _snapshots(repository: Repository) -> Iterator[Finding]:
+def _snapshots(repository: Repository) -> Iterator[Damage]:
     """Snapshots that cannot be read, and what they name and is not there."""
     seen: set[str] = set()
     for name in repository.snapshot_names():
@@ -118,7 +118,7 @@ def _snapshots(repository: Repository) -> Iterator[Finding]:
             snapshot = repository.read_snapshot(name)
             missing = list(needs_of(repository, snapshot, seen).missing)
         except Damaged as error:
-            yield Finding(kind="snapshot", name=name, why=str(error.values.get("why", error)))
+            yield Damage(kind="snapshot", name=name, why=str(error.values.get("why", error)))
             continue
         for id_ in missing:
-            yield Finding(kind="object", name=id_, why=f"snapshot {name} needs it and it is missing")
+            yield Damage(kind="object", name=id_, why=f"snapshot {name} needs it and it is missing")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from mairust_core.errors import Conflict, Invalid, NotFound
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.services.accounts import Accounts
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
@@ -101,3 +105,56 @@ def test_show_refuses_what_is_no_address(ops: Ops, address: str) -> None:
     """A wrong address is told from one that is not there."""
     with pytest.raises(Invalid):
         ops(Accounts).show(address)
+
+
+def test_edit_changes_what_is_given(ops: Ops, ann: Account) -> None:
+    """Quota and administration, each alone; null takes the quota away, what is left out stays."""
+    edit = ops(Accounts).edit
+    assert edit(ann.address, AccountChange(quota_bytes=5)).quota_bytes == 5
+    changed = edit(ann.address, AccountChange(admin=True))
+    assert (changed.quota_bytes, changed.admin) == (5, True)
+    assert edit(ann.address, AccountChange()) == changed
+    assert edit(ann.address, AccountChange(quota_bytes=None, admin=False)) == ann
+    for wrong in (-1, 1 << 63):
+        with pytest.raises(Invalid, match="quota_bytes"):
+            edit(ann.address, AccountChange(quota_bytes=wrong))
+
+
+def test_trap_a3_passwd_stores_a_hash_and_tells_nothing(served: Served, ops: Ops, ann: Account) -> None:
+    """Of the new password only; the old one is no longer good. The audit has neither."""
+    hashes = []
+    for password in ("correct horse battery", "another secret 1"):
+        assert ops(Accounts).passwd(ann.address, NewPassword(password=password)) == ann
+        with served.site.storage.read() as tx:
+            sql = "SELECT password_hash FROM account WHERE id = ?"
+            [(stored,)] = served.site.storage.fetch_all(tx, sql, (ann.id,))
+            hashes.append((stored, password))
+            audited = str(served.site.storage.fetch_all(tx, "SELECT * FROM audit", ()))
+        assert password not in audited + served.http.log.read_text()
+        assert password not in repr(NewPassword(password=password))
+    hasher = PasswordHasher()
+    assert all(hasher.verify(stored, password) for stored, password in hashes)
+    with pytest.raises(VerifyMismatchError):
+        hasher.verify(hashes[1][0], hashes[0][1])
+    for wrong in ("short", "x" * 1025):
+        with pytest.raises(Invalid, match="password"):
+            ops(Accounts).passwd(ann.address, NewPassword(password=wrong))
+
+
+def test_many_passwords_at_once_all_have_their_turn(served: Served, domain: str) -> None:
+    """Each waits for a free place: memory stays bounded, none is refused."""
+    made = [served.here(Accounts).add(NewAccount(address=f"p{n}@{domain}")).address for n in range(6)]
+    new = NewPassword(password="correct horse battery")
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda address: served.there(Accounts).passwd(address, new).address, made))
+    assert done == made
+
+
+def test_rule_a2_an_account_that_comes_back_has_a_higher_uidvalidity(ops: Ops, domain: str) -> None:
+    """Removed and added again within a second: mail programs must not take old UIDs for new ones."""
+    given = []
+    for _ in range(4):
+        ops(Accounts).add(NewAccount(address=f"back@{domain}"))
+        given.append(ops(Accounts).mailboxes(f"back@{domain}").items[0].uidvalidity)
+        ops(Accounts).remove(f"back@{domain}")
+    assert given == sorted(set(given))

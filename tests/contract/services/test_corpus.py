@@ -51,3 +51,15 @@ def test_trap_s3_the_corpus_survives_the_proxy(served: Served, ann: Account, mai
         summary = there.append(ann.address, BytesIn(chunks=[data], size_bytes=len(data)))
         assert b"".join(there.raw(str(summary.id), original=True).chunks) == data, path.name
         assert there.show(str(summary.id)) == here.show(str(summary.id)), path.name
+
+
+def test_trap_t1_every_part_of_the_corpus_can_be_had(served: Served, ann: Account, mail: list[Path]) -> None:
+    """Text, HTML and each attachment of each mail come whole, here and through the proxy the same."""
+    here, there = served.here(Messages), served.there(Messages)
+    for path in mail:
+        id_ = str(int(here.append(ann.address, BytesIn(chunks=[path.read_bytes()])).id))
+        b"".join(there.text(id_).chunks).decode("utf-8")
+        for one in here.show(id_).attachments:
+            sent = b"".join(there.attachment(id_, one.number).chunks)
+            assert sent == b"".join(here.part(id_, one.part).chunks), (path.name, one)
+            assert sent or not one.size, (path.name, one)

@@ -55,6 +55,15 @@ def test_show_adds_headers_and_the_hash(ops: Ops, ann: Account) -> None:
     assert message.sha256 == hashlib.sha256(MAIL).hexdigest()
 
 
+def test_a_list_is_bounded_whatever_a_sender_writes(ops: Ops, ann: Account) -> None:
+    """Of a million octets of recipients a list shows the first ones; the header has them all."""
+    everybody = b",\r\n ".join(b"%s <a%d@x.example>" % (b"n" * 900, number) for number in range(1000))
+    summary = put(ops, ann, b"To: " + everybody + b"\r\nCc: " + b"c" * 5000 + b"@x.example\r\n\r\nHi\r\n")
+    assert summary.to[0].address == "a0@x.example"
+    assert sum(len(one.name) + len(one.address) for one in summary.to) < 10_000
+    assert len(dict(ops(Messages).show(str(summary.id)).headers)["To"]) > 900_000
+
+
 @pytest.mark.parametrize(
     "data",
     [

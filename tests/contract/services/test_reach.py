@@ -12,23 +12,41 @@ from uuid import uuid4
 import pytest
 
 from mairust_core.errors import Forbidden, NotFound
-from mairust_core.model.account import NewAccount
+from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.job import JobSelection, NewJob
+from mairust_core.model.mailbox import MailboxRename, NewMailbox
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
-from mairust_core.operations import BytesIn
+from mairust_core.operations import BytesIn, ItemsIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
+from mairust_core.services.audit import Audit
 from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
+from mairust_core.services.config import Config
+from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
+from mairust_core.services.exporting import Exports
+from mairust_core.services.importing import Imports
+from mairust_core.services.index import Index
+from mairust_core.services.jobs import Jobs
+from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
+from mairust_core.services.search import Search
+from mairust_core.services.secrets import Secrets
+from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
+from mairust_core.services.traces import Traces
 from mairust_core.transfer.repository.packs import Builder, Kind
 from tests.contract.services.conftest import Served
+from tests.support.jobs import enqueue
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
 SCOPES = (Scope.READ, Scope.WRITE, Scope.ADMIN)
@@ -56,6 +74,10 @@ accounts.show         + - +   + - +   + - +     own
 accounts.show         + - +   0 - 0   0 - 0     foreign
 accounts.remove       - - +   - - +   - - -     own
 accounts.remove       - - +   - - 0   - - -     foreign
+accounts.edit         - - +   - - +   - - -     own
+accounts.edit         - - +   - - 0   - - -     foreign
+accounts.passwd       - - +   - - +   - - -     own
+accounts.passwd       - - +   - - 0   - - -     foreign
 aliases.add           - - +   - - +   - - -     own
 aliases.add           - - +   - - 0   - - -     foreign
 aliases.browse        + - +   + - +   - - -     own
@@ -63,6 +85,12 @@ aliases.show          + - +   + - +   - - -     own
 aliases.show          + - +   0 - 0   - - -     foreign
 aliases.remove        - - +   - - +   - - -     own
 aliases.remove        - - +   - - 0   - - -     foreign
+mailboxes.create      - + +   - + +   - + +     own
+mailboxes.create      - + +   - 0 0   - 0 0     foreign
+mailboxes.rename      - + +   - + +   - + +     own
+mailboxes.rename      - + +   - 0 0   - 0 0     foreign
+mailboxes.delete      - + +   - + +   - + +     own
+mailboxes.delete      - + +   - 0 0   - 0 0     foreign
 messages.append       - + +   - + +   - + +     own
 messages.append       - + +   - 0 0   - 0 0     foreign
 messages.browse       + - +   + - +   + - +     own
@@ -71,12 +99,63 @@ messages.show         + - +   + - +   + - +     own
 messages.show         + - +   0 - 0   0 - 0     foreign
 messages.raw          + - +   + - +   + - +     own
 messages.raw          + - +   0 - 0   0 - 0     foreign
+imports.prepare       - + +   - + +   - + +     own
+imports.prepare       - + +   - 0 0   - 0 0     foreign
+imports.known         + - +   + - +   + - +     own
+imports.known         + - +   0 - 0   0 - 0     foreign
+imports.batch         - + +   - + +   - + +     own
+imports.batch         - + +   - 0 0   - 0 0     foreign
+exports.folders       + - +   + - +   + - +     own
+exports.folders       + - +   0 - 0   0 - 0     foreign
+exports.messages      + - +   + - +   + - +     own
+exports.messages      + - +   0 - 0   0 - 0     foreign
+messages.change       - + +   - + +   - + +     own
+messages.change       - + +   - 0 0   - 0 0     foreign
+messages.delete       - + +   - + +   - + +     own
+messages.delete       - + +   - 0 0   - 0 0     foreign
+messages.undelete     - + +   - + +   - + +     own
+messages.undelete     - + +   - 0 0   - 0 0     foreign
+messages.release      - + +   - + +   - + +     own
+messages.release      - + +   - 0 0   - 0 0     foreign
+search.find           + - +   + - +   + - +     own
+search.find           + - +   0 - 0   0 - 0     foreign
+index.status          - - +   - - -   - - -     own
+index.rebuild         - - +   - - -   - - -     own
+index.drop            - - +   - - -   - - -     own
+messages.text         + - +   + - +   + - +     own
+messages.text         + - +   0 - 0   0 - 0     foreign
+messages.html         + - +   + - +   + - +     own
+messages.html         + - +   0 - 0   0 - 0     foreign
+messages.attachment   + - +   + - +   + - +     own
+messages.attachment   + - +   0 - 0   0 - 0     foreign
+messages.part         + - +   + - +   + - +     own
+messages.part         + - +   0 - 0   0 - 0     foreign
 tokens.create         - - +   - - +   - - -     own
 tokens.create         - - +   - - 0   - - -     foreign
 tokens.browse         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - +   - - -     own
 tokens.revoke         - - +   - - 0   - - -     foreign
+traces.browse         + - +   - - -   - - -     own
+traces.show           + - +   + - +   + - +     own
+traces.show           + - +   0 - 0   0 - 0     foreign
+audit.browse          + - +   - - -   - - -     own
+status.show           + - +   + - +   + - +     own
+doctor.examine        + - +   - - -   - - -     own
+config.show           + - +   - - -   - - -     own
+config.export         + - +   - - -   - - -     own
+secrets.browse        - - +   - - -   - - -     own
+secrets.status        - - +   - - -   - - -     own
+secrets.prepare_master - - +   - - -   - - -    own
+secrets.rotate_master - - +   - - -   - - -     own
 collection.run        - - +   - - -   - - -     own
+jobs.browse           - - +   - - -   - - -     own
+jobs.show             - - +   - - -   - - -     own
+jobs.retry            - - +   - - -   - - -     own
+jobs.retry_all        - - +   - - -   - - -     own
+jobs.discard          - - +   - - -   - - -     own
+jobs.discard_all      - - +   - - -   - - -     own
+jobs.release          - - +   - - -   - - -     own
+jobs.release_all      - - +   - - -   - - -     own
 backups.begin         - - +   - - -   - - -     own
 backups.browse        - - +   - - -   - - -     own
 backups.contents      - - +   - - -   - - -     own
@@ -86,7 +165,11 @@ backups.put_back      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
-MAIL = b"Subject: matrix\r\n\r\n"
+MAIL = (
+    b"Subject: matrix\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n"
+    b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +205,20 @@ def _new(place: Place) -> str:
     return f"{uuid4().hex[:10]}@{place.domain}"
 
 
+def _box() -> str:
+    return f"Box{uuid4().hex[:10]}"
+
+
+def _made_box(served: Served, place: Place) -> str:
+    return served.here(Mailboxes).create(place.account, NewMailbox(name=_box())).name
+
+
 def _victim(served: Served, place: Place) -> str:
     return served.here(Accounts).add(NewAccount(address=_new(place))).address
+
+
+def _job(served: Served) -> str:
+    return enqueue(served.site, NewJob(kind="matrix"))
 
 
 def _empty_domain(served: Served, key: str, place: Place) -> Any:
@@ -163,16 +258,65 @@ ASK: dict[str, Ask] = {
     "aliases.browse": lambda s, k, _: s.there(Aliases, k).browse(),
     "aliases.show": lambda s, k, p: s.there(Aliases, k).show(p.alias),
     "aliases.remove": lambda s, k, p: s.there(Aliases, k).remove(p.alias),
+    "accounts.edit": lambda s, k, p: s.there(Accounts, k).edit(p.account, AccountChange(quota_bytes=None)),
+    "accounts.passwd": lambda s, k, p: s.there(Accounts, k).passwd(
+        p.account, NewPassword(password="12345678")
+    ),
+    "mailboxes.create": lambda s, k, p: s.there(Mailboxes, k).create(p.account, NewMailbox(name=_box())),
+    "mailboxes.rename": lambda s, k, p: s.there(Mailboxes, k).rename(
+        p.account, MailboxRename(name=_made_box(s, p), to=_box())
+    ),
+    "mailboxes.delete": lambda s, k, p: s.there(Mailboxes, k).delete(p.account, name=_made_box(s, p)),
     "messages.append": lambda s, k, p: s.there(Messages, k).append(p.account, BytesIn(chunks=[MAIL])),
     "messages.browse": lambda s, k, p: s.there(Messages, k).browse(p.account),
     "messages.show": lambda s, k, p: s.there(Messages, k).show(p.message),
     "messages.raw": lambda s, k, p: b"".join(s.there(Messages, k).raw(p.message).chunks),
+    "imports.prepare": lambda s, k, p: s.there(Imports, k).prepare(p.account, NewFolders(mailboxes=("In",))),
+    "imports.known": lambda s, k, p: s.there(Imports, k).known(
+        p.account, AskedCopies(mailbox="In", sha256=())
+    ),
+    "imports.batch": lambda s, k, p: list(s.there(Imports, k).batch(p.account, ItemsIn(items=[])).items),
+    "exports.folders": lambda s, k, p: s.there(Exports, k).folders(p.account),
+    "exports.messages": lambda s, k, p: [
+        b"".join(item.content.chunks) for item in s.there(Exports, k).messages(p.account).items
+    ],
+    "messages.change": lambda s, k, p: s.there(Messages, k).change(p.message, MessageChange(add_tags=("t",))),
+    "messages.delete": lambda s, k, p: s.there(Messages, k).delete(p.message),
+    "messages.undelete": lambda s, k, p: s.there(Messages, k).undelete(p.message),
+    "messages.release": lambda s, k, p: s.there(Messages, k).release(p.message),
+    "messages.text": lambda s, k, p: b"".join(s.there(Messages, k).text(p.message).chunks),
+    "messages.html": lambda s, k, p: b"".join(s.there(Messages, k).html(p.message).chunks),
+    "messages.attachment": lambda s, k, p: b"".join(s.there(Messages, k).attachment(p.message, 1).chunks),
+    "messages.part": lambda s, k, p: b"".join(s.there(Messages, k).part(p.message, "1").chunks),
+    "search.find": lambda s, k, p: s.there(Search, k).find(q="subject", account=p.account),
+    "index.status": lambda s, k, _: s.there(Index, k).status(),
+    "index.rebuild": lambda s, k, _: s.there(Index, k).rebuild(Rebuild()),
+    "index.drop": lambda s, k, _: s.there(Index, k).drop(),
     "tokens.create": lambda s, k, p: s.there(Tokens, k).create(
         NewToken(name="made", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=p.domain)
     ),
     "tokens.browse": lambda s, k, _: s.there(Tokens, k).browse(),
     "tokens.revoke": lambda s, k, p: s.there(Tokens, k).revoke(p.token),
+    "traces.browse": lambda s, k, _: s.there(Traces, k).browse(),
+    "traces.show": lambda s, k, p: s.there(Traces, k).show(p.message),
+    "audit.browse": lambda s, k, _: s.there(Audit, k).browse(),
+    "status.show": lambda s, k, _: s.there(Status, k).show(),
+    "doctor.examine": lambda s, k, _: s.there(Doctor, k).examine(),
+    "config.show": lambda s, k, _: s.there(Config, k).show(),
+    "config.export": lambda s, k, _: s.there(Config, k).export(),
+    "secrets.browse": lambda s, k, _: s.there(Secrets, k).browse(),
+    "secrets.status": lambda s, k, _: s.there(Secrets, k).status(),
+    "secrets.prepare_master": lambda s, k, _: s.there(Secrets, k).prepare_master(),
+    "secrets.rotate_master": lambda s, k, _: s.there(Secrets, k).rotate_master(),
     "collection.run": lambda s, k, _: s.there(Collection, k).run(),
+    "jobs.browse": lambda s, k, _: s.there(Jobs, k).browse(),
+    "jobs.show": lambda s, k, _: s.there(Jobs, k).show(_job(s)),
+    "jobs.retry": lambda s, k, _: s.there(Jobs, k).retry(_job(s)),
+    "jobs.retry_all": lambda s, k, _: s.there(Jobs, k).retry_all(JobSelection(kind="none")),
+    "jobs.discard": lambda s, k, _: s.there(Jobs, k).discard(_job(s)),
+    "jobs.discard_all": lambda s, k, _: s.there(Jobs, k).discard_all(JobSelection(kind="none")),
+    "jobs.release": lambda s, k, _: s.there(Jobs, k).release(_job(s)),
+    "jobs.release_all": lambda s, k, _: s.there(Jobs, k).release_all(JobSelection(kind="none")),
     "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
     "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
@@ -283,6 +427,9 @@ def test_trap_a2_a_foreign_object_looks_like_none(served: Served, ground: Ground
     place = make_place(served, *ground.foreign)
     cases: list[tuple[Callable[[str], object], str, str]] = [
         (served.there(Messages, key).show, place.message, "4711"),
+        (served.there(Messages, key).delete, place.message, "4711"),
+        (served.there(Messages, key).undelete, place.message, "4711"),
+        (lambda id_: served.there(Messages, key).change(id_, MessageChange()), place.message, "4711"),
         (served.there(Aliases, key).show, place.alias, f"no.one@{place.domain}"),
         (served.there(Accounts, key).show, place.account, f"nobody@{place.domain}"),
         (served.there(Domains, key).show, place.domain, "unknown.example"),
@@ -305,3 +452,20 @@ def test_trap_a2_no_address_in_a_foreign_domain(served: Served, ground: Ground) 
         served.there(Aliases, key).add(NewAlias(address=f"*@{foreign}", to=(own_account,)))
     with pytest.raises(NotFound, match="no domain"):
         served.there(Accounts, key).add(NewAccount(address=f"x@{foreign.upper()}"))
+
+
+def test_trap_a2_an_alias_leads_to_nothing_out_of_reach(served: Served, ground: Ground) -> None:
+    """Nor tells whether it is there: a foreign account, no account and no domain of the site answer alike."""
+    key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
+    own, foreign = ground.own[0], ground.foreign[0]
+    texts = set()
+    for target in (ground.foreign[1], f"nobody@{foreign}", "x@unknown.example"):
+        for to in ((target,), (ground.own[1], target)):
+            with pytest.raises(NotFound) as refused:
+                served.there(Aliases, key).add(NewAlias(address=f"out@{own}", to=to))
+            texts.add(str(refused.value).replace(target.rpartition("@")[2], "X"))
+    assert len(texts) == 1
+    with pytest.raises(NotFound):
+        served.there(Aliases, key).show(f"out@{own}")
+    made = served.here(Aliases).add(NewAlias(address=f"out@{own}", to=(ground.foreign[1],)))
+    assert served.there(Aliases, key).show(made.address) == made

@@ -45,10 +45,37 @@ def test_rule_d3_a_revoked_key_stops_within_a_second(ops: Ops, served: Served) -
 
 def test_an_expired_key_is_refused(ops: Ops, served: Served) -> None:
     """A key ends by itself."""
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    issued = ops(Tokens).create(NewToken(name="old", scopes=(Scope.READ,), expires_at=past))
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    issued = ops(Tokens).create(NewToken(name="old", scopes=(Scope.READ,), expires_at=soon))
+    time.sleep(max((soon - datetime.now(UTC)).total_seconds(), 0) + 0.1)
     with pytest.raises(Unauthenticated, match="not valid"):
         served.there(Domains, issued.key).browse()
+
+
+def test_a_key_that_would_never_work_is_refused(ops: Ops) -> None:
+    """An end in the past is a mistake, of the year or of the zone; the hint says what to do."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    with pytest.raises(Invalid, match=r"expires_at: .* is past.* Write a later time") as refused:
+        ops(Tokens).create(NewToken(name="old", scopes=(Scope.READ,), expires_at=past))
+    assert refused.value.status == 422
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.9999+00:00", "0001-01-01T00:00:00+23:59"]
+)
+def test_times_that_no_zone_can_tell_are_refused(text: str) -> None:
+    """At the edges of the calendar another zone, or rounding, leads out of it."""
+    with pytest.raises(Invalid, match="outside the years 1970 to 9998"):
+        NewToken(name="edge", scopes=(Scope.READ,), expires_at=datetime.fromisoformat(text))
+
+
+def test_the_latest_end_there_is_comes_back_as_given(ops: Ops) -> None:
+    """Down to the millisecond, on every database."""
+    last = datetime(9998, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+    assert (
+        ops(Tokens).create(NewToken(name="late", scopes=(Scope.READ,), expires_at=last)).token.expires_at
+        == last
+    )
 
 
 def test_a_disabled_account_s_key_is_refused_alike(ops: Ops, served: Served, ann: Account) -> None:
@@ -57,7 +84,7 @@ def test_a_disabled_account_s_key_is_refused_alike(ops: Ops, served: Served, ann
     ops(Accounts).disable(ann.address)
     public_id, secret = key.split("_")[1:]
     answers = set()
-    for wrong in (key, f"mk_{public_id}_{secret[:-1]}A", f"mk_{public_id[::-1]}_{secret}", "mk_", "x y z"):
+    for wrong in (key, f"mk_{public_id}_{secret[:-1]}A", f"mk_{public_id[::-1]}_{secret}", "mk_", "xyz"):
         with pytest.raises(Unauthenticated) as refused:
             served.there(Domains, wrong).browse()
         answers.add(str(refused.value))

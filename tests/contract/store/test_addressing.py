@@ -129,6 +129,31 @@ def test_rule_j4_aliases_lead_ten_steps_far_and_no_further(kit: Kit) -> None:
         kit.alias("toofar@example.org", before)
 
 
+def test_rule_j4_a_chain_is_not_lengthened_from_below_either(kit: Kit) -> None:
+    """An alias put in the place of a catch-all may make those above it too long: then it is refused."""
+    kit.domain()
+    kit.account("ann@example.org")
+    kit.alias("*@example.org", "ann@example.org")
+    for step in range(1, MAX_DEPTH):
+        kit.alias(f"step{step}@example.org", f"step{step + 1}@example.org")
+    with pytest.raises(Invalid, match=r"step1@example\.org would lead over more than"):
+        kit.alias(f"step{MAX_DEPTH}@example.org", "anybody@example.org")
+    assert not resolve(kit, "step1@example.org").cut_short
+
+
+def test_trap_s6_a_walk_that_a_limit_ended_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More accounts than are followed are never reached in part."""
+    kit.domain()
+    monkeypatch.setattr(addressing, "MAX_ACCOUNTS", 2)
+    names = [f"user{number}@example.org" for number in range(3)]
+    for name in names:
+        kit.account(name)
+    kit.alias("two@example.org", *names[:2])
+    assert not resolve(kit, "two@example.org").cut_short
+    with pytest.raises(Invalid):
+        kit.alias("three@example.org", *names)
+
+
 def test_rule_j4_a_circle_of_aliases_ends(kit: Kit) -> None:
     """Aliases that a later change bent into a circle reach whoever hangs on it."""
     kit.domain()

@@ -14,7 +14,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from mairust_core import store
 from mairust_core.errors import BadConfig, Conflict, Locked, TooMany
 from mairust_core.ids import now_ms
+from mairust_core.model.message_change import MessageFilter
 from mairust_core.store import Pool, open_storage
+from mairust_core.store.listing import Wanted
 from mairust_core.store.tables import audit, trace
 from tests.support.stores import ADMIN, Kit
 
@@ -42,6 +44,11 @@ def audit_row(number: int, at_ms: int = 1) -> tuple[object, ...]:
     return (number, 1, at_ms, "somebody", "does", "something")
 
 
+def wanted(account_id: int, mailbox_id: int | None = None) -> Wanted:
+    """A list of everything."""
+    return Wanted(account_id=account_id, mailbox_id=mailbox_id, filter=MessageFilter())
+
+
 def test_a_page_of_fifty_messages_is_one_query(kit: Kit) -> None:
     """Of an account, of a mailbox, and of a further page: no query per message."""
     kit.domain()
@@ -54,12 +61,12 @@ def test_a_page_of_fifty_messages_is_one_query(kit: Kit) -> None:
             statements = counted(
                 kit,
                 lambda mailbox=mailbox, cursor=cursor: pages.append(  # type: ignore[misc]  # bound at once
-                    store.messages.page(tx, ADMIN, ann, mailbox, cursor, 50)
+                    store.listing.page(tx, ADMIN, wanted(ann, mailbox), cursor, 50)
                 ),
             )
             assert len(statements) == 1
-    assert [len(page) for page in pages] == [50, 50, 50]
-    assert [one.uid for one in pages[0]] == list(range(60, 10, -1))
+    assert [len(page.items) for page in pages] == [50, 50, 50]
+    assert [one.uid for one in pages[0].items] == list(range(60, 10, -1))
 
 
 def test_pages_have_every_message_once_also_when_times_are_equal(kit: Kit) -> None:
@@ -67,14 +74,15 @@ def test_pages_have_every_message_once_also_when_times_are_equal(kit: Kit) -> No
     kit.domain()
     ann = kit.account("ann@example.org")
     at_ms = now_ms()
-    wanted = kit.store(*(kit.mail(ann, received_ms=at_ms + number // 7) for number in range(40)))
+    stored = kit.store(*(kit.mail(ann, received_ms=at_ms + number // 7) for number in range(40)))
     found: list[int] = []
-    cursor = ""
+    cursor: str | None = ""
     with kit.storage.read() as tx:
-        while page := store.messages.page(tx, ADMIN, ann, None, cursor, 9):
-            found += [one.id for one in page]
-            cursor = store.messages.make_cursor(page[-1])
-    assert sorted(found) == sorted(wanted)
+        while cursor is not None:
+            page = store.listing.page(tx, ADMIN, wanted(ann), cursor, 9)
+            found += [one.id for one in page.items]
+            cursor = page.next_cursor
+    assert sorted(found) == sorted(stored)
     assert len(found) == 40
 
 

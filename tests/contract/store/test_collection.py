@@ -55,7 +55,7 @@ def test_what_is_needed_stays(kit: Kit) -> None:
     before = kit.rows("SELECT sha256, location FROM blob ORDER BY sha256")
     done = collect(kit)
     assert done == Collected(
-        accounts=0, messages=0, condemned=0, blobs=0, files=0, moved=0, segments=0, expired=0
+        accounts=0, messages=0, deleted=0, condemned=0, blobs=0, files=0, moved=0, segments=0, expired=0
     )
     assert kit.rows("SELECT sha256, location FROM blob ORDER BY sha256") == before
     assert kit.problems() == []

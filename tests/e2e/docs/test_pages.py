@@ -12,6 +12,10 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
+KEY_PAGE = "rotate-the-master-key.md"
+MAIL = r"""
+printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
+"""
 ANN = "ann@example.org"
 PATH = 'export PATH="$PWD/.venv/bin:$PATH"\n'
 SITE = """\
@@ -62,6 +66,71 @@ def test_the_how_to_of_backups_works(tmp_path: Path) -> None:
     assert restored.count('"subject":"kept"') == 1
 
 
+def test_the_how_to_of_traces_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann: a mail is sent, told of and listed, and the changes with it."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "trace-a-mail.md", server))
+    assert read.count("<lunch.1@example.org>") == 1
+    assert re.search(r"^ +stored +\d+ for ann@example.org in INBOX$", read, re.MULTILINE)
+    assert read.count("250 2.0.0 stored") >= 3, "told, and listed twice"
+    assert "accounts.add" in read
+
+
+def test_the_how_to_of_monitoring_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann, served: its commands succeed, doctor finds no error."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "monitor.md", server))
+        assert f"process {server.pid}, 1 workers" in read
+        assert f"HTTP 127.0.0.1:{server.http}" in read
+    assert "0 errors" in read
+    assert "up" in read.splitlines()
+    assert (who.directory / "all.toml").read_text().startswith("# All settings of MaiRust")
+
+
+def test_the_how_to_of_completion_works(tmp_path: Path) -> None:
+    """The script is there, and bash reads it."""
+    who = with_tools(reader(tmp_path))
+    path = 'export PATH="$PWD/.venv/bin:$PATH"\n'
+    read = who.types(path + "".join(block.text for block in docs.blocks(HOW_TO / "completion.md", "sh")))
+    assert read == ""
+    made = who.home / ".local/share/bash-completion/completions/mairust"
+    assert made.read_text("utf-8") == (CHECKOUT / "completions/mairust.bash").read_text("utf-8")
+
+
+def test_the_how_to_of_mail_works(tmp_path: Path) -> None:
+    """On a site with example.org and Ann: sorted, read, deleted, brought back, gone for good."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "mail.md", server))
+    assert read.count("Archive/2026") >= 5
+    assert "to pay" in read
+    assert "42." in read
+    assert "removed mailbox Archive/2026" in read
+    assert list((who.directory / "mails").glob("*.eml"))
+
+
+def test_the_how_tos_of_limits_and_of_the_master_key_work(tmp_path: Path) -> None:
+    """A request repeated by its key answers twice the same; three rotations leave one key."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        once = script(HOW_TO / "limits.md", server)
+        read = who.types(SITE + once + once.partition("\n")[2] + script(HOW_TO / KEY_PAGE, server))
+    assert read.count('"name":"example.com"') == 2
+    assert read.count("Master key in force:") == 3
+    assert read.count("Prepared master key:") == 1
+
+
+def test_the_how_to_of_search_works(tmp_path: Path) -> None:
+    """On a site with a mail that its first search finds: every command, over HTTP too, up to the drop."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + MAIL + script(HOW_TO / "find-mail.md", server))
+    assert read.count('"complete": true') + read.count('"complete":true') == 2
+    assert re.search(r"^Mode: +off$", read, re.MULTILINE)
+
+
 def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """Its `mairust` commands, with the URL of a real database in place of the one written there."""
     who = with_tools(reader(tmp_path))
@@ -80,3 +149,12 @@ def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: Postgre
     with serving(who, ".venv/bin/" + serve) as server:
         assert len(process_tree(int(server.pid))) == 1 + 4
     postgres_server.drop_database(name)
+
+
+def test_the_how_to_of_jobs_works(tmp_path: Path) -> None:
+    """On a site with nothing to mend, while it is served."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(HOW_TO / "jobs.md", server))
+    assert re.findall(r"^Jobs: +(\d+)$", read, re.MULTILINE) == ["0", "0", "0", "0"]
+    assert '"next_cursor":null' in read

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,11 @@ from tests.e2e.proof.audit import audit
 from tests.e2e.proof.disks import ran_in_namespace, small_disk
 from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
 from tests.e2e.proof.load import Load
+from tests.support.mailbox_client import Dialogue
 from tests.support.server import Server, ServerFailed, make_site
 
 DISK_BYTES = 48 << 20
+PATIENCE_S = 20.0
 
 
 def test_trap_s12_a_full_disk_refuses_with_452_loses_nothing_and_service_resumes(
@@ -47,3 +52,49 @@ def test_a_read_only_directory_is_told_and_nothing_is_served(
         disk.remount("ro")
         with pytest.raises(ServerFailed, match=r"exit 78: .*bad_config.* cannot be written to"):
             Server(site=site).start()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["served", "stopped"])
+def test_rule_j3_on_a_full_disk_accounts_can_be_removed_and_collected(
+    request: pytest.FixtureRequest, tmp_path: Path, running: bool
+) -> None:
+    """With not one byte left, deleting works from the room kept for it; health says down."""
+    if ran_in_namespace(request, tmp_path):
+        return
+    with small_disk(tmp_path / "disk", DISK_BYTES) as disk:
+        site = make_site(disk.path / "site")
+        kept = {"MAIRUST_NODE__RESERVE_SIZE": "32MiB"}
+        with Server(site=site, http="127.0.0.1:0", env=kept) as server:
+            with Dialogue(server.smtp) as client:
+                for number in range(50):
+                    mail = (
+                        b"Subject: %d\r\n\r\n" % number + random.Random(number).randbytes(9000).hex().encode()
+                    )
+                    client.send("bob@example.com", ["user0@example.org"], mail + b"\r\n")
+            _wait_for_health(server, 200)
+            if not running:
+                assert server.terminate() == 0
+            filler = disk.fill()
+            if running:
+                _wait_for_health(server, 503)
+            assert site.command("account", "remove", "user0@example.org", "--yes").returncode == 0
+            collected = site.command("gc", "--json")
+            assert collected.returncode == 0, collected.stdout
+            assert json.loads(collected.stdout)["messages"] == 50
+            filler.unlink()
+            if running:
+                _wait_for_health(server, 200)
+
+
+def _wait_for_health(server: Server, status: int) -> None:
+    host, _, port = server.ready["http"].rpartition(":")
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        connection = HTTPConnection(host, int(port), timeout=PATIENCE_S)
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse().status
+        connection.close()
+        if answer == status:
+            return
+        assert time.monotonic() < deadline, f"{answer} stays, {status} was to come"
+        time.sleep(0.1)

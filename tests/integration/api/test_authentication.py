@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from mairust_core.api.authentication import CACHE_S, Authentication, Key, is_loopback, key_of
+from mairust_core.api.authentication import CACHE_S, Authentication, Key, key_of
 from mairust_core.errors import Forbidden, Unauthenticated
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import IssuedToken, NewToken
+from mairust_core.networks import is_loopback
 from mairust_core.services.tokens import Tokens, hash_secret
 from tests.integration.api.conftest import Web
 

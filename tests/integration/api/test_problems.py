@@ -83,10 +83,13 @@ def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
     "path", ["/api/v1/domains", "/nothing", "/docs", "/health/live", "/api/v1/openapi.json"]
 )
 def test_every_answer_is_labelled(web: Web, path: str) -> None:
-    """No sniffing, no storing, a strict policy, an id; nothing says what software it is."""
-    found = web.client.get(path)
+    """No sniffing, no storing unasked, a strict policy, an id; nothing says what software it is."""
+    found = web.client.get(path, headers={"origin": "https://elsewhere.example"})
     assert found.headers["x-content-type-options"] == "nosniff"
-    assert found.headers["cache-control"] == "no-store"
+    assert found.headers["x-frame-options"] == "DENY"
+    assert found.headers["referrer-policy"] == "no-referrer"
+    assert found.headers["cache-control"] == ("private, no-cache" if "etag" in found.headers else "no-store")
+    assert "strict-transport-security" not in found.headers
     assert found.headers["content-security-policy"].startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in found.headers["content-security-policy"]
     assert re.fullmatch(r"[0-9a-f]{16}", found.headers["x-request-id"])
@@ -142,7 +145,10 @@ def test_options_and_405_say_what_is_possible(web: Web) -> None:
     assert web.client.delete(f"{API}/domains").headers["allow"] == allowed
     one = web.client.options(f"{API}/accounts/a@b.example/messages")
     assert one.headers["allow"] == allowed
-    assert web.client.options(f"{API}/accounts/a@b.example").headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+    assert (
+        web.client.options(f"{API}/accounts/a@b.example").headers["allow"]
+        == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    )
     assert web.client.options("/nothing").status_code == 404
 
 
@@ -172,3 +178,42 @@ def test_trap_a3_the_log_holds_no_key_and_no_query(web: Web) -> None:
     log = web.wait_for_log("GET /api/v1/domains/a\\nfaked line 422")
     assert web.key.split("_")[2] not in log
     assert "secret-query-text" not in log
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "told"),
+    [
+        ("Content-Encoding: gzip", b"", "The body is encoded as gzip; here it is taken as it is."),
+        ("", b'{"name": ' + b"9" * 5000 + b"}", "a number has more than 40 digits"),
+    ],
+)
+def test_the_words_of_a_refusal_are_about_what_was_sent(
+    web: Web, fields: str, body: bytes, told: str
+) -> None:
+    """Neither a hint about something else, nor the words of our programming language."""
+    headers = dict([fields.split(": ")]) if fields else {}
+    answer = web.client.post(
+        f"{API}/domains", content=body, headers={"content-type": "application/json", **headers}
+    )
+    assert told in answer.json()["detail"]
+    assert "set_int_max_str_digits" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59.9999Z",
+        "0001-01-01T00:00:00+23:59",
+        "2020-01-01T00:00:00Z",
+        "2027-01-01T00:00:00",
+        "soon",
+        1900000000,
+    ],
+)
+def test_a_key_s_end_that_makes_no_sense_is_422(web: Web, at: object) -> None:
+    """With the field's name and a hint; the edges of the calendar are no exception."""
+    answer = web.client.post(f"{API}/tokens", json={"name": "x", "scopes": ["read"], "expires_at": at})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("expires_at: ")
+    assert answer.json()["hint"]

@@ -145,7 +145,7 @@ def test_an_answer_without_a_field_is_not_mairust() -> None:
     """JSON of another shape is told with the operation and the field."""
     body = b'{"id": "1", "name": "x.example"}'
     answer = head(f"Content-Length: {len(body)}", "Content-Type: application/json") + body
-    wrong = pytest.raises(Unreachable, match=r"domains\.show, accounts: field required")
+    wrong = pytest.raises(Unreachable, match=r"domains\.show, accounts: it is missing")
     with server_that_says(answer) as server, wrong:
         remote(Domains, server).show("x.example")
 

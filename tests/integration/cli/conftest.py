@@ -13,6 +13,15 @@ from tests.support.command_line import Ran, Run, environment_of_mairust
 MAIL = b"From: Ann <ann@example.org>\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n\r\nHello.\r\n"
 
 
+def make_sources(directory: Path) -> None:
+    """A Maildir, an mbox, and a table of accounts."""
+    for part in ("cur", "new", "tmp"):
+        (directory / "Maildir" / part).mkdir(parents=True)
+    (directory / "Maildir" / "cur" / "1.a:2,S").write_bytes(MAIL)
+    (directory / "mail.mbox").write_bytes(b"From ann@example.org Sun May  6 22:17:15 2001\n" + MAIL)
+    (directory / "accounts.csv").write_text("Maildir, ann@example.org\n")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home directory, and nothing of MaiRust's in the environment."""

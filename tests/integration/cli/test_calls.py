@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,38 @@ def test_bad_usage_is_exit_2_in_words_and_in_json(run: Run, site: Path, call: li
     assert word in error["message"] or word in error["hint"] or word == "needs a command"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["domain", "add"],
+        ["domain", "add", "a.example", "b.example"],
+        ["domain", "list", "--nonsense"],
+        ["domain", "list", "--limit", "many"],
+        ["domain", "list", "--limit"],
+        ["domain", "list", "--json=x"],
+        ["alias", "add", "a@example.org"],
+        ["domain", "add", "not a domain"],
+        ["domain", "remove", "example.org"],
+        ["account", "add", "a+b@example.org"],
+        ["account", "add", "a@example.org", "--quota", "much"],
+        ["token", "create", "--name", "x", "--scope", "fly"],
+        ["token", "create", "--name", "x", "--scope", "read", "--expires", "soon"],
+        ["domain", "list", "--limit", "501"],
+        ["message", "list", "--account", "ann@example.org", "--cursor", "x"],
+        ["message", "show", "x"],
+        ["alias", "add", "a@example.org", "--to", "b@elsewhere.example"],
+    ],
+    ids=" ".join,
+)
+def test_a_bad_call_is_told_in_japanese(run: Run, site: Path, call: list[str]) -> None:
+    """Two whole sentences: what is wrong and how to mend it; no English word is left but names and values."""
+    assert site.exists()
+    error = run(*call, "--lang", "ja", "--json").json["error"]
+    for text in (error["message"], error["hint"]):
+        assert re.search("[ぁ-ん]", text), text
+        assert not re.search(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}", re.sub("`.*?`|not a domain", "", text)), text
+
+
 def test_a_typing_error_is_answered_with_the_nearest_command(run: Run) -> None:
     """At each level."""
     assert "`mairust domain`" in run("domian").stderr
@@ -136,7 +169,7 @@ def test_a_server_must_be_an_address(run: Run, monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "call",
     [
-        ["init"], ["serve"], ["db", "check"], ["db", "upgrade"], ["config", "check"], ["config", "show"],
+        ["init"], ["serve"], ["db", "check"], ["db", "upgrade"], ["config", "check"],
         ["completion", "bash"], ["deliver", "ann@example.org"],
     ],
     ids=" ".join,
@@ -178,3 +211,42 @@ def test_words_after_two_dashes_are_no_options(run: Run, site: Path) -> None:
     assert site.exists()
     told = run("domain", "show", "--", "--json")
     assert (told.code, told.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--workers", "0"),
+        ("--workers", "x"),
+        ("--smtp", "127.0.0.1"),
+        ("--http", "unix:/" + "x" * 200),
+        ("--data-dir", "a\nb"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_exit_2_in_words_of_the_shell(
+    run: Run, option: str, value: str
+) -> None:
+    """Not the words of a configuration file, with its quotes and its [sections]."""
+    told = run("serve", option, value)
+    assert (told.code, told.stdout) == (2, b"")
+    assert told.stderr.startswith(f"mairust: error: {option}: ")
+    assert "quotes" not in told.stderr
+    assert "node." not in told.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hidden1@h/x", "postgresql://u:hidden1@h:abc/x"])
+def test_a_wrong_database_on_the_command_line_is_exit_2_and_not_repeated(run: Run, url: str) -> None:
+    """It may hold a password."""
+    told = run("init", "--database", url)
+    assert (told.code, told.stdout) == (2, b"")
+    assert "postgresql://USER@HOST:PORT/NAME" in told.stderr
+    assert "hidden1" not in told.stderr
+
+
+def test_bytes_and_a_document_are_not_to_be_had_together(run: Run, site: Path) -> None:
+    """`--json` is one document, and the bytes of a message are none."""
+    assert site.exists()
+    for option in ("--raw", "--original"):
+        told = run("message", "show", "1", option, "--json")
+        assert told.code == 2
+        assert option in told.json["error"]["message"]

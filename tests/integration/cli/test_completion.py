@@ -33,7 +33,7 @@ def offered(*words: str) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("mairust", "do"), {"domain"}),
+        (("mairust", "do"), {"domain", "doctor"}),
         (("mairust", "domain", ""), {"add", "list", "show", "remove"}),
         (("mairust", "--json", "domain", "a"), {"add"}),
         (("mairust", "--config", "domain", "alias", "s"), {"show"}),

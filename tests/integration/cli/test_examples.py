@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from mairust_cli.outline import outline
+from mairust_core.app import opened
+from mairust_core.model.job import NewJob
+from tests.integration.cli.conftest import make_sources
 from tests.support.command_line import TIMEOUT_S, Ran, environment, process
+from tests.support.jobs import enqueue, kill
+from tests.support.stores import settings_for
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
 EXAMPLES = [
@@ -22,6 +27,7 @@ EXAMPLES = [
     for example in one.text.examples
 ]
 KEY_ID = "0123456789abcdef"
+JOB_ID = "731824090112"
 
 
 def shell(directory: Path, home: Path, line: str, site: Path) -> Ran:
@@ -53,13 +59,30 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
         assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
     if path[0] in {"backup", "restore"} and path != ("backup", "create"):
         assert process(home, "backup", str(mail.parent / "backup"), *at).code == 0
-    if path == ("message", "show"):
+    if (path[0] == "mailbox" and path[1] in {"rename", "delete"}) or path == ("message", "move"):
+        assert process(home, "mailbox", "create", "Work", "--account", "ann@example.org", *at).code == 0
+    if path == ("trace",):
+        assert process(home, "deliver", "ann@example.org", *at, stdin=mail.read_bytes()).code == 0
+    if path == ("trace",) or (path[0] == "message" and path[1] not in {"append", "list"}):
         added = process(home, "message", "append", str(mail), "--account", "ann@example.org", "--json", *at)
         ids[r"\bID\b"] = added.json["id"]
+    if path[0] == "import":
+        make_sources(site.parent)
     if path == ("token", "revoke"):
         issued = process(home, "token", "create", "--name", "t", "--scope", "read", "--json", *at)
         ids[KEY_ID] = issued.json["token"]["id"]
+    if path[0] == "job" and len(path) > 1:
+        ids[JOB_ID] = make_job(site, dead=path[1] in {"retry", "discard"})
     return ids
+
+
+def make_job(data_dir: Path, *, dead: bool) -> str:
+    """A job of the site's; its id."""
+    with opened(settings_for(data_dir)) as site:
+        job_id = enqueue(site, NewJob(kind="gc"))
+        if dead:
+            kill(site, job_id)
+        return job_id
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_the_help_imports_nothing_heavy(home: Path) -> None:
     """Not even the commands it lists."""
     assert imported(home, "--help") == {"typer"}
     assert not HEAVY & imported(home, "domain", "--help")
+    assert not HEAVY & imported(home, "import", "maildir", "--help")
+    assert not HEAVY & imported(home, "export", "mbox", "--help")
 
 
 def test_a_local_command_imports_its_database_and_little_else(home: Path, site: Path) -> None:
@@ -62,10 +64,19 @@ def test_a_local_command_imports_its_database_and_little_else(home: Path, site: 
 def test_a_remote_command_imports_no_database_and_no_web_framework(home: Path) -> None:
     """Its server has those."""
     extra = {"MAIRUST_TOKEN": "mk_0000000000000000_x", "MAIRUST_SERVER": "http://127.0.0.1:1"}
+    (home / "cur").mkdir()
     for command in (
         ["domain", "list"],
         ["message", "list", "--account", "ann@example.org"],
         ["token", "list"],
+        ["import", "maildir", str(home), "--account", "ann@example.org"],
+        ["export", "mbox", "x", "--account", "ann@example.org"],
+        ["trace", "4711"],
+        ["audit", "list"],
+        ["status"],
+        ["doctor"],
+        ["config", "show"],
+        ["config", "export"],
     ):
         found = imported(home, *command, extra=extra)
         assert "httpx" in found
@@ -282,3 +293,54 @@ def test_a_person_is_asked_before_something_is_destroyed(home: Path, site: Path)
     shown = on_terminal(home, "account", "remove", "bob@example.org", *at, typed=b"y\n")
     assert "[y/N]" in shown
     assert process(home, "account", "show", "bob@example.org", *at).code == 4
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["domain", "list", "--json"],
+        ["domain", "list"],
+        ["nonsense", "--json"],
+        ["--help"],
+        ["config", "show"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_behind_stdout_is_one_line_on_stderr(home: Path, site: Path, call: list[str]) -> None:
+    """Not a traceback, nor the interpreter's own complaint at its end."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mairust_cli.entry", *call, "--data-dir", str(site)],
+            env=environment(home), cwd=home, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+            check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("mairust: error: ")
+    assert "No space left on device" in line
+
+
+def test_a_full_disk_behind_stderr_leaves_the_exit_code(home: Path, site: Path) -> None:
+    """A pipe that is told 120 by the interpreter would bounce the mail."""
+    for call, code in ((["domain", "show", "no.example"], 4), (["deliver", "--bad"], 75)):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "mairust_cli.entry", *call, "--data-dir", str(site)],
+                env=environment(home), cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=full, check=False, timeout=TIMEOUT_S,
+            )  # fmt: skip
+        assert (done.returncode, done.stdout) == (code, b"")
+
+
+def test_names_that_are_not_unicode_make_a_document_all_the_same(home: Path, site: Path) -> None:
+    """Arguments are any octets; JSON is UTF-8."""
+    at = ["--data-dir", str(site)]
+    broken = os.fsdecode(b"/nowhere/\xff.eml")
+    told = process(home, "message", "append", broken, "--account", "ann@example.org", "--json", *at)
+    assert (told.code, told.stderr) == (2, "")
+    assert "/nowhere/?.eml" in told.json["error"]["message"]
+    told = process(home, "message", "append", broken, "--account", "ann@example.org", *at)
+    assert told.stderr.startswith("mairust: error: The file /nowhere/.eml cannot be read")
+    told = process(home, "--data-dir", os.fsdecode(b"w \xff"), "init", "--json")
+    assert (told.code, told.stderr) == (2, "")
+    assert "w ?" in told.json["error"]["message"]

@@ -21,8 +21,9 @@ import pytest
 
 import mairust_core
 from mairust_core.model.envelope import Road
+from mairust_core.smtp.binding import bind_tcp
 from mairust_core.smtp.memory import MemoryReceiver
-from mairust_core.smtp.server import Listener, bind_tcp
+from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
 from tests.integration.smtp.client import PATIENCE_S, RawClient, connect
 from tests.integration.smtp.conftest import Listen
@@ -33,7 +34,7 @@ SETTINGS = ListenerSettings(hostname="mx.example.org")
 
 async def test_a_bound_socket_is_taken_over(receiver: MemoryReceiver) -> None:
     """A listener serves a socket that somebody else bound, and says where it is."""
-    bound = bind_tcp("127.0.0.1", 0)
+    (bound,) = bind_tcp("127.0.0.1", 0)
     listener = Listener(receiver, SETTINGS)
     assert await listener.start(bound) == f"127.0.0.1:{bound.getsockname()[1]}"
     async with await connect(f"127.0.0.1:{bound.getsockname()[1]}") as client:

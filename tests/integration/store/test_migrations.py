@@ -20,7 +20,8 @@ from mairust_core.app import open_site
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig, NewerSite, NoSite
 from mairust_core.first_run import create_site
-from mairust_core.store import StorageBackend, open_storage, schema
+from mairust_core.model.principal import Principal
+from mairust_core.store import StorageBackend, audits, open_storage, schema, traces, upkeeps
 from mairust_core.store.migrations import migrate, upgrade
 from mairust_core.store.migrations.runner import config
 from mairust_core.store.sqlite import Sqlite
@@ -28,6 +29,7 @@ from mairust_core.store.tables import SCHEMA_VERSION, alembic_version, metadata
 from tests.support.postgres import PostgresServer
 from tests.support.stores import settings_for
 
+TESTER = Principal.local("tester")
 ROOT = Path(__file__).parents[3]
 MIGRATE = """
 import os, signal, sys
@@ -131,7 +133,7 @@ def test_a_schema_that_is_up_to_date_stays(empty: Settings) -> None:
         assert migrate(storage) == (SCHEMA_VERSION, SCHEMA_VERSION)
         assert not schema.create(storage)
         assert not schema.is_old(storage)
-    assert upgrade(empty) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    assert upgrade(empty, TESTER) == (SCHEMA_VERSION, SCHEMA_VERSION)
 
 
 @pytest.mark.parametrize("die_at", [5, 12, 24])
@@ -151,7 +153,23 @@ def test_two_processes_that_migrate_at_once_do_it_once(empty: Settings) -> None:
     """One migrates, the other waits and finds it done."""
     running = [start(empty) for _ in range(3)]
     answers = sorted(process.communicate(timeout=60)[0].strip() for process in running)
-    assert answers == ["0001", "0001 0001", "0001 0001"]
+    assert answers == [SCHEMA_VERSION, *[f"{SCHEMA_VERSION} {SCHEMA_VERSION}"] * 2]
+
+
+def test_trap_d5_what_0001_holds_is_kept_and_found(empty: Settings) -> None:
+    """A site of the first schema with traces: they are found by their Message-ID and counted by the hour."""
+    with closing(open_storage(empty.database.url)) as storage:
+        migrate(storage, "0001")
+        old = "INSERT INTO trace VALUES (?, 1, ?, ?, 'smtp', NULL, 'x', '', '[]', ?, '250 ok', '[]')"
+        with storage.write() as tx:
+            for number, header in enumerate(("<a@x>", "<b@x>", "")):
+                storage.execute_many(tx, old, [(number + 1, 1000 + number, bool(header), header)])
+        assert migrate(storage) == ("0001", SCHEMA_VERSION)
+        by = Principal.local("tester")
+        with storage.read() as tx:
+            assert [row.id for row in traces.by_message_id(tx, by, "b@x")] == [2]
+            assert traces.count(tx, by, 1001) == (1, 1)
+            assert upkeeps.last(tx, "gc") is None
 
 
 def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
@@ -164,7 +182,11 @@ def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
             migrate(storage)
         with pytest.raises(NewerSite):
             schema.check(storage)
-    for use in (upgrade, open_site, lambda settings: create_site(settings, "tester")):
+    for use in (
+        lambda settings: upgrade(settings, TESTER),
+        open_site,
+        lambda settings: create_site(settings, "tester"),
+    ):
         with pytest.raises(NewerSite):
             use(empty)
 
@@ -172,9 +194,9 @@ def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
 def test_there_is_nothing_to_upgrade_without_a_site(empty: Settings, tmp_path: Path) -> None:
     """Only `init`, `serve` and `restore` create one (rule D3)."""
     with pytest.raises(NoSite):
-        upgrade(empty)
+        upgrade(empty, TESTER)
     with pytest.raises(NoSite):
-        upgrade(settings_for(tmp_path / "nowhere"))
+        upgrade(settings_for(tmp_path / "nowhere"), TESTER)
 
 
 def test_an_old_schema_is_upgraded_by_itself_where_the_settings_say_so(empty: Settings) -> None:
@@ -188,8 +210,19 @@ def test_an_old_schema_is_upgraded_by_itself_where_the_settings_say_so(empty: Se
         return
     with pytest.raises(BadConfig, match="mairust db upgrade"):
         create_site(empty, "tester")
-    assert upgrade(empty) == ("", SCHEMA_VERSION)
+    assert upgrade(empty, TESTER) == ("", SCHEMA_VERSION)
     create_site(empty, "tester")
+
+
+def test_an_upgrade_is_audited(empty: Settings) -> None:
+    """By whom, from where to where; nothing to do leaves no entry."""
+    with closing(open_storage(empty.database.url)) as storage:
+        migrate(storage, "0001")
+    assert upgrade(empty, TESTER) == ("0001", SCHEMA_VERSION)
+    assert upgrade(empty, TESTER) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    with closing(open_storage(empty.database.url)) as storage, storage.read() as tx:
+        entries = audits.page(tx, TESTER, audits.Sought(since_ms=0, operation="db"), 0, 10)
+    assert [(one.actor, one.subject) for one in entries] == [("local:tester", f"0001 to {SCHEMA_VERSION}")]
 
 
 def test_alembic_is_loaded_for_nothing_but_an_upgrade(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,9 +14,10 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, event
 
-from mairust_core.errors import OutcomeUnknown, StorageDown, Temporary
+from mairust_core.errors import BadConfig, OutcomeUnknown, StorageDown, Temporary
 from mairust_core.model.delivery import Stored
 from mairust_core.store import open_storage
+from mairust_core.store.postgresql import Postgresql
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres import PostgresServer, require_server
 from tests.support.stores import Kit, open_kit, settings_for
@@ -182,3 +185,24 @@ class _Committing:
         found = list(self._future.result(60))
         self._pool.shutdown()
         return list[object](found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hidden1@127.0.0.1:1/x?password=hidden2",
+        "postgresql://u@127.0.0.1:1/x?pass%77ord=hidden1&sslpassword=hidden2",
+        "postgresql://u:hidden1@127.0.0.1:1/x?nonsense=1&password=hidden2",
+    ],
+)
+def test_trap_a3_no_password_of_the_address_is_in_an_error(url: str) -> None:
+    """Nor in its traceback, wherever in the URL it stands."""
+    with (
+        closing(Postgresql(url)) as storage,
+        pytest.raises((StorageDown, BadConfig)) as refused,
+        storage.read(),
+    ):
+        pass
+    told = "".join(traceback.format_exception(refused.value))
+    assert "127.0.0.1:1/x" in told
+    assert "hidden" not in told

@@ -136,7 +136,8 @@ def test_rule_d1_the_bundled_driver_is_safe() -> None:
 def test_rule_d1_the_standard_librarys_driver_passes_the_same_tests(tmp_path: Path) -> None:
     """Once, in a process of its own, with `MAIRUST_SQLITE=stdlib`."""
     suites = [
-        f"tests/contract/store/{name}" for name in ("test_ingest.py", "test_backend.py", "test_collection.py")
+        f"tests/contract/store/{name}"
+        for name in ("test_ingest.py", "test_backend.py", "test_collection.py", "test_jobs.py")
     ]
     options = ["-n", "0", "-q", "-p", "no:cacheprovider", "-k", "sqlite and not memory"]
     done = subprocess.run(

@@ -6,7 +6,10 @@ import io
 import json
 from dataclasses import dataclass
 
+import pytest
+
 from mairust_cli.output import Column, Columns, Output
+from mairust_cli.text import width
 from mairust_core import wire
 from mairust_core.errors import Conflict, MaiRustError, NotFound
 from mairust_core.model.forms import Page, Removed
@@ -163,3 +166,59 @@ def test_a_list_is_a_table_on_a_terminal() -> None:
     assert "[red]x[/red]" in stdout
     assert "Name" in stdout
     assert "\x1b[3" not in stdout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """Something with an id and a long subject."""
+
+    id: str
+    subject: str
+
+
+LETTERS: Columns[Letter] = (
+    Column("Id", lambda letter: letter.id, style=lambda _: "green"),
+    Column("Subject", lambda letter: letter.subject, shrink=True),
+    Column("When", lambda _: "2026-11-25 22:44:16Z"),
+)
+LETTER = Letter(id="251478121574825985", subject="全角の件名がとても長いメール、" * 9)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_narrow_terminal_cuts_subjects_and_no_id(columns: int) -> None:
+    """Every line fits, by width on screen; what must not shrink is whole."""
+    out = output(terminal=True, env={"NO_COLOR": "1", "COLUMNS": str(columns)})
+    out.page(Page(items=(LETTER, Letter(id="7", subject="short"))), LETTERS)
+    lines = shown(out)[0].splitlines()
+    assert all(width(line) <= columns for line in lines)
+    assert LETTER.id in lines[2]
+    assert "…" in lines[2]
+    assert lines[2].rstrip().endswith("2026-11-25 22:44:16Z")
+    starts = [width(line.partition("2026")[0]) for line in lines[2:]]
+    assert len(set(starts)) == 1, "the columns stand one below the other, full-width characters or not"
+
+
+def test_on_a_very_narrow_terminal_ids_are_still_whole() -> None:
+    """The terminal may wrap the line: an id that is cut is worth nothing."""
+    out = output(terminal=True, env={"NO_COLOR": "1", "COLUMNS": "20"})
+    out.page(Page(items=(LETTER,)), LETTERS)
+    assert LETTER.id in shown(out)[0]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "env", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+    ],
+)
+def test_colours_only_where_they_are_wanted(terminal: bool, env: dict[str, str], coloured: bool) -> None:
+    """On a terminal that can, unless NO_COLOR is set to something (no-color.org)."""
+    out = output(terminal=terminal, env={"COLUMNS": "100", **env})
+    assert (out.paint("x", "red") == "\x1b[31mx\x1b[0m") is coloured
+    assert out.paint("x", "") == "x"
+    out.page(Page(items=(LETTER,)), LETTERS)
+    assert ("\x1b[32m" in shown(out)[0]) is coloured

@@ -77,24 +77,24 @@ def test_a_local_command_ignores_the_servers_variable_with_a_note() -> None:
 def test_a_person_who_agrees_is_obeyed(answer: str) -> None:
     """The question stands on stderr."""
     one = session(stdin=Terminal(answer))
-    one.confirm("remove it", yes=False)
-    assert "remove it? [y/N]" in told(one)
+    one.confirm("remove_domain", yes=False, name="example.org")
+    assert "Remove the domain example.org? [y/N]" in told(one)
 
 
 @pytest.mark.parametrize("answer", ["", "\n", "n\n", "maybe\n"])
 def test_anything_but_yes_changes_nothing(answer: str) -> None:
     """Also the end of input."""
     with pytest.raises(SystemExit) as ended:
-        session(stdin=Terminal(answer)).confirm("remove it", yes=False)
+        session(stdin=Terminal(answer)).confirm("remove_domain", yes=False, name="example.org")
     assert ended.value.code == 1
 
 
 def test_where_nobody_can_be_asked_yes_must_be_given() -> None:
     """Exit 2, telling so; with `--yes` nothing is asked."""
     with pytest.raises(Usage, match="--yes"):
-        session().confirm("remove it", yes=False)
+        session().confirm("remove_domain", yes=False, name="example.org")
     one = session()
-    one.confirm("remove it", yes=True)
+    one.confirm("remove_domain", yes=True, name="example.org")
     assert told(one) == ""
 
 
@@ -127,3 +127,20 @@ def test_a_password_is_one_line_of_stdin() -> None:
     """Without its line end, with all else that is in it."""
     assert secret_line(io.StringIO("correct horse \r\nsecond\n"), "") == "correct horse "
     assert secret_line(io.StringIO(""), "") == ""
+
+
+@pytest.mark.parametrize(
+    "token", ["mk_a_secret1\r\nX: y", "mk_a_secret1\nmore", "mk_a_secret1é", "mk_a secret1"]
+)
+def test_trap_a3_a_key_that_is_none_is_told_without_showing_it(token: str) -> None:
+    """Before a request is made of it, whose error would print the header."""
+    with pytest.raises(Unauthenticated, match="so it is none") as refused:
+        session(Options(server="http://127.0.0.1:9"), {"MAIRUST_TOKEN": token}).operations(Domains)
+    assert "secret1" not in str(refused.value)
+
+
+def test_an_empty_key_file_is_told_with_its_path(tmp_path: Path) -> None:
+    """Nothing is asked of the server without a key."""
+    (tmp_path / "empty").write_text("\nmk_in_the_second_line\n")
+    with pytest.raises(Unauthenticated, match="empty holds no API key in its first line"):
+        session(Options(token_file=str(tmp_path / "empty")))._token()

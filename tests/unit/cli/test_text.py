@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_cli.text import clean, moment, pad, size, width
+from mairust_cli.text import clean, clean_lines, crop, moment, pad, size, width
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,24 @@ def test_moments_are_shown_in_utc() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert moment(datetime(2026, 11, 22, 9, 0, tzinfo=tokyo)) == "2026-11-22 00:00:00Z"
     assert moment(None) == "-"
+
+
+@given(st.text(), st.integers(0, 40))
+def test_cropped_text_fits(text: str, columns: int) -> None:
+    """And is what it was, or begins as it did and ends with an ellipsis."""
+    cropped = crop(text, columns)
+    assert width(cropped) <= columns
+    assert cropped == text or not columns or (cropped[-1] == "…" and text.startswith(cropped[:-1]))
+
+
+@given(st.text())
+def test_trap_t3_any_text_becomes_printable_lines(text: str) -> None:
+    """The body of a mail, as many lines as it has, cannot do to a terminal what its subject cannot."""
+    lines = clean_lines(text)
+    assert len(lines) == text.count("\n") + 1
+    assert all(not set(line) & set("\x1b\x07\r\t\u202e\u2066\x9b") for line in lines)
+
+
+def test_lines_keep_their_layout() -> None:
+    """Indentation and blank lines mean something in a body."""
+    assert clean_lines("a\n\n  b\tc \r\n") == ["a", "", "  b     c", ""]

@@ -41,6 +41,12 @@ def test_every_command_and_parameter_is_described(one: Outline) -> None:
 
 
 @pytest.mark.parametrize("one", LEAVES, ids=lambda one: one.name)
+def test_every_command_says_how_it_ends(one: Outline) -> None:
+    """Its exit statuses, the good one first; a script needs nothing else to know what happened."""
+    assert one.text.exits.startswith("0 "), one.name
+
+
+@pytest.mark.parametrize("one", LEAVES, ids=lambda one: one.name)
 def test_every_command_has_examples_of_itself(one: Outline) -> None:
     """The examples that another test runs."""
     assert one.text.examples

@@ -57,6 +57,14 @@ def test_times_are_absolute_or_from_now(text: str, at: datetime) -> None:
     assert parse_moment(text, NOW) == at
 
 
+def test_a_duration_may_count_backwards() -> None:
+    """For lists: seven days ago; absolute times are what they are. The error names the option."""
+    assert parse_moment("7d", NOW, "since", ago=True) == NOW - timedelta(days=7)
+    assert parse_moment("2027-01-31", NOW, "since", ago=True) == datetime(2027, 1, 31, tzinfo=UTC)
+    with pytest.raises(Invalid, match=r"^since: "):
+        parse_moment("999999w", NOW, "since", ago=True)
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_time_or_refused(text: str) -> None:
     """Nothing but `Invalid` comes of a wrong one, and what comes of a right one has a zone."""

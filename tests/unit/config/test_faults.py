@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config import load_settings
-from mairust_core.errors import BadConfig
-from mairust_core.i18n import LANGUAGES, explain
+from mairust_core.config.schema import keys
+from mairust_core.errors import BadConfig, Usage
+from mairust_core.i18n import LANGUAGES, catalogue, explain
 
 
 def fault(text: str | bytes, tmp_path: Path, name: str = "mairust.toml") -> BadConfig:
@@ -53,6 +54,7 @@ TOML = [
     ("not_yet", 2, "blobs.driver", "[blobs]\ndriver = 's3'\n"),
     ("not_yet", 2, "search.engine", "[search]\nengine = 'meilisearch'\n"),
     ("database_url", 2, "database.url", "[database]\nurl = 'mysql://x/y'\n"),
+    ("database_url", 2, "database.url", "[database]\nurl = 'postgresql://u:p@host:abc/x'\n"),
     ("http_url", 2, "blobs.s3.endpoint_url", "[blobs.s3]\nendpoint_url = 's3'\n"),
     ("path", 2, "blobs.path", "[blobs]\npath = ''\n"),
     ("text", 2, "blobs.s3.bucket", '[blobs.s3]\nbucket = "a\\u0000"\n'),
@@ -191,7 +193,7 @@ def test_other_variables_are_not_settings(tmp_path: Path) -> None:
 
 def test_faults_of_options_name_the_option(tmp_path: Path) -> None:
     """A wrong option is told by the name the user typed."""
-    with pytest.raises(BadConfig, match=r'^--smtp: smtp\.listen = "25" is not an address'):
+    with pytest.raises(Usage, match=r'^--smtp: "25" is not an address'):
         load_settings(data_dir=tmp_path, env={}, overrides={"smtp.listen": "25"})
     with pytest.raises(BadConfig, match=r"^smtp\.listn: there is no setting .*Did you mean smtp\.listen"):
         load_settings(data_dir=tmp_path, env={}, overrides={"smtp.listn": "25"})
@@ -222,3 +224,17 @@ def test_no_home_and_no_directory_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text("node.data_dir = 'data'")
     assert load_settings(config_file=file, env=homeless).data_dir == tmp_path / "data"
+
+
+OPTIONS = [str(key) for key in keys().values() if key.declared.option]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [*((key, "\n") for key in OPTIONS), *((key, "unix:/" + "x" * 200) for key in OPTIONS if "listen" in key)],
+)
+def test_every_option_has_texts_for_its_wrong_values(tmp_path: Path, key: str, value: str) -> None:
+    """In the words of the command line, not of a file."""
+    with pytest.raises(Usage) as refused:
+        load_settings(data_dir=tmp_path, env={}, overrides={key: value})
+    assert refused.value.key in catalogue("en")

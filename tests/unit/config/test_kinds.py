@@ -105,6 +105,11 @@ def test_values_are_read(kind: Kind, raw: object, expected: object) -> None:
         (DatabaseUrl(), "sqlite:///:memory:", "database_url"),
         (DatabaseUrl(), "sqlite:///a.db?mode=ro", "database_url"),
         (DatabaseUrl(), "a.db", "database_url"),
+        (DatabaseUrl(), "postgresql://u:p@host:abc/x", "database_url"),
+        (DatabaseUrl(), "postgresql://u:p@host:0/x", "database_url"),
+        (DatabaseUrl(), "postgresql://u:p@host:65536/x", "database_url"),
+        (DatabaseUrl(), "postgresql://u:p@ss@host/x", "database_url"),
+        (DatabaseUrl(), "postgresql://[::1/x", "database_url"),
     ],
 )
 def test_unfit_values_say_what_is_allowed(kind: Kind, raw: object, detail: str) -> None:
@@ -118,6 +123,8 @@ def test_unfit_values_say_what_is_allowed(kind: Kind, raw: object, detail: str) 
     ("url", "shown"),
     [
         ("postgresql://u:p@h/db", "postgresql://u:********@h/db"),
+        ("postgresql:///x?host=/run&pass%77ord=p", "postgresql:///x?host=/run&pass%77ord=********"),
+        ("postgresql://h/x?oauth_client_secret=p", "postgresql://h/x?oauth_client_secret=********"),
         ("postgresql://u:p/w@x@h/db", "postgresql://u:********@h/db"),
         ("postgresql://u@h/db?a=b&password=s&x=y", "postgresql://u@h/db?a=b&password=********&x=y"),
         ("postgresql://h1:5432,h2:5432/db", "postgresql://h1:5432,h2:5432/db"),
@@ -136,7 +143,7 @@ def test_passwords_in_urls_are_hidden(url: str, shown: str) -> None:
         ("a\x1b[31m", "'a\\x1b[31m'"),
         ("y" * 100, f'"{"y" * 57}..."'),
         (True, "true"),
-        pytest.param(1 << 20_000, "0x...", id="huge"),
+        pytest.param(1 << 20_000, "a number of 20001 bits", id="huge"),
         ([1], "[...]"),
         ([], "[]"),
         ({}, "{...}"),
@@ -146,3 +153,26 @@ def test_passwords_in_urls_are_hidden(url: str, shown: str) -> None:
 def test_values_in_errors_are_short_and_printable(raw: object, text: str) -> None:
     """An error shows a value in one short word without control characters."""
     assert spell(raw) == text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgresql:///x?host=/run/postgresql",
+        "postgresql://u@h/x",
+        "postgresql://u:p/w@h:5433/x",
+        "postgresql://u:p%40@[::1]:5432/x?sslmode=require",
+        "postgresql://127.0.0.1:65535/x",
+    ],
+)
+def test_every_address_that_the_driver_reads_is_taken(url: str) -> None:
+    """As it stands: libpq has more parameters than we know."""
+    assert DatabaseUrl().parse(url, BASE) == url
+
+
+@pytest.mark.parametrize("digits", ["99999999999999999999", "1" + "0" * 50])
+def test_a_number_that_is_too_long_is_shown_as_it_was_given(digits: str) -> None:
+    """Up to what fits into a line."""
+    assert spell(int(digits)) == digits
+    assert spell(1 << 99999) == "a number of 100000 bits"

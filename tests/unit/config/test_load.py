@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.config import Effective, ListenAddress, Origin, Settings, effective, load_settings
+from mairust_core.config import ListenAddress, Origin, Settings, effective, load_settings
 from mairust_core.config.places import find_document
+from mairust_core.model.settings import Setting
 
 
 def write(path: Path, text: str) -> Path:
@@ -208,7 +209,7 @@ def test_config_file_does_not_move_a_named_data_directory(tmp_path: Path) -> Non
     assert load_settings(config_file=file, data_dir=tmp_path / "d", env={}).data_dir == tmp_path / "d"
 
 
-def values(settings: Settings) -> dict[str, Effective]:
+def values(settings: Settings) -> dict[str, Setting]:
     """What `config show` prints, by key."""
     return {item.key: item for item in effective(settings)}
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
+from mairust_core import wire
 from mairust_core.errors import BY_CODE, Invalid
-from mairust_core.i18n import LANGUAGES, catalogue
+from mairust_core.i18n import LANGUAGES, QUESTION, catalogue
 
 CHECKOUT = Path(__file__).parents[3]
-CLASSES = {cls.__name__: cls for cls in BY_CODE.values() if cls is not Invalid}
+CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
 
 
 class Raised(NamedTuple):
@@ -37,12 +38,30 @@ def raised() -> Iterator[Raised]:
 
 
 def _error(node: ast.Call, code: str, path: Path) -> Iterator[Raised]:
-    detail = node.args[0] if node.args else None
+    place = 1 if code == Invalid.code else 0  # there the field comes first
+    detail = node.args[place] if len(node.args) > place else None
     if isinstance(detail, ast.Constant) and isinstance(detail.value, str) and detail.value != "remote":
         names = [keyword.arg for keyword in node.keywords]
         where = f"{path.relative_to(CHECKOUT)}:{node.lineno}"
-        values = frozenset(name for name in names if name)
+        values = frozenset(name for name in names if name) | ({"field"} if code == Invalid.code else set())
         yield Raised(where, f"{code}.{detail.value}", values, None in names)
+
+
+def untranslated() -> Iterator[str]:
+    """Where a bad value is explained in words of the code, which only English readers understand."""
+    for room in ("mairust_core", "mairust_cli"):
+        for path in sorted((CHECKOUT / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.Call) or ast.unparse(node.func) != Invalid.__name__:
+                    continue
+                if len(node.args) > 2 or _is_text(node.args[1]):
+                    yield f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+
+
+def _is_text(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return not re.fullmatch(r"[a-z_]+", str(node.value))
+    return isinstance(node, ast.JoinedStr)
 
 
 def placeholders(lang: str, key: str) -> set[str]:
@@ -63,6 +82,30 @@ def test_every_error_raised_has_a_text_and_its_values(error: Raised) -> None:
     assert error.open_ended or not missing, f"{error.where}: {error.key} needs {missing}"
 
 
+def test_bad_values_are_explained_by_the_catalogues() -> None:
+    """`Invalid(field, detail, **values)` with a text invalid.DETAIL in both, so that Japanese is Japanese."""
+    assert list(untranslated()) == []
+
+
+def test_questions_are_asked_by_the_catalogues() -> None:
+    """`session.confirm("remove_account", …)`: each has its text."""
+    asked = set()
+    for path in (CHECKOUT / "mairust_cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "confirm"
+            ):
+                asked.add(ast.unparse(node.args[0]).strip("'"))
+    assert {f"{QUESTION}.{one}" for one in asked} == {k for k in catalogue("en") if k.startswith(QUESTION)}
+
+
+def test_what_the_validator_finds_has_texts() -> None:
+    """Of every kind that is told apart."""
+    assert {f"invalid.{detail}" for detail in wire._DETAILS.values()} <= set(catalogue("en"))
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_all_languages_have_the_same_texts(lang: str) -> None:
     """The same keys, and in each text the same values."""
@@ -80,7 +123,7 @@ def test_every_text_says_what_and_how_to_mend_it(lang: str) -> None:
         assert hint, key
         assert what.rstrip("。.?").strip(), key
         assert "\n" not in what + hint, key
-        assert key.split(".")[0] in BY_CODE, key
+        assert key.split(".")[0] in {*BY_CODE, QUESTION}, key
 
 
 def test_the_scan_finds_errors() -> None:

@@ -101,6 +101,7 @@ def test_unlabelled_html_says_its_charset_itself() -> None:
         ("a<!-- open", "a"),
         ("<STYLE>x</STYLE>İ<b>y</b>", "İy"),
         ("\x01a", "a"),
+        ("a&#" + "9" * 4301 + ";b &#0000065;", "a\ufffdb A"),
     ],
 )
 def test_html_text(source: str, text: str) -> None:

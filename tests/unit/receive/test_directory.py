@@ -15,9 +15,11 @@ from mairust_core.receive.directory import (
     MAILBOX_FULL,
     NO_SUCH_DOMAIN,
     NO_SUCH_USER,
+    TOO_FAR,
     Directory,
     resolve,
 )
+from mairust_core.store import addressing
 from tests.support.stores import ADMIN, Kit, open_kit, settings_for
 
 
@@ -48,6 +50,18 @@ def test_trap_s6_each_kind_of_stranger_has_its_reply(kit: Kit) -> None:
         ):
             assert resolve(tx, nonsense) == BAD_ADDRESS
         assert resolve(tx, "Ann@example.org") == Recipient(address="Ann@example.org", accounts=(ann,))
+
+
+def test_trap_s6_an_alias_leaves_nobody_out(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is full beside others is a recipient, too; where a limit ends the walk the mail is not taken."""
+    ann, full = kit.account("ann@example.org"), kit.account("full@example.org", quota_bytes=0)
+    kit.alias("both@example.org", "ann@example.org", "full@example.org")
+    with kit.storage.read() as tx:
+        found = resolve(tx, "both@example.org")
+        assert isinstance(found, Recipient)
+        assert found.accounts == (ann, full)
+        monkeypatch.setattr(addressing, "MAX_ACCOUNTS", 1)
+        assert resolve(tx, "both@example.org") == TOO_FAR
 
 
 def test_rule_j4_postmaster_needs_no_domain(kit: Kit) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mairust_core.disk import FREE_BYTES
 from mairust_core.errors import DiskFull, StorageDown
-from mairust_core.receive.health import RESERVE_BYTES, Health
+from mairust_core.receive.health import Health
 
 GIB = 1 << 30
 
@@ -18,8 +19,8 @@ def make(free: int = 100 * GIB, total: int = 200 * GIB) -> Health:
 @pytest.mark.parametrize(
     ("free", "total", "refused"),
     [
-        (RESERVE_BYTES, 200 * GIB, False),
-        (RESERVE_BYTES - 1, 200 * GIB, True),
+        (FREE_BYTES, 200 * GIB, False),
+        (FREE_BYTES - 1, 200 * GIB, True),
         (GIB // 2, 10 * GIB, False),
         (GIB // 2 - 1, 10 * GIB, True),
         (0, 0, False),

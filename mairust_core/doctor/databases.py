@@ -1,0 +1,137 @@
+"""The database: its schema, version, settings and growth, and whether the blobs it names are whole."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+
+from mairust_core.blobs import BlobStore
+from mairust_core.config import Settings
+from mairust_core.doctor.findings import Found
+from mairust_core.errors import Damaged, StorageDown
+from mairust_core.ids import now_ms
+from mairust_core.model.blob import Locator
+from mairust_core.model.principal import Principal
+from mairust_core.store import Pool, StorageBackend, counting, inspection, schema, traces
+from mairust_core.store.inspection import ServerFacts
+from mairust_core.store.sqlite import Sqlite
+from mairust_core.store.tables import SCHEMA_VERSION
+
+MAILS_A_DAY = 100_000
+ACCOUNTS = 100
+"""Of which a fifth at once are the 20 people that SQLite is meant for (R-DB-1)."""
+SIZE_BYTES = 10 << 30
+SKEW_MS = 5_000
+BACK_MS = 10_000
+BLOBS_READ = 20
+ON = "on"
+WRITTEN_AT_LEAST = frozenset({"on", "remote_apply", "remote_write", "local"})
+_DOCTOR = Principal.local("doctor")
+
+
+def schema_version(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """There is a schema, and it is the one of this version; anything found ends the examination."""
+    if not schema.exists(storage):
+        yield Found("database.empty", path=settings.data_dir)
+        return
+    with storage.read() as tx:
+        found = schema.version(tx)
+    if found != SCHEMA_VERSION:
+        id_ = "database.old_schema" if found < SCHEMA_VERSION else "database.newer_schema"
+        yield Found(id_, found=found or "none", known=SCHEMA_VERSION)
+
+
+def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """SQLite is one that cannot corrupt the database (rule D1), and the site is of its size (R-DB-2)."""
+    if not isinstance(storage, Sqlite):
+        return
+    with storage.read() as tx:
+        if not storage.is_safe:
+            yield Found("sqlite.version", found=storage.version(tx))
+    yield from outgrown(storage)
+
+
+def outgrown(storage: StorageBackend) -> list[Found]:
+    """Why a site should move from SQLite to PostgreSQL, if it should; also told when `serve` starts."""
+    if not isinstance(storage, Sqlite):
+        return []
+    with storage.read() as tx:
+        mails, _ = traces.count(tx, _DOCTOR, now_ms() - counting.DAY_MS)
+        people, size_bytes = inspection.enabled_accounts(tx), storage.size_bytes(tx)
+    return judged_growth(mails, people, size_bytes)
+
+
+def judged_growth(mails: int, people: int, size_bytes: int) -> list[Found]:
+    """What a day's mails, the accounts and the database's size say about SQLite."""
+    if mails <= MAILS_A_DAY and people <= ACCOUNTS and size_bytes <= SIZE_BYTES:
+        return []
+    return [Found("sqlite.outgrown", mails=mails, accounts=people, gib=f"{size_bytes / (1 << 30):.1f}")]
+
+
+def postgresql(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """PostgreSQL keeps what it says it keeps, and has room for our connections (rule D6)."""
+    if storage.name != "postgresql":
+        return
+    with storage.read() as tx:
+        facts = inspection.postgresql_facts(tx)
+    pool = Pool(size=settings.database.pool_size)
+    yield from judged_server(facts, (pool.size + pool.more) * settings.node.workers)
+
+
+def judged_server(facts: ServerFacts, connections: int) -> Iterator[Found]:
+    """What a server's settings mean for mail that was answered 250."""
+    found = facts.settings
+    for name in ("fsync", "full_page_writes"):
+        if found.get(name) != ON:
+            yield Found(f"postgresql.{name}", value=found.get(name, "?"))
+    if found.get("synchronous_commit") not in WRITTEN_AT_LEAST:
+        yield Found("postgresql.synchronous_commit", value=found.get("synchronous_commit", "?"))
+    if facts.standbys and not found.get("synchronous_standby_names"):
+        yield Found("postgresql.asynchronous_replica", count=facts.standbys)
+    reserved = int(found.get("superuser_reserved_connections", 0)) + int(found.get("reserved_connections", 0))
+    free = int(found.get("max_connections", 0)) - reserved
+    if connections > free:
+        yield Found("postgresql.connections", wanted=connections, free=free)
+
+
+def clock(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """This machine's clock agrees with the database's, and has not gone back."""
+    with storage.read() as tx:
+        theirs = inspection.postgresql_now_ms(tx) if storage.name == "postgresql" else now_ms()
+        newest = inspection.newest_ms(tx)
+    yield from judged_clock(now_ms(), theirs, newest)
+
+
+def judged_clock(now: int, theirs: int, newest: int) -> Iterator[Found]:
+    """What the difference of clocks means; all in milliseconds since 1970."""
+    if abs(now - theirs) > SKEW_MS:
+        yield Found("clock.skew", seconds=abs(now - theirs) // 1000)
+    if newest - now > BACK_MS:
+        yield Found("clock.back", seconds=(newest - now) // 1000)
+
+
+def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Some blobs, picked by chance, are where their rows say and have the hash they should."""
+    from mairust_core.blobs.fs import FsBlobStore
+
+    with storage.read() as tx:
+        picked = inspection.some_blobs(tx, secrets.token_bytes(32), BLOBS_READ)
+        picked = picked or inspection.some_blobs(tx, b"", BLOBS_READ)
+    if not picked:
+        return
+    if not (settings.blobs.path / "segments").is_dir():  # to open the store would make it
+        bad = [sha256 for sha256, _ in picked]
+    else:
+        with closing(FsBlobStore(settings.blobs.path)) as blobs:
+            bad = [sha256 for sha256, location in picked if not _is_whole(blobs, location, sha256)]
+    if bad:
+        yield Found("blobs.damaged", count=len(bad), looked=len(picked), first=bad[0].hex())
+
+
+def _is_whole(blobs: BlobStore, location: Locator, sha256: bytes) -> bool:
+    try:
+        blobs.get(location, sha256)
+    except (Damaged, StorageDown):
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""The files of a site, and who may read them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from mairust_core.blobs.records import MAGIC
+from mairust_core.config import Settings
+from mairust_core.config.effective import is_secret, value_of
+from mairust_core.config.schema import keys
+from mairust_core.doctor.findings import Found
+
+OTHERS = 0o077
+"""Permissions of group and others."""
+ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
+SEGMENTS_LOOKED_AT = 200
+
+
+def site(settings: Settings) -> Iterator[Found]:
+    """Whether there is a site that this process may look into; anything found ends the examination."""
+    path = settings.data_dir
+    try:
+        status = path.stat()
+        os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        yield Found("site.missing", path=path)
+        return
+    except OSError as error:
+        yield Found("data_dir.owner", path=path, owner=_owner(path), why=error.strerror)
+        return
+    if status.st_uid != os.geteuid() != 0:
+        yield Found("data_dir.owner", path=path, owner=status.st_uid, why=os.strerror(errno.EACCES))
+    elif settings.database.sqlite_path is not None and not settings.database.sqlite_path.exists():
+        yield Found("site.missing", path=path)
+
+
+def _owner(path: Path) -> int | str:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return "?"
+
+
+def data_dir(settings: Settings) -> Iterator[Found]:
+    """The data directory is its owner's alone."""
+    if mode := _mode(settings.data_dir) & OTHERS:
+        yield Found("data_dir.open", path=settings.data_dir, mode=f"{mode:03o}")
+
+
+def config_file(settings: Settings) -> Iterator[Found]:
+    """A configuration that holds a secret is not for everybody."""
+    file = settings.config_file
+    if file is None or not _mode(file) & 0o007:
+        return
+    secrets = [
+        name
+        for name, key in keys().items()
+        if settings.origin(name).kind == "file" and is_secret(key, value_of(settings, key))
+    ]
+    if secrets:
+        yield Found("config.readable", path=file, keys=", ".join(secrets))
+
+
+def admin_token(settings: Settings) -> Iterator[Found]:
+    """The first administrator's key is readable by the owner only."""
+    path = settings.data_dir / ADMIN_TOKEN
+    if _mode(path) & OTHERS:
+        yield Found("admin_token.readable", path=path)
+
+
+def master_key(settings: Settings) -> Iterator[Found]:
+    """The key that wraps all secrets is there, and readable by the owner only."""
+    path = settings.secrets.master_key_file
+    if not path.exists():
+        yield Found("master_key.missing", path=path)
+    elif _mode(path) & OTHERS:
+        yield Found("master_key.readable", path=path)
+
+
+def blobs(settings: Settings) -> Iterator[Found]:
+    """The blob directory can be used, and its newest segments begin as segments do."""
+    directory = settings.blobs.path
+    segments = directory / "segments"
+    if not directory.exists():
+        if settings.data_dir in directory.parents:
+            return  # the first mail makes it
+        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOENT))
+        return
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.EACCES))
+        return
+    bad = [path.name for path in _newest(segments) if not _begins_well(path)]
+    if bad:
+        yield Found("blobs.unreadable", path=segments, count=len(bad), names=", ".join(sorted(bad)[:3]))
+
+
+def _newest(segments: Path) -> list[Path]:
+    try:
+        with os.scandir(segments) as entries:
+            found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if entry.is_file()]
+    except FileNotFoundError:
+        return []
+    return [Path(path) for _, path in sorted(found, reverse=True)[:SEGMENTS_LOOKED_AT]]
+
+
+def _begins_well(path: Path) -> bool:
+    """Whether a segment is empty or begins with a record; one that was deleted meanwhile is well."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return not head or head == MAGIC
+
+
+def _mode(path: Path) -> int:
+    """The permissions of a path, 0 when there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0

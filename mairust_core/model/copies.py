@@ -1,0 +1,194 @@
+"""Copies of mail on their way in from elsewhere, and out again (contract §1, rule I1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mairust_core.errors import Invalid
+from mairust_core.model.forms import request
+from mairust_core.model.ids import Id
+
+SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+"""System flags by bit (RFC 9051 §2.3.2)."""
+MAX_KEYWORDS = 200
+MAX_NAME_CHARACTERS = 500
+MAX_HASHES = 5000
+
+_BITS = {flag.lower(): 1 << bit for bit, flag in enumerate(SYSTEM_FLAGS)}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYWORD = re.compile("[^\\\\\x00-\x20\x7f-\x9f\ud800-\udfff][^\x00-\x20\x7f-\x9f\ud800-\udfff]{0,199}")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+
+
+def require_mailbox_name(name: str) -> None:
+    """Raise `Invalid` for what is no name of a mailbox."""
+    if not name or len(name) > MAX_NAME_CHARACTERS or _UNPRINTABLE.search(name):
+        raise Invalid("mailbox", "unprintable_mailbox", value=repr(name[:80]), limit=MAX_NAME_CHARACTERS)
+
+
+def require_sha256(text: str) -> None:
+    """Raise `Invalid` for what is no SHA-256 in hexadecimal."""
+    if _SHA256.fullmatch(text) is None:
+        raise Invalid("sha256", "not_hash", value=repr(text[:80]))
+
+
+def split_flags(flags: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """Bits of the system flags, and the keywords in order, each once; `\\Recent` is nobody's to set."""
+    bits, keywords = 0, dict[str, None]()
+    for flag in flags:
+        if flag.startswith("\\"):
+            bits |= _BITS.get(flag.lower(), 0)
+        else:
+            keywords[flag] = None
+    return bits, tuple(keywords)
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCopy:
+    """One message of an import: where it goes and what is known of it besides its bytes.
+
+    `copy` says which copy of these bytes in this mailbox it is within the whole source, from 1; it is
+    added when the ledger counts fewer (rule I1). `flags` are system flags and keywords.
+    """
+
+    mailbox: str
+    sha256: str
+    received_at: datetime
+    copy: int = 1
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_mailbox_name(self.mailbox)
+        require_sha256(self.sha256)
+        if not 1 <= self.copy < 1 << 31:
+            raise Invalid("copy", "not_ordinal", value=self.copy)
+        if self.received_at.tzinfo is None:
+            raise Invalid("received_at", "no_time_zone")
+        if self.flags:
+            self._check_flags()
+
+    def _check_flags(self) -> None:
+        if len(self.flags) > MAX_KEYWORDS:
+            raise Invalid("flags", "too_many_keywords", limit=MAX_KEYWORDS)
+        for flag in self.flags:
+            known = flag.lower() in _BITS or flag.lower() == "\\recent"
+            if not known and _KEYWORD.fullmatch(flag) is None:
+                raise Invalid("flags", "not_flag_or_keyword", value=repr(flag[:80]))
+
+
+class Outcome(StrEnum):
+    """What became of one message of an import."""
+
+    IMPORTED = "imported"
+    SKIPPED = "skipped"
+    """The ledger counts it already."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedCopy:
+    """What became of one message, in the order they came; `code` and `why` of one that failed."""
+
+    outcome: Outcome
+    id: Id | None = None
+    code: str = ""
+    why: str = ""
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedCopies:
+    """Contents of one mailbox by SHA-256, of which the ledger is asked."""
+
+    mailbox: str
+    sha256: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require_mailbox_name(self.mailbox)
+        if len(self.sha256) > MAX_HASHES:
+            raise Invalid("sha256", "too_many_asked", limit=MAX_HASHES)
+        for one in self.sha256:
+            require_sha256(one)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCopies:
+    """How many copies of each content were imported before, in the order asked."""
+
+    copies: tuple[int, ...]
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFolders:
+    """Mailboxes that shall be there, and which of all mailboxes are subscribed to (RFC 9051 §6.3.7)."""
+
+    mailboxes: tuple[str, ...] = ()
+    subscribed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.mailboxes, *self.subscribed):
+            require_mailbox_name(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """The mailboxes of an account, INBOX first, and those subscribed to."""
+
+    mailboxes: tuple[str, ...]
+    subscribed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedCopy:
+    """One message of an export, in front of its bytes; `why` says why there are none (trap D6)."""
+
+    id: Id
+    mailbox: str
+    uid: int
+    received_at: datetime
+    flags: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """How far a run of an import or an export is."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    size_bytes: int = 0
+    """Of what was done."""
+    mailbox: str = ""
+    """The one that it is at."""
+
+    @property
+    def messages(self) -> int:
+        """How many were dealt with."""
+        return self.done + self.skipped + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedIn:
+    """What an import came to; `bytes` are those of the messages imported."""
+
+    imported: int
+    skipped: int
+    failed: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedOut:
+    """What an export came to; `failed` are damaged and were left out."""
+
+    exported: int
+    failed: int
+    bytes: int
+    seconds: float

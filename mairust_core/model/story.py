@@ -1,0 +1,58 @@
+"""The story of a mail: all that is known of it, from the socket to where it lies now (B-7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mairust_core.model.ids import Id
+
+Event = dict[str, Any]
+"""What happened: `at` (RFC 3339), `kind`, `trace` (the mail it belongs to), and what `KINDS` names."""
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "received": ("road", "client", "helo", "tls", "session", "mail_from", "size", "sha256"),
+    "recipient": ("address", "accounts"),
+    "refused": ("reply",),
+    "stored": ("message", "account", "mailbox"),
+    "replied": ("reply",),
+    "appended": ("message", "account"),
+    "now": ("message", "account", "mailbox", "undelete_until"),
+}
+"""The kinds of events, and what each tells beside `at`, `kind` and `trace`. More kinds may come.
+
+`now`: the `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One mail, or one attempt to send it: what a list of traces shows.
+
+    `id` is the trace's, which `Received` fields carry. `recipients` are the addresses as given,
+    as far as they are within reach.
+    """
+
+    id: Id
+    at: datetime
+    accepted: bool
+    road: str
+    client: str | None
+    mail_from: str
+    recipients: tuple[str, ...]
+    message_id: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What happened to one mail, or to every mail of one Message-ID, newest mail first.
+
+    `events` are in the order of time within each mail. `complete` is False when there are more mails than are
+    told, or when the trace of one has expired.
+    """
+
+    events: tuple[Event, ...]
+    mails: tuple[Mail, ...]
+    complete: bool

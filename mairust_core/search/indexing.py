@@ -1,0 +1,323 @@
+"""Indexing: what is queued becomes part of the index, in small steps, after the 250 and beside it.
+
+    fill     after a drop, queue all mail again
+    texts    make the text of each content that has none, from the message itself
+    index    a segment of an account's queued messages, which leave the queue in the same transaction
+    merge    when an account has several small segments, one in place of them
+    remake   segments that a rebuild or the sweep has marked, from their messages
+
+A crash anywhere leaves a whole index, and the next round goes on. One process of a site does it at a time.
+Every write is a small transaction (rule D2), and after each step the indexer rests, so that mail goes first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from zstandard import ZstdError
+
+from mairust_core.errors import Damaged, Locked
+from mairust_core.ids import now_ms
+from mairust_core.model.job import NewJob, Priority
+from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.model.search import IndexMode
+from mairust_core.search.database import MAX_TEXT_BYTES
+from mairust_core.search.documents import Document, Extent, Heading, pack, text_of, unpack
+from mairust_core.search.postings import MAX_DOCUMENTS
+from mairust_core.store import facts, indexing, jobs
+from mairust_core.store import searching as queries
+from mairust_core.store.indexing import Size, Waiting
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mairust_core.app import Site
+    from mairust_core.store.searching import Original
+
+TASK = "index"
+FILL_ROWS = 1000
+TEXT_ROWS = 128
+"""Texts made between two writes."""
+MERGE_FROM = 8
+"""So many segments of one size class become one."""
+CLASS_BITS = 3
+"""A class holds sizes up to about eight times its smallest."""
+GONE_SHARE = 16
+"""A segment is made anew when more than one in so many of its messages is purged."""
+SWEEP_ROWS = 1000
+DROP_ROWS = 1000
+
+log = logging.getLogger("mairust.search")
+
+Rest = Callable[[float], object]
+
+
+def index_some(site: Site, stopping: threading.Event | None = None, rest: Rest = time.sleep) -> int:
+    """One round over all accounts that have something to do; how many messages were indexed.
+
+    0 also while another process is at it, or while the index is dropped. Ends between two steps once
+    `stopping` is set. `rest` is called after each step with the seconds it took. Raises `StorageDown`,
+    `DiskFull`.
+    """
+    try:
+        with site.storage.alone(TASK):
+            return _Round(site, stopping or threading.Event(), rest).run()
+    except Locked:
+        return 0
+
+
+def has_work(site: Site) -> bool:
+    """Whether a round would find something to do; two cheap reads."""
+    with site.storage.read() as tx:
+        mode = indexing.state(tx, DEFAULT_TENANT).mode
+        if mode is not IndexMode.ON:
+            return mode is IndexMode.FILLING
+        return indexing.next_account(tx, 0) is not None or indexing.stale_account(tx, 0) is not None
+
+
+def call_indexer(site: Site) -> None:
+    """Make a job of what there is to do, unless one waits already."""
+    if has_work(site):
+        ids = site.ids
+        with site.storage.write() as tx:
+            jobs.enqueue(site.storage, tx, ids, [NewJob(kind=TASK, dedupe=TASK, priority=Priority.LOW)])
+        site.job_bell.set()
+
+
+def forget_gone(site: Site) -> int:
+    """Let go of what is purged: texts of gone contents, and messages in the index; how many of these.
+
+    Segments that lost many messages are made anew by the next round; the few in others are never found.
+    """
+    tenant_id = DEFAULT_TENANT
+    after_text: bytes | None = b""
+    while after_text is not None:
+        with site.storage.write() as tx:
+            _, after_text = indexing.forget_texts(tx, tenant_id, after_text, SWEEP_ROWS)
+    return sum(_sweep(site, tenant_id))
+
+
+def _sweep(site: Site, tenant_id: int) -> Iterator[int]:
+    after = 0
+    while True:
+        with site.storage.read() as tx:
+            found = indexing.some_segments(tx, tenant_id, after, 1)
+            gone = indexing.gone_from(tx, found[0][0]) if found else 0
+        if not found:
+            return
+        after, _, documents = found[0]
+        if gone * GONE_SHARE > documents:
+            with site.storage.write() as tx:
+                indexing.mark_stale(tx, tenant_id, 0, segment_id=after)
+            yield gone
+
+
+def drop(site: Site) -> None:
+    """Delete every segment and the queue, in small steps; goes on where it was stopped."""
+    while True:
+        with site.storage.write() as tx:
+            site.storage.serialise(tx, indexing.LOCK)
+            if indexing.state(tx, DEFAULT_TENANT).mode is not IndexMode.OFF:
+                return  # somebody has it built again meanwhile
+            if not indexing.drop_some(tx, DEFAULT_TENANT, DROP_ROWS):
+                return
+
+
+class _Round:
+    def __init__(self, site: Site, stopping: threading.Event, rest: Rest) -> None:
+        self._site = site
+        self._storage = site.storage
+        self._engine = site.engine
+        self._tenant_id = DEFAULT_TENANT
+        self._stopping = stopping
+        self._rest = rest
+        self._epoch = self._texts_ms = 0
+
+    def run(self) -> int:
+        with self._storage.read() as tx:
+            state = indexing.state(tx, self._tenant_id)
+        self._epoch, self._texts_ms = state.epoch, state.texts_ms
+        if state.mode is IndexMode.OFF or (state.mode is IndexMode.FILLING and not self._fill()):
+            return 0
+        done = sum(map(self._index_account, self._accounts(indexing.next_account)))
+        return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
+
+    def _is_current(self, tx: Connection) -> bool:
+        """Whether the index was neither dropped nor begun anew since the round began."""
+        return indexing.state(tx, self._tenant_id).epoch == self._epoch
+
+    def _accounts(self, following: Callable[..., int | None]) -> Iterator[int]:
+        account_id: int | None = 0
+        while account_id is not None and not self._stopping.is_set():
+            with self._storage.read() as tx:
+                account_id = following(tx, account_id)
+            if account_id is not None:
+                yield account_id
+
+    def _fill(self) -> bool:
+        """Queue all mail; False when it was stopped."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            with self._storage.write() as tx:
+                self._storage.serialise(tx, indexing.LOCK)
+                if not self._is_current(tx):
+                    return False
+                if not indexing.fill(tx, self._tenant_id, FILL_ROWS):
+                    self._epoch = indexing.state(tx, self._tenant_id).epoch
+                    return True
+            self._rest(time.monotonic() - began)
+        return False
+
+    def _index_account(self, account_id: int) -> int:
+        with self._storage.read() as tx:
+            waiting = _fitting(indexing.queued(tx, account_id, MAX_DOCUMENTS))
+        documents = self._documents(waiting, self._texts_ms)
+        if self._replace(account_id, documents, waiting, []):
+            self._merge(account_id)
+            return len(documents)
+        return 0
+
+    def _merge(self, account_id: int) -> None:
+        """Make one segment of several that are about as small."""
+        classes: defaultdict[int, list[Size]] = defaultdict(list)
+        with self._storage.read() as tx:
+            for size in indexing.sizes(tx, account_id):
+                if size.documents <= MAX_DOCUMENTS // 2 and size.text_bytes <= MAX_TEXT_BYTES // 2:
+                    classes[size.documents.bit_length() // CLASS_BITS].append(size)
+        for sizes in classes.values():
+            ids = worth_merging(sizes)
+            if ids and not self._stopping.is_set():
+                self._remake(account_id, ids, 0)
+
+    def _remake_stale(self, account_id: int) -> int:
+        with self._storage.read() as tx:
+            found = [(size.id, size.stale_ms) for size in indexing.sizes(tx, account_id)]
+        done = 0
+        for segment_id, stale_ms in found:
+            if stale_ms is not None and not self._stopping.is_set():
+                done += self._remake(account_id, [segment_id], stale_ms)
+        return done
+
+    def _remake(self, account_id: int, segment_ids: Sequence[int], stale_ms: int) -> int:
+        with self._storage.read() as tx:
+            waiting = indexing.members(tx, segment_ids)
+        documents = self._documents(waiting, stale_ms)
+        return len(documents) if self._replace(account_id, documents, [], segment_ids) else 0
+
+    def _replace(
+        self,
+        account_id: int,
+        documents: Sequence[Document],
+        queued: Sequence[Waiting],
+        segment_ids: Sequence[int],
+    ) -> bool:
+        """Put documents into the index, instead of what they come from; False when that is gone."""
+        began = time.monotonic()
+        prepared = self._engine.prepare(self._tenant_id, account_id, documents)
+        with self._storage.write() as tx:
+            self._storage.serialise(tx, indexing.LOCK)
+            if not self._is_current(tx):
+                return False
+            if segment_ids:
+                indexing.delete_segments(tx, segment_ids)
+            indexing.unqueue(tx, account_id, [one.message_id for one in queued])
+            self._engine.write(tx, prepared)
+        self._rest(time.monotonic() - began)
+        return True
+
+    def _documents(self, waiting: Sequence[Waiting], stale_ms: int) -> list[Document]:
+        """The documents of messages that are still there; texts made before `stale_ms` are made again."""
+        there = [(one, one.sha256) for one in waiting if one.sha256 is not None]
+        lacking = {h: one for one, h in there if one.made_ms is None or one.made_ms < stale_ms}
+        found: dict[bytes, tuple[Extent, str]] = {}
+        with self._storage.read() as tx:
+            kept = indexing.texts(tx, self._tenant_id, {h for _, h in there} - lacking.keys())
+        for one, sha256 in there:
+            if (text := kept.get(sha256)) and (known := stored_text(*text)):
+                found[sha256] = known
+            else:
+                lacking[sha256] = one
+        found |= self._make_texts([one.message_id for one in lacking.values()])
+        return [
+            Document(key=(one.received_ms, one.message_id), text=found[h][1], extent=found[h][0])
+            for one, h in there
+            if h in found
+        ]
+
+    def _make_texts(self, message_ids: Sequence[int]) -> dict[bytes, tuple[Extent, str]]:
+        found: dict[bytes, tuple[Extent, str]] = {}
+        for start in range(0, len(message_ids), TEXT_ROWS):
+            began = time.monotonic()
+            with self._storage.read() as tx:
+                originals = queries.originals(tx, message_ids[start : start + TEXT_ROWS])
+            made = {one.sha256: read_text(self._site, one) for one in originals.values()}
+            rows = [_row(sha256, self._tenant_id, *one) for sha256, one in made.items()]
+            with self._storage.write() as tx:
+                indexing.keep_texts(self._storage, tx, rows)
+            found |= made
+            self._rest(time.monotonic() - began)
+        return found
+
+
+def worth_merging(sizes: Sequence[Size]) -> list[int]:
+    """The ids of segments of one class to be made one: many, or as much as one holds; else none."""
+    documents = text_bytes = 0
+    ids: list[int] = []
+    for size in sizes:
+        documents += size.documents
+        text_bytes += size.text_bytes
+        if documents > MAX_DOCUMENTS or text_bytes > MAX_TEXT_BYTES:
+            return ids if len(ids) > 1 else []
+        ids.append(size.id)
+    return ids if len(ids) >= MERGE_FROM else []
+
+
+def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+    """As many of the first messages as one segment may hold."""
+    size = 0
+    for at, one in enumerate(waiting):
+        size += one.text_bytes
+        if at and size > MAX_TEXT_BYTES:
+            return waiting[:at]
+    return waiting
+
+
+def stored_text(extent: str, packed: bytes) -> tuple[Extent, str] | None:
+    """A text as it was stored; None when the row is damaged: it is made again."""
+    try:
+        return Extent(extent), unpack(packed)
+    except (ZstdError, UnicodeError) as error:
+        log.error("a stored text cannot be read, it is made again: %s", error)
+        return None
+
+
+def _row(sha256: bytes, tenant_id: int, extent: Extent, text: str) -> tuple[object, ...]:
+    return (sha256, tenant_id, extent, now_ms(), len(text.encode()), pack(text))
+
+
+def read_text(site: Site, original: Original) -> tuple[Extent, str]:
+    """The text of a message made from its bytes; of its heading alone when they are damaged."""
+    try:
+        content = site.read_blob(original)
+    except Damaged as error:
+        log.error("%s; searches know its heading only", error)
+        content = None
+    text, extent = text_of(heading_of(original), content)
+    return extent, text
+
+
+def heading_of(original: Original) -> Heading:
+    """The fields of a message above its body, as lists show them."""
+    found = json.loads(original.facts)
+    names = {
+        name: tuple(f"{one.name} {one.address}" for one in facts.parties(found, name))
+        for name in ("from_", "to", "cc")
+    }
+    filenames = tuple(one.filename for one in facts.attachments(found))
+    return Heading(subject=original.subject, filenames=filenames, **names)

@@ -1,0 +1,350 @@
+"""What the index is made of, written: queue, texts, segments, state (rule J1).
+
+Every message is in the queue or in a segment, from the transaction that stores it on, unless the index was
+dropped: a message moves from the one to the other in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
+
+from mairust_core.model.search import IndexMode
+from mairust_core.store import StorageBackend
+from mairust_core.store.tables import (
+    account,
+    content,
+    content_text,
+    index_document,
+    index_posting,
+    index_queue,
+    index_segment,
+    index_state,
+    message,
+)
+
+BUCKETS = 16
+"""Bits of a posting's id that name the bucket; those above name the segment."""
+LOCK = "index_state"
+"""What changes the index and what changes its mode wait for each other by it; not the lock of `alone`."""
+MANY = 1000
+"""Ids of one statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The state of a site's index; `epoch` differs after every change."""
+
+    mode: IndexMode
+    epoch: int
+    filled_to: int
+    texts_ms: int
+    """Texts made before then are made again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A message to be indexed. `text_bytes` is that of its text, or of its content while there is none.
+
+    `sha256` None: the message is gone.
+    """
+
+    received_ms: int
+    message_id: int
+    tenant_id: int
+    sha256: bytes | None
+    text_bytes: int
+    made_ms: int | None
+    """When its text was made; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A segment as it is written. `documents` are received_ms and message id, ascending."""
+
+    tenant_id: int
+    account_id: int
+    documents: Sequence[tuple[int, int]]
+    bucket_bits: int
+    buckets: Sequence[bytes]
+    text_bytes: int
+    partial: bytes
+
+
+_STATE = select(index_state).where(index_state.c.tenant_id == bindparam("tenant_id"))
+
+
+def state(tx: Connection, tenant_id: int) -> State:
+    """The state of the index."""
+    row = tx.execute(_STATE, {"tenant_id": tenant_id}).first()
+    if row is None:
+        return State(mode=IndexMode.ON, epoch=0, filled_to=0, texts_ms=0)
+    return State(mode=IndexMode(row.mode), epoch=row.epoch, filled_to=row.filled_to, texts_ms=row.texts_ms)
+
+
+def set_mode(tx: Connection, tenant_id: int, mode: IndexMode, texts_ms: int = 0) -> None:
+    """Change what the index holds; the caller has serialised on LOCK, and so has every indexer."""
+    found = state(tx, tenant_id)
+    tx.execute(delete(index_state).where(index_state.c.tenant_id == tenant_id))
+    tx.execute(
+        insert(index_state).values(
+            tenant_id=tenant_id, mode=mode, epoch=found.epoch + 1, filled_to=0,
+            texts_ms=max(texts_ms, found.texts_ms),
+        )
+    )  # fmt: skip
+
+
+def fill(tx: Connection, tenant_id: int, limit: int) -> int:
+    """Queue the next `limit` messages while filling; how many. With none left the index is on.
+
+    What a drop that was stopped has left behind goes first, so that nothing is indexed and queued.
+    """
+    if left := some_segments(tx, tenant_id, 0, 1):
+        return delete_segments(tx, [left[0][0]])
+    after = state(tx, tenant_id).filled_to
+    each = message.c
+    some = (
+        select(each.account_id, each.received_ms, each.id.label("message_id"), each.tenant_id)
+        .where(each.id > after, each.tenant_id == tenant_id)
+        .order_by(each.id)
+        .limit(limit)
+    )
+    rows = [dict(row._mapping) for row in tx.execute(some)]
+    if not rows:
+        set_mode(tx, tenant_id, IndexMode.ON)
+        return 0
+    ids = [row["message_id"] for row in rows]
+    queued_already = select(index_queue.c.message_id).where(index_queue.c.message_id.in_(ids))
+    there = set(tx.execute(queued_already).scalars())
+    if new := [row for row in rows if row["message_id"] not in there]:
+        tx.execute(insert(index_queue), new)
+    tx.execute(update(index_state).where(index_state.c.tenant_id == tenant_id).values(filled_to=ids[-1]))
+    return len(rows)
+
+
+def next_account(tx: Connection, after: int) -> int | None:
+    """The next account, by id, of which something is queued."""
+    query = select(func.min(index_queue.c.account_id)).where(index_queue.c.account_id > after)
+    return tx.execute(query).scalar_one_or_none()
+
+
+_WAITING = (
+    message.c.sha256,
+    func.coalesce(content_text.c.size_bytes, content.c.size_bytes, 0).label("text_bytes"),
+    content_text.c.made_ms,
+)
+
+
+def queued(tx: Connection, account_id: int, limit: int) -> list[Waiting]:
+    """The oldest messages that are queued of an account."""
+    asked = select(index_queue).where(index_queue.c.account_id == account_id)
+    some = asked.order_by(index_queue.c.received_ms, index_queue.c.message_id).limit(limit).subquery()
+    return _waiting(tx, some)
+
+
+def members(tx: Connection, segment_ids: Sequence[int]) -> list[Waiting]:
+    """The messages of some segments, oldest first."""
+    return _waiting(tx, select(index_document).where(index_document.c.segment_id.in_(segment_ids)).subquery())
+
+
+def _waiting(tx: Connection, some: Any) -> list[Waiting]:
+    query = (
+        select(some.c.received_ms, some.c.message_id, some.c.tenant_id, *_WAITING)
+        .join_from(some, message, message.c.id == some.c.message_id, isouter=True)
+        .join(content, _same(content, message), isouter=True)
+        .join(content_text, _same(content_text, message), isouter=True)
+        .order_by(some.c.received_ms, some.c.message_id)
+    )
+    return [Waiting(**row._mapping) for row in tx.execute(query)]
+
+
+def _same(one: Any, other: Any) -> Any:
+    return and_(one.c.sha256 == other.c.sha256, one.c.tenant_id == other.c.tenant_id)
+
+
+def texts(tx: Connection, tenant_id: int, hashes: Iterable[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    """Extent and packed text of the contents that have one, by hash."""
+    query = select(content_text.c.sha256, content_text.c.extent, content_text.c.text).where(
+        content_text.c.tenant_id == tenant_id, content_text.c.sha256.in_(list(hashes))
+    )
+    return {row.sha256: (row.extent, row.text) for row in tx.execute(query)}
+
+
+def keep_texts(storage: StorageBackend, tx: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of `content_text`, in place of those that are there."""
+    names = [column.name for column in content_text.columns]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[2:])
+    storage.execute_many(
+        tx,
+        f"INSERT INTO content_text ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names are ours
+        f" ON CONFLICT (sha256, tenant_id) DO UPDATE SET {changes}",
+        sorted(rows),
+    )
+
+
+def unqueue(tx: Connection, account_id: int, message_ids: Sequence[int]) -> None:
+    """Take messages out of the queue."""
+    for start in range(0, len(message_ids), MANY):
+        ids = message_ids[start : start + MANY]
+        tx.execute(
+            delete(index_queue).where(
+                index_queue.c.account_id == account_id, index_queue.c.message_id.in_(ids)
+            )
+        )
+
+
+def write_segment(storage: StorageBackend, tx: Connection, made: Segment) -> None:
+    """Write one segment; the caller is the only one that writes any."""
+    segment_id = (tx.execute(select(func.max(index_segment.c.id))).scalar_one() or 0) + 1
+    tenant_id, documents = made.tenant_id, made.documents
+    tx.execute(
+        insert(index_segment).values(
+            id=segment_id, tenant_id=tenant_id, account_id=made.account_id, documents=len(documents),
+            newest_ms=documents[-1][0], newest_id=documents[-1][1], oldest_ms=documents[0][0],
+            bucket_bits=made.bucket_bits, text_bytes=made.text_bytes,
+            index_bytes=sum(map(len, made.buckets)), partial=made.partial,
+        )
+    )  # fmt: skip
+    storage.insert_rows(
+        tx,
+        index_document,
+        [(segment_id, at, tenant_id, one[1], one[0]) for at, one in enumerate(documents)],
+    )
+    postings = enumerate(made.buckets, segment_id << BUCKETS)
+    storage.insert_rows(tx, index_posting, [(id_, tenant_id, data) for id_, data in postings])
+
+
+def delete_segments(tx: Connection, segment_ids: Sequence[int]) -> int:
+    """Delete segments with all that is theirs; how many there were."""
+    for one in segment_ids:
+        first = one << BUCKETS
+        tx.execute(delete(index_posting).where(index_posting.c.id.between(first, first | (1 << BUCKETS) - 1)))
+    tx.execute(delete(index_document).where(index_document.c.segment_id.in_(segment_ids)))
+    return tx.execute(delete(index_segment).where(index_segment.c.id.in_(segment_ids))).rowcount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much a segment holds; `stale_ms` as in its row."""
+
+    id: int
+    documents: int
+    text_bytes: int
+    stale_ms: int | None
+
+
+def sizes(tx: Connection, account_id: int) -> list[Size]:
+    """The sizes of an account's segments, oldest first."""
+    each = index_segment.c
+    query = select(each.id, each.documents, each.text_bytes, each.stale_ms)
+    rows = tx.execute(query.where(each.account_id == account_id).order_by(each.newest_ms))
+    return [Size(**row._mapping) for row in rows]
+
+
+def mark_stale(
+    tx: Connection,
+    tenant_id: int,
+    stale_ms: int,
+    *,
+    account_id: int | None = None,
+    segment_id: int | None = None,
+) -> None:
+    """Have segments made anew: all of a site, those of an account, or one."""
+    change = update(index_segment).where(index_segment.c.tenant_id == tenant_id).values(stale_ms=stale_ms)
+    if account_id is not None:
+        change = change.where(index_segment.c.account_id == account_id)
+    if segment_id is not None:
+        change = change.where(index_segment.c.id == segment_id)
+    tx.execute(change)
+
+
+def stale_account(tx: Connection, after: int) -> int | None:
+    """The next account, by id, that has a segment to be made anew."""
+    query = select(func.min(index_segment.c.account_id)).where(
+        index_segment.c.account_id > after, index_segment.c.stale_ms.is_not(None)
+    )
+    return tx.execute(query).scalar_one_or_none()
+
+
+def some_segments(tx: Connection, tenant_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
+    """Id, account and documents of the next segments by id."""
+    query = select(index_segment.c.id, index_segment.c.account_id, index_segment.c.documents).where(
+        index_segment.c.tenant_id == tenant_id, index_segment.c.id > after
+    )
+    rows = tx.execute(query.order_by(index_segment.c.id).limit(limit))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def gone_from(tx: Connection, segment_id: int) -> int:
+    """How many documents of a segment are of messages that are purged."""
+    kept = exists().where(message.c.id == index_document.c.message_id)
+    query = select(func.count()).select_from(index_document)
+    return int(tx.execute(query.where(index_document.c.segment_id == segment_id, ~kept)).scalar_one())
+
+
+def drop_some(tx: Connection, tenant_id: int, limit: int) -> int:
+    """Delete one segment, or else some of the queue; 0 when nothing is left."""
+    found = some_segments(tx, tenant_id, 0, 1)
+    if found:
+        return delete_segments(tx, [found[0][0]])
+    some = select(index_queue.c.message_id).where(index_queue.c.tenant_id == tenant_id).limit(limit)
+    ids = list(tx.execute(some).scalars())
+    if ids:
+        tx.execute(delete(index_queue).where(index_queue.c.message_id.in_(ids)))
+    return len(ids)
+
+
+def forget_texts(tx: Connection, tenant_id: int, after: bytes, limit: int) -> tuple[int, bytes | None]:
+    """Delete texts whose content is gone among the next `limit`; how many, and where to go on."""
+    used = exists().where(_same(content, content_text))
+    query = select(content_text.c.sha256, used).where(
+        content_text.c.tenant_id == tenant_id, content_text.c.sha256 > after
+    )
+    rows = tx.execute(query.order_by(content_text.c.sha256).limit(limit)).all()
+    gone = [row[0] for row in rows if not row[1]]
+    if gone:
+        tx.execute(
+            delete(content_text).where(content_text.c.tenant_id == tenant_id, content_text.c.sha256.in_(gone))
+        )
+    return len(gone), rows[-1][0] if len(rows) == limit else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over a site's index."""
+
+    documents: int
+    segments: int
+    partial: int
+    text_bytes: int
+    index_bytes: int
+    stale: int
+    queued: int
+
+
+def totals(tx: Connection, tenant_id: int) -> Totals:
+    """Counts and bytes of the whole index."""
+    each = index_segment.c
+    query = select(
+        func.coalesce(func.sum(each.documents), 0),
+        func.count(),
+        func.coalesce(func.sum(func.length(each.partial)), 0),
+        func.coalesce(func.sum(each.text_bytes), 0),
+        func.coalesce(func.sum(each.index_bytes), 0),
+        func.count(each.stale_ms),
+    ).where(each.tenant_id == tenant_id)
+    row = tx.execute(query).one()
+    waiting = select(func.count()).select_from(index_queue).where(index_queue.c.tenant_id == tenant_id)
+    return Totals(
+        documents=int(row[0]), segments=row[1], partial=int(row[2]) // 2, text_bytes=int(row[3]),
+        index_bytes=int(row[4]), stale=row[5], queued=tx.execute(waiting).scalar_one(),
+    )  # fmt: skip
+
+
+def account_is_there(tx: Connection, account_id: int) -> bool:
+    """Whether an account is there and not removed."""
+    query = select(account.c.id).where(account.c.id == account_id, account.c.removed_ms.is_(None))
+    return tx.execute(query).first() is not None

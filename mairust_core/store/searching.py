@@ -1,0 +1,216 @@
+"""Queries of a search: segments and their postings, what is not indexed, and the rows of what was found.
+
+Every function is one statement, whatever the number of hits. A key is (received_ms, message id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
+
+from mairust_core.model.blob import Locator
+from mairust_core.store import StorageBackend
+from mairust_core.store.indexing import BUCKETS
+from mairust_core.store.tables import (
+    blob,
+    content,
+    index_document,
+    index_queue,
+    index_segment,
+    mailbox,
+    message,
+    placement,
+)
+
+Key = tuple[int, int]
+LATEST: Key = ((1 << 63) - 1, 0)
+"""A key after every message's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrow:
+    """What rows alone can rule out: conditions that every hit fulfils."""
+
+    mailbox: str | None = None
+    flags_set: int = 0
+    flags_clear: int = 0
+    has_attachments: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A segment as a search sees it; `partial` are positions whose text is not whole."""
+
+    id: int
+    documents: int
+    newest: Key
+    bucket_bits: int
+    partial: bytes
+
+
+# Statements without variants are made once: making them costs more than running them.
+_segment = index_segment.c
+_PARTS = (
+    select(
+        _segment.id, _segment.documents, _segment.newest_ms, _segment.newest_id, _segment.bucket_bits,
+        _segment.partial,
+    )
+    .where(
+        _segment.account_id == bindparam("account_id"),
+        _segment.newest_ms >= bindparam("since_ms"),
+        _segment.oldest_ms <= bindparam("until_ms"),
+    )
+    .order_by(_segment.newest_ms.desc(), _segment.newest_id.desc())
+)  # fmt: skip
+
+
+def parts(tx: Connection, account_id: int, since_ms: int, before: Key) -> list[Part]:
+    """The segments of an account that hold something from `since_ms` on and before a key, newest first."""
+    asked = {"account_id": account_id, "since_ms": since_ms, "until_ms": before[0]}
+    return [
+        Part(
+            id=row.id,
+            documents=row.documents,
+            newest=(row.newest_ms, row.newest_id),
+            bucket_bits=row.bucket_bits,
+            partial=row.partial,
+        )
+        for row in tx.execute(_PARTS, asked)
+    ]
+
+
+def buckets(
+    storage: StorageBackend, tx: Connection, wanted: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], bytes]:
+    """The buckets at pairs of segment and number."""
+    ids = sorted({int(segment_id) << BUCKETS | int(bucket) for segment_id, bucket in wanted})
+    if not ids:
+        return {}
+    # written out: half the cost of a statement for each, or of one with so many values
+    some = f"SELECT id, data FROM index_posting WHERE id IN ({', '.join(map(str, ids))})"  # noqa: S608 - integers
+    mask = (1 << BUCKETS) - 1
+    return {(row[0] >> BUCKETS, row[0] & mask): row[1] for row in storage.fetch_all(tx, some, ())}
+
+
+def keys_at(
+    storage: StorageBackend, tx: Connection, places: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Key]:
+    """The keys of the documents at pairs of segment and position."""
+    columns = "segment_id, position, received_ms, message_id"
+    rows = storage.fetch_by_ints(tx, "index_document", columns, places)
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+def counts_before(tx: Connection, segment_ids: Sequence[int], before: Key) -> dict[int, int]:
+    """How many documents of each segment come before a key; they have the lowest positions."""
+    each = index_document.c
+    query = (
+        select(each.segment_id, func.max(each.position) + 1)
+        .where(each.segment_id.in_(segment_ids), _before(each.received_ms, each.message_id, before))
+        .group_by(each.segment_id)
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+_queue = index_queue.c
+_TAIL = (
+    select(_queue.received_ms, _queue.message_id)
+    .where(
+        _queue.account_id == bindparam("account_id"),
+        _queue.received_ms >= bindparam("since_ms"),
+        _queue.received_ms <= bindparam("at_ms"),
+        tuple_(_queue.received_ms, _queue.message_id) < tuple_(bindparam("at_ms"), bindparam("at_id")),
+    )
+    .order_by(_queue.received_ms.desc(), _queue.message_id.desc())
+    .limit(bindparam("limit"))
+)
+
+
+def tail(tx: Connection, account_id: int, since_ms: int, before: Key, limit: int) -> list[Key]:
+    """The newest messages before a key that are not indexed yet, newest first."""
+    asked = {"account_id": account_id, "since_ms": since_ms, "limit": limit}
+    rows = tx.execute(_TAIL, {**asked, "at_ms": before[0], "at_id": before[1]})
+    return [(row[0], row[1]) for row in rows]
+
+
+def walk(
+    tx: Connection, account_id: int, narrow: Narrow, since_ms: int, before: Key, limit: int
+) -> list[Key]:
+    """The newest messages of an account before a key, indexed or not, newest first."""
+    each = placement.c
+    query = select(each.received_ms, each.message_id).where(
+        each.account_id == account_id,
+        each.received_ms >= since_ms,
+        _before(each.received_ms, each.message_id, before),
+        *conditions(narrow),
+    )
+    if narrow.mailbox is not None:
+        query = query.join(mailbox, mailbox.c.id == each.mailbox_id)
+    if narrow.has_attachments is not None:
+        query = query.join(message, message.c.id == each.message_id).join(
+            content, (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id)
+        )
+    rows = tx.execute(query.order_by(each.received_ms.desc(), each.message_id.desc()).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def conditions(narrow: Narrow) -> list[ColumnElement[bool]]:
+    """The same as conditions on placement, mailbox and content."""
+    flags = placement.c.flags
+    found: list[ColumnElement[bool]] = []
+    if narrow.mailbox is not None:
+        found.append(mailbox.c.name == narrow.mailbox)
+    if narrow.flags_set:
+        found.append(flags.bitwise_and(narrow.flags_set) == narrow.flags_set)
+    if narrow.flags_clear:
+        found.append(flags.bitwise_and(narrow.flags_clear) == 0)
+    if narrow.has_attachments is not None:
+        found.append(content.c.has_attachments.is_(narrow.has_attachments))
+    return found
+
+
+def _before(at: Any, id_: Any, key: Key) -> Any:
+    # The plain bound lets an index on `at` be used whatever the database makes of the pair.
+    return (at <= key[0]) & (tuple_(at, id_) < tuple_(*key))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """What the text of a message is made from: its heading, and where its bytes are."""
+
+    locator: Locator
+    sha256: bytes
+    tenant_id: int
+    subject: str
+    facts: str
+
+
+def originals(tx: Connection, message_ids: Sequence[int]) -> dict[int, Original]:
+    """The originals of messages, by message id."""
+    query = (
+        select(
+            message.c.id,
+            blob.c.location,
+            content.c.sha256,
+            content.c.tenant_id,
+            content.c.subject,
+            content.c.facts,
+        )
+        .join_from(
+            message,
+            content,
+            (content.c.sha256 == message.c.sha256) & (content.c.tenant_id == message.c.tenant_id),
+        )
+        .join(blob, (blob.c.sha256 == message.c.sha256) & (blob.c.tenant_id == message.c.tenant_id))
+        .where(message.c.id.in_(message_ids))
+    )
+    return {
+        row.id: Original(
+            locator=Locator(row.location), sha256=row.sha256, tenant_id=row.tenant_id, subject=row.subject,
+            facts=row.facts,
+        )
+        for row in tx.execute(query)
+    }  # fmt: skip

@@ -1,0 +1,75 @@
+"""What a path looks like when it is not what an import wants, so that the error says what to do."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+
+from mairust_core.errors import NotFound, Usage
+from mairust_core.transfer.maildir import MARKERS
+
+_MAX_LOOKED_AT = 2000
+_MAGIC = (
+    (b"From ", "an mbox"), (b"!BDN", "an Outlook data file (.pst)"), (b"\x01\x01\x01\x01\n", "an MMDF file"),
+    (b"LZIP", "an lzip archive"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip file"),
+)  # fmt: skip
+
+
+def require_maildir(path: Path) -> None:
+    """Return for a Maildir, or a directory with Maildirs in it.
+
+    Raises `NotFound` for nothing, `Usage` for anything else, with what it looks like.
+    """
+    _require_there(path)
+    if not path.is_dir():
+        raise Usage("not_maildir", path=path, looks=_file(path))
+    if not _has_maildir(path):
+        raise Usage("not_maildir", path=path, looks=_directory(path))
+
+
+def require_mbox(path: Path) -> None:
+    """Return for a file, or a directory that is no Maildir. Raises `NotFound`, `Usage`."""
+    _require_there(path)
+    if path.is_dir() and (path / "cur").is_dir():
+        raise Usage("not_mbox", path=path, looks="a Maildir")
+
+
+def _require_there(path: Path) -> None:
+    if not path.exists():
+        raise NotFound("path", path=path)
+
+
+def _has_maildir(root: Path) -> bool:
+    walk = islice(os.walk(root), _MAX_LOOKED_AT)
+    return any(marker in below or marker in files for _, below, files in walk for marker in MARKERS)
+
+
+def _file(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    if not start:
+        return "an empty file"
+    return next((looks for magic, looks in _MAGIC if start.startswith(magic)), "some other file")
+
+
+def _directory(path: Path) -> str:
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        return f"a directory that cannot be read ({error.strerror})"
+    if not names:
+        return "an empty directory"
+    if ".mh_sequences" in names or any(name.isdigit() for name in names):
+        return "an MH folder"
+    if {"dbox-Mails", "mailboxes", "storage"} & set(names):
+        return "a dbox of Dovecot's"
+    looks = {_file(path / name) for name in names[:50] if (path / name).is_file()}
+    if "an mbox" in looks:
+        return "a directory of mboxes"
+    if any(name.endswith(".eml") for name in names):
+        return "a directory of single messages"
+    return "some other directory"

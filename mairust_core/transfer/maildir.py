@@ -1,0 +1,267 @@
+"""Reading Maildirs: Maildir++ and nested ones, of Dovecot, Courier, Postfix and mail programs.
+
+A mail program may work in it meanwhile. A message that got another name is found under that; one that is
+gone, or that changes while it is read, is told. Nothing is ever written, renamed or locked there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.transfer.dates import file_date
+from mairust_core.transfer.maildir_files import (
+    DOVECOT_UIDS,
+    Keywords,
+    read_keywords,
+    read_subscriptions,
+    read_uids,
+    split_name,
+)
+from mairust_core.transfer.names import INSIDE, decoded_part, mailbox_name, plus_plus_parts
+from mairust_core.transfer.payload import Payload
+from mairust_core.transfer.source import Broken, Found, Unusable
+
+MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
+"""What makes a directory a folder: one of these is enough, for archives lose empty directories."""
+ATTEMPTS = 3
+MAX_DEPTH = 50
+_OWN_NAME = re.compile(r"[0-9]+\.M[0-9]+Q([0-9]{1,12})\.mairust,")
+
+
+class Maildir:
+    """The Maildir of one account, with all folders in and below it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._notes: list[str] = []
+
+    @property
+    def path(self) -> str:
+        """Its root."""
+        return str(self.root)
+
+    def folders(self) -> Iterator[MaildirFolder]:
+        """INBOX first, which the root itself is; the others by path. Links are followed, never in circles."""
+        self._notes.clear()
+        yield from self._below(self.root, (), set())
+
+    def subscribed(self) -> tuple[str, ...]:
+        """As the file of Dovecot or Courier says."""
+        return read_subscriptions(self.root)
+
+    def expected(self) -> int | None:
+        """By the entries of its directories."""
+        return sum(folder.entries() for folder in self.folders())
+
+    def notes(self) -> tuple[str, ...]:
+        """Directories that look like another kind of folder, known once all folders were asked for."""
+        return tuple(self._notes)
+
+    def _below(
+        self, directory: Path, parts: tuple[str, ...], seen: set[tuple[int, int]]
+    ) -> Iterator[MaildirFolder]:
+        try:
+            status = directory.stat()
+            names = sorted(os.listdir(directory))
+        except OSError as error:
+            yield MaildirFolder(directory, mailbox_name(parts), error=_unreadable(error))
+            return
+        if (status.st_dev, status.st_ino) in seen or len(parts) > MAX_DEPTH:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        if not INSIDE.isdisjoint(names) or any(marker in names for marker in MARKERS):
+            yield MaildirFolder(directory, mailbox_name(parts))
+        elif ".mh_sequences" in names:
+            self._notes.append(f"{directory} looks like an MH folder and is left alone")
+        for name in names:
+            if name not in INSIDE and (below := self._parts_of(directory / name, parts)) is not None:
+                yield from self._below(directory / name, below, seen)
+
+    def _parts_of(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The path of the folder that a directory may be, None for what cannot hold one."""
+        if not path.is_dir():
+            return None
+        if not path.name.startswith("."):
+            return (*parts, decoded_part(path.name))
+        below = plus_plus_parts(path.name)
+        is_folder = below and any((path / marker).exists() for marker in MARKERS)
+        return (*parts, *below) if is_folder else None
+
+
+class _Entry(NamedTuple):
+    """One file, as its directory and its inode tell; hundreds of thousands of them are held at a time."""
+
+    order: int
+    mtime_ns: int
+    name: str
+    size: int
+    inode: int
+    is_new: bool
+
+
+class MaildirFolder:
+    """One folder. `error` is why it cannot be read."""
+
+    def __init__(self, directory: Path, mailbox: str, error: Unusable | None = None) -> None:
+        self.directory = directory
+        self.mailbox = mailbox
+        self._error = error
+
+    @property
+    def path(self) -> str:
+        """Its directory."""
+        return str(self.directory)
+
+    def entries(self) -> int:
+        """How many there are about."""
+        found = 0
+        for part in ("cur", "new"):
+            with suppress(OSError):  # reading its messages tells
+                found += len(os.listdir(self.directory / part))
+        return found
+
+    def messages(self) -> Iterator[Found | Broken]:
+        """In the order of their UIDs where those are known, else by date and name."""
+        if self._error is not None:
+            yield Broken(path=self.path, error=self._error)
+            return
+        uids, keywords = read_uids(self.directory), read_keywords(self.directory)
+        entries: list[_Entry] = []
+        for part in ("cur", "new"):
+            try:
+                entries += self._list(part, uids)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                yield Broken(path=str(self.directory / part), error=_unreadable(error))
+        entries.sort()
+        for entry in entries:
+            yield MaildirMessage(self.directory, keywords, entry)
+
+    def _list(self, part: str, uids: dict[str, int]) -> list[_Entry]:
+        found = []
+        last = max(uids.values(), default=0) + 1  # files that came after the list
+        with os.scandir(self.directory / part) as listing:
+            for one in listing:
+                if one.name.startswith(".") or one.is_dir():
+                    continue
+                try:
+                    status = one.stat()
+                except OSError:  # gone meanwhile, or a link that leads nowhere: reading it tells
+                    found.append(_Entry(last, 0, one.name, 0, 0, part == "new"))
+                    continue
+                order = uids.get(split_name(one.name)[0], last) if uids else _own_order(one.name)
+                found.append(
+                    _Entry(order, status.st_mtime_ns, one.name, status.st_size, status.st_ino, part == "new")
+                )
+        return found
+
+
+class MaildirMessage:
+    """One message file."""
+
+    __slots__ = ("_directory", "_entry", "_keywords")
+
+    def __init__(self, directory: Path, keywords: Keywords, entry: _Entry) -> None:
+        self._directory = directory
+        self._keywords = keywords
+        self._entry = entry
+
+    @property
+    def path(self) -> str:
+        """Its file."""
+        return f"{self._directory}/{'new' if self._entry.is_new else 'cur'}/{self._entry.name}"
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file when its folder was listed."""
+        return self._entry.size
+
+    @property
+    def key(self) -> bytes:
+        """Of folder, name without flags, inode, size and modification time."""
+        entry = self._entry
+        if not entry.inode:
+            return b""
+        text = f"{self._directory}\0{split_name(entry.name)[0]}\0{entry.inode} {entry.size} {entry.mtime_ns}"
+        return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+    def flags(self) -> tuple[str, ...]:
+        """By the letters of its name."""
+        base, letters = split_name(self._entry.name)
+        return self._keywords.flags(base, letters)
+
+    def received_at(self) -> datetime:
+        """The modification time of the file, which servers set to IMAP's INTERNALDATE."""
+        return file_date(self._entry.mtime_ns)
+
+    def load(self) -> Payload:
+        """Its bytes, once they stay the same while they are read; under its new name if it got one."""
+        for attempt in range(ATTEMPTS):
+            try:
+                if (payload := self._read()) is not None:
+                    return payload
+            except FileNotFoundError:
+                if attempt == ATTEMPTS - 1 or not self._find():
+                    raise Unusable("vanished", "it is gone: somebody moved or deleted it meanwhile") from None
+            except OSError as error:
+                raise _unreadable(error) from error
+        raise Unusable("changed", "it changed every time it was read")
+
+    def _read(self) -> Payload | None:
+        """The file's content, its time and size taken anew; None when it changed meanwhile."""
+        file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - a large one stays open in its payload
+        payload = None
+        try:
+            before = self.stat(file.fileno())
+            if before.st_size > MEMORY_LIMIT_BYTES:
+                found = Payload.of_file(file)
+            else:
+                found = Payload.of(file.read(before.st_size + 1))
+            after = self.stat(file.fileno())
+            unchanged = before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+            if unchanged and found.size_bytes == after.st_size:
+                payload = found
+                self._entry = self._entry._replace(
+                    size=after.st_size, mtime_ns=after.st_mtime_ns, inode=after.st_ino
+                )
+        finally:
+            if payload is None or not payload.in_file:
+                file.close()
+        return payload
+
+    def stat(self, fd: int) -> os.stat_result:
+        """What its file is like now."""
+        return os.fstat(fd)
+
+    def _find(self) -> bool:
+        """Look for the file under the name it may have now: seen meanwhile, or flagged."""
+        base = split_name(self._entry.name)[0]
+        for part in ("cur", "new"):
+            try:
+                names = os.listdir(self._directory / part)
+            except OSError:
+                continue
+            for name in names:
+                if split_name(name)[0] == base:
+                    self._entry = self._entry._replace(name=name, is_new=part == "new")
+                    return True
+        return False
+
+
+def _own_order(name: str) -> int:
+    """The place of a message that an export of ours wrote, 0 for others."""
+    found = _OWN_NAME.match(name)
+    return int(found[1]) if found else 0
+
+
+def _unreadable(error: OSError) -> Unusable:
+    return Unusable("unreadable", (error.strerror or type(error).__name__).lower())

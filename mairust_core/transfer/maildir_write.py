@@ -1,0 +1,115 @@
+"""Writing a Maildir that Dovecot, Courier and mail programs read as it is.
+
+A file's name says when its message was received and, as the number of its delivery (`Q`), its place in the
+mailbox, so that reading it back keeps the order. Its modification time is the date of receipt.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+
+from mairust_core.ids import to_ms
+from mairust_core.model.copies import ExportedCopy
+from mairust_core.model.mailbox import INBOX
+from mairust_core.transfer.maildir_files import (
+    COURIER_KEYWORDS,
+    DOVECOT_KEYWORDS,
+    LETTER_FLAGS,
+    SUBSCRIPTIONS,
+)
+from mairust_core.transfer.names import SEPARATOR, Names, encode_utf7, nested_directory, plus_plus_directory
+
+HOST = "mairust"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+_LETTER_OF = {flag: letter for letter, flag in LETTER_FLAGS.items()}
+
+
+class Layout(StrEnum):
+    """Where folders lie: `.A.B` beside each other, or nested directories `A/B` (Dovecot's `LAYOUT=fs`)."""
+
+    PLUS_PLUS = "maildir++"
+    NESTED = "nested"
+
+
+class MaildirWriter:
+    """Writes one Maildir into an empty directory, mailbox by mailbox."""
+
+    def __init__(self, root: Path, layout: Layout = Layout.PLUS_PLUS) -> None:
+        self._root = root
+        self._layout = layout
+        self._names = Names()
+        self._directory = root
+        self._written = 0
+        self._keywords: dict[str, int] = {}
+        self._more_keywords: list[tuple[str, list[int]]] = []
+
+    def begin(self, mailbox: str) -> None:
+        """Make the folder of a mailbox; messages go there from now on."""
+        self._directory = self._root / self._names.free(self._name(mailbox))
+        for part in ("tmp", "new", "cur"):
+            (self._directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if mailbox != INBOX and self._layout is Layout.PLUS_PLUS:
+            (self._directory / "maildirfolder").touch(0o600)
+        self._written = 0
+        self._keywords, self._more_keywords = {}, []
+
+    def _name(self, mailbox: str) -> str:
+        name = plus_plus_directory if self._layout is Layout.PLUS_PLUS else nested_directory
+        return name(mailbox)
+
+    def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
+        """Write one message, with its flags and its date."""
+        self._written += 1
+        ms = to_ms(copy.received_at)
+        base = f"{ms // 1000}.M{ms % 1000 * 1000}Q{self._written}.{HOST},S={size_bytes}"
+        temporary = self._directory / "tmp" / base
+        with open(temporary, "wb", opener=_private) as file:
+            file.writelines(chunks)
+        os.utime(temporary, ns=(ms * 1_000_000, ms * 1_000_000))
+        os.rename(temporary, self._directory / "cur" / f"{base}:2,{self._info(base, copy.flags)}")
+
+    def _info(self, base: str, flags: tuple[str, ...]) -> str:
+        letters, more = [], []
+        for flag in flags:
+            if flag in _LETTER_OF:
+                letters.append(_LETTER_OF[flag])
+            if not flag.startswith("\\"):  # also $Forwarded, whose P Dovecot does not read
+                number = self._keywords.setdefault(flag, len(self._keywords))
+                if number < len(LETTERS):
+                    letters.append(LETTERS[number])
+                else:
+                    more.append(number)
+        if more:
+            self._more_keywords.append((base, more))
+        return "".join(sorted(letters))
+
+    def end(self) -> None:
+        """Write down the keywords of the mailbox: 26 as Dovecot does, more than that as Courier does."""
+        names = list(self._keywords)
+        if names:
+            lines = [f"{number} {name}\n" for number, name in enumerate(names[: len(LETTERS)])]
+            _write(self._directory / DOVECOT_KEYWORDS, lines)
+        if self._more_keywords:
+            (self._directory / COURIER_KEYWORDS).mkdir(mode=0o700)
+            lines = [*(f"{one}\n" for one in names), "\n"]
+            lines += [f"{base}:{' '.join(map(str, numbers))}\n" for base, numbers in self._more_keywords]
+            _write(self._directory / COURIER_KEYWORDS / ":list", lines)
+
+    def subscribe(self, mailboxes: Iterable[str]) -> None:
+        """Write down the subscriptions, as Dovecot 2 does."""
+        lines = ["\t".join(encode_utf7(part) for part in name.split(SEPARATOR)) + "\n" for name in mailboxes]
+        if lines:
+            _write(self._root / SUBSCRIPTIONS[0], ["V\t2\n", "\n", *lines])
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    with open(path, "w", encoding="utf-8", newline="", opener=_private) as file:
+        file.writelines(lines)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,94 @@
+"""Writing mboxes, in the dialect whose way back is exact: mboxrd."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from mairust_core.model.copies import ExportedCopy
+from mairust_core.transfer.dialects import Dialect, quote
+from mairust_core.transfer.mbox import SUBSCRIBED
+from mairust_core.transfer.mbox_files import Noted, beside_lines, beside_path
+from mairust_core.transfer.names import Names, file_parts
+
+SENDER = b"MAILER-DAEMON"
+
+_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def postmark(at: datetime) -> bytes:
+    """The line in front of a message received at that time (RFC 4155: asctime, in UTC)."""
+    at = at.astimezone(UTC)
+    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+    clock = f"{at.day:2d} {at.hour:02d}:{at.minute:02d}:{at.second:02d} {at.year:04d}".encode()
+    return b"From %s %s %s %s\n" % (SENDER, day, month, clock)
+
+
+def mbox_path(root: Path, mailbox: str) -> Path:
+    """The file of a mailbox below a directory: `Lists/Python.mbox`."""
+    parts = file_parts(mailbox)
+    return root.joinpath(*parts[:-1], parts[-1] + ".mbox")
+
+
+class MboxWriter:
+    """Writes one mbox for each mailbox into an empty directory, or the only one as `single`."""
+
+    def __init__(self, root: Path, *, single: bool = False) -> None:
+        self._root = root
+        self._single = single
+        self._names = Names()
+        self._path = root
+        self._file: IO[bytes] | None = None
+        self._noted: list[Noted] = []
+
+    def begin(self, mailbox: str) -> None:
+        """Open the file of a mailbox; messages go there from now on."""
+        self._path = self._root
+        if not self._single:
+            self._path = Path(self._names.free(str(mbox_path(self._root, mailbox))))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._path, "xb", opener=_private)  # noqa: SIM115 - `end` closes it
+        self._noted = []
+
+    def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
+        """Append one message; its flags and exact date go into the list beside the file."""
+        assert self._file is not None
+        self._file.write(postmark(copy.received_at))
+        self._file.writelines(map(quote, _whole_lines(chunks)))
+        self._file.write(b"\n")
+        self._noted.append(Noted(received_at=copy.received_at, flags=copy.flags))
+
+    def end(self) -> None:
+        """Close the file and write the list beside it."""
+        assert self._file is not None
+        self._file.close()
+        size_bytes = self._path.stat().st_size
+        with open(beside_path(self._path), "x", encoding="utf-8", opener=_private) as file:
+            file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted))
+
+    def subscribe(self, mailboxes: Iterable[str]) -> None:
+        """Write down the subscriptions, a name on each line."""
+        lines = [f"{name}\n" for name in mailboxes]
+        if lines and not self._single:
+            with open(self._root / SUBSCRIBED, "x", encoding="utf-8", opener=_private) as file:
+                file.writelines(lines)
+
+
+def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that end with a line, for a line begins only behind another one."""
+    held = b""
+    for chunk in chunks:
+        held += chunk
+        cut = held.rfind(b"\n") + 1
+        if cut:
+            yield held[:cut]
+            held = held[cut:]
+    yield held
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

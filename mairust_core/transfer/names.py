@@ -1,0 +1,150 @@
+"""What a folder is called there and here.
+
+Here a mailbox is named by its path with slashes, `Lists/Python`. Maildir++ writes `.Lists.Python`, a nested
+Maildir `Lists/Python`; both in IMAP's modified UTF-7 (RFC 3501 §5.1.3), or in UTF-8 where a server was told
+to. A dot inside of a name has no place in Maildir++: it is written `&AC4-`, which is read back.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import re
+from collections.abc import Sequence
+
+from mairust_core.errors import Invalid
+from mairust_core.model.copies import MAX_NAME_CHARACTERS
+from mairust_core.model.mailbox import INBOX
+
+SEPARATOR = "/"
+
+INSIDE = frozenset({"cur", "new", "tmp"})
+"""The directories every Maildir has."""
+
+_SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_OUTSIDE = re.compile("[^\x20-\x7e]+|&")
+
+
+def decode_utf7(name: str) -> str:
+    """The name behind modified UTF-7; what is none stays as it is."""
+    try:
+        return _SHIFTED.sub(lambda found: _unshift(found[1]), name)
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return name
+
+
+def _unshift(text: str) -> str:
+    if not text:
+        return "&"
+    return binascii.a2b_base64(text.replace(",", "/") + "=" * (-len(text) % 4)).decode("utf-16-be")
+
+
+def encode_utf7(name: str) -> str:
+    """The name in modified UTF-7."""
+    return _OUTSIDE.sub(lambda found: _shift(found[0]), name)
+
+
+def _shift(text: str) -> str:
+    if text == "&":
+        return "&-"
+    packed = binascii.b2a_base64(text.encode("utf-16-be", "surrogatepass"), newline=False)
+    return "&" + packed.decode().rstrip("=").replace("/", ",") + "-"
+
+
+def decoded_part(file_name: str) -> str:
+    """One level of a folder's path as it is called here: printable, without a slash."""
+    raw = os.fsencode(file_name)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    text = decode_utf7(text)
+    return _UNPRINTABLE.sub("_", text).replace(SEPARATOR, "_").strip() or "_"
+
+
+def mailbox_name(parts: Sequence[str]) -> str:
+    """The mailbox that a folder with this path becomes; INBOX is written in capitals (RFC 9051 §5.1)."""
+    if not parts:
+        return INBOX
+    name = SEPARATOR.join(parts)
+    first, slash, rest = name.partition(SEPARATOR)
+    if first.upper() == INBOX:
+        name = INBOX + slash + rest
+    return name[:MAX_NAME_CHARACTERS]
+
+
+def plus_plus_parts(directory: str) -> tuple[str, ...]:
+    """The path behind a Maildir++ directory such as `.Lists.Python`; empty levels are left out."""
+    return tuple(decoded_part(part) for part in directory.removeprefix(".").split(".") if part)
+
+
+def plus_plus_directory(mailbox: str) -> str:
+    """The Maildir++ directory of a mailbox, empty for INBOX, which is the Maildir itself."""
+    if mailbox == INBOX:
+        return ""
+    return "." + ".".join(encode_utf7(part).replace(".", "&AC4-") for part in mailbox.split(SEPARATOR))
+
+
+def nested_directory(mailbox: str) -> str:
+    """The nested directory of a mailbox, empty for INBOX."""
+    return "" if mailbox == INBOX else SEPARATOR.join(map(_nested, mailbox.split(SEPARATOR)))
+
+
+def _nested(part: str) -> str:
+    """One level, which must not hide, lead upwards, or be taken for the inside of a Maildir."""
+    name = encode_utf7(part)
+    if name.startswith(".") or name in INSIDE:
+        return _shift(name[0]) + name[1:]
+    return name or "_"
+
+
+def file_parts(mailbox: str) -> list[str]:
+    """The levels of a mailbox as names of files, in UTF-8; `decoded_part` reads them back."""
+    parts = [part.replace("&", "&-") or "_" for part in mailbox.split(SEPARATOR)]
+    return [_shift(".") + part[1:] if part.startswith(".") else part for part in parts]
+
+
+class Names:
+    """Names given so far: no two mailboxes share one, however alike they are called."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def free(self, name: str) -> str:
+        """The name itself, or one like it that was not given yet."""
+        while name in self._given:
+            name += "_"
+        self._given.add(name)
+        return name
+
+
+class Mapping:
+    """Where folders go: renamed by `OLD=NEW`, with all below them, and put below a prefix.
+
+    Raises `Invalid` for what is no such rule.
+    """
+
+    def __init__(self, rules: Sequence[str] = (), prefix: str = "") -> None:
+        self._rules: dict[str, str] = {}
+        self._prefix = prefix.strip(SEPARATOR)
+        for rule in rules:
+            old, equals, new = rule.partition("=")
+            if not equals or not old.strip(SEPARATOR) or not new.strip(SEPARATOR):
+                raise Invalid("map", "not_mapping", value=repr(rule[:80]))
+            self._rules[mailbox_name([old.strip(SEPARATOR)])] = mailbox_name([new.strip(SEPARATOR)])
+
+    def __call__(self, mailbox: str) -> str:
+        """The target of a mailbox; of several rules the one that names more of its path holds."""
+        for end in _ends(mailbox):
+            if (new := self._rules.get(mailbox[:end])) is not None:
+                return self._below_prefix(new + mailbox[end:])
+        return self._below_prefix(mailbox)
+
+    def _below_prefix(self, mailbox: str) -> str:
+        return mailbox_name([self._prefix, mailbox]) if self._prefix else mailbox_name([mailbox])
+
+
+def _ends(mailbox: str) -> list[int]:
+    slashes = [at for at, character in enumerate(mailbox) if character == SEPARATOR]
+    return [len(mailbox), *reversed(slashes)]

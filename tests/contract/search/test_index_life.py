@@ -1,0 +1,306 @@
+"""An index is made, made anew, dropped and swept, and every search on the way is exact (rule J1)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import event
+
+from mairust_core.app import Site
+from mairust_core.errors import Conflict
+from mairust_core.model.message_change import Appended
+from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
+from mairust_core.search import indexing as work
+from mairust_core.search.database import DatabaseEngine
+from mairust_core.search.documents import pack
+from mairust_core.search.finding import find
+from mairust_core.search.grammar import parse
+from mairust_core.search.indexing import forget_gone, has_work, index_some
+from mairust_core.services.accounts import Accounts
+from mairust_core.services.index import Index
+from mairust_core.store import StorageBackend, collecting, indexing
+from tests.contract.search.test_engines import check, ids, no_rest, search
+from tests.support.invariants import check_site
+from tests.support.searching import START_MS, TESTER, Letter, Mailbag
+
+
+def status(site: Site) -> IndexStatus:
+    """What the index says of itself."""
+    return site.service(Index, TESTER).status()
+
+
+def run(site: Site, sql: str, *values: object) -> None:
+    """One statement in a transaction of its own."""
+    with site.storage.write() as tx:
+        site.storage.execute_many(tx, sql, [values])
+
+
+def damage(site: Site, message_id: int, other_id: int) -> None:
+    """Have other bytes where those of a message should be."""
+    of = "sha256 = (SELECT sha256 FROM message WHERE id = ?)"
+    other = f"SELECT b.location FROM blob b WHERE b.{of}"
+    run(site, f"UPDATE blob SET location = ({other}) WHERE {of}", other_id, message_id)
+
+
+def letters(count: int) -> list[Letter]:
+    """So many, a minute apart; every third says so."""
+    bodies = ("one of three", "other 京都", "and more")
+    return [Letter(body=bodies[at % 3], received_ms=START_MS + 60_000 * at) for at in range(count)]
+
+
+def test_what_is_queued_becomes_indexed(ann: Mailbag) -> None:
+    """Counts say so, and nothing is left to do."""
+    assert not has_work(ann.site)
+    ann.put(*letters(30))
+    assert (status(ann.site).documents, status(ann.site).queued) == (0, 30)
+    assert has_work(ann.site)
+    assert index_some(ann.site, rest=no_rest) == 30
+    found = status(ann.site)
+    assert (found.documents, found.queued, found.segments, found.partial) == (30, 0, 1, 0)
+    assert found.text_bytes > found.documents * 20
+    assert 0 < found.index_bytes < found.text_bytes
+    assert not has_work(ann.site)
+    assert index_some(ann.site, rest=no_rest) == 0
+
+
+def test_equal_mail_has_one_text(ann: Mailbag) -> None:
+    """Copies of a content share it."""
+    bob = Mailbag.of(ann.site, "bob@example.org")
+    content = Letter(body="the same").content()
+    for bag in (ann, bob):
+        ann.site.append((1, bag.account_id), Appended(mailbox="INBOX"), _bytes(content))
+    assert index_some(ann.site, rest=no_rest) == 2
+    with ann.site.storage.read() as tx:
+        assert ann.site.storage.fetch_all(tx, "SELECT count(*) FROM content_text", ()) == [(1,)]
+
+
+def _bytes(content: bytes) -> Any:
+    from mairust_core.operations import BytesIn
+
+    return BytesIn(chunks=[content], size_bytes=len(content))
+
+
+def test_only_one_process_indexes(ann: Mailbag) -> None:
+    """Another one that comes to it meanwhile leaves it alone."""
+    ann.put(*letters(3))
+    with ann.site.storage.alone(work.TASK):
+        assert index_some(ann.site, rest=no_rest) == 0
+    assert index_some(ann.site, rest=no_rest) == 3
+
+
+def test_a_round_ends_when_the_server_does(ann: Mailbag) -> None:
+    """Between two steps; the next round goes on."""
+    stopping = threading.Event()
+    stopping.set()
+    ann.put(*letters(3))
+    assert index_some(ann.site, stopping, no_rest) == 0
+    assert check(ann, "京都") == 1
+
+
+def test_flags_tags_and_places_are_those_of_now(ann: Mailbag) -> None:
+    """What changes after indexing is no business of the index."""
+    one, other = ann.put(Letter(body="word"), Letter(body="word", mailbox="Archive"))
+    index_some(ann.site, rest=no_rest)
+    assert ids(search(ann, parse("word is:unread tag:x mailbox:Archive"))) == []
+    run(ann.site, "UPDATE message SET tags = '[\"x\"]' WHERE id = ?", other)
+    assert ids(search(ann, parse("word is:unread tag:x mailbox:Archive"))) == [other]
+    run(ann.site, "UPDATE placement SET flags = 1 WHERE message_id = ?", other)
+    assert ids(search(ann, parse("word is:unread"))) == [one]
+    run(ann.site, "DELETE FROM placement WHERE message_id = ?", one)
+    assert ids(search(ann, parse("word"))) == [other]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_rule_j1_a_text_that_cannot_be_read_is_told(
+    ann: Mailbag, indexed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its heading is searched; where its body would decide, the page says that it is not complete."""
+    bad, good = ann.put(Letter(subject="Lost", body="needle"), Letter(subject="Kept", body="needle"))
+    damage(ann.site, bad, good)
+    if indexed:
+        assert index_some(ann.site, rest=no_rest) == 2
+        assert status(ann.site).partial == 1
+    found = search(ann, parse("needle"))
+    assert (ids(found), found.complete, found.unsearched) == ([good], False, 1)
+    assert ids(search(ann, parse("subject:lost"))) == [bad]
+    for decided in ("subject:kept needle", "subject:lost -is:unread", "needle before:2020-01-01"):
+        assert search(ann, parse(decided)).complete
+    assert "damaged" in caplog.text
+
+
+def test_rule_j1_a_damaged_text_is_made_again(ann: Mailbag, caplog: pytest.LogCaptureFixture) -> None:
+    """A stored text that cannot be unpacked is no reason to miss or to fail."""
+    ann.put(*letters(6))
+    index_some(ann.site, rest=no_rest)
+    run(ann.site, "UPDATE content_text SET text = ?", b"nonsense")
+    assert check(ann, "京都") == 2
+    site_index = ann.site.service(Index, TESTER)
+    site_index.rebuild(Rebuild())
+    assert index_some(ann.site, rest=no_rest) == 6
+    caplog.clear()
+    assert check(ann, "京都") == 2
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("of", [Rebuild(), Rebuild(account="ann@example.org")])
+def test_a_rebuild_makes_texts_and_index_anew(ann: Mailbag, of: Rebuild) -> None:
+    """From the messages themselves; until it has, the old index serves."""
+    ann.put(*letters(6))
+    index_some(ann.site, rest=no_rest)
+    run(ann.site, "UPDATE content_text SET text = ?", pack(" \n \n \n \n \n wrong "))
+    assert ids(search(ann, parse("京都"))) == []
+    begun = ann.site.service(Index, TESTER).rebuild(of)
+    assert (begun.mode, begun.documents, begun.stale) == ("on", 6, 1)
+    assert index_some(ann.site, rest=no_rest) == 6
+    assert status(ann.site).stale == 0
+    assert check(ann, "京都") == 2
+    assert check(ann, "wrong") == 0
+
+
+def test_after_a_drop_searches_read_texts_and_a_rebuild_fills_the_index(ann: Mailbag) -> None:
+    """Exact at every step on the way down and up."""
+    ann.put(*letters(40))
+    index_some(ann.site, rest=no_rest)
+    ann.put(*letters(3))
+    gone = ann.site.service(Index, TESTER).drop()
+    assert (gone.mode, gone.documents, gone.queued, gone.index_bytes) == ("off", 0, 0, 0)
+    ann.put(*letters(3))
+    assert index_some(ann.site, rest=no_rest) == 0
+    assert check(ann, "京都") == 15
+    with pytest.raises(Conflict, match="index rebuild"):
+        ann.site.service(Index, TESTER).rebuild(Rebuild(account=ann.address))
+    assert ann.site.service(Index, TESTER).rebuild(Rebuild()).mode == "filling"
+    steps: list[int] = []
+    assert index_some(ann.site, rest=lambda _: steps.append(check(ann, "京都"))) == 46
+    assert set(steps) == {15}
+    assert len(steps) >= 3
+    assert (status(ann.site).mode, status(ann.site).documents) == ("on", 46)
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+
+
+def test_a_drop_in_the_middle_of_a_round_wins(ann: Mailbag) -> None:
+    """What was prepared meanwhile is not written."""
+    ann.put(*letters(6))
+    dropped: list[str] = []
+
+    def drop(_: float) -> None:
+        if not dropped:
+            dropped.append(ann.site.service(Index, TESTER).drop().mode)
+
+    assert index_some(ann.site, rest=drop) == 0
+    assert dropped == ["off"]
+    assert status(ann.site).documents == 0
+    assert check(ann, "京都") == 2
+
+
+def test_a_rebuild_after_a_drop_that_was_stopped_finds_nothing_twice(ann: Mailbag) -> None:
+    """Segments that were left go before the queue is filled."""
+    ann.put(*letters(12))
+    index_some(ann.site, rest=no_rest)
+    with ann.site.storage.write() as tx:
+        indexing.set_mode(tx, 1, IndexMode.OFF)
+    ann.site.service(Index, TESTER).rebuild(Rebuild())
+    assert index_some(ann.site, rest=no_rest) == 12
+    assert check(ann, "京都") == 4
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+
+
+def test_what_is_purged_is_forgotten(ann: Mailbag) -> None:
+    """Texts of gone contents at once, documents with their segment when many are gone."""
+    bob = Mailbag.of(ann.site, "bob@example.org")
+    ann.put(*letters(3))
+    bob.put(*letters(6))
+    index_some(ann.site, rest=no_rest)
+    assert forget_gone(ann.site) == 0
+    ann.site.service(Accounts, TESTER).remove("bob@example.org")
+    with ann.site.storage.write() as tx:
+        assert collecting.purge_messages(tx, bob.account_id, 100) == 6
+        keys, _ = collecting.unreferenced(tx, collecting.FIRST, 100)
+        collecting.condemn(tx, keys, START_MS)
+    assert forget_gone(ann.site) == 6
+    index_some(ann.site, rest=no_rest)
+    assert (status(ann.site).documents, status(ann.site).segments) == (3, 1)
+    with ann.site.storage.read() as tx:
+        assert ann.site.storage.fetch_all(tx, "SELECT count(*) FROM content_text", ()) == [(3,)]
+    assert check(ann, "京都") == 1
+
+
+def test_what_was_purged_while_queued_leaves_the_queue(ann: Mailbag) -> None:
+    """Nothing is indexed of it."""
+    gone, _ = ann.put(Letter(body="gone"), Letter(body="kept"))
+    run(ann.site, "DELETE FROM placement WHERE message_id = ?", gone)
+    run(ann.site, "DELETE FROM message WHERE id = ?", gone)
+    assert index_some(ann.site, rest=no_rest) == 1
+    assert status(ann.site).queued == 0
+
+
+def test_time_that_runs_out_is_told_and_the_cursor_goes_on(ann: Mailbag) -> None:
+    """Each page looks at one message at least; together they are exact, scan and index alike."""
+    ann.put(*letters(9))
+    node = parse("京都 -more")
+    for _ in range(2):
+        found: list[int] = []
+        pages = 0
+        cursor: str | None = ""
+        while cursor is not None:
+            page = find(ann.site, TESTER, ann.address, node, cursor, 50, budget_s=-1.0)
+            assert page.complete is (page.next_cursor is None)
+            found += ids(page)
+            cursor = page.next_cursor
+            pages += 1
+        assert found == ann.expected(node)
+        assert pages >= 3
+        index_some(ann.site, rest=no_rest)
+
+
+class Counting:
+    """A storage that counts the calls of its driver-level queries."""
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def fetch_by_ints(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return self._storage.fetch_by_ints(*arguments)
+
+
+def statements(site: Site, call: Callable[[], object]) -> int:
+    """How many statements a call sends; driver-level look-ups by id count once each."""
+    counting = Counting(site.storage)
+    site.__dict__["engine"] = DatabaseEngine(cast(StorageBackend, counting))
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(site.storage.engine, "before_cursor_execute", note)
+    try:
+        call()
+    finally:
+        event.remove(site.storage.engine, "before_cursor_execute", note)
+    return counting.calls + len([one for one in sent if "SELECT" in one])
+
+
+def test_a_page_costs_as_many_statements_for_a_thousand_hits_as_for_sixty(ann: Mailbag) -> None:
+    """And few: no query per hit."""
+    ann.put(*(Letter(body=f"common {'seldom' * (at % 16 == 0)}") for at in range(1000)))
+    index_some(ann.site, rest=no_rest)
+    asked = ("common", "seldom", '"common seldom"', "nowhere", "common mailbox:INBOX")
+    counts = [statements(ann.site, partial(search, ann, parse(one), limit=50)) for one in asked]
+    assert counts[0] == counts[1] == counts[2]
+    assert max(counts) <= 9
+
+
+def test_a_page_of_the_unindexed_costs_few_statements_too(ann: Mailbag) -> None:
+    """Texts that are not made yet are made from one query for all of them."""
+    ann.put(*letters(50))
+    count = statements(ann.site, lambda: search(ann, parse("京都"), limit=50))
+    assert count <= 12

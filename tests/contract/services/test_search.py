@@ -1,0 +1,121 @@
+"""Search and its index, locally and over HTTP."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from email.message import EmailMessage
+
+import pytest
+
+from mairust_core.errors import BadQuery, Invalid, NotFound
+from mairust_core.model.account import Account
+from mairust_core.model.search import Rebuild
+from mairust_core.operations import BytesIn
+from mairust_core.search.indexing import index_some
+from mairust_core.services.index import Index
+from mairust_core.services.messages import Messages
+from mairust_core.services.search import Search
+from tests.contract.services.conftest import Served
+from tests.contract.services.words import Ops
+
+
+def mail(subject: str, body: str, filename: str = "") -> bytes:
+    """A mail in bytes."""
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "Bob B <bob@x.example>", "ann@y.example", subject
+    made.set_content(body)
+    if filename:
+        made.add_attachment(b"x", maintype="application", subtype="pdf", filename=filename)
+    return made.as_bytes()
+
+
+@pytest.fixture
+def stored(served: Served, ann: Account) -> list[str]:
+    """The ids of three mails of Ann's, oldest first."""
+    mails = [
+        mail("Invoice 12", "Please pay the amount by noon."),
+        mail("会議の件", "東京駅で三時に会いましょう。"),
+        mail("Report", "As you asked, the amount is in there.", "報告書 Q1.pdf"),
+    ]
+    return [str(served.here(Messages).append(ann.address, BytesIn(chunks=[one])).id) for one in mails]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("query", "hits"),
+    [
+        ("amount", [2, 0]),
+        ('"the amount is"', [2]),
+        ("amount -invoice", [2]),
+        ("東京", [1]),
+        ("京駅で", [1]),
+        ("subject:会議 OR subject:report", [2, 1]),
+        ("from:bob@x.example filename:報告", [2]),
+        ("has:attachment", [2]),
+        ("mailbox:inbox is:unread after:2020-01-01", [2, 1, 0]),
+        ("amoun", []),
+    ],
+)
+def test_mail_is_found_from_the_first_moment(
+    served: Served, ops: Ops, ann: Account, stored: list[str], indexed: bool, query: str, hits: list[int]
+) -> None:
+    """Right after it was stored, and the same when it is indexed."""
+    if indexed:
+        index_some(served.site, rest=lambda _: None)
+    found = ops(Search).find(q=query, account=ann.address)
+    assert [str(one.id) for one in found.items] == [stored[hit] for hit in hits]
+    assert (found.complete, found.unsearched, found.next_cursor) == (True, 0, None)
+
+
+def test_hits_are_the_summaries_of_the_list(ops: Ops, ann: Account, stored: list[str]) -> None:
+    """To the last field."""
+    found = ops(Search).find(q="from:bob", account=ann.address)
+    assert found.items == ops(Messages).browse(ann.address).items
+    assert len(found.items) == len(stored)
+
+
+def test_pages_go_on_by_their_cursor(ops: Ops, ann: Account, stored: list[str]) -> None:
+    """Each hit once."""
+    first = ops(Search).find(q="from:bob", account=ann.address, limit=2)
+    assert first.next_cursor is not None
+    last = ops(Search).find(q="from:bob", account=ann.address, limit=2, cursor=first.next_cursor)
+    assert [str(one.id) for one in (*first.items, *last.items)] == stored[::-1]
+    assert last.next_cursor is None
+
+
+def test_trap_a5_search_text_is_data(ops: Ops, ann: Account, stored: list[str]) -> None:
+    """Syntax of SQL, LIKE, FTS5 or tsquery finds nothing, breaks nothing and reaches no other mail."""
+    for hostile in ("%", "_%_", "*", "' OR 1=1 --", '"a" NEAR/2 "b"', "amount:*", "!amount & x", "a\\"):
+        with suppress(BadQuery):  # told: there is nothing to look for
+            assert ops(Search).find(q=hostile, account=ann.address).items == ()
+
+
+def test_faults_are_told(ops: Ops, ann: Account) -> None:
+    """With their class; an account or mailbox that is not there is one."""
+    with pytest.raises(BadQuery, match="character 3"):
+        ops(Search).find(q='a "b', account=ann.address)
+    with pytest.raises(NotFound, match="no account"):
+        ops(Search).find(q="a", account=f"x.{ann.address}")
+    with pytest.raises(NotFound, match="no mailbox"):
+        ops(Search).find(q="a OR mailbox:Gone", account=ann.address)
+    with pytest.raises(Invalid):
+        ops(Search).find(q="a", account=ann.address, limit=0)
+    with pytest.raises(Invalid):
+        ops(Search).find(q="a", account=ann.address, cursor="1-x")
+
+
+def test_the_index_from_drop_to_rebuild(served: Served, ops: Ops, ann: Account, stored: list[str]) -> None:
+    """Its states as they are told, and a search that does not care."""
+    index_some(served.site, rest=lambda _: None)
+    before = ops(Index).status()
+    assert (before.engine, before.mode, before.queued) == ("database", "on", 0)
+    assert before.documents >= len(stored)
+    assert ops(Index).rebuild(Rebuild(account=ann.address)).stale >= 1
+    assert (ops(Index).drop().mode, ops(Index).status().documents) == ("off", 0)
+    assert len(ops(Search).find(q="amount", account=ann.address).items) == 2
+    assert ops(Index).rebuild(Rebuild()).mode == "filling"
+    index_some(served.site, rest=lambda _: None)
+    after = ops(Index).status()
+    assert (after.mode, after.documents, after.queued) == ("on", before.documents, 0)
+    with pytest.raises(NotFound):
+        ops(Index).rebuild(Rebuild(account=f"x.{ann.address}"))

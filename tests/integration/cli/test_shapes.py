@@ -1,0 +1,254 @@
+"""Every `--json` answer has the shape that the reference says: no member more, none less."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+
+from mairust_cli.outline import outline
+from mairust_cli.shapes import SHAPES, WITHOUT, members, named_types
+from mairust_core import wire
+from mairust_core.app import opened
+from mairust_core.config import load_settings
+from mairust_core.model.forms import Page
+from mairust_core.model.job import NewJob
+from mairust_core.model.story import Story
+from tests.integration.cli.conftest import make_sources
+from tests.support.command_line import CHECKOUT, Run, process
+from tests.support.jobs import enqueue, kill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the calls below are made on: ids of messages, a key and a dead job, and files with mail."""
+
+    message: str
+    deleted: str
+    token: str
+    job: str
+    mail: str
+
+    @property
+    def maildir(self) -> Path:
+        """A Maildir with that mail."""
+        return Path(self.mail).parent / "Maildir"
+
+    @property
+    def mbox(self) -> Path:
+        """An mbox with it."""
+        return Path(self.mail).parent / "mail.mbox"
+
+    @property
+    def repository(self) -> Path:
+        """A repository of backups, with one of this site."""
+        return Path(self.mail).parent / "backup"
+
+    @property
+    def out(self) -> Path:
+        """Where nothing is yet."""
+        return Path(self.mail).parent / "out"
+
+
+CALLS: dict[str, Callable[[Ground], str]] = {
+    "search": lambda _: "search subject:hello --account ann@example.org",
+    "index status": lambda _: "index status",
+    "index rebuild": lambda _: "index rebuild",
+    "index drop": lambda _: "index drop --yes",
+    "init": lambda _: "init",
+    "domain add": lambda _: "domain add new.example",
+    "domain list": lambda _: "domain list",
+    "domain show": lambda _: "domain show example.org",
+    "domain remove": lambda _: "domain remove empty.example --yes",
+    "account add": lambda _: "account add carl@example.org",
+    "account list": lambda _: "account list --limit 1",
+    "account show": lambda _: "account show ann@example.org",
+    "account edit": lambda _: "account edit ann@example.org --quota 1G",
+    "account passwd": lambda _: "account passwd ann@example.org --password-stdin",
+    "account enable": lambda _: "account enable ann@example.org",
+    "account disable": lambda _: "account disable bob@example.org",
+    "account remove": lambda _: "account remove bob@example.org --yes",
+    "alias add": lambda _: "alias add x@example.org --to ann@example.org",
+    "alias list": lambda _: "alias list",
+    "alias show": lambda _: "alias show sales@example.org",
+    "alias remove": lambda _: "alias remove sales@example.org --yes",
+    "mailbox list": lambda _: "mailbox list --account ann@example.org",
+    "mailbox create": lambda _: "mailbox create Play --account ann@example.org",
+    "mailbox rename": lambda _: "mailbox rename Work Play --account ann@example.org",
+    "mailbox delete": lambda _: "mailbox delete Work --account ann@example.org --yes",
+    "message append": lambda g: f"message append {g.mail} --account ann@example.org",
+    "message list": lambda _: "message list --account ann@example.org",
+    "message show": lambda g: f"message show {g.message}",
+    "message export": lambda g: f"message export {g.message} --output {Path(g.mail).parent / 'mails'}",
+    "message tag": lambda g: f"message tag {g.message} --add bill",
+    "message flag": lambda g: f"message flag {g.message} --add \\Seen",
+    "message move": lambda g: f"message move {g.message} --to Work",
+    "message delete": lambda g: f"message delete {g.message}",
+    "message undelete": lambda g: f"message undelete {g.deleted}",
+    "message release": lambda g: f"message release {g.message}",
+    "import maildir": lambda g: f"import maildir {g.maildir} --account ann@example.org",
+    "import mbox": lambda g: f"import mbox {g.mbox} --account ann@example.org",
+    "export maildir": lambda g: f"export maildir {g.out} --account ann@example.org",
+    "export mbox": lambda g: f"export mbox {g.out} --account ann@example.org",
+    "job list": lambda _: "job list",
+    "job show": lambda g: f"job show {g.job}",
+    "job retry": lambda g: f"job retry {g.job}",
+    "job discard": lambda g: f"job discard {g.job} --yes",
+    "job release": lambda g: f"job release {g.job}",
+    "trace": lambda g: f"trace {g.message}",
+    "token create": lambda _: "token create --name t --scope read --expires 9d",
+    "token list": lambda _: "token list",
+    "token revoke": lambda g: f"token revoke {g.token}",
+    "backup create": lambda g: f"backup create {g.repository}",
+    "backup list": lambda g: f"backup list {g.repository}",
+    "backup verify": lambda g: f"backup verify {g.repository} --read-data",
+    "backup prune": lambda g: f"backup prune {g.repository} --keep-last 1 --yes",
+    "restore": lambda g: f"restore {g.repository} --rehearse",
+    "status": lambda _: "status",
+    "doctor": lambda _: "doctor",
+    "audit list": lambda _: "audit list",
+    "secrets list": lambda _: "secrets list",
+    "secrets status": lambda _: "secrets status",
+    "secrets rotate-master": lambda _: "secrets rotate-master",
+    "gc": lambda _: "gc",
+    "config show": lambda _: "config show",
+    "config check": lambda _: "config check",
+    "config export": lambda _: "config export",
+    "db upgrade": lambda _: "db upgrade",
+    "db check": lambda _: "db check",
+}
+"""One call of each command that finds something."""
+
+
+@pytest.fixture
+def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A site with one of everything, and a new password on stdin."""
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery staple\n"))
+    assert run("domain", "add", "empty.example").code == 0
+    assert run("alias", "add", "sales@example.org", "--to", "ann@example.org").code == 0
+    assert run("mailbox", "create", "Work", "--account", "ann@example.org").code == 0
+    message, deleted = (
+        run("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
+        for _ in range(2)
+    )
+    assert run("message", "delete", deleted).code == 0
+    token = run("token", "create", "--name", "t", "--scope", "read", "--json").json["token"]["id"]
+    assert run("gc").code == 0
+    with opened(load_settings(data_dir=site, env={})) as here:
+        job = enqueue(here, NewJob(kind="shape"))
+        kill(here, job)
+        with here.storage.write() as tx:
+            here.secrets.put(tx, "shape", b"secret")
+    make_sources(mail.parent)
+    found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
+    assert run("backup", "create", str(found.repository)).code == 0
+    return found
+
+
+@pytest.mark.parametrize("command", SHAPES)
+def test_the_answer_has_its_shape(run: Run, ground: Ground, command: str) -> None:
+    """Read as its type and written again it is the same document."""
+    done = run(*CALLS[command](ground).split(), "--json")
+    assert done.code == 0, done.stderr
+    kind = SHAPES[command][0]
+    assert list(differences(kind, done.json)) == []
+    assert json.loads(wire.dumps(wire.decode(kind, done.stdout))) == done.json
+    if get_origin(kind) is Page:
+        assert done.json["items"], "an empty list has no shape"
+
+
+def test_the_other_answer_of_trace_has_its_shape(run: Run, home: Path, site: Path, mail: Path) -> None:
+    """Without an id it is a list."""
+    sent = process(home, "deliver", "ann@example.org", "--data-dir", str(site), stdin=mail.read_bytes())
+    assert sent.code == 0
+    done = run("trace", "--since", "1h", "--json")
+    assert len(done.json["items"]) == 1
+    assert list(differences(SHAPES["trace"][1], done.json)) == []
+
+
+@pytest.mark.parametrize("command", ["retry", "release", "discard"])
+def test_the_other_answers_of_job_have_their_shape(run: Run, ground: Ground, command: str) -> None:
+    """Of all jobs of a kind it is their number."""
+    yes = ["--yes"] if command == "discard" else []
+    done = run("job", command, "--all", "--kind", "shape", *yes, "--json")
+    assert list(differences(SHAPES[f"job {command}"][1], done.json)) == []
+
+
+def test_the_other_answer_of_rotate_master_has_its_shape(run: Run, ground: Ground) -> None:
+    """What is prepared only is a key."""
+    done = run("secrets", "rotate-master", "--prepare", "--json")
+    assert list(differences(SHAPES["secrets rotate-master"][1], done.json)) == []
+
+
+def test_the_other_answers_of_restore_have_their_shape(run: Run, ground: Ground, tmp_path: Path) -> None:
+    """A site that is made, and mail that is put back."""
+    at = ("--data-dir", str(tmp_path / "restored"))
+    made = run("restore", str(ground.repository), "--yes", "--json", *at)
+    assert list(differences(SHAPES["restore"][1], made.json)) == []
+    put_back = run("restore", str(ground.repository), "--account", "ann@example.org", "--yes", "--json")
+    assert list(differences(SHAPES["restore"][2], put_back.json)) == []
+
+
+def test_the_answer_for_several_messages_has_its_shape(run: Run, ground: Ground) -> None:
+    """As the head of the reference says."""
+    done = run("message", "tag", ground.message, ground.deleted, "4711", "--add", "bill", "--json")
+    assert (done.code, set(done.json)) == (3, {"items", "failed"})
+    (item,) = done.json["items"]
+    assert list(differences(SHAPES["message tag"][0], item)) == []
+    assert {one["id"]: one["error"]["code"] for one in done.json["failed"]} == {
+        ground.deleted: "conflict",
+        "4711": "not_found",
+    }
+
+
+def differences(kind: Any, found: Any, at: str = "") -> Iterator[str]:
+    """Members that a value has and its type has not, and the other way round."""
+    if get_origin(kind) is Page:
+        (item,) = get_args(kind)
+        if set(found) != {"items", "next_cursor"}:
+            yield f"{at}: {sorted(found)}"
+        for number, one in enumerate(found["items"]):
+            yield from differences(item, one, f"{at}[{number}]")
+    elif is_dataclass(kind) and isinstance(found, dict):
+        wanted = members(kind)
+        yield from (f"{at}.{name}" for name in wanted.keys() ^ found.keys())
+        for name, hint in wanted.items():
+            yield from differences(hint, found.get(name), f"{at}.{name}")
+    elif isinstance(found, list) and get_origin(kind) in (tuple, list):
+        for one in found:
+            yield from differences(get_args(kind)[0], one, at)
+    else:
+        for option in get_args(kind):
+            if is_dataclass(option) and isinstance(found, dict):
+                yield from differences(option, found, at)
+
+
+def test_differences_are_seen() -> None:
+    """A member more or less, at any depth; otherwise the test above would prove nothing."""
+    good = {"events": [], "mails": [], "complete": True}
+    assert list(differences(Story, good)) == []
+    assert list(differences(Story, {**good, "more": 1})) == [".more"]
+    assert next(differences(Story, {"events": [], "mails": [{"id": "1"}]})) == ".complete"
+    assert list(differences(Page[Story], {"items": [{}], "next_cursor": None}))
+
+
+def test_every_command_has_its_shape_or_says_why_not() -> None:
+    """A new command must be entered in `mairust_cli/shapes.py`."""
+    leaves = {" ".join(one.path) for one in outline().walk() if not one.children}
+    assert leaves == set(SHAPES) | set(WITHOUT)
+    assert set(CALLS) == set(SHAPES)
+
+
+def test_the_page_names_every_member() -> None:
+    """Of every object there is."""
+    page = (CHECKOUT / "docs/reference/json.md").read_text("utf-8")
+    for kind in named_types():
+        section = re.search(rf"^### {kind.__name__}\n(.*?)(?=^#|\Z)", page, re.DOTALL | re.MULTILINE)
+        assert section is not None, kind
+        assert re.findall(r"^\| `(\w+)` \|", section[1], re.MULTILINE) == list(members(kind))

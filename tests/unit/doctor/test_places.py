@@ -1,0 +1,102 @@
+"""What is found of files and permissions: each thing broken on purpose, and mended as it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mairust_core.model.finding import Level
+from tests.support.stores import open_kit, settings_for
+from tests.unit.doctor.conftest import Examine
+
+
+def mend(command: str) -> None:
+    """Do what a finding says."""
+    subprocess.run(["sh", "-euc", command], check=True)
+
+
+def test_a_fresh_site_is_well_but_for_what_is_not_done_yet(found: Examine) -> None:
+    """No server, no domain: no error."""
+    assert set(found()) == {"server.not_running", "domain.none"}
+
+
+def test_there_is_no_site(data_dir: Path, found: Examine, tmp_path: Path) -> None:
+    """Neither a directory without a database, nor no directory at all, is a failure of doctor's."""
+    (data_dir / "mairust.db").unlink()
+    assert set(found()) == {"site.missing"}
+    data_dir.rename(tmp_path / "away")
+    one = found()["site.missing"]
+    assert (one.level, one.mend) == (Level.ERROR, "mairust init")
+    data_dir.write_text("a file")
+    assert set(found()) == {"site.missing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "id_", "mode"),
+    [
+        ("", "data_dir.open", 0o755),
+        ("admin.token", "admin_token.readable", 0o604),
+        ("master.key", "master_key.readable", 0o640),
+    ],
+)
+def test_what_others_can_read_is_found_and_mended(
+    data_dir: Path, found: Examine, name: str, id_: str, mode: int
+) -> None:
+    """By the command that the finding names."""
+    (data_dir / name).chmod(mode)
+    one = found()[id_]
+    assert str(data_dir / name) in one.what
+    mend(one.mend)
+    assert id_ not in found()
+
+
+def test_a_configuration_with_a_password_is_not_for_everybody(data_dir: Path, found: Examine) -> None:
+    """One without may be read."""
+    file = data_dir / "mairust.toml"
+    file.write_text("[node]\ngrace_s = 3\n")
+    file.chmod(0o644)
+    assert "config.readable" not in found()
+    file.write_text('[database]\nurl = "postgresql://u:hush@127.0.0.1:1/d"\n')
+    one = found()["config.readable"]
+    assert "database.url" in one.what
+    assert "hush" not in repr(found())
+    mend(one.mend)
+    assert "config.readable" not in found()
+
+
+def test_a_missing_master_key(data_dir: Path, found: Examine) -> None:
+    """Is an error, for stored secrets cannot be opened."""
+    (data_dir / "master.key").unlink()
+    assert found()["master_key.missing"].level is Level.ERROR
+
+
+def test_a_configuration_that_cannot_be_read(data_dir: Path, found: Examine) -> None:
+    """The finding is the error of every other command, in the language asked for."""
+    (data_dir / "mairust.toml").write_text("[smtp]\nlisten = 'nowhere'\n")
+    english = found()
+    assert set(english) == {"config.invalid"}
+    assert f"{data_dir / 'mairust.toml'}:2" in english["config.invalid"].what
+    assert "待ち受け" in found("ja")["config.invalid"].what
+
+
+def test_the_blobs_are_out_of_reach(data_dir: Path, found: Examine, tmp_path: Path) -> None:
+    """A directory that is not mounted is not made anew."""
+    elsewhere = tmp_path / "mounted" / "blobs"
+    assert "blobs.unreachable" in found(blobs__path=str(elsewhere))
+    assert not elsewhere.exists()
+
+
+def test_segments_and_blobs_that_are_broken(data_dir: Path, found: Examine) -> None:
+    """Both the cheap look at every segment and the blobs picked by chance see it."""
+    with open_kit(settings_for(data_dir)) as kit:
+        kit.domain()
+        kit.store(kit.mail(kit.account("ann@example.org"), data=b"x" * 100))
+    assert not {"blobs.unreadable", "blobs.damaged"} & set(found())
+    (segment,) = (data_dir / "blobs" / "segments").iterdir()
+    os.truncate(segment, 0)
+    assert found()["blobs.damaged"].level is Level.ERROR
+    segment.write_bytes(b"garbage, garbage")
+    assert segment.name in found()["blobs.unreadable"].what

@@ -1,0 +1,54 @@
+"""The words of screens: the same in every language, and each one said somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from mairust_core.i18n import LANGUAGES, say, screens
+from mairust_core.model.finding import Level
+from mairust_core.model.story import KINDS
+from tests.support.docs import CHECKOUT
+
+FORMED = {
+    *(f"trace.kind.{kind}" for kind in KINDS),
+    *(f"doctor.{level}" for level in Level),
+    *(f"status.{part}" for part in (
+        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
+    )),
+    "trace.stored", "trace.appended",
+}  # fmt: skip
+"""Keys that the code puts together."""
+
+
+def said() -> Iterator[str]:
+    """Every key that the command line names in a call of `say`."""
+    for path in sorted((CHECKOUT / "mairust_cli").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+                for part in ast.walk(node.args[0]):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str) and "." in part.value:
+                        yield part.value
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_all_languages_say_the_same(lang: str) -> None:
+    """The same keys in the same order, each with the same values."""
+    assert list(screens(lang)) == list(screens("en"))
+    for key, text in screens(lang).items():
+        assert text, key
+        assert sorted(re.findall(r"{(\w+)", text)) == sorted(re.findall(r"{(\w+)", screens("en")[key])), key
+
+
+def test_every_text_is_said_and_everything_said_has_a_text() -> None:
+    """Nothing is left over, nothing is missing."""
+    named = {key for key in said() if not key.endswith(".")} | FORMED
+    assert named == set(screens("en"))
+
+
+def test_a_value_that_is_missing_shows_itself() -> None:
+    """As a question mark: a screen that is not drawn would be worse."""
+    assert say("trace.mail", "en") == "Mail ?"

@@ -1,0 +1,199 @@
+"""An export written, and read back by our own readers and the standard library's."""
+
+from __future__ import annotations
+
+import mailbox
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mairust_core.errors import Conflict, DiskFull, Usage
+from mairust_core.model.copies import ExportedCopy, Folders, Outcome
+from mairust_core.model.ids import Id
+from mairust_core.operations import BytesIn, Item
+from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
+from mairust_core.transfer.importing import Told
+from mairust_core.transfer.maildir import Maildir
+from mairust_core.transfer.maildir_write import Layout, MaildirWriter
+from mairust_core.transfer.mbox import Mboxes
+from mairust_core.transfer.mbox_write import MboxWriter
+from mairust_core.transfer.source import Broken, Source
+
+START = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
+MAILBOXES = ("INBOX", "Empty", "Tom & Jerry/a.b", "cur", "..", "受信箱/仕事")
+Row = tuple[str, bytes, tuple[str, ...], datetime]
+
+
+def rows() -> list[Row]:
+    """Messages of an account: mailbox, bytes, flags, date; later ones are not always younger."""
+    chance = random.Random(7)
+    found: list[Row] = []
+    for name in MAILBOXES:
+        if name == "Empty":
+            continue
+        for number in range(5):
+            data = b"Subject: %d\r\n\r\nFrom here\n>From there\n" % number + b"x" * number
+            keywords = tuple(f"k{n}" for n in chance.sample(range(40), 12))
+            flags = ("\\Seen", *keywords) if number % 2 else ("$Forwarded", "\\Draft", *keywords)
+            found.append((name, data, flags, START + timedelta(milliseconds=chance.randrange(10**9))))
+    return found
+
+
+def items(rows: Sequence[Row]) -> Any:
+    """The same as a stream."""
+    for uid, (name, data, flags, at) in enumerate(rows, 1):
+        copy = ExportedCopy(id=Id(uid), mailbox=name, uid=uid, received_at=at, flags=flags)
+        yield Item(value=copy, content=BytesIn(chunks=[data[:7], data[7:]], size_bytes=len(data)))
+
+
+def export(path: Path, writer: Writer, rows: list[Row]) -> list[Told]:
+    """Write everything; what was left out."""
+    told: list[Told] = []
+    run = ExportRun(path, writer, tell=told.append, progress=lambda _: None)
+    tally = run.run(Folders(mailboxes=MAILBOXES, subscribed=("INBOX", "Tom & Jerry/a.b")), items(rows))
+    assert tally.done == len(rows)
+    return told
+
+
+def read(source: Source) -> tuple[list[str], list[Row]]:
+    """The mailboxes of a source, and its messages."""
+    names, found = [], []
+    for folder in source.folders():
+        names.append(folder.mailbox)
+        for one in folder.messages():
+            assert not isinstance(one, Broken)
+            payload = one.load()
+            found.append((folder.mailbox, b"".join(payload.chunks()), one.flags(), one.received_at()))
+            payload.close()
+    return names, found
+
+
+def in_order(rows: list[Row]) -> list[tuple[str, bytes, frozenset[str], datetime]]:
+    """Messages by mailbox, order within one kept; flags in no order."""
+    named = [(name, data, frozenset(flags), at) for name, data, flags, at in rows]
+    return sorted(named, key=lambda row: row[0])
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_a_maildir_comes_back_as_it_was(tmp_path: Path, layout: Layout) -> None:
+    """Bytes, flags, more keywords than letters, dates, order, empty mailboxes, subscriptions."""
+    assert export(tmp_path, MaildirWriter(tmp_path, layout), rows()) == []
+    names, found = read(Maildir(tmp_path))
+    assert sorted(names) == sorted(MAILBOXES)
+    assert in_order(found) == in_order(rows())
+    assert Maildir(tmp_path).subscribed() == ("INBOX", "Tom & Jerry/a.b")
+
+
+def test_mboxes_come_back_as_they_were(tmp_path: Path) -> None:
+    """With the lists beside them; they are no mboxes themselves."""
+    assert export(tmp_path, MboxWriter(tmp_path), rows()) == []
+    source = Mboxes(str(tmp_path))
+    names, found = read(source)
+    assert sorted(names) == sorted(MAILBOXES)
+    assert in_order(found) == in_order(rows())
+    assert source.subscribed() == ("INBOX", "Tom & Jerry/a.b")
+    assert source.notes() == ()
+
+
+def test_the_standard_library_reads_the_same(tmp_path: Path) -> None:
+    """Python's `mailbox` finds the folders, bytes, flags and dates of a Maildir, and the bytes of an mbox."""
+    (tmp_path / "md").mkdir()
+    (tmp_path / "mb").mkdir()
+    wanted = [row for row in rows() if row[0] == "INBOX"]
+    export(tmp_path / "md", MaildirWriter(tmp_path / "md"), rows())
+    export(tmp_path / "mb", MboxWriter(tmp_path / "mb"), rows())
+    maildir = mailbox.Maildir(tmp_path / "md", create=False)
+    read_there = {maildir.get_bytes(key): maildir.get_message(key) for key in maildir.iterkeys()}
+    assert {data: at.timestamp() for _, data, _, at in wanted} == pytest.approx(
+        {data: message.get_date() for data, message in read_there.items()}
+    )
+    for _, data, flags, _ in wanted:
+        assert ("S" in read_there[data].get_flags()) == ("\\Seen" in flags)
+        assert ("P" in read_there[data].get_flags()) == ("$Forwarded" in flags)
+    assert "Empty" in maildir.list_folders()
+    mbox = mailbox.mbox(tmp_path / "mb" / "INBOX.mbox", create=False)
+    quoted = [
+        data.replace(b"\n>From", b"\n>>From").replace(b"\nFrom", b"\n>From") for _, data, _, _ in wanted
+    ]
+    found = [mbox.get_bytes(key).rstrip(b"\n") for key in mbox.iterkeys()]
+    assert found == [one.rstrip(b"\n") for one in quoted]
+    mbox.close()
+
+
+def test_a_damaged_message_is_told_and_left_out(tmp_path: Path) -> None:
+    """Trap D6: with its id and reason; the others are there."""
+    good, bad = items(rows()[:2])
+    broken = ExportedCopy(id=Id(9), mailbox="INBOX", uid=9, received_at=START, flags=(), why="it is damaged")
+    told: list[Told] = []
+    run = ExportRun(tmp_path, MaildirWriter(tmp_path), tell=told.append, progress=lambda _: None)
+    tally = run.run(Folders(mailboxes=("INBOX",), subscribed=()), iter([good, Item(value=broken), bad]))
+    assert (tally.done, tally.failed) == (2, 1)
+    assert told == [
+        Told(path="9", mailbox="INBOX", outcome=Outcome.FAILED, code="damaged", why="it is damaged")
+    ]
+    assert len(list((tmp_path / "cur").iterdir())) == 2
+
+
+def test_a_mailbox_made_meanwhile_is_exported_too(tmp_path: Path) -> None:
+    """It is not in the list that was asked for before."""
+    export(tmp_path, MaildirWriter(tmp_path), [*rows(), ("Newer", b"x", (), START)])
+    assert "Newer" in read(Maildir(tmp_path))[0]
+
+
+def test_no_message_writes_over_another(tmp_path: Path) -> None:
+    """Mailboxes whose names lead to one directory get two."""
+    writer = MaildirWriter(tmp_path, Layout.NESTED)
+    told: list[Told] = []
+    run = ExportRun(tmp_path, writer, tell=told.append, progress=lambda _: None)
+    alike = [("a//b", b"1", (), START), ("a/_/b", b"2", (), START)]
+    run.run(Folders(mailboxes=("a//b", "a/_/b"), subscribed=()), items(alike))
+    assert sorted(data for _, data, _, _ in read(Maildir(tmp_path))[1]) == [b"1", b"2"]
+
+
+def test_only_an_empty_place_is_written_to(tmp_path: Path) -> None:
+    """A new directory is made; nothing is written over."""
+    require_free(tmp_path / "new" / "deep")
+    require_free(tmp_path / "new" / "deep")
+    (tmp_path / "file").touch()
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(Conflict, match="holds something"):
+            require_free(taken)
+    with pytest.raises(Usage, match="cannot be written"):
+        require_free(tmp_path / "file" / "below")
+    require_no_file(tmp_path / "other")
+    with pytest.raises(Conflict):
+        require_no_file(tmp_path / "file")
+
+
+@pytest.mark.parametrize(("name", "error"), [("x" * 300, Usage)])
+def test_a_name_that_the_disk_does_not_take_is_told(
+    tmp_path: Path, name: str, error: type[Exception]
+) -> None:
+    """The error names the path."""
+    writer = MaildirWriter(tmp_path)
+    run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
+    with pytest.raises(error, match="xxx"):
+        run.run(Folders(mailboxes=(name,), subscribed=()), iter(()))
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """`/dev/full` takes no byte: the error says where there is no room."""
+
+    class Full(MboxWriter):
+        """Writes to a device without room."""
+
+        def begin(self, mailbox: str) -> None:
+            self._file = open("/dev/full", "wb")  # noqa: SIM115 - closed by `end`
+
+        def end(self) -> None:
+            """Close it, which writes what was held."""
+            assert self._file is not None
+            self._file.close()
+
+    run = ExportRun(tmp_path, Full(tmp_path), tell=lambda _: None, progress=lambda _: None)
+    with pytest.raises(DiskFull, match="no room for the export"):
+        run.run(Folders(mailboxes=("INBOX",), subscribed=()), items(rows()[:2]))

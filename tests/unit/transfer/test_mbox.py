@@ -1,0 +1,319 @@
+"""Reading mboxes of every kind (trap M1)."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mairust_core.model.copies import ExportedCopy
+from mairust_core.model.ids import Id
+from mairust_core.transfer import mbox as module
+from mairust_core.transfer.dialects import Dialect, fits, is_postmark, quote, unquote
+from mairust_core.transfer.mbox import Mboxes, MboxFile, MboxMessage, Splitter
+from mairust_core.transfer.mbox_files import beside_path, status_flags
+from mairust_core.transfer.mbox_write import MboxWriter
+from mairust_core.transfer.source import Broken
+
+P = b"From ann@example.org Sun May  6 22:17:15 2001\n"
+AT = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
+
+
+def split(data: bytes, dialect: Dialect | None = None, *, exact: bool = False) -> list[bytes]:
+    """The messages in these bytes."""
+    splitter = Splitter(io.BytesIO(data).read, dialect, exact=exact)
+    return [b"".join(raw.payload.chunks()) for raw in splitter.messages()]
+
+
+def read(file: MboxFile) -> list[bytes]:
+    """The messages of a file, none of them broken."""
+    found = [one for one in file.messages() if isinstance(one, MboxMessage)]
+    messages = [b"".join(one.payload.chunks()) for one in found]
+    for one in found:
+        one.payload.close()
+    return messages
+
+
+def test_trap_m1_messages_end_before_the_empty_line() -> None:
+    """Which belongs to the mbox, as the standard library reads it too."""
+    assert split(P + b"Subject: 1\n\na\n\n" + P + b"Subject: 2\n\nb\n\n") == [
+        b"Subject: 1\n\na\n",
+        b"Subject: 2\n\nb\n",
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"no end"])
+def test_trap_m1_the_end_of_the_file(end: bytes) -> None:
+    """A missing final newline is missing in the message; a final empty line is not part of it."""
+    whole = b"Subject: 2\n\nb\n" + end
+    expected = whole[:-1] if whole.endswith(b"\n\n") else whole
+    assert split(P + b"Subject: 1\n\na\n\n" + P + whole) == [b"Subject: 1\n\na\n", expected]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\r\n"])
+def test_trap_m1_an_empty_file_has_no_messages(data: bytes) -> None:
+    """Nor has one of empty lines."""
+    assert split(data) == []
+
+
+def test_trap_m1_empty_lines_and_a_mark_before_the_first_message() -> None:
+    """They are passed over, an UTF-8 byte order mark too."""
+    assert split(b"\n\n" + P + b"a: b\n") == [b"a: b\n"]
+    assert split(b"\xef\xbb\xbf" + P + b"a: b\n") == [b"a: b\n"]
+
+
+def test_trap_m1_crlf_stays_in_the_message_and_not_behind_it() -> None:
+    """The line ends of the file are those of the message."""
+    crlf = (P + b"a: 1\n\nx\n\n" + P + b"a: 2\n\ny\n\n").replace(b"\n", b"\r\n")
+    assert split(crlf) == [b"a: 1\r\n\r\nx\r\n", b"a: 2\r\n\r\ny\r\n"]
+
+
+def test_a_file_of_an_old_macintosh_has_lines_too() -> None:
+    """They end with CR alone."""
+    assert split((P + b"a: 1\n\nx\n\n" + P + b"a: 2\n").replace(b"\n", b"\r")) == [b"a: 1\r\rx\r", b"a: 2\r"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"From me to you\n",
+        b"\nFrom me to you\n",
+        b"\nFrom: the start\n",
+        b"From Sun May  6 22:17:15 2001 on\nthe text goes on\n",
+        b"\nFrom one\n\nnothing like a header\n",
+    ],
+)
+def test_trap_m1_from_in_a_text_parts_nothing(text: bytes) -> None:
+    """Unless it has a date or nothing but a sender, and stands where a message can begin."""
+    message = b"a: 1\n\nx\n" + text + b"y\n"
+    assert split(P + message + b"\n" + P + b"a: 2\n") == [message, b"a: 2\n"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [P, b"From - \n", b"From MAILER-DAEMON\n", b"From goran at domain.com  Wed Dec  1 08:26:40 2010\n"],
+)
+def test_trap_m1_a_message_may_begin_so(line: bytes) -> None:
+    """With a date, with a sender alone, as Netscape wrote, as list archives write."""
+    assert split(line + b"a: 1\n\nx\n\n" + line + b"a: 2\n") == [b"a: 1\n\nx\n", b"a: 2\n"]
+
+
+def test_a_message_may_begin_without_an_empty_line_before_it() -> None:
+    """With a date in front of a header field; then the line end before it is the message's."""
+    assert split(P + b"a: 1\n\nx\n" + P + b"a: 2\n") == [b"a: 1\n\nx\n", b"a: 2\n"]
+
+
+def test_an_empty_message_is_one() -> None:
+    """Two `From ` lines, one after the other."""
+    assert split(P + P + b"a: 2\n") == [b"", b"a: 2\n"]
+
+
+def test_trap_m1_a_true_content_length_is_followed() -> None:
+    """mboxcl2: the text may hold what looks like another message."""
+    body = b"text\n\n" + P + b"Not: a header\n"
+    first = b"Subject: 1\nContent-Length: %d\n\n" % len(body) + body
+    assert split(P + first + b"\n" + P + b"a: 2\n") == [first, b"a: 2\n"]
+    assert split(P + first + b"\n" + P + b"a: 2\n", Dialect.MBOXCL2) == [first, b"a: 2\n"]
+    assert len(split(P + first + b"\n" + P + b"a: 2\n", Dialect.MBOXO)) == 3
+
+
+@pytest.mark.parametrize("length", [b"1", b"3", b"4000", b"99999999999", b"-1", b"x"])
+def test_trap_m1_a_lying_content_length_is_not(length: bytes) -> None:
+    """The next message begins where it begins."""
+    first = b"Content-Length: " + length + b"\n\ntext\n"
+    assert split(P + first + b"\n" + P + b"a: 2\n") == [first, b"a: 2\n"]
+
+
+def test_a_length_fits_where_a_message_or_the_end_follows() -> None:
+    """And only there."""
+    data = b"abc\n\nFrom x"
+    assert [stop for stop in range(len(data) + 2) if fits(data, stop)] == [3, 4, 5, len(data)]
+
+
+def test_trap_m1_quoting_is_undone_only_for_mboxrd() -> None:
+    """Nothing in a file tells the dialects apart; what may have been there before stays."""
+    text = b"a: 1\n\n>From me\n>>From you\n> From x\n>from y\n"
+    assert split(P + text) == split(P + text, Dialect.MBOXO) == [text]
+    assert split(P + text, Dialect.MBOXRD) == [b"a: 1\n\nFrom me\n>From you\n> From x\n>from y\n"]
+
+
+@given(
+    st.lists(st.sampled_from([b"From x", b">From x", b">>From ", b"x\n", b"\n", b"\r\n", b"F"])).map(b"".join)
+)
+def test_mboxrd_can_be_undone(text: bytes) -> None:
+    """Quoting hides every separator, and unquoting gives what was there."""
+    assert unquote(quote(text)) == text
+    assert not quote(text).startswith(b"From ")
+    assert b"\nFrom " not in quote(text)
+
+
+MESSAGES = st.lists(
+    st.lists(
+        st.sampled_from(
+            [
+                b"From ",
+                b">From ",
+                P,
+                b"\n",
+                b"\r\n",
+                b"\r",
+                b"a: b\n",
+                b"Content-Length: 3\n",
+                b"x",
+                b"\0\xff",
+            ]
+        ),
+        max_size=8,
+    ).map(b"".join),
+    max_size=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(MESSAGES)
+def test_what_an_export_writes_is_read_back_to_the_octet(
+    tmp_path_factory: pytest.TempPathFactory, messages: list[bytes]
+) -> None:
+    """Any bytes at all: without a final newline, empty, with separators and lengths in them."""
+    path = tmp_path_factory.mktemp("mbox") / "x.mbox"
+    writer = MboxWriter(path, single=True)
+    writer.begin("x")
+    for uid, data in enumerate(messages, 1):
+        copy = ExportedCopy(id=Id(uid), mailbox="x", uid=uid, received_at=AT, flags=("\\Seen", "仕事"))
+        writer.add(copy, len(data), [data[:5], data[5:]])
+    writer.end()
+    found = [one for one in MboxFile(str(path), "x", None).messages() if isinstance(one, MboxMessage)]
+    assert [b"".join(one.payload.chunks()) for one in found] == messages
+    assert all(one.received_at() == AT and one.flags() == ("\\Seen", "仕事") for one in found)
+
+
+def test_the_list_beside_counts_only_while_the_file_is_as_it_was(tmp_path: Path) -> None:
+    """Something was appended by another program: flags and dates are those of the file itself."""
+    path = tmp_path / "x.mbox"
+    writer = MboxWriter(path, single=True)
+    writer.begin("x")
+    copy = ExportedCopy(id=Id(1), mailbox="x", uid=1, received_at=AT, flags=("\\Seen",))
+    writer.add(copy, 5, [b"a: 1\n"])
+    writer.end()
+    with open(path, "ab") as file:
+        file.write(P + b"a: 2\n\n")
+    one, other = MboxFile(str(path), "x", None).messages()
+    assert isinstance(one, MboxMessage)
+    assert isinstance(other, MboxMessage)
+    assert one.flags() == ()
+    assert one.received_at() == AT.replace(microsecond=0)
+    assert other.received_at() == datetime(2001, 5, 6, 22, 17, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}\n", b"[1]\n", b'{"size": 0, "messages": 0, "dialect": "x"}\n', b"\xff"]
+)
+def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> None:
+    """The file is read as if it stood alone."""
+    path = tmp_path / "x.mbox"
+    path.write_bytes(P + b"a: 1\n")
+    beside_path(path).write_bytes(damage)
+    assert read(MboxFile(str(path), "x", None)) == [b"a: 1\n"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        (b"Status: RO\n", ("\\Seen",)),
+        (b"Status: O\nX-Status: AF\n", ("\\Answered", "\\Flagged")),
+        (
+            b"X-Status: TD\nX-Keywords: work, $Forwarded \\Bad\n",
+            ("\\Draft", "\\Deleted", "work", "$Forwarded"),
+        ),
+        (b"X-Mozilla-Status: 0007\n", ("\\Seen", "\\Answered", "\\Flagged")),
+        (b"X-Mozilla-Status: 0008\n", ("\\Deleted",)),
+        (b"X-Mozilla-Status: zz\n", ()),
+        (b"Subject: x\n\nStatus: R\n", ()),
+    ],
+)
+def test_flags_of_status_fields(fields: bytes, flags: tuple[str, ...]) -> None:
+    """Those of mail spools, of Pine and Dovecot, of Thunderbird; not of the text."""
+    assert status_flags(fields + b"\nx\n") == flags
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_trap_m1_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """A pipe gives what it has: the same messages come out."""
+    body = b"".join(b"line %d\n" % n for n in range(3000)) + b"\n" + b"x" * 50_000 + b"\nFrom here on\n"
+    messages = [b"a: %d\n\n" % n + body for n in range(3)]
+    data = b"".join(P + one + b"\n" for one in messages)
+    source = io.BytesIO(data)
+    splitter = Splitter(lambda _: source.read(size * 997))
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1 << 12)
+    assert [b"".join(raw.payload.chunks()) for raw in splitter.messages()] == messages
+
+
+def test_trap_m1_one_endless_line_is_read(tmp_path: Path) -> None:
+    """A line of many megabytes, which no server would take."""
+    message = b"a: b\n\n" + b"x" * (12 << 20) + b"\n"
+    path = tmp_path / "long.mbox"
+    path.write_bytes(P + message + b"\n" + P + b"a: 2\n")
+    assert read(MboxFile(str(path), "x", None)) == [message, b"a: 2\n"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+    ],
+)
+def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    """By what they are, not by what they are called; a torn one tells so, behind what could be read."""
+    data = P + b"a: 1\n\n" + P + b"a: 2\n"
+    for name in ("mail.mbox" + suffix, "plain.mbox"):
+        (tmp_path / name).write_bytes(pack(data))
+        assert read(MboxFile(str(tmp_path / name), "x", None)) == [b"a: 1\n", b"a: 2\n"]
+    (tmp_path / "torn").write_bytes(pack(data + os.urandom(1 << 19))[: -(1 << 16)])
+    *_, last = MboxFile(str(tmp_path / "torn"), "x", None).messages()
+    assert isinstance(last, Broken)
+    assert last.error.code == "damaged"
+
+
+def test_what_does_not_begin_like_an_mbox_is_told(tmp_path: Path) -> None:
+    """It has no messages, and the report says why."""
+    path = tmp_path / "x"
+    path.write_bytes(b"Subject: one message\n\nx\n")
+    (broken,) = MboxFile(str(path), "x", None).messages()
+    assert isinstance(broken, Broken)
+    assert broken.error.code == "not_mbox"
+
+
+def test_a_directory_has_a_mailbox_for_each_file(tmp_path: Path) -> None:
+    """INBOX first; Thunderbird's and Apple's directories are levels; what is no mbox is named."""
+    for name in ("Sent.mbox", "INBOX", "Inbox.sbd/Lists", "Apple.mbox/mbox", "2025.mbox.gz", "Tom &- J.mbox"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(P + b"a: 1\n")
+    (tmp_path / "empty.mbox").touch()
+    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "subscriptions").write_text("Sent\nApple\n")
+    source = Mboxes(str(tmp_path))
+    assert [folder.mailbox for folder in source.folders()] == [
+        "INBOX", "2025", "Apple", "Inbox/Lists".replace("Inbox", "INBOX"), "Sent", "Tom & J", "empty",
+    ]  # fmt: skip
+    assert source.subscribed() == ("Sent", "Apple")
+    assert [note.partition(" does")[0] for note in source.notes()] == [str(tmp_path / "notes.txt")]
+    assert {one.mailbox for one in Mboxes(str(tmp_path), mailbox="All").folders()} == {"All"}
+
+
+def test_a_postmark_needs_a_date_or_a_place() -> None:
+    """The table that decides."""
+    asked = [(blank, headed) for blank in (True, False) for headed in (b"a: b", b"text")]
+    dated = [is_postmark(P[:-1], after_blank=blank, next_line=line) for blank, line in asked]
+    lone = [is_postmark(b"From me", after_blank=blank, next_line=line) for blank, line in asked]
+    assert (dated, lone) == ([True, True, True, False], [True, False, False, False])

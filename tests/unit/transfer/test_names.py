@@ -1,0 +1,140 @@
+"""Names of folders, there and here (trap M2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mairust_core.errors import Invalid
+from mairust_core.transfer.names import (
+    Mapping,
+    Names,
+    decode_utf7,
+    decoded_part,
+    encode_utf7,
+    file_parts,
+    mailbox_name,
+    nested_directory,
+    plus_plus_directory,
+    plus_plus_parts,
+)
+
+PART = st.text(
+    st.characters(codec="utf-8", exclude_characters="/", categories=("L", "N", "P", "S")), min_size=1
+)
+MAILBOX = st.lists(PART, min_size=1, max_size=3).map("/".join).filter(lambda name: name.upper() != "INBOX")
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("&U9dP4Xux-", "受信箱"),
+        ("Tom &- Jerry", "Tom & Jerry"),
+        ("&ANw-n&AO8-c&APg-d&AOk- &- Co", "Ünïcødé & Co"),
+        ("emoji &2D3eAA-", "emoji 😀"),
+        ("&AC4-hidden", ".hidden"),
+        ("plain", "plain"),
+        ("&broken", "&broken"),
+        ("&!!!-", "&!!!-"),
+        ("&2D0-", "&2D0-"),
+        ("已發送", "已發送"),
+    ],
+)
+def test_trap_m2_modified_utf7_is_read(written: str, name: str) -> None:
+    """RFC 3501 §5.1.3; what is none stays as it is, UTF-8 too."""
+    assert decode_utf7(written) == name
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_modified_utf7_comes_back(name: str) -> None:
+    """Any name, written and read, is itself, and what is written is ASCII."""
+    assert decode_utf7(encode_utf7(name)) == name
+    assert encode_utf7(name).isascii()
+
+
+@pytest.mark.parametrize(
+    ("directory", "mailbox"),
+    [
+        (".Sent", "Sent"),
+        (".A.B", "A/B"),
+        (".INBOX.Drafts", "INBOX/Drafts"),
+        (".inbox", "INBOX"),
+        ("..double", "double"),
+        (".&U9dP4Xux-.&TtVOiw-", "受信箱/仕事"),
+        (".a&AC8-b", "a_b"),
+        (".x\x1by", "x_y"),
+    ],
+)
+def test_trap_m2_maildir_plus_plus_names(directory: str, mailbox: str) -> None:
+    """Dots part levels; a slash or control character inside of a name becomes harmless."""
+    assert mailbox_name(plus_plus_parts(directory)) == mailbox
+
+
+def test_a_name_that_is_no_utf8_is_read_as_latin1() -> None:
+    """Old servers wrote what they were given."""
+    assert decoded_part("\udce4rger") == "ärger"
+
+
+def _from_nested(path: str) -> str:
+    return mailbox_name([decoded_part(part) for part in path.split("/")])
+
+
+@given(MAILBOX)
+def test_names_come_back_from_both_layouts(mailbox: str) -> None:
+    """Whatever a mailbox is called, an export's directory leads back to it."""
+    assert mailbox_name(plus_plus_parts(plus_plus_directory(mailbox))) == mailbox_name([mailbox])
+    assert _from_nested(nested_directory(mailbox)) == mailbox_name([mailbox])
+    assert _from_nested("/".join(file_parts(mailbox))) == mailbox_name([mailbox])
+
+
+@pytest.mark.parametrize("directory", [nested_directory, lambda name: "/".join(file_parts(name))])
+@pytest.mark.parametrize("mailbox", ["..", "../../etc", ".ssh", "a/../b"])
+def test_no_mailbox_leads_out_of_the_export(mailbox: str, directory: Callable[[str], str]) -> None:
+    """No level of a written path begins with a dot."""
+    assert not any(part.startswith(".") for part in directory(mailbox).split("/"))
+
+
+@pytest.mark.parametrize("mailbox", ["cur", "A/new", "tmp/x"])
+def test_no_mailbox_is_taken_for_the_inside_of_a_maildir(mailbox: str) -> None:
+    """Nested, a mailbox called `cur` has another directory than the messages."""
+    written = nested_directory(mailbox)
+    assert not {"cur", "new", "tmp"} & set(written.split("/"))
+    assert _from_nested(written) == mailbox
+
+
+def test_inbox_is_the_maildir_itself() -> None:
+    """In both layouts."""
+    assert plus_plus_directory("INBOX") == nested_directory("INBOX") == ""
+    assert mailbox_name(()) == mailbox_name(["inbox"]) == "INBOX"
+
+
+def test_mapping_renames_a_folder_and_those_below_it() -> None:
+    """The rule that names more of the path holds; the prefix goes in front of all."""
+    mapping = Mapping(["Sent Items=Sent", "Lists=Archive/Lists", "Lists/py=Python"], "Old")
+    assert [
+        mapping(one) for one in ("INBOX", "Sent Items", "Sent Items/2025", "Lists/c", "Lists/py/dev")
+    ] == [
+        "Old/INBOX",
+        "Old/Sent",
+        "Old/Sent/2025",
+        "Old/Archive/Lists/c",
+        "Old/Python/dev",
+    ]
+    assert Mapping()("Sent") == "Sent"
+    assert Mapping(["a=inbox"])("a") == "INBOX"
+
+
+@pytest.mark.parametrize("rule", ["", "Sent", "=x", "x=", "/=x"])
+def test_a_rule_that_is_none_is_refused(rule: str) -> None:
+    """It is named, with how to write one."""
+    with pytest.raises(Invalid, match="OLD=NEW"):
+        Mapping([rule])
+
+
+def test_no_two_mailboxes_share_a_name() -> None:
+    """Alike ones get another."""
+    names = Names()
+    assert [names.free(one) for one in ("a", "b", "a", "a")] == ["a", "b", "a_", "a__"]
