@@ -124,10 +124,10 @@ def _operation(op: Operation) -> Iterator[str]:
     for param in op.query:
         yield f"* `?{param.name}=` {_type_name(op.types[param.name])}, default `{_plain(param.default)}`"
     if op.body_type is BytesIn:
-        yield "* Body: `message/rfc822`"
+        yield f"* Body: `{op.accepts}`"
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
-    yield f"* Answer: {_members(op.returns)}"
+    yield f"* Answer: {_answer(op)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 
@@ -136,9 +136,11 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _answer(op: Operation) -> str:
+    return f"bytes, `{op.produces}`" if op.returns is BytesOut else _members(op.returns)
+
+
 def _members(kind: Any) -> str:
-    if kind is BytesOut:
-        return "bytes, `message/rfc822`"
     if get_origin(kind) is Page:
         return f"list of {_members(get_args(kind)[0])}"
     types = get_type_hints(kind)

@@ -217,13 +217,10 @@ def report(ground: Ground, rows: dict[str, Row], messages: int) -> int:
     heading = ("command", "seconds", "min..max", "CPU s", "messages/s", "PSS MB")
     print(render(heading, [_line(name, row, messages) for name, row in rows.items()]))
     files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
-    files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
-    files = (path for path in (ground.scratch / "repository-0").rglob("*") if path.is_file())
     size_bytes = sum(path.stat().st_size for path in files)
     packed = (ground.scratch / "0.tar.zst").stat().st_size
-    print(
-        f"{ground.mail_bytes / 1e6:.0f} MB of mail; repository {size_bytes / 1e6:.0f} MB, tar {packed / 1e6:.0f} MB"
-    )
+    mail_mb, repository_mb, tar_mb = (one / 1e6 for one in (ground.mail_bytes, size_bytes, packed))
+    print(f"{mail_mb:.0f} MB of mail; repository {repository_mb:.0f} MB, tar {tar_mb:.0f} MB")
     goals = [Goal(f"{FIRST} / {TAR}", rows[FIRST].median / rows[TAR].median, FIRST_GOAL)]
     if RESTIC_SECOND in rows:
         goals.append(

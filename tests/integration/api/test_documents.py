@@ -72,7 +72,7 @@ def test_every_parameter_is_described() -> None:
         listed = {(p["in"], p["name"]) for p in entry.get("parameters", [])}
         assert listed == {("path", n) for n in op.path_params} | {("query", p.name) for p in op.query}
         body = entry.get("requestBody", {}).get("content", {})
-        expected = ["message/rfc822"] if op.body_type is BytesIn else ["application/json"]
+        expected = [op.accepts] if op.body_type is BytesIn else ["application/json"]
         assert list(body) == (expected if op.body else [])
 
 
