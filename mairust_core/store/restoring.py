@@ -19,6 +19,7 @@ from mairust_core.store.tables import (
     message,
     placement,
     site,
+    tenant,
 )
 
 UIDNEXT_MORE = 1_000_000
@@ -44,6 +45,10 @@ CHANGED: dict[str, Change] = {
 """What becomes of rows on their way into a restored site, by table."""
 
 
+_KEPT = (tenant, site)
+"""What a first run made stays: the site under the name that its blobs know, and whose it is."""
+
+
 def is_empty(tx: Connection) -> bool:
     """Whether a site holds nothing yet that a restore would mix with: no domain, account or mail."""
     return not any(
@@ -56,7 +61,7 @@ def prepare(storage: StorageBackend, tx: Connection) -> None:
     if storage.name == "postgresql":
         tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     for one in reversed((*SITE, *ACCOUNT_STATE, *ACCOUNT)):
-        if one.table is not site:  # its name is that of the blob store
+        if one.table not in _KEPT:
             tx.execute(delete(one.table))
 
 
@@ -66,6 +71,8 @@ def insert(storage: StorageBackend, tx: Connection, one: Portable, rows: Iterabl
     found = list(rows)
     if one.table is site:
         return _take_over_site(tx, one, found)
+    if one.table is tenant:
+        found = _new_tenants(tx, one, found)
     if change is not None:
         found = [_changed(one, row, change) for row in found]
     storage.insert_rows(tx, one.table, found)
@@ -78,6 +85,16 @@ def _take_over_site(tx: Connection, one: Portable, rows: Sequence[Row]) -> int:
     for row in rows:
         sites.remember_uidvalidity(tx, row[at])
     return 0
+
+
+def _new_tenants(tx: Connection, one: Portable, rows: Sequence[Row]) -> list[Row]:
+    """Those that are not there; those that are get their name of then."""
+    there = set(tx.execute(select(tenant.c.id)).scalars())
+    id_, name = one.columns.index("id"), one.columns.index("name")
+    for row in rows:
+        if row[id_] in there:
+            tx.execute(tenant.update().where(tenant.c.id == row[id_]).values(name=row[name]))
+    return [row for row in rows if row[id_] not in there]
 
 
 def _changed(one: Portable, row: Row, change: Change) -> Row:

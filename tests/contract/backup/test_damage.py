@@ -49,7 +49,9 @@ def grown(site: Site, repository: Repository) -> tuple[Taken, dict[str, list[str
         fresh = again(repository)
         (ann,) = (one for one in fresh.read_snapshot(taken.snapshot).accounts if one.address == ANN)
         for id_ in ann.objects:
-            tables[json.loads(fresh.read_object(id_).splitlines()[-1])["table"]].append(id_)
+            last = json.loads(fresh.read_object(id_).splitlines()[-1])["table"]
+            if last in tables:
+                tables[last].append(id_)
         if len(tables["message"]) > 1 < len(tables["placement"]):
             return taken, tables
 

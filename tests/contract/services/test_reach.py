@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -44,9 +42,9 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
-from mairust_core.transfer.repository.packs import Builder, Kind
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
+from tests.support.packs import pack_for_nobody
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
 SCOPES = (Scope.READ, Scope.WRITE, Scope.ADMIN)
@@ -231,15 +229,6 @@ def _begun(served: Served) -> str:
     return str(int(served.here(Backups).begin(NewBackup()).id))
 
 
-def _nothing_for(place: Place) -> BytesIn:
-    """A pack that brings an account nothing."""
-    file = BytesIO()
-    builder = Builder(file)
-    builder.add(Kind.ROWS, json.dumps({"account": {"address": place.account}, "messages": []}).encode())
-    builder.finish()
-    return BytesIn(chunks=[file.getvalue()])
-
-
 NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
 
 ASK: dict[str, Ask] = {
@@ -322,7 +311,7 @@ ASK: dict[str, Ask] = {
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
     "backups.pack": lambda s, k, _: s.there(Backups, k).pack(_begun(s), Wanted(objects=("0" * 64,))),
     "backups.finish": lambda s, k, _: s.there(Backups, k).finish(_begun(s), NOTHING),
-    "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(_nothing_for(p)),
+    "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(pack_for_nobody(p.account)),
 }
 
 FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row
