@@ -96,8 +96,6 @@ def test_rule_i1_an_import_knows_after_a_restore_what_it_brought(
     data = message("imported")
     sha256 = hashlib.sha256(data).hexdigest()
     new = NewCopy(mailbox="INBOX", sha256=sha256, received_at=datetime.now(UTC), copy=1)
-        mailbox="INBOX", sha256=hashlib.sha256(data).hexdigest(), received_at=datetime.now(UTC), copy=1
-    )
     list(
         embedded.service(Imports, TESTER)
         .batch(ANN, ItemsIn(items=[Item(value=new, content=BytesIn(chunks=[data], size_bytes=len(data)))]))
