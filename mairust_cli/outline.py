@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from mairust_cli.help_text import HelpText
-from mairust_cli.tree import Group, root
+from mairust_cli.tree import DefaultGroup, Group, root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class Outline:
     options: tuple[Parameter, ...]
     global_options: tuple[Parameter, ...]
     children: tuple[Outline, ...] = ()
+    default: str = ""
+    """The command that is meant when none of the group's is named."""
 
     @property
     def name(self) -> str:
@@ -71,6 +73,7 @@ def _outline(path: tuple[str, ...], command: Any, parent: typer.Context | None) 
         arguments=tuple(map(_argument, sections["Arguments"])),
         options=tuple(map(_option, sections["Options"])),
         global_options=tuple(map(_option, sections["Global options"])),
+        default=next(iter(children), "") if isinstance(command, DefaultGroup) else "",
         children=tuple(_outline((*path, name), command.get_command(ctx, name), ctx) for name in children),
     )
 

@@ -169,6 +169,10 @@ class Output:
         if not self.quiet:
             self._talk(f"mairust: {text}")
 
+    def warn(self, text: str) -> None:
+        """Tell what is wrong although the command goes on; also to those who want no notes."""
+        self._talk(f"mairust: {clean(text)}")
+
     def error(self, error: MaiRustError) -> None:
         """Say what went wrong and how to mend it: one line on stderr, or the JSON document of stdout."""
         told = self._told(error)

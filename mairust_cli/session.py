@@ -14,6 +14,8 @@ from mairust_cli.text import clean
 from mairust_core.errors import Unauthenticated, Usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
     from mairust_core.app import Site
@@ -102,6 +104,15 @@ class Session:
             env=self.env,
             overrides=overrides,
         )
+
+    def backup_cache(self) -> Path:
+        """Where is kept what is known of encrypted repositories that cannot be read here."""
+        from pathlib import Path
+
+        if self.server_url:
+            home = self.env.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+            return Path(home) / "mairust" / "backup"
+        return self.settings().data_dir / "backup" / "known"
 
     def confirm(self, question: str, yes: bool, **values: object) -> None:
         """Return when it may be done; asks on a terminal, elsewhere `--yes` must say so.

@@ -13,9 +13,11 @@ from enum import Enum
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from mairust_cli.commands.backup import Created, Listed, Pruned
 from mairust_cli.commands.config import Checked
 from mairust_cli.commands.db import Schema
 from mairust_cli.commands.init import Initialised
+from mairust_cli.commands.restore import PutBack
 from mairust_cli.files import Exported
 from mairust_core.model.account import Account
 from mairust_core.model.alias import Alias
@@ -35,6 +37,9 @@ from mairust_core.model.settings import Export, Setting
 from mairust_core.model.status import Overview
 from mairust_core.model.story import KINDS, Mail, Story
 from mairust_core.model.token import IssuedToken, Token
+from mairust_core.restore import Restored
+from mairust_core.restore.rehearsal import Rehearsed
+from mairust_core.transfer.repository.verifying import Verified
 
 SHAPES: dict[str, tuple[Any, ...]] = {
     "init": (Initialised,),
@@ -85,6 +90,11 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "token create": (IssuedToken,),
     "token list": (Page[Token],),
     "token revoke": (Token,),
+    "backup create": (Created,),
+    "backup list": (Page[Listed],),
+    "backup verify": (Verified,),
+    "backup prune": (Pruned,),
+    "restore": (Rehearsed, Restored, PutBack),
     "status": (Overview,),
     "doctor": (Examination,),
     "audit list": (Page[Entry],),

@@ -33,6 +33,8 @@ COMMANDS = {
     "search": "Find an account's messages that match, newest first.",
     "index": "Manage the index that makes searches fast.",
     "token": "Manage API keys.",
+    "backup": "Keep snapshots of the site in a repository, verify and prune them.",
+    "restore": "Bring back a site, or mail into one, from a backup.",
     "status": "Show on one screen what is going on.",
     "doctor": "Look for what is wrong with the site, and say what mends it.",
     "audit": "See who changed what.",
@@ -200,6 +202,16 @@ class Group(_Described, typer.core.TyperGroup):
         return [(name, parse(command.help or "").summary) for name, command in self.commands.items()]
 
 
+class DefaultGroup(Group):
+    """A noun whose first command may be left out: what is no command is its first argument."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-") and not ctx.resilient_parsing:
+            args = [names[0], *args]
+        return super().resolve_command(ctx, args)
+
+
 class Root(Group):
     """`mairust` itself: a command is imported when it is called, and the help needs none of them."""
 
@@ -225,9 +237,9 @@ def load(name: str) -> Any:
     return command
 
 
-def noun(help_text: str) -> typer.Typer:
+def noun(help_text: str, cls: type[Group] = Group) -> typer.Typer:
     """An app for the commands of one noun."""
-    app = typer.Typer(cls=Group, help=help_text, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(cls=cls, help=help_text, add_completion=False, rich_markup_mode=None)
     app.callback()(_nothing)
     return app
 

@@ -16,7 +16,7 @@ from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
-from mairust_core.operations import BytesIn, Item, Service
+from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
+    from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
     from mairust_core.model.collected import Collected
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.delivery import Hidden
@@ -255,6 +256,36 @@ class Site:
         done = collect(self)
         self.keep_room()
         return done
+
+    def begin_backup(self, by: Principal, new: NewBackup) -> Offer:
+        """Hold all mail as it is now, and list what there is (rule I3)."""
+        from mairust_core.backup.offering import begin
+
+        return begin(self, by, new)
+
+    def backup_contents(self, run_id: int) -> BytesOut:
+        """The hashes of all mail that a backup's rows refer to."""
+        from mairust_core.backup.packing import contents
+
+        return contents(self, run_id)
+
+    def backup_pack(self, run_id: int, wanted: Wanted) -> BytesOut:
+        """Objects of a backup; raises `Temporary` when its pin ended meanwhile."""
+        from mairust_core.backup.packing import pack
+
+        return pack(self, run_id, wanted)
+
+    def finish_backup(self, by: Principal, run_id: int, done: BackedUp) -> BackupRun:
+        """Let go of what a backup held."""
+        from mairust_core.backup.offering import finish
+
+        return finish(self, by, run_id, done)
+
+    def put_back(self, by: Principal, content: BytesIn) -> Additions:
+        """Append messages of a snapshot."""
+        from mairust_core.backup.returning import put_back
+
+        return put_back(self, by, content)
 
     def job_runner(self) -> Runner:
         """This process's share in the queue, not started yet: every kind and schedule there is."""

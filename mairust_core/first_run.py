@@ -18,7 +18,7 @@ from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import Tokens
-from mairust_core.store import open_storage, schema, sites
+from mairust_core.store import StorageBackend, open_storage, schema, sites
 from mairust_core.store.sqlite import Sqlite
 
 MASTER_KEY_BYTES = 32
@@ -43,12 +43,10 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     `NewerSite`.
     """
     enter_data_dir(settings)
-    _write_once(settings.secrets.master_key_file, base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)))
+    write_once(settings.secrets.master_key_file)
     storage = open_storage(settings.database.url)
     try:
-        if isinstance(storage, Sqlite):
-            storage.create_file()
-        created = schema.create(storage)
+        created = make_database(storage)
         if not created and settings.database.auto_upgrade and schema.is_old(storage):
             from mairust_core.store.migrations import migrate_for
 
@@ -62,7 +60,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     token_file = settings.data_dir / ADMIN_TOKEN
     with _alone(settings.data_dir):
         if not token_file.exists():
-            _issue_admin_token(open_site(settings), token_file, os_user)
+            issue_admin_token(open_site(settings), token_file, os_user)
     return FirstRun(
         data_dir=str(settings.data_dir),
         database="postgresql" if settings.database.sqlite_path is None else "sqlite",
@@ -89,6 +87,13 @@ def make_data_dir(path: Path) -> None:
         raise BadConfig("data_dir", path=path, why=error.strerror) from error
 
 
+def make_database(storage: StorageBackend) -> bool:
+    """Make the database file, where there is one, and the tables; False when they are there already."""
+    if isinstance(storage, Sqlite):
+        storage.create_file()
+    return schema.create(storage)
+
+
 def _check_writable(path: Path) -> None:
     # access(2) alone says yes to root, whatever the mount says
     if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
@@ -106,25 +111,30 @@ def _alone(data_dir: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:
+def issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:
+    """Make an administrator's key, leave it in a file, and close the site."""
     try:
         issued = Tokens(site, Principal.local(os_user)).create(
             NewToken(name="first administrator", scopes=tuple(Scope))
         )
     finally:
         site.close()
-    _write_once(token_file, issued.key.encode())
+    write_once(token_file, issued.key.encode() + b"\n")
 
 
-def _write_once(path: Path, line: bytes) -> None:
-    """Write a small private file under its final name, durably; one that is there stays as it is."""
+def write_once(path: Path, data: bytes | None = None) -> None:
+    """Write a small private file under its final name, durably; one that is there stays as it is.
+
+    Without `data` it is a new master key.
+    """
+    data = data or base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)) + b"\n"
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
-        os.write(fd, line + b"\n")
+        os.write(fd, data)
         os.fsync(fd)
     finally:
         os.close(fd)

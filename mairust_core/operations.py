@@ -107,6 +107,8 @@ class Operation:
     since: int
     produces: str
     """The media type of bytes in the answer, where they have one in common."""
+    accepts: str
+    """The media type of bytes in the body."""
     deprecated: Deprecated | None
     encoded: str
     """The method that gives the answer as JSON values, empty for most; short, so that it may go first."""
@@ -190,6 +192,7 @@ def operation(
     errors: tuple[type[MaiRustError], ...] = (),
     since: int = 1,
     produces: str = "message/rfc822",
+    accepts: str = "message/rfc822",
     deprecated: Deprecated | None = None,
     encoded: str = "",
 ) -> Callable[[F], F]:
@@ -212,7 +215,7 @@ def operation(
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
             "status": status, "errors": errors, "since": since, "produces": produces,
-            "deprecated": deprecated, "encoded": encoded,
+            "accepts": accepts, "deprecated": deprecated, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 

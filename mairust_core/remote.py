@@ -36,7 +36,6 @@ from mairust_core.remote_http import Sent, Server
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAIL = "message/rfc822"
 
 S = TypeVar("S", bound=Service)
 
@@ -102,7 +101,7 @@ class _Call:
         if isinstance(body, ItemsIn):
             body, media_type = BytesIn(chunks=write_items(body.items)), MEDIA_TYPE
         else:
-            media_type = MAIL
+            media_type = self.op.accepts
         if isinstance(body, BytesIn):
             return replace(sent, upload=body, media_type=media_type)
         return sent if body is None else replace(sent, json=wire.dumps(body))

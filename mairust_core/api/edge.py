@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from mairust_core.model.principal import Principal
 
 MAIL_TYPES = ("message/rfc822", "message/global")
+MORE_BYTES = 64 << 20
+"""What a body of another type may be larger than a message: it holds some, and what is said of them."""
 MAX_BATCH_BYTES = 64 << 20
 """Of a body of items; one message of the largest size allowed always fits."""
 MAX_BATCH_ITEMS = 10_000
@@ -141,7 +143,7 @@ class Edge:
         if op.body is None:
             yield _Given(args=args, options=options)
         elif op.body_type is BytesIn:
-            types, limit_bytes = MAIL_TYPES, self._site.settings.smtp.max_size
+            types, limit_bytes = self._taken(op)
             async with self._uploaded(request, types, limit_bytes, hashed) as (content, body_hash):
                 yield _Given(args=[*args, content], options=options, body_hash=body_hash)
         elif kind := items_of(op.body_type):
@@ -153,6 +155,12 @@ class Edge:
             body = await read_json(request, self._idle_s)
             args.append(wire.decode_request(op.body_type, body))
             yield _Given(args=args, options=options, body_hash=sha256(body).digest() if hashed else b"")
+
+    def _taken(self, op: Operation) -> tuple[tuple[str, ...], int]:
+        """The media types that a body of bytes may have, and how large it may be."""
+        if op.accepts in MAIL_TYPES:
+            return MAIL_TYPES, self._site.settings.smtp.max_size
+        return (op.accepts,), self._site.settings.smtp.max_size + MORE_BYTES
 
     @asynccontextmanager
     async def _uploaded(

@@ -134,19 +134,22 @@ def _operation(op: Operation) -> Iterator[str]:
         default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
         yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
     if op.body_type is BytesIn:
-        yield "* Body: `message/rfc822`"
+        yield f"* Body: `{op.accepts}`"
     elif kind := items_of(op.body_type):
         yield f"* Body: a [stream](#streams) of {_members(kind)}, each with its bytes"
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
-    answer = f"bytes, `{op.produces}`" if op.returns is BytesOut else _members(op.returns)
-    yield f"* Answer: {answer}"
+    yield f"* Answer: {_answer(op)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 
 
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _answer(op: Operation) -> str:
+    return f"bytes, `{op.produces}`" if op.returns is BytesOut else _members(op.returns)
 
 
 def _members(kind: Any) -> str:

@@ -184,7 +184,7 @@ def prefix(op: Operation) -> str:
 def _extra(op: Operation) -> dict[str, Any] | None:
     """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
     found: dict[str, Any] = {}
-    uploaded = "message/rfc822" if op.body_type is BytesIn else ITEMS_TYPE
+    uploaded = op.accepts if op.body_type is BytesIn else ITEMS_TYPE
     if op.body_type is BytesIn or items_of(op.body_type) is not None:
         found["requestBody"] = {"required": True, "content": {uploaded: {"schema": _OCTETS}}}
     if op.creates:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol, runtime_checkable
 
+from mairust_core.errors import MaiRustError
 from mairust_core.model.blob import Content, Locator
 
 SegmentName = NewType("SegmentName", str)
@@ -132,4 +133,18 @@ class Segmented(Protocol):
 
     def discard_abandoned(self, older_than_s: float) -> int:
         """Delete temporary files that old which no living process holds; returns how many."""
+        ...
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """A blob store that keeps small blobs as zstd frames and can hand these out: what a backup takes."""
+
+    def frames(
+        self, wanted: Sequence[tuple[Locator, bytes]]
+    ) -> list[tuple[bytes, int] | MaiRustError | None]:
+        """For each locator and SHA-256 the frame and the length of what is in it, verified.
+
+        None for a blob kept otherwise, which `open_range` reads; an error for one that cannot be read.
+        """
         ...

@@ -22,7 +22,7 @@ from mairust_core.blobs.files import CHUNK_BYTES, OwnFiles, Part
 from mairust_core.blobs.locators import InSegment, OwnFile, place_of
 from mairust_core.blobs.records import BadRecord, Packed
 from mairust_core.blobs.segments import FLUSH_BYTES, ROLL_BYTES, Segments, Writer
-from mairust_core.errors import Damaged
+from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Content, Locator
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -151,6 +151,35 @@ class FsBlobStore:
                 return iter([data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)])
             header, pieces = self._files.read(_existing(place), start, stop)
         return self._named(pieces, locator, header.sha256)
+
+    def frames(
+        self, wanted: Sequence[tuple[Locator, bytes]]
+    ) -> list[tuple[bytes, int] | MaiRustError | None]:
+        """Small blobs as their segments hold them; None for own files."""
+        found: list[tuple[bytes, int] | MaiRustError | None] = [None] * len(wanted)
+        at, places = [], []
+        for number, (locator, _) in enumerate(wanted):
+            if isinstance(place := place_of(locator), InSegment):
+                at.append(number)
+                places.append(place)
+        read = self._segments.read_many(places)
+        frames = records.frames([one for one in read if isinstance(one, Packed)])
+        for number, packed in zip(at, read, strict=True):
+            locator, sha256 = wanted[number]
+            frame = packed if isinstance(packed, Exception) else next(frames)
+            if isinstance(frame, bytes) and packed.header.sha256 == sha256:  # type: ignore[union-attr]  # it has a frame
+                found[number] = frame, packed.header.size_bytes  # type: ignore[union-attr]  # it has a frame
+            else:
+                found[number] = self._error_of(frame, locator, sha256)
+        return found
+
+    def _error_of(self, error: Exception | bytes, locator: Locator, sha256: bytes) -> MaiRustError:
+        wrong = BadRecord("another blob lies there") if isinstance(error, bytes) else error
+        try:
+            with self._reading(locator, sha256):
+                raise wrong
+        except MaiRustError as told:
+            return told
 
     def _named(self, pieces: Iterator[bytes], locator: Locator, sha256: bytes) -> Iterator[bytes]:
         with self._reading(locator, sha256):

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from mairust_core.blobs import Record, SegmentName, locators, records
@@ -221,16 +223,20 @@ class Segments:
 
     def read(self, place: InSegment) -> Packed:
         """The record at `place` as stored; raises `BadRecord`, `FileNotFoundError`."""
-        if place.length > LONGEST_BYTES:
-            raise records.BadRecord("no record is that long")
         with self.reading(place.name) as fd:
-            data = os.pread(fd, place.length, place.offset)
-        header = records.read_header(data, place.name, place.offset)
-        if header is None:
-            raise records.BadRecord("no record begins there")
-        if len(data) != place.length or HEADER_BYTES + header.stored_bytes != place.length:
-            raise records.BadRecord("its data ends early")
-        return Packed(header=header, data=data[HEADER_BYTES:])
+            return _packed(fd, place)
+
+    def read_many(self, places: Sequence[InSegment]) -> list[Packed | Exception]:
+        """The records at `places` as stored, or why not; a segment is opened once for what follows in it."""
+        found: list[Packed | Exception] = []
+        for name, group in groupby(places, key=attrgetter("name")):
+            some = list(group)
+            try:
+                with self.reading(name) as fd:
+                    found += [_record(fd, place) for place in some]
+            except OSError as error:
+                found += [error] * len(some)
+        return found
 
     def records(self, name: SegmentName) -> Iterator[Record]:
         """Every readable record, going on behind damage."""
@@ -246,6 +252,26 @@ class Segments:
                     )
         except FileNotFoundError:
             return
+
+
+def _packed(fd: int, place: InSegment) -> Packed:
+    """The record at `place` of an open segment."""
+    if place.length > LONGEST_BYTES:
+        raise records.BadRecord("no record is that long")
+    data = os.pread(fd, place.length, place.offset)
+    header = records.read_header(data, place.name, place.offset)
+    if header is None:
+        raise records.BadRecord("no record begins there")
+    if len(data) != place.length or HEADER_BYTES + header.stored_bytes != place.length:
+        raise records.BadRecord("its data ends early")
+    return Packed(header=header, data=data[HEADER_BYTES:])
+
+
+def _record(fd: int, place: InSegment) -> Packed | Exception:
+    try:
+        return _packed(fd, place)
+    except (records.BadRecord, NewerSite, OSError) as error:
+        return error
 
 
 def _whole(fd: int, name: str, end: int) -> bool:

@@ -60,3 +60,24 @@ class Bytes:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """Content that lies in memory as one zstd frame, which a blob store may keep as it is.
+
+    Whoever makes it has verified that this is what the frame holds.
+    """
+
+    frame: bytes
+    sha256: bytes
+    size_bytes: int
+
+    def view(self) -> bytes:
+        """What is in the frame."""
+        from zstandard import ZstdDecompressor
+
+        return ZstdDecompressor().decompress(self.frame)
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -54,6 +54,18 @@ STEPS = (
         "secrets.all_rewrapped", "every secret is under the new master key, the old one is still in its file"
     ),
     Step("secrets.old_gone", "the old master key is gone from its file"),
+    Step("backup.pinned", "a backup holds all blobs, nothing is read yet"),
+    Step("backup.pack_written", "a pack is complete under its temporary name, not yet synced"),
+    Step("backup.pack_published", "a pack is durable, no index names it"),
+    Step("backup.index_published", "an index is durable, no snapshot needs it yet"),
+    Step("backup.snapshot_published", "the snapshot is durable, the site still holds its blobs"),
+    Step("prune.snapshots_deleted", "old snapshots are gone, what they needed is there"),
+    Step("prune.index_published", "one index of what stays is durable beside the old ones"),
+    Step("prune.packs_left", "only the new index is there, and packs that it does not name"),
+    Step("restore.pack", "mail of a pack is stored, its rows are not committed"),
+    Step("restore.mail", "all mail is stored, no account is there"),
+    Step("restore.rows", "every row is written, COMMIT is about to be sent"),
+    Step("restore.committed", "the site is there, its administrator has no key"),
 )
 
 

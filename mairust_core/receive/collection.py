@@ -5,7 +5,7 @@ In the order in which one thing lets go of the next:
     purge      removed accounts: messages, keys, mailboxes, at last the account; deleted messages whose time
                in the trash is over
     condemn    contents no message refers to: the row of facts goes, the blob is marked
-    delete     blobs condemned an hour ago: the row first, then the bytes
+    delete     blobs condemned an hour ago, unless a backup pins them: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
     expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins
     compact    segments that are mostly dead (`compaction`)
@@ -34,6 +34,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
 from mairust_core.store import (
     StorageBackend,
+    backups,
     collecting,
     failures,
     secrets,
@@ -201,15 +202,21 @@ class Collection:
         found = 0
         while True:
             with self._storage.read() as tx:
-                keys = collecting.condemned(tx, before_ms, self._rows)
+                keys = [] if self._pinned(tx) else collecting.condemned(tx, before_ms, self._rows)
             if not keys:
                 return found
             with self.step() as tx:
+                if self._pinned(tx):
+                    return found
                 gone = collecting.delete_condemned(tx, keys, before_ms)
             crash_point("gc.row_deleted")
             self._blobs.delete_many(gone)
             crash_point("gc.bytes_deleted")
             found += len(gone)
+
+    def _pinned(self, tx: Connection) -> bool:
+        """Whether a backup that runs may still read what was condemned since it began (rule C2)."""
+        return backups.pinned(tx, self._clock())
 
     def _small(self, keys: list[collecting.Key]) -> Iterator[list[collecting.Key]]:
         start = 0

@@ -6,6 +6,7 @@ from mairust_core.operations import Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
+from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
@@ -41,4 +42,5 @@ SERVICES: tuple[type[Service], ...] = (
     Secrets,
     Search,
     Index,
+    Backups,
 )

@@ -7,7 +7,7 @@ too, never brings a database library with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mairust_core.store import accounts as accounts
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
+    from mairust_core.store import backups as backups
     from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import exporting as exporting
@@ -47,6 +48,7 @@ _QUERIES = frozenset(
         "accounts",
         "aliases",
         "audits",
+        "backups",
         "counting",
         "domains",
         "exporting",
@@ -143,6 +145,12 @@ class StorageBackend(Protocol):
 
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """All rows of one statement (`?` marks the values)."""
+        ...
+
+    def pages(
+        self, tx: Connection, sql: str, values: Sequence[Any], size: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one statement, `size` at a time, however many there are; nothing else is held."""
         ...
 
     def now_ms(self, tx: Connection) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -54,6 +55,7 @@ _TRANSIENT = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.LockNotAvailable,
 )
+_cursors = count()
 _COPY_TYPES = {BigInteger: "int8", Integer: "int4", Boolean: "bool", LargeBinary: "bytea"}
 
 for partial in (blob_condemned, trace_message_id, *job_indexes):
@@ -223,6 +225,15 @@ class Postgresql:
     def fetch_all(self, tx: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with _driver_connection(tx).cursor() as cursor:
             return cursor.execute(_marks(sql), values).fetchall()
+
+    def pages(
+        self, tx: Connection, sql: str, values: Sequence[Any], size: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        name = f"pages_{next(_cursors)}"  # a cursor of the server's: it hands out as much as is asked for
+        with _driver_connection(tx).cursor(name=name) as cursor:
+            cursor.execute(_marks(sql), values)
+            while rows := cursor.fetchmany(size):
+                yield rows
 
     def version(self, tx: Connection) -> str:
         return str(tx.exec_driver_sql("SHOW server_version").scalar_one())

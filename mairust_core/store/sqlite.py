@@ -275,6 +275,14 @@ class Sqlite:
         cursor.execute(sql, tuple(values))
         return list(cursor.fetchall())
 
+    def pages(
+        self, tx: Connection, sql: str, values: Sequence[Any], size: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        cursor = tx.connection.cursor()
+        cursor.execute(sql, tuple(values))
+        while rows := list(cursor.fetchmany(size)):
+            yield rows
+
     @contextmanager
     def _integrity(self) -> Iterator[None]:
         try:

@@ -447,6 +447,24 @@ audit = Table(
     Column("subject", Text, nullable=False),
 )
 
+# Backups that were begun; while one is pinned no blob is deleted (rules C2, I3).
+backup = Table(
+    "backup",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("pinned_until_ms", BigInteger),  # a lease; null once it is over
+    Column("finished_ms", BigInteger),
+    Column("actor", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("objects_new", BigInteger, nullable=False),
+    Column("bytes_new", BigInteger, nullable=False),
+    Column("damaged", BigInteger, nullable=False),
+)
+
 # One row is one thing to do later, or that was done; what is over is kept for a while (rule J3).
 # Their conditions on PostgreSQL are added by `postgresql.py`, as that of `blob_condemned`.
 job_indexes = (

@@ -1,4 +1,4 @@
-"""Mail in and out of other programs' files: Maildir and mbox, read, written and planned.
+"""Mail in and out: Maildir and mbox, read, written and planned; and the repositories of backups.
 
 Nothing here knows a database, a blob store or a service, so all of it also runs on a client, beside a
 server that is somewhere else.
@@ -12,4 +12,5 @@ server that is somewhere else.
     cache      the hashes of files read before
     importing  one run of an import: what to send, in which order, and what became of it
     exporting  one run of an export   maildir_write, mbox_write
+    repository the format of backups  plain_reader    reads one, and shares no code with what writes it
 """

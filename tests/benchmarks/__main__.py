@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks import (
+    backup,
     importing,
     ingest,
     jobs,
@@ -17,6 +18,7 @@ from tests.benchmarks import (
 )
 
 ALL = {
+    "backup": backup.main,
     "import": importing.main,
     "ingest": ingest.main,
     "jobs": jobs.main,

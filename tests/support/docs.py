@@ -140,6 +140,8 @@ def fault(arguments: list[str]) -> str | None:
                 rest = rest[1:]
         elif node.children:
             found = next((child for child in node.children if child.path[-1] == word), None)
+            if found is None and node.default:
+                found = next(child for child in node.children if child.path[-1] == node.default)
             if found is None:
                 return f"{node.name} has no command {word}"
             node = found

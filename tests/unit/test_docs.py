@@ -11,6 +11,7 @@ import pytest
 from mairust_core.config import load_settings
 from mairust_core.config.schema import keys, sections
 from mairust_core.deliver import EX_DATAERR, EX_NOUSER, EX_OK, EX_TEMPFAIL
+from mairust_core.errors import Locked
 from mairust_core.observe.faults import STEPS
 from mairust_core.services.registry import SERVICES
 from mairust_core.store.tables import metadata
@@ -163,6 +164,22 @@ def test_the_unit_of_deploy_fits_the_server() -> None:
     assert service["Type"] == "notify"
     assert int(service["TimeoutStopSec"]) > load_settings(env={"HOME": "/"}).node.grace_s + 5
     assert service["StateDirectory"] == service["User"] == "mairust"
+
+
+def test_the_backups_of_deploy_fit_the_program() -> None:
+    """The commands of timer and cron exist, and both go to one repository, as the site's user."""
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    unit.read([DEPLOY / "mairust-backup.service", DEPLOY / "mairust-backup.timer"], "utf-8")
+    lines = (DEPLOY / "mairust-backup.cron").read_text("utf-8").splitlines()
+    jobs = [line.split(maxsplit=6) for line in lines if not line.startswith("#")]
+    calls = [*docs.mairust_calls(unit["Service"]["ExecStart"])]
+    calls += [call for job in jobs for call in docs.mairust_calls(job[6])]
+    assert [docs.fault(call) for call in calls] == [None] * 3
+    assert {call[3] if call[3].startswith("/") else call[4] for call in calls} == {"/var/backups/mairust"}
+    assert {job[5] for job in jobs} == {unit["Service"]["User"]} == {"mairust"}
+    assert unit["Service"]["SuccessExitStatus"] == str(Locked.exit_code)
+    assert unit["Timer"]["OnCalendar"]
 
 
 def test_the_snippets_for_postfix_are_those_explained() -> None:

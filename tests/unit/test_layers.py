@@ -16,11 +16,13 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
         "serve",
+        "restore",
         "deliver first_run",
         "api remote",
         "app remote_http",
         "smtp",
         "services",
+        "backup",
         "doctor",
         "receive",
         "access jobs vault",

@@ -17,6 +17,7 @@ from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.backup import BackedUp, NewBackup, Wanted
 from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
@@ -98,6 +99,21 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         st.lists(st.sampled_from(Scope), min_size=1).map(tuple),
         SUBJECTS,
         st.none() | TIMES,
+    ),
+    NewBackup: st.builds(
+        NewBackup, known=st.lists(st.text("0123456789abcdef", min_size=32, max_size=32)).map(tuple)
+    ),
+    Wanted: st.builds(
+        Wanted, objects=st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), min_size=1).map(tuple)
+    ),
+    BackedUp: st.builds(
+        BackedUp,
+        repository=st.text("/backup", max_size=20),
+        snapshot=st.text("0123456789-TZ", max_size=20),
+        messages=st.integers(0, 1 << 40),
+        objects_new=st.integers(0, 1 << 40),
+        bytes_new=st.integers(0, 1 << 62),
+        damaged=st.integers(0, 1 << 40),
     ),
     Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
     NewCopy: st.builds(

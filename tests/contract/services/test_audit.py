@@ -23,6 +23,7 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
+from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
 from mairust_core.services.importing import Imports
@@ -36,6 +37,7 @@ from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.jobs import enqueue, kill
+from tests.support.packs import pack_for_nobody
 
 PASSWORD = "correct horse battery staple"
 NOT_ADMINISTRATIVE = {
@@ -45,8 +47,14 @@ NOT_ADMINISTRATIVE = {
     "messages.undelete",
     "imports.known",
     "imports.batch",
+    "backups.begin",
+    "backups.pack",
+    "backups.finish",
 }
-"""Changes of mail, not of the site: the message itself is the record; or a question that needs a body."""
+"""Changes of mail, not of the site: the message itself is the record; or a question that needs a body.
+
+Of backups the table of runs is the record.
+"""
 
 Change = Callable[[Ops, str], tuple[Any, str]]
 
@@ -109,6 +117,11 @@ def _released(ops: Ops, name: str) -> str:
     return str(int(ops(Messages).release(_message(ops, name)).id))
 
 
+def _put_back(ops: Ops, name: str) -> str:
+    account = _account(ops, name)
+    return ops(Backups).put_back(pack_for_nobody(account)).address
+
+
 CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "domains.add": _in_new_domain,
     "domains.remove": lambda ops, name: ops(Domains).remove(_in_new_domain(ops, name)).name,
@@ -123,6 +136,7 @@ CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "tokens.create": lambda ops, _: _token(ops),
     "tokens.revoke": lambda ops, _: ops(Tokens).revoke(_token(ops)).id,
     "collection.run": lambda ops, _: "site" if ops(Collection).run() else "",
+    "backups.put_back": _put_back,
     "imports.prepare": _prepared,
     "mailboxes.create": _mailbox,
     "mailboxes.rename": _renamed,

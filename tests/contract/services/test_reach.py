@@ -12,6 +12,7 @@ import pytest
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.backup import BackedUp, NewBackup, Wanted
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
@@ -24,6 +25,7 @@ from mairust_core.operations import BytesIn, ItemsIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
+from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
@@ -42,6 +44,7 @@ from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
+from tests.support.packs import pack_for_nobody
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
 SCOPES = (Scope.READ, Scope.WRITE, Scope.ADMIN)
@@ -151,6 +154,12 @@ jobs.discard          - - +   - - -   - - -     own
 jobs.discard_all      - - +   - - -   - - -     own
 jobs.release          - - +   - - -   - - -     own
 jobs.release_all      - - +   - - -   - - -     own
+backups.begin         - - +   - - -   - - -     own
+backups.browse        - - +   - - -   - - -     own
+backups.contents      - - +   - - -   - - -     own
+backups.pack          - - +   - - -   - - -     own
+backups.finish        - - +   - - -   - - -     own
+backups.put_back      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
@@ -214,6 +223,13 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
     name = served.here(Domains).add(NewDomain(name=f"e{uuid4().hex[:10]}.example")).name
     return served.there(Domains, key).remove(name)
 
+
+def _begun(served: Served) -> str:
+    """A backup that somebody else has begun."""
+    return str(int(served.here(Backups).begin(NewBackup()).id))
+
+
+NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
 
 ASK: dict[str, Ask] = {
     "domains.add": lambda s, k, _: s.there(Domains, k).add(NewDomain(name=f"n{uuid4().hex[:10]}.example")),
@@ -290,6 +306,12 @@ ASK: dict[str, Ask] = {
     "jobs.discard_all": lambda s, k, _: s.there(Jobs, k).discard_all(JobSelection(kind="none")),
     "jobs.release": lambda s, k, _: s.there(Jobs, k).release(_job(s)),
     "jobs.release_all": lambda s, k, _: s.there(Jobs, k).release_all(JobSelection(kind="none")),
+    "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
+    "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),
+    "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
+    "backups.pack": lambda s, k, _: s.there(Backups, k).pack(_begun(s), Wanted(objects=("0" * 64,))),
+    "backups.finish": lambda s, k, _: s.there(Backups, k).finish(_begun(s), NOTHING),
+    "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(pack_for_nobody(p.account)),
 }
 
 FOREIGN_BROWSE: Ask = lambda s, k, p: s.there(Accounts, k).browse(domain=p.domain)  # noqa: E731 - a table row

@@ -24,6 +24,7 @@ from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
+from mairust_core.services.backups import Backups
 from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
@@ -197,6 +198,7 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Search, lambda s: s.find(q="ways", account=address, limit=1)
     yield Index, lambda s: s.status()
     yield Tokens, lambda s: s.browse(limit=1)
+    yield Backups, lambda s: s.browse(limit=2)
     job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
     yield Jobs, lambda s: s.show(job_id)
     yield Jobs, lambda s: s.browse(kind="seen", state="ready")

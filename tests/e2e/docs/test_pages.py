@@ -16,6 +16,8 @@ KEY_PAGE = "rotate-the-master-key.md"
 MAIL = r"""
 printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
 """
+ANN = "ann@example.org"
+PATH = 'export PATH="$PWD/.venv/bin:$PATH"\n'
 SITE = """\
 export PATH="$PWD/.venv/bin:$PATH"
 mairust domain add example.org
@@ -49,6 +51,19 @@ def test_the_how_to_of_keys_works(tmp_path: Path) -> None:
     assert (who.directory / "backup.token").stat().st_mode & 0o777 == 0o600
     assert re.search(r"^State: +revoked$", read, re.MULTILINE)
     assert '"address":"ann@example.org"' in read
+
+
+def test_the_how_to_of_backups_works(tmp_path: Path) -> None:
+    """Made, verified, pruned, encrypted, rehearsed, put back and restored, beside a running server."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        mail = f"printf 'Subject: kept\\r\\n\\r\\n' | mairust message append - --account {ANN} --quiet\n"
+        read = who.types(SITE + mail + script(HOW_TO / "backup.md", server))
+        listed = who.types(f"{PATH}mairust message list --account {ANN} --json")
+    assert "all alike" in read
+    assert listed.count('"subject":"kept"') == 3, "one, and one for each time it was put back"
+    restored = who.types(f"{PATH}mairust --data-dir ./restored message list --account {ANN} --json")
+    assert restored.count('"subject":"kept"') == 1
 
 
 def test_the_how_to_of_traces_works(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def prepare(path: tuple[str, ...], home: Path, site: Path, mail: Path) -> dict[s
         assert process(home, "domain", "add", "example.com", *at).code == 0
     if path[0] == "alias":
         assert process(home, "alias", "add", "sales@example.org", "--to", "ann@example.org", *at).code == 0
+    if path[0] in {"backup", "restore"} and path != ("backup", "create"):
+        assert process(home, "backup", str(mail.parent / "backup"), *at).code == 0
     if (path[0] == "mailbox" and path[1] in {"rename", "delete"}) or path == ("message", "move"):
         assert process(home, "mailbox", "create", "Work", "--account", "ann@example.org", *at).code == 0
     if path == ("trace",):

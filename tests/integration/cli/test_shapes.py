@@ -46,6 +46,11 @@ class Ground:
         return Path(self.mail).parent / "mail.mbox"
 
     @property
+    def repository(self) -> Path:
+        """A repository of backups, with one of this site."""
+        return Path(self.mail).parent / "backup"
+
+    @property
     def out(self) -> Path:
         """Where nothing is yet."""
         return Path(self.mail).parent / "out"
@@ -100,6 +105,11 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "token create": lambda _: "token create --name t --scope read --expires 9d",
     "token list": lambda _: "token list",
     "token revoke": lambda g: f"token revoke {g.token}",
+    "backup create": lambda g: f"backup create {g.repository}",
+    "backup list": lambda g: f"backup list {g.repository}",
+    "backup verify": lambda g: f"backup verify {g.repository} --read-data",
+    "backup prune": lambda g: f"backup prune {g.repository} --keep-last 1 --yes",
+    "restore": lambda g: f"restore {g.repository} --rehearse",
     "status": lambda _: "status",
     "doctor": lambda _: "doctor",
     "audit list": lambda _: "audit list",
@@ -136,7 +146,9 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
         with here.storage.write() as tx:
             here.secrets.put(tx, "shape", b"secret")
     make_sources(mail.parent)
-    return Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
+    found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
+    assert run("backup", "create", str(found.repository)).code == 0
+    return found
 
 
 @pytest.mark.parametrize("command", SHAPES)
@@ -172,6 +184,15 @@ def test_the_other_answer_of_rotate_master_has_its_shape(run: Run, ground: Groun
     """What is prepared only is a key."""
     done = run("secrets", "rotate-master", "--prepare", "--json")
     assert list(differences(SHAPES["secrets rotate-master"][1], done.json)) == []
+
+
+def test_the_other_answers_of_restore_have_their_shape(run: Run, ground: Ground, tmp_path: Path) -> None:
+    """A site that is made, and mail that is put back."""
+    at = ("--data-dir", str(tmp_path / "restored"))
+    made = run("restore", str(ground.repository), "--yes", "--json", *at)
+    assert list(differences(SHAPES["restore"][1], made.json)) == []
+    put_back = run("restore", str(ground.repository), "--account", "ann@example.org", "--yes", "--json")
+    assert list(differences(SHAPES["restore"][2], put_back.json)) == []
 
 
 def test_the_answer_for_several_messages_has_its_shape(run: Run, ground: Ground) -> None:

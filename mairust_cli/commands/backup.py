@@ -1,0 +1,320 @@
+"""`mairust backup`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mairust_cli.listing import All, Cursor, Limit, pages
+from mairust_cli.output import Column, Columns
+from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened
+from mairust_cli.session import Session
+from mairust_cli.text import clean, moment, size
+from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
+from mairust_cli.words import Yes
+from mairust_core.errors import Damaged, Invalid
+from mairust_core.model.forms import Page
+from mairust_core.services.backups import Backups
+from mairust_core.services.pages import limited
+
+if TYPE_CHECKING:
+    from mairust_core.transfer.repository import Repository
+    from mairust_core.transfer.repository.pruning import PrunePlan
+
+app = noun(COMMANDS["backup"], DefaultGroup)
+
+SOME_FAILED = 3
+
+Dest = Annotated[str, typer.Argument(metavar="DEST", help="The directory of the repository.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What a backup did; `damaged` are mails that the site could not read."""
+
+    snapshot: str
+    messages: int
+    objects_new: int
+    bytes_new: int
+    seconds: float
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One snapshot of a repository."""
+
+    snapshot: str
+    at: datetime
+    site: str
+    accounts: int
+    messages: int
+    damaged: int
+
+
+CREATED: Columns[Created] = (
+    Column("Snapshot", lambda done: done.snapshot),
+    Column("Messages", lambda done: str(done.messages)),
+    Column("New objects", lambda done: str(done.objects_new)),
+    Column("New bytes", lambda done: size(done.bytes_new)),
+    Column("Seconds", lambda done: f"{done.seconds:.1f}"),
+)
+LISTED: Columns[Listed] = (
+    Column("Snapshot", lambda one: one.snapshot),
+    Column("Taken", lambda one: moment(one.at)),
+    Column("Site", lambda one: one.site),
+    Column("Accounts", lambda one: str(one.accounts), right=True),
+    Column("Messages", lambda one: str(one.messages), right=True),
+)
+
+
+@app.command("create", cls=Command)
+def create(
+    ctx: typer.Context,
+    dest: Dest,
+    passphrase_file: Passphrase = None,
+    recipient: Recipient = None,
+    identity: Identity = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every account anew, also those that did not change.")
+    ] = False,
+) -> None:
+    """Add a snapshot of the site to a repository, which is made when there is none.
+
+    `mairust backup DEST` is short for it. Only what the repository lacks is written. The server may run, and
+    mail may come in, meanwhile. The repository is encrypted when --passphrase-file or --recipient is given
+    the first time; later runs need the same. With --server the site is fetched from there. Nothing is
+    printed where nobody looks on, unless something is wrong.
+
+    Exit status: 0 done; 3 done, but some mail of the site is damaged and not in it; 5 DEST is something else;
+    75 another backup runs, or the site or the disk is busy, full or away; 77 wrong passphrase or key.
+
+    Examples:
+      mairust backup create ./backup
+      mairust backup create ./backup --json
+    """
+    session = Session.of(ctx)
+    from mairust_core.transfer.repository import Repository
+    from mairust_core.transfer.repository.taking import take
+
+    source = session.operations(Backups)
+    keys = keys_of(passphrase_file, recipient, identity)
+    repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
+    taken = take(repository, source, full=full, keys=_master_keys(session, repository), shown=dest)
+    done = Created(
+        snapshot=taken.snapshot,
+        messages=taken.messages,
+        objects_new=taken.objects_new,
+        bytes_new=taken.bytes_new,
+        seconds=taken.seconds,
+        damaged=taken.damaged,
+    )
+    if session.output.json or session.output.on_terminal:
+        session.output.change(done, CREATED)
+    if done.damaged:
+        for sha256 in done.damaged:
+            session.output.warn(f"mail {sha256} is damaged on the site and not in the backup")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _master_keys(session: Session, repository: Repository) -> bytes:
+    """The master keys for an encrypted repository: of a site that is here, for they never travel."""
+    if not repository.config.recipients:
+        return b""
+    if session.server_url:
+        session.output.note("the master key stays on the server: a restore will need it (--master-key)")
+        return b""
+    try:
+        return session.settings().secrets.master_key_file.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+@app.command("list", cls=Command)
+def list_(
+    ctx: typer.Context,
+    dest: Dest,
+    passphrase_file: Passphrase = None,
+    identity: Identity = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    all_: All = False,
+) -> None:
+    """List the snapshots of a repository, the oldest first.
+
+    Exit status: 0 listed; 1 some are damaged, and named; 4 there is no repository; 77 wrong passphrase or
+    key.
+
+    Examples:
+      mairust backup list ./backup
+      mairust backup list ./backup --json
+    """
+    session = Session.of(ctx)
+    repository = opened(session, dest, keys_of(passphrase_file, None, identity))
+    damaged: list[Damaged] = []
+    with repository.reading():
+        found = pages(lambda after, count: _part_of(repository, after, count, damaged), limit, cursor, all_)
+    for error in damaged:
+        session.output.warn(str(error))
+    session.output.page(found, LISTED)
+    if damaged:
+        raise typer.Exit(Damaged.exit_code)
+
+
+def _part_of(repository: Repository, after: str, count: int, damaged: list[Damaged]) -> Page[Listed]:
+    """Some snapshots, those behind `after`; the damaged ones are noted."""
+    names = [name for name in repository.snapshot_names() if name > after]
+    items = []
+    for name in names[: limited(count)]:
+        try:
+            items.append(_listed(repository, name))
+        except Damaged as error:
+            damaged.append(error)
+    more = len(names) > count
+    return Page(items=tuple(items), next_cursor=names[count - 1] if more else None)
+
+
+def _listed(repository: Repository, name: str) -> Listed:
+    snapshot = repository.read_snapshot(name)
+    return Listed(
+        snapshot=name,
+        at=snapshot.at,
+        site=snapshot.site,
+        accounts=len(snapshot.accounts),
+        messages=snapshot.messages,
+        damaged=len(snapshot.damaged),
+    )
+
+
+@app.command("verify", cls=Command)
+def verify(
+    ctx: typer.Context,
+    dest: Dest,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read every pack and hash every object in it.")
+    ] = False,
+    subset: Annotated[
+        str | None,
+        typer.Option("--subset", metavar="N%", help="With --read-data, only so many packs, by chance."),
+    ] = None,
+    passphrase_file: Passphrase = None,
+    identity: Identity = None,
+) -> None:
+    """Check that a repository is whole, and name what is not.
+
+    Without --read-data only small files are read, and whether the packs are there with the right length.
+
+    Exit status: 0 all is well; 1 something is damaged; 4 there is no repository; 75 it is being pruned; 77
+    wrong passphrase or key.
+
+    Examples:
+      mairust backup verify ./backup
+      mairust backup verify ./backup --read-data --subset 10%
+    """
+    session = Session.of(ctx)
+    from mairust_core.transfer.repository.verifying import verify as run
+
+    repository = opened(session, dest, keys_of(passphrase_file, None, identity))
+    part = 1.0 if subset is None else _percentage(subset)
+    with repository.reading():
+        found = run(repository, read_data=read_data or subset is not None, part=part)
+    if session.output.json:
+        session.output.document(found)
+    else:
+        for one in found.damaged:
+            session.output.warn(f"{one.kind} {one.name}: {one.why}")
+        if session.output.on_terminal:
+            read = f", {found.packs_read} of them read" if found.packs_read else ""
+            session.output.lines(
+                [f"{found.snapshots} snapshots, {found.objects} objects in {found.packs} packs{read}"]
+            )
+    if found.damaged:
+        raise typer.Exit(Damaged.exit_code)
+
+
+def _percentage(text: str) -> float:
+    number = text.removesuffix("%")
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 100:
+        raise Invalid("subset", "not_a_part", value=repr(clean(text)[:40]))
+    return int(number) / 100
+
+
+@app.command("prune", cls=Command)
+def prune(
+    ctx: typer.Context,
+    dest: Dest,
+    keep_last: Annotated[
+        int, typer.Option("--keep-last", metavar="N", min=0, help="Keep the N newest snapshots.")
+    ] = 0,
+    keep_daily: Annotated[
+        int, typer.Option("--keep-daily", metavar="N", min=0, help="Keep the newest of each of N days.")
+    ] = 0,
+    keep_weekly: Annotated[
+        int, typer.Option("--keep-weekly", metavar="N", min=0, help="Keep the newest of each of N weeks.")
+    ] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    yes: Yes = False,
+    passphrase_file: Passphrase = None,
+    identity: Identity = None,
+) -> None:
+    """Delete old snapshots, and what only they needed.
+
+    Days and weeks are those of UTC in which there is a snapshot. What several of the options keep is kept
+    once; at least one of them has to be given.
+
+    Exit status: 0 done; 1 something is damaged, and nothing was deleted; 2 nothing to keep was named; 4 there
+    is no repository; 75 it is in use; 77 wrong passphrase or key.
+
+    Examples:
+      mairust backup prune ./backup --keep-daily 7 --keep-weekly 4 --dry-run
+      mairust backup prune ./backup --keep-last 3 --yes
+    """
+    session = Session.of(ctx)
+    from mairust_core.transfer.repository.pruning import Keep as KeepRule
+    from mairust_core.transfer.repository.pruning import execute, plan
+
+    repository = opened(session, dest, keys_of(passphrase_file, None, identity))
+    rule = KeepRule(last=keep_last, daily=keep_daily, weekly=keep_weekly)
+    if not dry_run:
+        session.confirm("prune_backup", yes, path=dest)
+    with repository.writing(deleting=True) as writer:
+        planned = plan(repository, rule)
+        freed = 0 if dry_run else execute(writer, planned)
+    _tell_prune(session, planned, freed, dry_run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was deleted, or with `dry_run` would be."""
+
+    kept: tuple[str, ...]
+    removed: tuple[str, ...]
+    packs_deleted: int
+    packs_rewritten: int
+    bytes_freed: int
+    dry_run: bool
+
+
+def _tell_prune(session: Session, planned: PrunePlan, freed: int, dry_run: bool) -> None:
+    done = Pruned(
+        kept=planned.kept,
+        removed=planned.removed,
+        packs_deleted=len(planned.dead),
+        packs_rewritten=len(planned.sparse),
+        bytes_freed=planned.bytes_dead if dry_run else freed,
+        dry_run=dry_run,
+    )
+    if session.output.json:
+        session.output.document(done)
+    elif session.output.on_terminal or dry_run:
+        would = "would be " if dry_run else ""
+        session.output.lines(
+            [
+                *(f"{would}removed {name}" for name in done.removed),
+                f"{len(done.kept)} snapshots kept, {size(done.bytes_freed)} {would}freed",
+            ]
+        )

@@ -1,0 +1,185 @@
+"""`mairust restore`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mairust_cli.output import Column, Columns
+from mairust_cli.repositories import Identity, Passphrase, keys_of, opened
+from mairust_cli.session import Session, os_user
+from mairust_cli.tree import Command, single
+from mairust_cli.words import Yes
+from mairust_core.errors import Usage
+from mairust_core.operations import BytesIn
+from mairust_core.services.backups import Backups
+
+if TYPE_CHECKING:
+    from mairust_core.restore import Restored
+    from mairust_core.transfer.repository import Repository
+    from mairust_core.transfer.repository.picking import Pick
+
+app = single()
+
+FAILED, SOME_FAILED = 1, 3
+
+RESTORED: Columns[Restored] = (
+    Column("Snapshot", lambda done: done.snapshot),
+    Column("Accounts", lambda done: str(done.accounts)),
+    Column("Messages", lambda done: str(done.messages)),
+    Column("Admin API key", lambda done: done.admin_token_file or "-"),
+    Column("Settings of then", lambda done: done.settings_file or "-"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """What was added to a running site; `failed` names each message that was not, and why."""
+
+    snapshot: str
+    accounts: int
+    messages: int
+    failed: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+PUT_BACK: Columns[PutBack] = (
+    Column("Snapshot", lambda done: done.snapshot),
+    Column("Accounts", lambda done: str(done.accounts)),
+    Column("Messages", lambda done: str(done.messages)),
+)
+
+
+@app.command(cls=Command)
+def restore(
+    ctx: typer.Context,
+    src: Annotated[str, typer.Argument(metavar="SRC", help="The directory of the repository.")],
+    snapshot: Annotated[
+        str, typer.Option("--snapshot", metavar="ID", help="As `backup list` shows it; the newest.")
+    ] = "",
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ADDRESS", help="Only this account's mail.")
+    ] = None,
+    mailbox: Annotated[
+        str | None, typer.Option("--mailbox", metavar="NAME", help="Only this mailbox of the account.")
+    ] = None,
+    message: Annotated[str | None, typer.Option("--message", metavar="ID", help="Only this message.")] = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Restore into scratch, compare everything, leave nothing.")
+    ] = False,
+    master_key: Annotated[
+        str | None,
+        typer.Option("--master-key", metavar="FILE", help="The master key of the site that was backed up."),
+    ] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Restore what is whole, and name the rest.")
+    ] = False,
+    yes: Yes = False,
+    passphrase_file: Passphrase = None,
+    identity: Identity = None,
+) -> None:
+    """Bring back a site, or mail into one, from a backup.
+
+    Without --account and --message a whole site is made where there is none, or an empty one, in the database
+    that the configuration names: mailboxes keep their UIDs and UIDVALIDITY. Its settings are yours to choose;
+    those of then are left in DATA_DIR/restored.toml. A plain backup needs --master-key for secrets, else new
+    ones are issued and the tables listed. With --account or --message mail is appended to the running site,
+    with new UIDs, each time it is done; with --server, to that one.
+
+    Exit status: 0 done; 1 something is damaged, and named, and nothing was restored; 3 done, but for what is
+    damaged or did not go in; 4 no such repository, snapshot, account or message; 5 the site is not empty; 77
+    wrong key; 78 a newer version wrote the backup.
+
+    Examples:
+      mairust restore ./backup --rehearse
+      mairust restore ./backup --account ann@example.org --mailbox INBOX --yes
+    """
+    session = Session.of(ctx)
+    if (mailbox is not None and account is None) or (rehearse and (account or message)):
+        raise Usage("restore_what")
+    repository = opened(session, src, keys_of(passphrase_file, None, identity))
+    with repository.reading():
+        name = repository.find_snapshot(snapshot)
+        if rehearse:
+            _rehearse(session, repository, name)
+        elif account or message:
+            from mairust_core.transfer.repository.picking import Pick
+
+            session.confirm("restore_mail", yes, snapshot=name)
+            pick = Pick(account=account, mailbox=mailbox, message=message, skip_damaged=skip_damaged)
+            _put_back(session, repository, name, pick)
+        else:
+            session.stay_local("restore of a whole site")
+            session.confirm("restore_site", yes, snapshot=name, path=session.settings().data_dir)
+            key = None if master_key is None else Path(master_key)
+            _restore_site(session, repository, name, key, skip_damaged)
+
+
+def _restore_site(
+    session: Session, repository: Repository, name: str, master_key: Path | None, skip_damaged: bool
+) -> None:
+    from mairust_core.restore import restore_site
+
+    done = restore_site(
+        session.settings(),
+        repository,
+        name,
+        os_user=os_user(),
+        master_key=master_key,
+        skip_damaged=skip_damaged,
+    )
+    for table in done.reissued:
+        session.output.note(f"the rows of {table} need the master key of then and are not there")
+    for id_ in done.damaged:
+        session.output.warn(f"object {id_} is damaged and left out")
+    session.output.change(done, RESTORED)
+    if done.damaged or done.left_out:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -> None:
+    from mairust_core.transfer.repository.picking import Picker
+
+    picker = Picker(repository, repository.read_snapshot(name), pick)
+    backups = session.operations(Backups)
+    accounts: set[str] = set()
+    messages, failed = 0, []
+    for pack in picker.packs():
+        added = backups.put_back(BytesIn(chunks=[pack], size_bytes=len(pack)))
+        accounts.add(added.address)
+        messages += sum(one.id is not None for one in added.messages)
+        failed += [f"{one.sha256}: {one.error}" for one in added.messages if one.id is None]
+    for text in failed:
+        session.output.warn(text)
+    for id_ in picker.damaged:
+        session.output.warn(f"mail {id_} is damaged and left out")
+    done = PutBack(
+        snapshot=name,
+        accounts=len(accounts),
+        messages=messages,
+        failed=tuple(failed),
+        damaged=tuple(picker.damaged),
+    )
+    session.output.change(done, PUT_BACK)
+    if failed or picker.damaged:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _rehearse(session: Session, repository: Repository, name: str) -> None:
+    from mairust_core.restore.rehearsal import rehearse
+
+    found = rehearse(repository, name, os_user())
+    if session.output.json:
+        session.output.document(found)
+    else:
+        for difference in found.differences:
+            session.output.warn(difference)
+        session.output.lines(
+            [f"{found.messages} messages of {found.accounts} accounts restored and compared: "
+             + (f"{len(found.differences)} differences" if found.differences else "all alike")]
+        )  # fmt: skip
+    if found.differences:
+        raise typer.Exit(FAILED)

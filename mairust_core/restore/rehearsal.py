@@ -1,0 +1,121 @@
+"""A restore that leaves nothing: into scratch, then everything compared by a reader of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mairust_core.app import opened
+from mairust_core.config import load_settings
+from mairust_core.errors import Damaged
+from mairust_core.model.blob import Locator
+from mairust_core.restore.site import restore_site
+from mairust_core.store.restoring import UIDNEXT_MORE
+from mairust_core.transfer.plain_reader import Mail, Reader
+from mairust_core.transfer.repository import Repository
+
+if TYPE_CHECKING:
+    from mairust_core.app import Site
+
+MAX_DIFFERENCES = 100
+
+_PLACED = (
+    "SELECT m.id, a.address, b.name, p.uid, m.sha256, p.flags, p.keywords, m.tags, p.received_ms, l.location"
+    " FROM placement p JOIN message m ON m.id = p.message_id JOIN mailbox b ON b.id = p.mailbox_id"
+    " JOIN account a ON a.id = p.account_id"
+    " JOIN blob l ON l.sha256 = m.sha256 AND l.tenant_id = m.tenant_id"
+)
+_COUNTS = (
+    "SELECT a.address, b.name, b.uidvalidity, b.uidnext, b.messages, b.unseen FROM mailbox b"
+    " JOIN account a ON a.id = b.account_id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What a rehearsal compared, and in what the restored site and the backup differ."""
+
+    snapshot: str
+    accounts: int
+    messages: int
+    mailboxes: int
+    differences: tuple[str, ...]
+
+
+def rehearse(repository: Repository, name: str, os_user: str) -> Rehearsed:
+    """Restore a snapshot into a scratch directory, compare it with what the backup says, and delete it.
+
+    The scratch directory is where `TMPDIR` says and needs as much room as the site. Raises what
+    `restore_site` raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch:
+        settings = load_settings(data_dir=Path(scratch, "site"), env={})
+        done = restore_site(settings, repository, name, os_user=os_user)
+        reader = Reader(repository.path, list(repository.identities))
+        snapshot = reader.snapshot(name)
+        with opened(settings) as site:
+            differences = list(islice(_differences(site, reader, snapshot), MAX_DIFFERENCES))
+            mailboxes = len(_all(site, _COUNTS))
+    return Rehearsed(
+        snapshot=name,
+        accounts=done.accounts,
+        messages=done.messages,
+        mailboxes=mailboxes,
+        differences=tuple(differences),
+    )
+
+
+def _all(site: Site, sql: str) -> list[tuple[object, ...]]:
+    with site.storage.read() as tx:
+        return site.storage.fetch_all(tx, sql, ())
+
+
+def _differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+    wanted = {mail.id: mail for mail in reader.mails(snapshot)}
+    yield from _of_messages(site, wanted)
+    yield from _of_mailboxes(site, reader, snapshot)
+
+
+def _of_messages(site: Site, wanted: dict[int, Mail]) -> Iterator[str]:
+    """Every message: where it is, its flags and tags, and the hash of its bytes."""
+    left = dict(wanted)
+    with site.storage.read() as tx, closing(site.open_blobs()) as blobs:
+        for page in site.storage.pages(tx, _PLACED, (), 1000):
+            for id_, address, box, uid, sha256, flags, keywords, tags, received_ms, location in page:
+                mail = left.pop(id_, None)
+                there = Mail(
+                    account=address, mailbox=box, uid=uid, id=id_, sha256=bytes(sha256).hex(), flags=flags,
+                    keywords=json.loads(keywords), tags=json.loads(tags), received_ms=received_ms,
+                )  # fmt: skip
+                if mail != there:
+                    yield f"message {id_}: {mail} in the backup, {there} restored"
+                try:
+                    data = blobs.get(Locator(location), bytes(sha256))
+                except Damaged as error:
+                    yield f"message {id_}: {error}"
+                    continue
+                if hashlib.sha256(data).digest() != bytes(sha256):
+                    yield f"message {id_}: its bytes have another SHA-256"
+    for id_ in left:
+        yield f"message {id_}: it was not restored"
+
+
+def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+    """Every mailbox: UIDVALIDITY, UIDNEXT, and its counts."""
+    found = {(row[0], row[1]): row[2:] for row in _all(site, _COUNTS)}
+    accounts: list[dict[str, object]] = snapshot["accounts"]  # type: ignore[assignment]  # by the book
+    for account in accounts:
+        for row in reader.rows(account["objects"]).get("mailbox", []):  # type: ignore[arg-type]  # by the book
+            wanted = (row["uidvalidity"], row["uidnext"] + UIDNEXT_MORE, row["messages"], row["unseen"])
+            there = found.pop((account["address"], row["name"]), None)
+            if there != wanted:
+                yield f"mailbox {row['name']} of {account['address']}: {wanted} wanted, {there} restored"
+    for address, name in found:
+        yield f"mailbox {name} of {address}: it is not in the backup"

@@ -1,0 +1,230 @@
+"""The order of a restore: what may be restored, mail, rows, one COMMIT, a new admin key."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from mairust_core.app import open_site
+from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
+from mairust_core.blobs import BlobStore, owner
+from mairust_core.config import Settings
+from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
+from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, issue_admin_token, make_database, write_once
+from mairust_core.observe.faults import crash_point
+from mairust_core.restore.mail import store_mail
+from mairust_core.restore.rows import AccountRows, Rows, insert_site, tenants_of_mail
+from mairust_core.store import StorageBackend, jobs, open_storage, restoring, sites
+from mairust_core.store.portable import SITE, by_name
+from mairust_core.store.tables import SCHEMA_VERSION
+from mairust_core.transfer.repository import Repository
+from mairust_core.transfer.repository.snapshots import Snapshot
+from mairust_core.transfer.repository.taking import MASTER_KEY
+
+NAMED = 20
+"""So many damaged objects an error names; the log names all."""
+RESTORED_SETTINGS = "restored.toml"
+
+log = logging.getLogger("mairust.backup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore brought back.
+
+    `damaged` are objects that could not be read, `left_out` counts the messages without their mail;
+    `reissued` are tables of secrets that nothing opens here, so that new ones are needed.
+    """
+
+    snapshot: str
+    accounts: int
+    messages: int
+    left_out: int = 0
+    damaged: tuple[str, ...] = ()
+    reissued: tuple[str, ...] = ()
+    admin_token_file: str = ""
+    settings_file: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One restore, and what was found on the way."""
+
+    repository: Repository
+    snapshot: Snapshot
+    skip_damaged: bool
+    sealed: bool
+    """Whether rows that need the master key stay out."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def restore_site(
+    settings: Settings,
+    repository: Repository,
+    name: str,
+    *,
+    os_user: str,
+    master_key: Path | None = None,
+    skip_damaged: bool = False,
+) -> Restored:
+    """Make a site of a snapshot where there is none, or an empty one.
+
+    Raises `Conflict` when there is something already, `NewerSite` for a snapshot of a later version,
+    `Forbidden` for a wrong master key, `Damaged` naming what is damaged unless that is to be left out, and
+    what database and disk raise. Then nothing is there, but for bytes that collection finds.
+    """
+    snapshot = repository.read_snapshot(name)
+    if snapshot.schema > SCHEMA_VERSION:
+        raise NewerSite("snapshot", id=name, found=snapshot.schema, known=SCHEMA_VERSION)
+    keys = _keys(repository, snapshot, settings, master_key)
+    enter_data_dir(settings)
+    run = _Run(repository=repository, snapshot=snapshot, skip_damaged=skip_damaged, sealed=keys is None)
+    with closing(open_storage(settings.database.url)) as storage:
+        created = make_database(storage)
+        with storage.read() as tx:
+            if not restoring.is_empty(tx):
+                raise Conflict("site_not_empty", path=settings.data_dir)
+            name_of_site = sites.name(tx)
+        owner.claim(settings.blobs.path, name_of_site, fresh=created)
+        _write_keys(settings, keys)
+        totals = _fill(run, settings, storage)
+    token_file = settings.data_dir / ADMIN_TOKEN
+    token_file.unlink(missing_ok=True)
+    crash_point("restore.committed")
+    issue_admin_token(open_site(settings), token_file, os_user)
+    return Restored(
+        snapshot=name,
+        accounts=totals[0],
+        messages=totals[1],
+        left_out=run.left_out,
+        damaged=tuple(run.damaged),
+        reissued=_sealed_tables() if run.sealed else (),
+        admin_token_file=str(token_file),
+        settings_file=_write_settings(run, settings),
+    )
+
+
+def _keys(repository: Repository, snapshot: Snapshot, settings: Settings, given: Path | None) -> bytes | None:
+    """The master keys under which the snapshot's secrets are wrapped; None when nobody has them."""
+    if given is not None:
+        if not given.exists():
+            raise Usage("unreadable_file", path=given, why="there is none")
+        if not set(snapshot.master_keys) <= set(key_ids(given)):
+            raise Forbidden("master_key", path=given)
+        return _as_file(given)
+    for file in snapshot.files:
+        if file.name == MASTER_KEY:
+            return repository.read_object(file.object)
+    own = settings.secrets.master_key_file
+    if snapshot.master_keys and set(snapshot.master_keys) <= set(key_ids(own)):
+        return _as_file(own)
+    return None
+
+
+def _as_file(path: Path) -> bytes:
+    return b"".join(base64.b64encode(key) + b"\n" for key in read_keys(path))
+
+
+def _write_keys(settings: Settings, keys: bytes | None) -> None:
+    """Put the snapshot's keys in place of those of an empty site; without them, new ones."""
+    path = settings.secrets.master_key_file
+    if keys is not None and path.exists() and path.read_bytes() != keys:
+        path.replace(path.with_name(path.name + ".before-restore"))
+    write_once(path, keys)
+
+
+def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
+    """Everything in one transaction; how many accounts and messages there are."""
+    rows = Rows(run.repository, run.damaged)
+    rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
+    tenants = tenants_of_mail(run.snapshot, rows)
+    for sha256 in run.snapshot.damaged:
+        tenants.pop(bytes.fromhex(sha256), None)  # the site itself could not read it when this was made
+    _judge(run)
+    with closing(_blobs(settings)) as blobs, storage.write() as tx:
+        if not restoring.is_empty(tx):
+            raise Conflict("site_not_empty", path=settings.data_dir)
+        restoring.prepare(storage, tx)
+        have = _store_mail(run, storage, tx, blobs, tenants)
+        crash_point("restore.mail")
+        _insert_rows(run, storage, tx, rows, have)
+        totals = restoring.totals(tx)
+        crash_point("restore.rows")
+    return totals
+
+
+def _blobs(settings: Settings) -> BlobStore:
+    from mairust_core.blobs.fs import FsBlobStore
+
+    return FsBlobStore(settings.blobs.path)
+
+
+def _store_mail(
+    run: _Run, storage: StorageBackend, tx: Connection, blobs: BlobStore, tenants: dict[bytes, set[int]]
+) -> set[bytes]:
+    """Store all mail; which there is."""
+    have = set[bytes]()
+    for batch in store_mail(run.repository, blobs, tenants, run.damaged):
+        if run.damaged and not run.skip_damaged:
+            continue  # to the end, so that all of it is named
+        restoring.insert_contents(storage, tx, batch.blobs, batch.contents)
+        have |= {row[0] for row in batch.blobs}
+        crash_point("restore.pack")
+    _judge(run)
+    return have
+
+
+def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows, have: set[bytes]) -> None:
+    early = {"tenant", "domain"}  # what accounts refer to
+    insert_site(storage, tx, run.snapshot, rows, tables=early)
+    accounts = AccountRows(storage, tx, rows, have)
+    for part in run.snapshot.accounts:
+        accounts.insert(part)
+    run.left_out = accounts.left_out
+    late = {one.name for one in SITE} - early - (set(_sealed_tables()) if run.sealed else set())
+    insert_site(storage, tx, run.snapshot, rows, tables=late, accounts=accounts.accounts)
+    _judge(run)
+    if run.damaged or run.left_out:
+        restoring.recount(tx)
+    restoring.begin_history(tx)
+    restoring.queue_index(tx)
+    jobs.hold_all(tx)  # until `mairust job release` (rule I3)
+
+
+def _sealed_tables() -> tuple[str, ...]:
+    return tuple(one.name for one in by_name().values() if one.sealed)
+
+
+def _judge(run: _Run) -> None:
+    """Raise `Damaged` for what is damaged and may not be left out."""
+    needed = {
+        object_
+        for part in run.snapshot.tables
+        if (one := by_name().get(part.table)) is not None and one.needed
+        for object_ in part.objects
+    }
+    fatal = [id_ for id_ in run.damaged if not run.skip_damaged or id_ in needed]
+    if not fatal:
+        return
+    for id_ in fatal:
+        log.error("object %s is damaged: %s", id_, run.damaged[id_])
+    detail = "snapshot" if not run.skip_damaged else "snapshot_needed"
+    named = ", ".join(fatal[:NAMED]) + (f" and {len(fatal) - NAMED} more" if len(fatal) > NAMED else "")
+    raise Damaged(detail, count=len(fatal), names=named)
+
+
+def _write_settings(run: _Run, settings: Settings) -> str:
+    """Leave the settings of the lost site beside the new one's, for a person to compare."""
+    for file in run.snapshot.files:
+        if file.name == SETTINGS:
+            path = settings.data_dir / RESTORED_SETTINGS
+            with suppress(Damaged):
+                path.write_bytes(run.repository.read_object(file.object))
+                return str(path)
+    return ""

@@ -1,0 +1,124 @@
+"""Is a repository whole? Every file by its name, every object by its id, every snapshot by what it names."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mairust_core.errors import Damaged
+from mairust_core.transfer.repository.needs import needs_of
+from mairust_core.transfer.repository.packs import Directory, Kind, Unpacker, read_directory
+from mairust_core.transfer.repository.repository import Repository
+
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Something that is damaged: a `kind` of file or object, its name, and why."""
+
+    kind: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was looked at, and what is damaged."""
+
+    snapshots: int
+    packs: int
+    packs_read: int
+    objects: int
+    damaged: tuple[Damage, ...]
+
+
+def verify(repository: Repository, *, read_data: bool = False, part: float = 1.0) -> Verified:
+    """Look at everything; with `read_data` hash that part of the packs, too.
+
+    Raises `Forbidden` without the key of an encrypted repository, `Damaged` when its `config` is.
+    """
+    found: dict[tuple[str, str], str] = {}
+    names = sorted(repository.pack_names())
+    for finding in (*_indexes(repository), *_packs(repository)):
+        found.setdefault((finding.kind, finding.name), finding.why)
+    read = names
+    if part < 1.0 and names:
+        read = random.SystemRandom().sample(names, max(1, round(len(names) * part)))
+    for name in read if read_data else ():
+        for finding in _pack(repository, name):
+            found.setdefault((finding.kind, finding.name), finding.why)
+    for finding in _snapshots(repository):
+        found.setdefault((finding.kind, finding.name), finding.why)
+    return Verified(
+        snapshots=len(repository.snapshot_names()),
+        packs=len(names),
+        packs_read=len(read) if read_data else 0,
+        objects=len(repository.index.ids),
+        damaged=tuple(Damage(kind=kind, name=name, why=why) for (kind, name), why in found.items()),
+    )
+
+
+def _indexes(repository: Repository) -> Iterator[Damage]:
+    for name in sorted(repository.index_names()):
+        try:
+            repository.read_index(name)
+        except Damaged as error:
+            yield Damage(kind="index", name=name, why=str(error.values["why"]))
+
+
+def _packs(repository: Repository) -> Iterator[Damage]:
+    """Packs that are missing, cannot be read at all, or have another length than the index says."""
+    index = repository.index
+    for name in sorted(index.lost):
+        yield Damage(kind="pack", name=name, why="it is missing")
+    for name in sorted(repository.pack_names() - index.packs.keys()):
+        yield Damage(kind="pack", name=name, why="its directory cannot be read")
+    for name, directory in sorted(index.packs.items()):
+        if repository.pack_path(name).stat().st_size <= sum(directory.stored_bytes):
+            yield Damage(kind="pack", name=name, why="it ends early")
+
+
+def _pack(repository: Repository, name: str) -> Iterator[Damage]:
+    digest = hashlib.sha256()
+    try:
+        with open(repository.pack_path(name), "rb") as stored:
+            while piece := stored.read(PIECE_BYTES):
+                digest.update(piece)
+    except OSError as error:
+        yield Damage(kind="pack", name=name, why=error.strerror or str(error))
+        return
+    if digest.hexdigest() != name:
+        yield Damage(kind="pack", name=name, why="its bytes have another SHA-256")
+    try:
+        with repository.open_pack(name) as file:
+            directory = repository.index.packs.get(name) or read_directory(file, name)
+            yield from _objects(Unpacker(file, name), directory)
+    except Damaged as error:
+        yield Damage(kind="pack", name=name, why=str(error.values["why"]))
+
+
+def _objects(unpacker: Unpacker, directory: Directory) -> Iterator[Damage]:
+    for entry in directory.entries():
+        try:
+            for _ in unpacker.pieces(entry):
+                pass
+        except Damaged as error:
+            kind = "mail" if entry.kind is Kind.MAIL else "object"
+            yield Damage(kind=kind, name=entry.id.hex(), why=str(error.values["why"]))
+
+
+def _snapshots(repository: Repository) -> Iterator[Damage]:
+    """Snapshots that cannot be read, and what they name and is not there."""
+    seen: set[str] = set()
+    for name in repository.snapshot_names():
+        try:
+            snapshot = repository.read_snapshot(name)
+            missing = list(needs_of(repository, snapshot, seen).missing)
+        except Damaged as error:
+            yield Damage(kind="snapshot", name=name, why=str(error.values.get("why", error)))
+            continue
+        for id_ in missing:
+            yield Damage(kind="object", name=id_, why=f"snapshot {name} needs it and it is missing")

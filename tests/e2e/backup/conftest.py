@@ -1,0 +1,47 @@
+"""Sites in directories, commands run on them as processes, and what they must leave behind."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mairust_core.app import opened
+from tests.support.server import Site, clean_environment, command_line
+from tests.support.sites import furnish, make_site
+
+TIMEOUT_S = 300.0
+
+Crash = Callable[..., int]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A furnished site on SQLite."""
+    made = Site(directory=tmp_path / "site")
+    make_site(made.settings())
+    with opened(made.settings()) as here:
+        furnish(here, 40)
+    return made
+
+
+def crash(site: Site, step: str, *arguments: object) -> int:
+    """Run a command that kills itself at a step; its exit code."""
+    done = subprocess.run(
+        command_line(site, *arguments),
+        env=clean_environment({**site.environment, "MAIRUST_CRASH_AT": step}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    return done.returncode
+
+
+def must(site: Site, *arguments: object) -> bytes:
+    """Run a command that has to succeed; what it printed."""
+    done = site.command(*arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout

@@ -1,0 +1,288 @@
+"""`mairust backup` and `mairust restore` as people and cron run them: output, exit codes, servers, moves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mairust_core.app import opened
+from mairust_core.transfer.repository import Repository
+from tests.e2e.backup.conftest import must
+from tests.e2e.proof.disks import ran_in_namespace, small_disk
+from tests.support import docs
+from tests.support.invariants import check_site
+from tests.support.postgres import PostgresServer
+from tests.support.server import Server, Site, clean_environment, command_line
+from tests.support.sites import ANN, Contents, contents_of, deliver, furnish, mail_of, make_site
+
+
+def run(site: Site, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    done = site.command(*arguments)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_under_cron_a_success_is_silent(site: Site, tmp_path: Path) -> None:
+    """Nothing on either stream: no mail from cron."""
+    assert run(site, "backup", tmp_path / "r") == (0, "", "")
+    assert run(site, "backup", "verify", tmp_path / "r", "--read-data") == (0, "", "")
+    assert run(site, "backup", "prune", tmp_path / "r", "--keep-last", 1, "--yes") == (0, "", "")
+
+
+def test_the_documents_have_the_keys_of_the_contract(site: Site, tmp_path: Path) -> None:
+    """Contract §8."""
+    made = json.loads(must(site, "backup", tmp_path / "r", "--json"))
+    assert {"snapshot", "messages", "objects_new", "bytes_new", "seconds"} <= made.keys()
+    listed = json.loads(must(site, "backup", "list", tmp_path / "r", "--json"))
+    assert [one["snapshot"] for one in listed["items"]] == [made["snapshot"]]
+    assert listed["next_cursor"] is None
+    verified = json.loads(must(site, "backup", "verify", tmp_path / "r", "--read-data", "--json"))
+    assert (verified["damaged"], verified["snapshots"]) == ([], 1)
+    pruned = json.loads(
+        must(site, "backup", "prune", tmp_path / "r", "--keep-daily", 1, "--dry-run", "--json")
+    )
+    assert (pruned["kept"], pruned["dry_run"]) == ([made["snapshot"]], True)
+    target = Site(directory=tmp_path / "restored")
+    restored = json.loads(must(target, "restore", tmp_path / "r", "--yes", "--json"))
+    assert (restored["snapshot"], restored["accounts"]) == (made["snapshot"], 2)
+    assert restored["messages"] == made["messages"]
+    rehearsed = json.loads(must(site, "restore", tmp_path / "r", "--rehearse", "--json"))
+    assert (rehearsed["differences"], rehearsed["messages"]) == ([], made["messages"])
+    back = json.loads(must(site, "restore", tmp_path / "r", "--account", ANN, "--yes", "--json"))
+    assert (back["accounts"], back["failed"]) == (1, [])
+
+
+def test_a_list_comes_in_pages(site: Site, tmp_path: Path) -> None:
+    """As every list."""
+    for _ in range(3):
+        must(site, "backup", tmp_path / "r")
+    names = [
+        one["snapshot"] for one in json.loads(must(site, "backup", "list", tmp_path / "r", "--json"))["items"]
+    ]
+    page = json.loads(must(site, "backup", "list", tmp_path / "r", "--limit", 2, "--json"))
+    rest = json.loads(
+        must(site, "backup", "list", tmp_path / "r", "--limit", 2, "--cursor", page["next_cursor"], "--json")
+    )
+    assert [one["snapshot"] for one in (*page["items"], *rest["items"])] == names
+    assert rest["next_cursor"] is None
+
+
+def test_refusals_have_their_exit_codes(site: Site, tmp_path: Path) -> None:
+    """Each says what and how to mend it, in one line."""
+    must(site, "backup", tmp_path / "r")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    (tmp_path / "passphrase").write_text("secret\n")
+    cases: list[tuple[tuple[object, ...], int]] = [
+        (("backup", "list", tmp_path / "nowhere"), 4),
+        (("backup", tmp_path / "other"), 5),
+        (("backup", tmp_path / "r", "--passphrase-file", tmp_path / "passphrase"), 5),
+        (("backup", tmp_path / "r", "--passphrase-file", tmp_path / "none"), 2),
+        (("backup", "prune", tmp_path / "r", "--yes"), 2),
+        (("backup", "prune", tmp_path / "r", "--keep-last", 1), 2),
+        (("backup", "verify", tmp_path / "r", "--subset", "200%"), 2),
+        (("restore", tmp_path / "nowhere", "--yes"), 4),
+        (("restore", tmp_path / "r", "--yes"), 5),
+        (("restore", tmp_path / "r"), 2),
+        (("restore", tmp_path / "r", "--snapshot", "1999", "--yes"), 4),
+        (("restore", tmp_path / "r", "--mailbox", "INBOX", "--yes"), 2),
+        (("restore", tmp_path / "r", "--account", "nobody@example.org", "--yes"), 4),
+        (("restore", tmp_path / "r", "--rehearse", "--account", ANN), 2),
+    ]
+    for arguments, code in cases:
+        found, out, err = run(site, *arguments)
+        assert (found, out) == (code, ""), (arguments, err)
+        assert err.startswith("mairust: error: "), arguments
+        assert err.count("\n") == 1, arguments
+    assert run(Site(directory=tmp_path / "none"), "backup", tmp_path / "r")[0] == 78
+
+
+def test_two_at_once_do_not_meet(site: Site, tmp_path: Path) -> None:
+    """The second ends with 75 and says so; the first is not disturbed."""
+    must(site, "backup", tmp_path / "r")
+    with Repository.open(tmp_path / "r").writing():
+        code, _, err = run(site, "backup", tmp_path / "r")
+        assert code == 75
+        assert "at work" in err
+        assert run(site, "backup", "verify", tmp_path / "r")[0] == 0
+        assert run(site, "backup", "prune", tmp_path / "r", "--keep-last", 1, "--yes")[0] == 75
+    assert run(site, "backup", tmp_path / "r")[0] == 0
+
+
+def test_a_flipped_byte_is_found_and_named(site: Site, tmp_path: Path) -> None:
+    """By `verify --read-data`, exit 1; a restore refuses, and without it brings back the rest with 3."""
+    must(site, "backup", tmp_path / "r")
+    repository = Repository.open(tmp_path / "r")
+    with site.opened() as here:
+        data = sorted(mail_of(here).values(), key=len)[0]
+    sha256 = hashlib.sha256(data).hexdigest()
+    pack, entry = repository.index.find(bytes.fromhex(sha256))
+    path = repository.pack_path(pack)
+    damaged = bytearray(path.read_bytes())
+    damaged[entry.offset + entry.stored_bytes - 5] ^= 0x10
+    path.write_bytes(damaged)
+    code, _, err = run(site, "backup", "verify", tmp_path / "r", "--read-data")
+    assert code == 1
+    assert sha256 in err
+    target = Site(directory=tmp_path / "restored")
+    code, _, err = run(target, "restore", tmp_path / "r", "--yes")
+    assert code == 1
+    assert sha256 in err
+    code, _, err = run(target, "restore", tmp_path / "r", "--yes", "--skip-damaged")
+    assert code == 3
+    assert sha256 in err
+
+
+def test_over_a_server_it_is_the_same_backup(site: Site, tmp_path: Path) -> None:
+    """A site that runs elsewhere: fetched whole, then only what is lacking; mail put back through it."""
+    token = site.directory / "admin.token"
+    with Server(site=site, http="127.0.0.1:0") as server:
+        there = Site(directory=tmp_path / "client")
+        at = ("--server", f"http://{server.ready['http']}", "--token-file", token)
+        first = json.loads(must(there, *at, "backup", tmp_path / "r", "--json"))
+        second = json.loads(must(there, *at, "backup", tmp_path / "r", "--json"))
+        assert (first["messages"], second["objects_new"]) == (45, 0)
+        back = json.loads(must(there, *at, "restore", tmp_path / "r", "--account", ANN, "--yes", "--json"))
+        assert back["messages"] == 42, "all of Ann's"
+        code, _, err = run(there, *at, "restore", tmp_path / "r", "--yes")
+        assert code == 2, err
+    assert not there.directory.exists(), "nothing of a site is made on the client"
+    restored = Site(directory=tmp_path / "restored")
+    must(restored, "restore", tmp_path / "r", "--snapshot", first["snapshot"], "--yes")
+    assert json.loads(must(site, "message", "list", "--account", ANN, "--all", "--json"))["items"]
+    assert check_site(site.settings()) == []
+    assert len(contents_of(restored.settings()).mail) == 45
+
+
+def test_an_encrypted_backup_carries_all_it_needs(site: Site, tmp_path: Path) -> None:
+    """Its passphrase is enough to restore it, the master key with it (rule I3)."""
+    (tmp_path / "passphrase").write_text("correct horse battery staple\n")
+    key = ("--passphrase-file", tmp_path / "passphrase")
+    must(site, "backup", tmp_path / "r", *key)
+    master = (site.directory / "master.key").read_bytes()
+    target = Site(directory=tmp_path / "restored")
+    must(target, "restore", tmp_path / "r", "--yes", *key)
+    assert (target.directory / "master.key").read_bytes() == master
+    assert contents_of(target.settings()).mail == contents_of(site.settings()).mail
+    assert run(site, "backup", "list", tmp_path / "r")[0] == 77
+    (tmp_path / "passphrase").write_text("wrong\n")
+    assert run(site, "backup", "list", tmp_path / "r", *key)[0] == 77
+
+
+def test_a_site_moves_to_postgresql_by_a_pair_of_commands(
+    site: Site, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """And back, and is the same both times."""
+    name = postgres_server.create_database()
+    moved = Site(directory=tmp_path / "moved", database=postgres_server.dsn(name))
+    must(site, "backup", tmp_path / "r")
+    must(moved, "init")
+    must(moved, "restore", tmp_path / "r", "--master-key", site.directory / "master.key", "--yes")
+    before = contents_of(site.settings())
+    assert contents_of(moved.settings()).mail == before.mail
+    assert (moved.directory / "master.key").read_bytes() == (site.directory / "master.key").read_bytes()
+    must(moved, "backup", tmp_path / "r2")
+    back = Site(directory=tmp_path / "back")
+    must(back, "restore", tmp_path / "r2", "--yes")
+    assert contents_of(back.settings()).mail == before.mail
+    assert contents_of(back.settings()).facts == before.facts
+    assert [*map(check_site, (moved.settings(), back.settings()))] == [[], []]
+    postgres_server.drop_database(name)
+
+
+def test_the_script_of_the_specification_reads_a_backup(site: Site, tmp_path: Path) -> None:
+    """Run as it stands in docs/reference/backup-format.md, with nothing of MaiRust."""
+    must(site, "backup", tmp_path / "r")
+    (block,) = docs.blocks(docs.CHECKOUT / "docs" / "reference" / "backup-format.md", "python")
+    (tmp_path / "script.py").write_text(block.text)
+    done = subprocess.run(
+        [sys.executable, "-I", tmp_path / "script.py", tmp_path / "r", tmp_path / "out"],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    with opened(site.settings()) as here:
+        mail = mail_of(here)
+        rows = Contents.of(here.storage).mail
+    printed = {tuple(line.rsplit(" ", 2)) for line in done.stdout.splitlines()}
+    assert printed == {(f"{row[0]} {row[1]}", str(row[2]), row[5].hex()) for row in rows}
+    for data in mail.values():
+        assert (tmp_path / "out" / hashlib.sha256(data).hexdigest()).read_bytes() == data
+
+
+def test_a_full_disk_of_the_repository_can_be_tried_again(
+    request: pytest.FixtureRequest, site: Site, tmp_path: Path
+) -> None:
+    """75; what was written stays good, and when there is room the next run completes."""
+    if ran_in_namespace(request, tmp_path):
+        return
+    with small_disk(tmp_path / "disk", 8 << 20) as disk:
+        filler = disk.fill()
+        code, _, err = run(site, "backup", disk.path / "r")
+        assert code == 75, err
+        assert "no room" in err
+        filler.unlink()
+        must(site, "backup", disk.path / "r")
+        with opened(site.settings()) as here:
+            deliver(here, ANN, os.urandom(900_000))
+        filler = disk.fill()
+        assert run(site, "backup", disk.path / "r")[0] == 75
+        assert run(site, "backup", "verify", disk.path / "r", "--read-data")[0] == 0
+        filler.unlink()
+        must(site, "backup", disk.path / "r")
+        assert run(site, "backup", "verify", disk.path / "r", "--read-data")[0] == 0
+
+
+def test_a_full_disk_of_the_site_can_be_tried_again(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The rows of a backup, and a restore, need room in the data directory: 75, and nothing is half there."""
+    if ran_in_namespace(request, tmp_path):
+        return
+    full = Site(directory=tmp_path / "full")
+    make_site(full.settings())
+    with opened(full.settings()) as here:
+        furnish(here, 10)
+        deliver(here, ANN, *(os.urandom(900_000) for _ in range(10)))
+    must(full, "backup", tmp_path / "r")
+    with small_disk(tmp_path / "disk", 6 << 20) as disk:
+        target = Site(directory=disk.path / "site")
+        code, _, err = run(target, "restore", tmp_path / "r", "--yes")
+        assert code == 75, err
+        shutil.rmtree(target.directory)
+        make_site(target.settings())
+        disk.fill()
+        assert run(target, "backup", tmp_path / "r2")[0] == 75
+        assert not (tmp_path / "r2" / "snapshots").exists() or not any((tmp_path / "r2/snapshots").iterdir())
+
+
+def test_a_backup_loads_no_more_than_it_needs(site: Site, tmp_path: Path) -> None:
+    """Over a server neither a database library nor a web framework."""
+    with Server(site=site, http="127.0.0.1:0") as server:
+        code = (
+            "import sys; from mairust_cli.main import run;"
+            "code = run(sys.argv[1:]);"
+            "print(code, sorted(n for n in ('sqlalchemy', 'alembic', 'fastapi') if n in sys.modules))"
+        )
+        arguments = (
+            "--server",
+            f"http://{server.ready['http']}",
+            "--token-file",
+            site.directory / "admin.token",
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments), "backup", str(tmp_path / "r"), "--quiet"],
+            env=clean_environment(),
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    assert done.stdout.strip() == "0 []"
+    assert command_line(site)
