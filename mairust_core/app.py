@@ -212,7 +212,7 @@ class Site:
 
     def drop_index(self) -> None:
         """Delete what the index holds, in small steps, after its mode was set."""
-        from mairust_core.search.indexing import drop
+        from mairust_core.search.upkeep import drop
 
         drop(self)
 
@@ -389,7 +389,7 @@ def job_kinds() -> tuple[Kind, ...]:
 
 def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
     from mairust_core.receive.collection import Stopped, collect
-    from mairust_core.search.indexing import forget_gone
+    from mairust_core.search.upkeep import forget_gone
 
     try:
         collect(site, lease.stopping)
@@ -397,7 +397,7 @@ def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
         raise Interrupted from error
     except Locked:
         return  # `mairust gc` is at it
-    forget_gone(site)
+    forget_gone(site, lease.stopping)
 
 
 def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:

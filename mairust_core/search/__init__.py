@@ -9,7 +9,7 @@ In the order of a search:
                 made of `terms` and `postings`
     matching    the decision, on text and row alone
     finding     a page of hits
-    indexing    what is stored becomes part of the index, later and in small steps
+    indexing    what is stored becomes part of the index, later and in small steps (`texts`, `upkeep`)
 
 An index may give too much and never too little; no hit is believed before it was decided.
 """

@@ -18,10 +18,10 @@ from mairust_core.model.principal import Principal
 from mairust_core.model.search import Found, IndexMode
 from mairust_core.search.documents import Extent, Key
 from mairust_core.search.engine import Asked, Engine
-from mairust_core.search.indexing import read_text, stored_text
 from mairust_core.search.matching import matches
 from mairust_core.search.query import HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
 from mairust_core.search.query import mailboxes as mailboxes_of
+from mairust_core.search.texts import read_text, stored_text
 from mairust_core.store import accounts, indexing, mailboxes, messages
 from mairust_core.store import searching as queries
 from mairust_core.store.searching import LATEST, Narrow

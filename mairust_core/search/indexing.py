@@ -12,25 +12,22 @@ Every write is a small transaction (rule D2), and after each step the indexer re
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from zstandard import ZstdError
-
-from mairust_core.errors import Damaged, Locked
+from mairust_core.errors import Locked
 from mairust_core.ids import now_ms
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.search import IndexMode
 from mairust_core.search.database import MAX_TEXT_BYTES
-from mairust_core.search.documents import Document, Extent, Heading, pack, text_of, unpack
+from mairust_core.search.documents import Document, Extent, pack
 from mairust_core.search.postings import MAX_DOCUMENTS
-from mairust_core.store import facts, indexing, jobs
+from mairust_core.search.texts import read_text, stored_text
+from mairust_core.store import indexing, jobs
 from mairust_core.store import searching as queries
 from mairust_core.store.indexing import Size, Waiting
 
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mairust_core.app import Site
-    from mairust_core.store.searching import Original
 
 TASK = "index"
 FILL_ROWS = 1000
@@ -48,12 +44,6 @@ MERGE_FROM = 8
 """So many segments of one size class become one."""
 CLASS_BITS = 3
 """A class holds sizes up to about eight times its smallest."""
-GONE_SHARE = 16
-"""A segment is made anew when more than one in so many of its messages is purged."""
-SWEEP_ROWS = 1000
-DROP_ROWS = 1000
-
-log = logging.getLogger("mairust.search")
 
 Rest = Callable[[float], object]
 
@@ -88,45 +78,6 @@ def call_indexer(site: Site) -> None:
         with site.storage.write() as tx:
             jobs.enqueue(site.storage, tx, ids, [NewJob(kind=TASK, dedupe=TASK, priority=Priority.LOW)])
         site.job_bell.set()
-
-
-def forget_gone(site: Site) -> int:
-    """Let go of what is purged: texts of gone contents, and messages in the index; how many of these.
-
-    Segments that lost many messages are made anew by the next round; the few in others are never found.
-    """
-    tenant_id = DEFAULT_TENANT
-    after_text: bytes | None = b""
-    while after_text is not None:
-        with site.storage.write() as tx:
-            _, after_text = indexing.forget_texts(tx, tenant_id, after_text, SWEEP_ROWS)
-    return sum(_sweep(site, tenant_id))
-
-
-def _sweep(site: Site, tenant_id: int) -> Iterator[int]:
-    after = 0
-    while True:
-        with site.storage.read() as tx:
-            found = indexing.some_segments(tx, tenant_id, after, 1)
-            gone = indexing.gone_from(tx, found[0][0]) if found else 0
-        if not found:
-            return
-        after, _, documents = found[0]
-        if gone * GONE_SHARE > documents:
-            with site.storage.write() as tx:
-                indexing.mark_stale(tx, tenant_id, 0, segment_id=after)
-            yield gone
-
-
-def drop(site: Site) -> None:
-    """Delete every segment and the queue, in small steps; goes on where it was stopped."""
-    while True:
-        with site.storage.write() as tx:
-            site.storage.serialise(tx, indexing.LOCK)
-            if indexing.state(tx, DEFAULT_TENANT).mode is not IndexMode.OFF:
-                return  # somebody has it built again meanwhile
-            if not indexing.drop_some(tx, DEFAULT_TENANT, DROP_ROWS):
-                return
 
 
 class _Round:
@@ -288,36 +239,5 @@ def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
     return waiting
 
 
-def stored_text(extent: str, packed: bytes) -> tuple[Extent, str] | None:
-    """A text as it was stored; None when the row is damaged: it is made again."""
-    try:
-        return Extent(extent), unpack(packed)
-    except (ZstdError, UnicodeError) as error:
-        log.error("a stored text cannot be read, it is made again: %s", error)
-        return None
-
-
 def _row(sha256: bytes, tenant_id: int, extent: Extent, text: str) -> tuple[object, ...]:
     return (sha256, tenant_id, extent, now_ms(), len(text.encode()), pack(text))
-
-
-def read_text(site: Site, original: Original) -> tuple[Extent, str]:
-    """The text of a message made from its bytes; of its heading alone when they are damaged."""
-    try:
-        content = site.read_blob(original)
-    except Damaged as error:
-        log.error("%s; searches know its heading only", error)
-        content = None
-    text, extent = text_of(heading_of(original), content)
-    return extent, text
-
-
-def heading_of(original: Original) -> Heading:
-    """The fields of a message above its body, as lists show them."""
-    found = json.loads(original.facts)
-    names = {
-        name: tuple(f"{one.name} {one.address}" for one in facts.parties(found, name))
-        for name in ("from_", "to", "cc")
-    }
-    filenames = tuple(one.filename for one in facts.attachments(found))
-    return Heading(subject=original.subject, filenames=filenames, **names)

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert
 from mairust_core.model.search import IndexMode
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import (
-    account,
     content,
     content_text,
     index_document,
@@ -269,13 +268,12 @@ def stale_account(tx: Connection, after: int) -> int | None:
     return tx.execute(query).scalar_one_or_none()
 
 
-def some_segments(tx: Connection, tenant_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
-    """Id, account and documents of the next segments by id."""
-    query = select(index_segment.c.id, index_segment.c.account_id, index_segment.c.documents).where(
+def some_segments(tx: Connection, tenant_id: int, after: int, limit: int) -> list[tuple[int, int]]:
+    """Id and documents of the next segments by id."""
+    query = select(index_segment.c.id, index_segment.c.documents).where(
         index_segment.c.tenant_id == tenant_id, index_segment.c.id > after
     )
-    rows = tx.execute(query.order_by(index_segment.c.id).limit(limit))
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], row[1]) for row in tx.execute(query.order_by(index_segment.c.id).limit(limit))]
 
 
 def gone_from(tx: Connection, segment_id: int) -> int:
@@ -297,19 +295,20 @@ def drop_some(tx: Connection, tenant_id: int, limit: int) -> int:
     return len(ids)
 
 
-def forget_texts(tx: Connection, tenant_id: int, after: bytes, limit: int) -> tuple[int, bytes | None]:
-    """Delete texts whose content is gone among the next `limit`; how many, and where to go on."""
-    used = exists().where(_same(content, content_text))
-    query = select(content_text.c.sha256, used).where(
-        content_text.c.tenant_id == tenant_id, content_text.c.sha256 > after
-    )
-    rows = tx.execute(query.order_by(content_text.c.sha256).limit(limit)).all()
-    gone = [row[0] for row in rows if not row[1]]
-    if gone:
-        tx.execute(
-            delete(content_text).where(content_text.c.tenant_id == tenant_id, content_text.c.sha256.in_(gone))
-        )
-    return len(gone), rows[-1][0] if len(rows) == limit else None
+def gone_texts(tx: Connection, tenant_id: int, after: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+    """Texts whose content is gone among the next `limit`, and where to go on; None at the end."""
+    each = content_text.c
+    query = select(each.sha256, exists().where(_same(content, content_text)))
+    some = query.where(each.tenant_id == tenant_id, each.sha256 > after).order_by(each.sha256).limit(limit)
+    rows = tx.execute(some).all()
+    return [row[0] for row in rows if not row[1]], rows[-1][0] if len(rows) == limit else None
+
+
+def forget_texts(tx: Connection, tenant_id: int, hashes: Sequence[bytes]) -> None:
+    """Delete those of these texts whose content is still gone."""
+    gone = ~exists().where(_same(content, content_text))
+    some = (content_text.c.tenant_id == tenant_id) & content_text.c.sha256.in_(hashes)
+    tx.execute(delete(content_text).where(some, gone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,9 +341,3 @@ def totals(tx: Connection, tenant_id: int) -> Totals:
         documents=int(row[0]), segments=row[1], partial=int(row[2]) // 2, text_bytes=int(row[3]),
         index_bytes=int(row[4]), stale=row[5], queued=tx.execute(waiting).scalar_one(),
     )  # fmt: skip
-
-
-def account_is_there(tx: Connection, account_id: int) -> bool:
-    """Whether an account is there and not removed."""
-    query = select(account.c.id).where(account.c.id == account_id, account.c.removed_ms.is_(None))
-    return tx.execute(query).first() is not None

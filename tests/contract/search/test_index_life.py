@@ -19,7 +19,8 @@ from mairust_core.search.database import DatabaseEngine
 from mairust_core.search.documents import pack
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
-from mairust_core.search.indexing import forget_gone, has_work, index_some
+from mairust_core.search.indexing import has_work, index_some
+from mairust_core.search.upkeep import forget_gone
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.index import Index
 from mairust_core.store import StorageBackend, collecting, indexing
