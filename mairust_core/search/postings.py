@@ -2,10 +2,11 @@
 
 A segment is made once from its documents and never changed. A term is known by some bits of its hash: the
 upper ones choose the bucket, a row of the database, the next REST_BITS tell it from others there; a term
-that is not there looks like one that is about once in fifty (rule J1 allows it). A bucket holds a pair of
-remainder and position for each document that has a term, ascending, in three columns compressed by zstd:
+that is not there looks like one that is about once in forty (rule J1 allows it). A bucket holds a pair of
+remainder and position for each document that has a term, ascending. Positions and the steps from one
+remainder to the next are 16 bits each, their low and high octets columns of their own, compressed by zstd:
 
-    low octets of positions · their high octets · remainders, 16 bits little-endian
+    low octets of positions · their high octets · low octets of steps · their high octets
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import sub
 from zlib import crc32
 
 import zstandard
 
 MAX_DOCUMENTS = 4096
 """Of one segment."""
-POSTINGS = 1024
-"""That a bucket is meant to hold: about a kilobyte when compressed, a few microseconds to search."""
+POSTINGS = 512
+"""That a bucket holds at most, on average: less than a kilobyte, of which several fill a page of SQLite."""
 MOST_BUCKET_BITS = 16
 
-REST_BITS = 14
+REST_BITS = 12
 _HASH_BITS = 32
 _POSITION_BITS = 16
 _LEVEL = 1
@@ -47,7 +50,7 @@ def build(documents: Iterable[set[str]]) -> Postings:
     """The postings of documents by their terms, known by their place in the order given."""
     hashed = [array("I", map(crc32, map(_encode, terms))) for terms in documents]
     total = sum(map(len, hashed))
-    bucket_bits = min(max((total // POSTINGS).bit_length() - 1, 0), MOST_BUCKET_BITS)
+    bucket_bits = min((total // POSTINGS).bit_length(), MOST_BUCKET_BITS)
     found = [array("I") for _ in range(1 << bucket_bits)]
     add = [bucket.append for bucket in found]
     bucket_shift = _HASH_BITS - bucket_bits
@@ -59,10 +62,11 @@ def build(documents: Iterable[set[str]]) -> Postings:
 
 
 def _packed(bucket: array[int]) -> bytes:
-    ordered = sorted(bucket)
-    data = _little(array("I", ordered)).tobytes()
-    rests = _little(array("H", [one >> _POSITION_BITS for one in ordered])).tobytes()
-    return _zstd.packer.compress(data[::4] + data[1::4] + rests)
+    pairs = sorted(bucket)
+    data = _little(array("I", pairs)).tobytes()
+    rests = [pair >> _POSITION_BITS for pair in pairs]
+    steps = _little(array("H", map(sub, rests, [0, *rests]))).tobytes()
+    return _zstd.packer.compress(data[::4] + data[1::4] + steps[::2] + steps[1::2])
 
 
 def place(term: str, bucket_bits: int) -> tuple[int, int]:
@@ -75,12 +79,16 @@ def positions(bucket: bytes, rest: int) -> Sequence[int]:
     """The positions of the documents that have a term, ascending, by its remainder in its bucket."""
     data = _zstd.unpacker.decompress(bucket, max_output_size=_MOST_BYTES)
     count = len(data) // 4
-    rests = _little(array("H", data[2 * count :]))
+    rests = list(accumulate(_values(data[2 * count : 3 * count], data[3 * count :])))
     first = bisect_left(rests, rest)
     last = bisect_right(rests, rest, first)
-    found = bytearray(2 * (last - first))
-    found[::2], found[1::2] = data[first:last], data[count + first : count + last]
-    return _little(array("H", bytes(found)))
+    return _values(data[first:last], data[count + first : count + last])
+
+
+def _values(low: bytes, high: bytes) -> array[int]:
+    data = bytearray(2 * len(low))
+    data[::2], data[1::2] = low, high
+    return _little(array("H", bytes(data)))
 
 
 def _little(values: array[int]) -> array[int]:
