@@ -12,6 +12,7 @@ import pytest
 from mairust_core.errors import MaiRustError
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
+from mairust_core.model.backup import BackedUp, NewBackup
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import NewJob
@@ -198,7 +199,11 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Search, lambda s: s.find(q="ways", account=address, limit=1)
     yield Index, lambda s: s.status()
     yield Tokens, lambda s: s.browse(limit=1)
+    begun = served.here(Backups).begin(NewBackup()).id
     yield Backups, lambda s: s.browse(limit=2)
+    yield Backups, lambda s: b"".join(s.contents(str(int(begun))).chunks)
+    nothing = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
+    served.here(Backups).finish(str(int(begun)), nothing)
     job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
     yield Jobs, lambda s: s.show(job_id)
     yield Jobs, lambda s: s.browse(kind="seen", state="ready")
