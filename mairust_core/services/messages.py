@@ -170,7 +170,7 @@ class Messages(Service):
             one = store.placements.hold(tx, self.by, message_id)
             if one.place is not None:
                 store.trash.put(tx, [one])
-            store.trash.purge(tx, [message_id])
+            store.trash.purge(tx, [message_id], counted=one.place is not None)
         return Deleted(id=message_id)
 
     @operation("POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded))

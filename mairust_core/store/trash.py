@@ -103,15 +103,18 @@ def deleted_at(tx: Connection, message_id: Id) -> int | None:
     return tx.execute(query).scalar_one_or_none()
 
 
-def purge(tx: Connection, ids: Sequence[int]) -> None:
+def purge(tx: Connection, ids: Sequence[int], *, counted: bool = False) -> None:
     """Delete messages for good that are in the trash and whose rows the transaction holds.
 
-    It takes a MODSEQ of their accounts, though no place has it: a backup sees by it what changed.
+    It takes a MODSEQ of their accounts, though no place has it, unless one was taken already (`counted`): a
+    backup sees by it what changed.
     """
     owned = select(trash.c.account_id).where(trash.c.message_id.in_(ids))
     owners = sorted(set(tx.execute(owned).scalars()))
     tx.execute(delete(trash).where(trash.c.message_id.in_(ids)))
     tx.execute(delete(message).where(message.c.id.in_(ids)))  # its tags go with it
+    if counted:
+        return
     their = account.c.id.in_(owners)
     tx.execute(select(account.c.id).where(their).order_by(account.c.id).with_for_update())
     tx.execute(update(account).where(their).values(modseq=account.c.modseq + 1))
