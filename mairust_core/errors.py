@@ -19,7 +19,7 @@
     │   ├── DiskFull              no room                507  75
     │   ├── Unreachable           server unreachable     503  75
     │   ├── OutcomeUnknown        commit not confirmed   503  75
-    │   └── IncompleteStream      it ended too early     503  75
+    │   └── IncompleteStream      it ended too early     400  75
     └── BadConfig                 configuration          500  78
         ├── NoSite                no site at that path   500  78
         └── NewerSite             written by a newer one 500  78
@@ -206,7 +206,7 @@ class OutcomeUnknown(Temporary):
 class IncompleteStream(Temporary):
     """A stream ended before its length and hash were complete."""
 
-    code = "incomplete_stream"
+    code, status = "incomplete_stream", 400
 
 
 class BadConfig(MaiRustError):

@@ -7,6 +7,7 @@ pydantic and is used by the API for requests and by the remote proxy for answers
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import UNSET
@@ -70,6 +71,7 @@ def encode_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 MAX_DIGITS = 40
 """More than any number that means something here; reading much longer ones costs time."""
 
@@ -121,7 +123,11 @@ def decode_value(kind: Any, found: Any) -> Any:
 
 def decode_text(kind: Any, name: str, text: str) -> Any:
     """The value of a path or query parameter; raises `Invalid` naming it."""
-    return text if kind is str else _validated(name, lambda: adapter(kind).validate_strings(text))
+    if kind is str:
+        return text
+    if (kind is datetime or datetime in get_args(kind)) and not _DATE_AND_TIME.match(text):
+        raise Invalid(name, "not_time")
+    return _validated(name, lambda: adapter(kind).validate_strings(text))
 
 
 def require_plain_json(data: bytes) -> None:

@@ -243,6 +243,9 @@ def _options(op: Operation, request: Request) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise Invalid(name, "unknown_parameter")
+    for param in op.query:
+        if param.default is param.empty and param.name not in given:
+            raise Invalid(param.name, "missing")
     return {name: _option(op.types[name], name, texts) for name, texts in given.items()}
 
 

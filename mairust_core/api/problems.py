@@ -138,7 +138,8 @@ async def answer_framework(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     methods = {"OPTIONS"}
-    for route in request.app.router.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= route.methods or set()
+    matching = [one for one in request.app.router.routes if one.matches(request.scope)[0] is not Match.NONE]
+    named = [route for route in matching if "{" not in route.path]  # `/jobs/retry` is no `/jobs/{id}`
+    for route in named or matching:
+        methods |= route.methods or set()
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -13,6 +13,8 @@ from mairust_core.model.ids import Id
 MAX_WANTED = 8192
 """Objects asked for at once."""
 MAX_KNOWN = 25_000
+MAX_COUNT = (1 << 63) - 1
+"""Of anything: what a database keeps."""
 MAX_NAME_LENGTH = 200
 """Of a repository and of a snapshot."""
 _OBJECT = re.compile(r"[0-9a-f]{64}")
@@ -108,6 +110,9 @@ class BackedUp:
         for name in ("repository", "snapshot"):
             if len(getattr(self, name)) > MAX_NAME_LENGTH:
                 raise Invalid(name, "name_too_long", limit=MAX_NAME_LENGTH)
+        for name in ("messages", "objects_new", "bytes_new", "damaged"):
+            if not 0 <= getattr(self, name) <= MAX_COUNT:
+                raise Invalid(name, "not_count", limit=MAX_COUNT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

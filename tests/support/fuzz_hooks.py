@@ -18,9 +18,9 @@ _KEY = re.compile(r"[!-~]{1,255}")
 ADDRESSES = os.environ["FUZZ_ADDRESSES"].split()
 
 
-@schemathesis.serializer("message/rfc822")
-def as_mail(_: Any, value: Any) -> bytes:
-    """Whatever was made up, as the bytes of a message."""
+@schemathesis.serializer("message/rfc822", "application/vnd.mairust.items", "application/vnd.mairust.pack")
+def as_bytes(_: Any, value: Any) -> bytes:
+    """Whatever was made up, as the bytes of a message or a stream."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
 
 
