@@ -21,12 +21,12 @@ from tests.support.server import Server, Site, addresses
 
 FAULTS = {
     "sync of segments and log": ("fdatasync:error=EIO:when=5+9",),
-    "sync of files and directories": ("fsync:error=EIO:when=4+5",),
+    "sync of files and directories": ("fsync:error=EIO:when=9+5",),
     "write with no room": ("pwrite64:error=ENOSPC:when=40+61",),
     "write": ("pwrite64:error=EIO:when=40+61",),
     "name of an own file": ("link:error=EIO:when=2+3",),
     "sync, then sealing": ("fdatasync:error=EIO:when=5+9", "rename:error=EIO:when=1+2"),
-    "sync, then deletion": ("fsync:error=EIO:when=4+5", "unlink:error=EIO:when=1+2"),
+    "sync, then deletion": ("fsync:error=EIO:when=9+5", "unlink:error=EIO:when=1+2"),
 }
 """Which calls fail, as strace counts them in each thread: the first and then each so many."""
 CALLS = "fdatasync,fsync,pwrite64,link,rename,unlink"
