@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -65,3 +66,8 @@ def process(home: Path, *arguments: str, stdin: bytes = b"", extra: Mapping[str,
         input=stdin,
     )
     return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+
+
+def heed_interrupts() -> None:
+    """As from a terminal: a shell that runs these tests in its background has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

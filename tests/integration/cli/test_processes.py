@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import TIMEOUT_S, environment, process
+from tests.support.command_line import TIMEOUT_S, environment, heed_interrupts, process
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "fastapi", "httpx", "boto3"}
 WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer"}
@@ -176,7 +176,7 @@ def test_an_interrupted_command_exits_130(home: Path, site: Path) -> None:
         [sys.executable, "-m", "mairust_cli.entry", "message", "append", "-", "--account", "ann@example.org",
          "--data-dir", str(site)],
         env=environment(home), cwd=home, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=heed_interrupts,
     )  # fmt: skip
     try:
         assert waiting.stdin is not None

@@ -22,7 +22,7 @@ import pytest
 from mairust_core.config import load_settings
 from mairust_core.config.effective import effective
 from mairust_core.store.tables import SCHEMA_VERSION
-from tests.support.command_line import TIMEOUT_S, Run, environment, process
+from tests.support.command_line import TIMEOUT_S, Run, environment, heed_interrupts, process
 
 MAIL = (
     b"From: Eve <eve@elsewhere.example>\r\n"
@@ -61,6 +61,7 @@ def on_terminal(arguments: list[str], home: Path, extra: dict[str, str], seconds
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        preexec_fn=heed_interrupts,
     )
     os.close(theirs)
     drawn = b""
