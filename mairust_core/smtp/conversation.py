@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from mairust_core.smtp import replies
@@ -25,7 +26,7 @@ COALESCED_REPLIES = 100
 """So many replies of pipelined commands wait for one write (RFC 2920 §3.2)."""
 
 
-class Conversation(ClientConnection):
+class Conversation(ClientConnection, ABC):
     """The part of a session that knows commands but not what they mean."""
 
     async def _handle_client(self) -> None:
@@ -82,9 +83,9 @@ class Conversation(ClientConnection):
             log.warning("%s from %s: no valid PROXY header, connection dropped", self.id, peer.ip)
         return client
 
+    @abstractmethod
     def greet(self) -> None:
         """Say who we are (RFC 5321 §3.1)."""
-        raise NotImplementedError
 
     async def _converse(self) -> None:
         asked_at = self.loop.time()
