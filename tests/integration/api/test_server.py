@@ -138,9 +138,10 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
     async with serving(App()) as (_, port):
         _, writer = await talk(port, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", limit=1024)
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket transport can
-        while not writer.transport.is_closing():
-            writer.write(b"x")
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            while not writer.transport.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
         writer.close()
 
 
