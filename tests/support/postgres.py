@@ -124,8 +124,13 @@ class PostgresServer:
         return self._launcher
 
     def _administer(self, command: sql.Composed) -> None:
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(command)
+        try:
+            with psycopg.connect(self.dsn(), autocommit=True) as connection:
+                connection.execute(command)
+        except psycopg.OperationalError as error:
+            if self._launcher:
+                error.add_note(self._launcher.story())
+            raise
 
 
 def start_server(durable: bool = False, outside: bool = True) -> PostgresServer:
@@ -274,8 +279,13 @@ class _Launcher:
                 psycopg.connect(host=str(self.directory), user="postgres", dbname="postgres").close()
                 return
             time.sleep(0.02)
+        raise ServerUnavailable(f"postgres of {self._binaries} did not come up: {self.story()}")
+
+    def story(self) -> str:
+        """Whether the server still runs or how it ended, and what it logged last."""
+        code = self._process.poll() if self._process else None
         log = (self.directory / "server.log").read_text(errors="replace")[-2000:]
-        raise ServerUnavailable(f"postgres of {self._binaries} did not come up: {log.strip()}")
+        return f"postgres {'runs' if code is None else f'ended with {code}'}; its log: {log.strip()}"
 
     def processes(self) -> list[int]:
         return process_tree(self._process.pid) if self._process else []
