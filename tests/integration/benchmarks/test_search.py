@@ -29,7 +29,7 @@ def test_every_query_of_a_class_finds_something() -> None:
 def test_a_small_run_prints_its_table_and_goals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All hits complete, sizes and rates of the right order, each goal with its verdict."""
     options = parse_arguments(["--messages", "400", "--queries", "8", "--seed", "6"])
-    measure(Engine(name="sqlite"), options, tmp_path)
+    measure(Engine(name="sqlite"), options, tmp_path, mails(options.messages, options.seed))
     printed = capsys.readouterr().out
     for name in ("rare word", "common word", "phrase", "Japanese, two characters"):
         assert f"{name}: p95:" in printed
