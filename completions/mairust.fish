@@ -139,7 +139,7 @@ complete -c mairust -n 'string match -q -- "mairust message" (__mairust_at)' -a 
 complete -c mairust -n 'string match -q -- "mairust message" (__mairust_at)' -a release -d 'Let messages out of Quarantine into INBOX.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Where to put it.'
-complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l flag -x -d 'A system flag as \\\\Seen, or a keyword; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l flag -x -d 'A system flag as \\Seen, or a keyword; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'A tag; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l date -x -d 'When it was received, as 2027-01-31T00:00:00Z.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -F
@@ -149,7 +149,7 @@ complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'Only those with this tag.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l flag -x -d 'Only those with this flag.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unflag -x -d 'Only those without this flag.'
-complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unseen -d 'Short for --unflag \\\\Seen.'
+complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unseen -d 'Short for --unflag \'\\Seen\'.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l since -x -d 'Received then or later: 2026-01-31, or 7d for days ago.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l before -x -d 'Received before that time.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l deleted -d 'Those in the trash instead.'

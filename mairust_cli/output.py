@@ -101,7 +101,7 @@ class Output:
             self.document(page)
             return
         rows = [[clean(column.text(item)) for column in columns] for item in page.items]
-        if self.on_terminal:
+        if self.on_terminal and rows:
             styles = [
                 [column.style(item) if column.style else "" for column in columns] for item in page.items
             ]
@@ -109,9 +109,15 @@ class Output:
         elif rows:
             self._lines(columns, rows)
         if page.next_cursor is not None:
-            from mairust_core.i18n import say
+            self._say("list.more", cursor=clean(page.next_cursor))
+        elif self.on_terminal and not rows:
+            self._say("list.none")
 
-            self.note(say("list.more", self.lang, cursor=clean(page.next_cursor)))
+    def _say(self, key: str, **values: object) -> None:
+        """A note in the language of the person who reads."""
+        from mairust_core.i18n import say
+
+        self.note(say(key, self.lang, **values))
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""

@@ -37,7 +37,7 @@ CHUNK_BYTES = 1 << 18
 STDIN = "-"
 
 
-FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \\Seen, or a keyword; may be repeated.")
+FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \Seen, or a keyword; may be repeated.")
 
 
 @app.command("append", cls=Command)
@@ -101,7 +101,7 @@ def list_(
     unflag: Annotated[
         str | None, typer.Option("--unflag", metavar="FLAG", help="Only those without this flag.")
     ] = None,
-    unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag \\Seen.")] = False,
+    unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag '\Seen'.")] = False,
     since: Annotated[
         str | None,
         typer.Option(

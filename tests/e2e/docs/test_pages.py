@@ -84,7 +84,7 @@ def test_the_how_to_of_monitoring_works(tmp_path: Path) -> None:
         read = who.types(SITE + script(HOW_TO / "monitor.md", server))
         assert f"process {server.pid}, 1 workers" in read
         assert f"HTTP 127.0.0.1:{server.http}" in read
-    assert "0 errors" in read
+    assert "errors: 0" in read
     assert "up" in read.splitlines()
     assert (who.directory / "all.toml").read_text().startswith("# All settings of MaiRust")
 
