@@ -108,16 +108,12 @@ class Output:
             self._table(columns, rows, styles)
         elif rows:
             self._lines(columns, rows)
-        if page.next_cursor is not None:
-            self._say("list.more", cursor=clean(page.next_cursor))
-        elif self.on_terminal and not rows:
-            self._say("list.none")
+        more = page.next_cursor
+        if more is not None or (self.on_terminal and not rows):
+            from mairust_core.i18n import say
 
-    def _say(self, key: str, **values: object) -> None:
-        """A note in the language of the person who reads."""
-        from mairust_core.i18n import say
-
-        self.note(say(key, self.lang, **values))
+            told = say("list.none" if more is None else "list.more", self.lang, cursor=clean(more or ""))
+            self.note(told)
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""
