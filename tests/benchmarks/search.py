@@ -17,7 +17,6 @@ that has to be quieted first. ``--no-real`` and ``--no-notmuch`` leave those out
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import random
 import sys
@@ -39,6 +38,7 @@ from tests.benchmarks.contenders import Engine, engines
 from tests.benchmarks.corpus import read_corpus
 from tests.benchmarks.filled import ADDRESS, BENCHER, GAP_MS, new_site, store
 from tests.benchmarks.notmuch import Notmuch, is_installed
+from tests.benchmarks.pieces import piece
 from tests.benchmarks.table import Goal, render, verdict
 from tests.benchmarks.wordy import Mail, mails
 
@@ -209,17 +209,6 @@ def _used_bytes(site: Site) -> int:
     return int((pages - free) * size)
 
 
-@contextlib.contextmanager
-def piece(name: str, options: Any) -> Iterator[None]:
-    """What is measured; with `--wait` it begins at a line on stdin."""
-    if options.wait:
-        print(f"ready: {name}", flush=True)
-        sys.stdin.readline()
-    yield
-    if options.wait:
-        print(f"done: {name}", flush=True)
-
-
 def measure(
     engine: Engine, options: Any, scratch: Path, made: Sequence[Mail], notmuch: Notmuch | None = None
 ) -> int:
@@ -227,11 +216,11 @@ def measure(
     print(f"\n{engine.name}: {options.messages:,} messages", flush=True)
     with new_site(scratch / engine.name, engine.fresh()) as site:
         text_bytes = store(site, [content_of(mail) for mail in made])
-        with piece("index", options):
+        with piece("index", wait=options.wait):
             rate = index(site, options.messages)
         rng = random.Random(options.seed)
         asked = classes(made, options.queries, rng)
-        with piece("queries", options):
+        with piece("queries", wait=options.wait):
             times = ask(site, asked)
             others = (scan(site, asked, made), ask_notmuch(notmuch, asked))
             beside = ask_prefixes(site, prefixes(made, rng))
