@@ -24,13 +24,17 @@ class AddressFields:
 def address_fields(fields: Fields) -> AddressFields:
     """Parse the address fields of a header; the first From and Sender count, repeated others add up."""
     return AddressFields(
-        from_=parse_addresses(fields.get(b"from") or b""),
-        sender=parse_addresses(fields.get(b"sender") or b""),
-        reply_to=parse_addresses(fields.get_list(b"reply-to") or b""),
-        to=parse_addresses(fields.get_list(b"to") or b""),
-        cc=parse_addresses(fields.get_list(b"cc") or b""),
-        bcc=parse_addresses(fields.get_list(b"bcc") or b""),
+        from_=_parsed(fields.get(b"from")),
+        sender=_parsed(fields.get(b"sender")),
+        reply_to=_parsed(fields.get_list(b"reply-to")),
+        to=_parsed(fields.get_list(b"to")),
+        cc=_parsed(fields.get_list(b"cc")),
+        bcc=_parsed(fields.get_list(b"bcc")),
     )
+
+
+def _parsed(value: bytes | None) -> list[Entry]:
+    return parse_addresses(value) if value else []
 
 
 def envelope(fields: Fields, addresses: AddressFields) -> bytes:
