@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mairust_core.mime.addresses import Entry, parse_addresses
 from mairust_core.mime.fields import Fields
-from mairust_core.mime.imap_strings import nstring
+from mairust_core.mime.imap_strings import nstring, quotable
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,4 +57,15 @@ def envelope(fields: Fields, addresses: AddressFields) -> bytes:
 def _address_list(entries: list[Entry]) -> bytes:
     if not entries:
         return b"NIL"
-    return b"(%b)" % b"".join([b"(%b)" % b" ".join(map(nstring, entry)) for entry in entries])
+    return b"(%b)" % b"".join([_address(entry) for entry in entries])
+
+
+def _address(entry: Entry) -> bytes:
+    name, route, mailbox, host = entry
+    if route is None and mailbox is not None and host is not None:
+        if name is None:
+            if quotable(mailbox + host):
+                return b'(NIL NIL "%b" "%b")' % (mailbox, host)
+        elif quotable(name + mailbox + host):
+            return b'("%b" NIL "%b" "%b")' % (name, mailbox, host)
+    return b"(%b)" % b" ".join(map(nstring, entry))

@@ -46,9 +46,9 @@ class Fields:
         self._first = {name.lower(): value for name, value in reversed(self.pairs)}
         self._names: list[bytes] | None = None
 
-    def __contains__(self, name: bytes) -> bool:
-        """Whether there is a field of that name."""
-        return name in self._first
+    def any_of(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a field of one of these lower-case names."""
+        return not names.isdisjoint(self._first)
 
     def get(self, name: bytes) -> bytes | None:
         """Return the unfolded value of the first field of that name, or None."""
