@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from mairust_core.mime.fields import Fields, header_end, unfold
 from mairust_core.mime.line_ends import Buffer, crlf_size
@@ -83,7 +82,7 @@ def render(trace: bytes, content: Buffer, hidden: Ranges) -> bytes:
 
 def rendered_size(trace: bytes, facts: Facts, hidden: Ranges, content: Buffer) -> int:
     """Return the size in bytes of the CRLF form of the rendering, without making it."""
-    cut = sum(crlf_size(content[start:end]) for start, end in hidden)
+    cut = sum(crlf_size(content[start:end]) for start, end in hidden) if hidden else 0
     return crlf_size(trace) + facts.crlf_size_bytes - cut
 
 
