@@ -10,13 +10,10 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +41,6 @@ NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
 COMMITS_BETWEEN_CHECKPOINTS = 64
 LOCK_TIMEOUT_S = 10.0
-_GROUPS = (16, 4)
-"""How many rows one INSERT takes; few sizes, for each is a statement that is compiled and kept."""
-_VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))(?= ON CONFLICT|\Z)")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -146,11 +140,10 @@ class Sqlite:
             try:
                 yield connection
                 self._commit(cursor)
-            except OutcomeUnknown:
-                self._overwrite_tail(connection)
-                raise
-            except BaseException:
+            except BaseException as error:
                 connection.connection.rollback()
+                if isinstance(error, OutcomeUnknown):
+                    self._overwrite_tail(connection)
                 raise
             self._checkpoint_when_due(connection)
 
@@ -258,15 +251,9 @@ class Sqlite:
             self.execute_many(tx, f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608 - names are ours
 
     def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if not rows:
-            return
-        cursor = tx.connection.cursor()
-        with self._integrity():
-            for many, some in _in_groups(sql, rows):
-                cursor.execute(many, some)
-            left = len(rows) % _GROUPS[-1] if _VALUES.search(sql) else len(rows)
-            if left:
-                cursor.executemany(sql, rows[len(rows) - left :])
+        if rows:
+            with self._integrity():
+                tx.connection.cursor().executemany(sql, rows)
 
     def upsert_ints(
         self, tx: Connection, table: str, columns: str, rows: Sequence[tuple[int, ...]], on_conflict: str
@@ -325,26 +312,6 @@ class Sqlite:
     def close(self) -> None:
         self.engine.dispose()
         self._lock.close()
-
-
-def _in_groups(sql: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """An INSERT of as many rows as go into groups, each one statement with its values.
-
-    The driver lets go of the interpreter lock at every step of a statement, and under load each time waits
-    for the event loop to get it back: a step for sixteen rows instead of one.
-    """
-    if not _VALUES.search(sql):
-        return
-    at = 0
-    for size in _GROUPS:
-        while len(rows) - at >= size:
-            yield _grouped(sql, size), tuple(chain.from_iterable(rows[at : at + size]))
-            at += size
-
-
-@lru_cache(maxsize=128)
-def _grouped(sql: str, size: int) -> str:
-    return _VALUES.sub(lambda found: "VALUES " + ", ".join([found[1]] * size), sql)
 
 
 def _begin(connection: Connection) -> None:
