@@ -16,7 +16,9 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
-from mairust_core.errors import Damaged, Invalid
+from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
+from mairust_core.i18n import say
+from mairust_core.model.backup import MAX_SNAPSHOTS, Verification
 from mairust_core.model.forms import Page
 from mairust_core.services.backups import Backups
 from mairust_core.services.pages import limited
@@ -104,7 +106,7 @@ def create(
     source = session.operations(Backups)
     keys = keys_of(passphrase_file, recipient, identity)
     repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
-    taken = take(repository, source, full=full, keys=_master_keys(session, repository), shown=dest)
+    taken = take(repository, source, full=full, keys=_master_keys(session, repository))
     done = Created(
         snapshot=taken.snapshot,
         messages=taken.messages,
@@ -207,6 +209,7 @@ def verify(
     """Check that a repository is whole, and name what is not.
 
     Without --read-data only small files are read, and whether the packs are there with the right length.
+    `doctor` and `status` of the site that made it know the result, here or, with --server, there.
 
     Exit status: 0 all is well; 1 something is damaged; 4 there is no repository; 75 it is being pruned; 77
     wrong passphrase or key.
@@ -220,8 +223,10 @@ def verify(
 
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
     part = 1.0 if subset is None else _percentage(subset)
+    read_data = read_data or subset is not None
     with repository.reading():
-        found = run(repository, read_data=read_data or subset is not None, part=part)
+        found = run(repository, read_data=read_data, part=part)
+    _keep(session, repository, round(part * 100) if read_data else 0, len(found.damaged))
     if session.output.json:
         session.output.document(found)
     else:
@@ -234,6 +239,20 @@ def verify(
             )
     if found.damaged:
         raise typer.Exit(Damaged.exit_code)
+
+
+def _keep(session: Session, repository: Repository, percent: int, damaged: int) -> None:
+    """Let the site know what was found, for `doctor` and `status`, if there is one and it is its backup."""
+    names = tuple(repository.snapshot_names()[-MAX_SNAPSHOTS:])
+    if not names:
+        return
+    try:
+        found = Verification(snapshots=names, percent=percent, damaged=damaged)
+        session.operations(Backups).verified(found)
+    except (NoSite, NotFound):
+        return  # a repository may be looked at anywhere
+    except MaiRustError as error:
+        session.output.note(say("backup.untold", session.output.lang, why=error))
 
 
 def _percentage(text: str) -> float:
