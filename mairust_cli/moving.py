@@ -130,9 +130,15 @@ def shown(
 
     It goes on from what `tally` counts; `expected` says how many messages come, and is asked only there.
     """
-    begun = tally.messages
+    begun, size_bytes = tally.messages, tally.size_bytes
     with output.progress(title, expected() if output.watched else None) as step:
-        yield lambda now: step.advance(now.messages - begun - step.done)
+
+        def show(now: Tally) -> None:
+            nonlocal size_bytes
+            more_bytes, size_bytes = now.size_bytes - size_bytes, now.size_bytes
+            step.advance(now.messages - begun - step.done, size_bytes=more_bytes, at=now.mailbox)
+
+        yield show
 
 
 def cache_directory(session: Session) -> Path:

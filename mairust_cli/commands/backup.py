@@ -11,7 +11,7 @@ import typer
 
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
-from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened
+from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened, working
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
@@ -106,7 +106,9 @@ def create(
     source = session.operations(Backups)
     keys = keys_of(passphrase_file, recipient, identity)
     repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
-    taken = take(repository, source, full=full, keys=_master_keys(session, repository))
+    keys_file = _master_keys(session, repository)
+    with working(session, "backup") as watch:
+        taken = take(repository, source, full=full, keys=keys_file, watch=watch)
     done = Created(
         snapshot=taken.snapshot,
         messages=taken.messages,
@@ -224,8 +226,8 @@ def verify(
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
     part = 1.0 if subset is None else _percentage(subset)
     read_data = read_data or subset is not None
-    with repository.reading():
-        found = run(repository, read_data=read_data, part=part)
+    with repository.reading(), working(session, "verify", in_bytes=read_data) as watch:
+        found = run(repository, read_data=read_data, part=part, watch=watch)
     _keep(session, repository, round(part * 100) if read_data else 0, len(found.damaged))
     if session.output.json:
         session.output.document(found)
@@ -301,8 +303,10 @@ def prune(
     if not dry_run:
         session.confirm("prune_backup", yes, path=dest)
     with repository.writing(deleting=True) as writer:
-        planned = plan(repository, rule)
-        freed = 0 if dry_run else execute(writer, planned)
+        with working(session, "prune_plan") as watch:
+            planned = plan(repository, rule, watch)
+        with working(session, "prune", in_bytes=True) as watch:
+            freed = 0 if dry_run else execute(writer, planned, watch)
     _tell_prune(session, planned, freed, dry_run)
 
 

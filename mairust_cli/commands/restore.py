@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mairust_cli.output import Column, Columns
-from mairust_cli.repositories import Identity, Passphrase, keys_of, opened
+from mairust_cli.repositories import Identity, Passphrase, keys_of, opened, working
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import Command, single
 from mairust_cli.words import Yes
@@ -123,14 +123,16 @@ def _restore_site(
 ) -> None:
     from mairust_core.restore import restore_site
 
-    done = restore_site(
-        session.settings(),
-        repository,
-        name,
-        os_user=os_user(),
-        master_key=master_key,
-        skip_damaged=skip_damaged,
-    )
+    with working(session, "restore") as watch:
+        done = restore_site(
+            session.settings(),
+            repository,
+            name,
+            os_user=os_user(),
+            master_key=master_key,
+            skip_damaged=skip_damaged,
+            watch=watch,
+        )
     for table in done.reissued:
         session.output.note(f"the rows of {table} need the master key of then and are not there")
     for id_ in done.damaged:
@@ -147,11 +149,14 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
     backups = session.operations(Backups)
     accounts: set[str] = set()
     messages, failed = 0, []
-    for pack in picker.packs():
-        added = backups.put_back(BytesIn(chunks=[pack], size_bytes=len(pack)))
-        accounts.add(added.address)
-        messages += sum(one.id is not None for one in added.messages)
-        failed += [f"{one.sha256}: {one.error}" for one in added.messages if one.id is None]
+    with working(session, "restore") as watch:
+        watch.expect(picker.expected() or 0)
+        for pack in picker.packs():
+            added = backups.put_back(BytesIn(chunks=[pack], size_bytes=len(pack)))
+            accounts.add(added.address)
+            messages += sum(one.id is not None for one in added.messages)
+            failed += [f"{one.sha256}: {one.error}" for one in added.messages if one.id is None]
+            watch.advance(len(added.messages), size_bytes=len(pack))
     for text in failed:
         session.output.warn(text)
     for id_ in picker.damaged:
@@ -171,7 +176,8 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
 def _rehearse(session: Session, repository: Repository, name: str) -> None:
     from mairust_core.restore.rehearsal import rehearse
 
-    found = rehearse(repository, name, os_user())
+    with working(session, "rehearse") as watch:
+        found = rehearse(repository, name, os_user(), watch)
     if session.output.json:
         session.output.document(found)
     else:
