@@ -209,7 +209,7 @@ def test_a_rehearsal_finds_no_difference_and_leaves_nothing(
     found = rehearse(repository, taken.snapshot, "tester", watch)
     assert found.differences == ()
     assert (found.messages, found.accounts) == (taken.messages, 2)
-    assert watch.done == watch.expected == 2 * taken.messages + len(set(mail_of(embedded).values()))
+    assert watch.done == watch.expected == 2 * taken.messages + len(set(mail_of(site).values()))
     assert list(scratch.iterdir()) == []
 
 
