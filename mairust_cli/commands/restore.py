@@ -87,7 +87,8 @@ def restore(
     that the configuration names: mailboxes keep their UIDs and UIDVALIDITY. Its settings are yours to choose;
     those of then are left in DATA_DIR/restored.toml. A plain backup needs --master-key for secrets, else new
     ones are issued and the tables listed. With --account or --message mail is appended to the running site,
-    with new UIDs, each time it is done; with --server, to that one.
+    with new UIDs, each time it is done; with --server, to that one. A whole site is restored on its own
+    machine: with --server, or MAIRUST_SERVER, that is refused.
 
     Exit status: 0 done; 1 something is damaged, and named, and nothing was restored; 3 done, but for what is
     damaged or did not go in; 4 no such repository, snapshot, account or message; 5 the site is not empty; 77
@@ -112,7 +113,8 @@ def restore(
             pick = Pick(account=account, mailbox=mailbox, message=message, skip_damaged=skip_damaged)
             _put_back(session, repository, name, pick)
         else:
-            session.stay_local("restore of a whole site")
+            if session.server_url:
+                raise Usage("restore_remote", url=session.server_url, path=src)
             session.confirm("restore_site", yes, snapshot=name, path=session.settings().data_dir)
             key = None if master_key is None else Path(master_key)
             _restore_site(session, repository, name, key, skip_damaged)

@@ -81,7 +81,8 @@ class Backups(Service):
         """Append messages of a snapshot to their mailboxes, with new ids and UIDs.
 
         The body is a pack: their bytes, and one object of rows that says whose they are. An account that is
-        gone is made again when its domain is there.
+        gone is made again when its domain is there. A whole site is restored by `mairust restore` on its own
+        machine, not over the API.
         """
         added = self.site.put_back(self.by, content)
         with change(self, "put_back", added.address):

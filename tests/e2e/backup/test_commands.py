@@ -199,6 +199,14 @@ def test_over_a_server_it_is_the_same_backup(site: Site, tmp_path: Path) -> None
         assert back["messages"] == 42, "all of Ann's"
         code, _, err = run(there, *at, "restore", tmp_path / "r", "--yes")
         assert code == 2, err
+        assert "on its machine" in err
+        done = subprocess.run(
+            command_line(there, "restore", tmp_path / "r", "--yes"),
+            env=clean_environment({**there.environment, "MAIRUST_SERVER": at[1]}),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 2, "nobody meant this machine"
     assert not there.directory.exists(), "nothing of a site is made on the client"
     restored = Site(directory=tmp_path / "restored")
     must(restored, "restore", tmp_path / "r", "--snapshot", first["snapshot"], "--yes")
