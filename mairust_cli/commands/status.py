@@ -168,13 +168,10 @@ def _backups(found: Overview, lang: str) -> Iterator[str]:
         yield say("status.backup_lacks", lang, count=last.damaged)
     for one in backups.verified:
         if one.verified_at is not None:
-            how = "damaged" if one.verify_damaged else "whole"
-            told = {
-                "repository": one.repository,
-                "ago": duration((found.at - one.verified_at).total_seconds(), lang),
-            }
+            key = "status.backup_damaged" if one.verify_damaged else "status.backup_whole"
+            ago = duration((found.at - one.verified_at).total_seconds(), lang)
             counted = {"percent": one.verified_percent, "count": one.verify_damaged}
-            yield say(f"status.backup_{how}", lang, **told, **counted)
+            yield say(key, lang, repository=one.repository, ago=ago, **counted)
 
 
 def _run(last: TaskRun | None, now: datetime, lang: str) -> str:
