@@ -25,7 +25,7 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.names import INSIDE, decoded_part, mailbox_name, plus_plus_parts
+from mairust_core.transfer.names import INSIDE, SEPARATOR, decoded_part, mailbox_name, plus_plus_parts
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Found, Unusable
 
@@ -72,13 +72,13 @@ class Maildir:
             status = directory.stat()
             names = sorted(os.listdir(directory))
         except OSError as error:
-            yield MaildirFolder(directory, mailbox_name(parts), error=_unreadable(error))
+            yield MaildirFolder(directory, parts, error=_unreadable(error))
             return
         if (status.st_dev, status.st_ino) in seen or len(parts) > MAX_DEPTH:
             return
         seen.add((status.st_dev, status.st_ino))
         if not INSIDE.isdisjoint(names) or any(marker in names for marker in MARKERS):
-            yield MaildirFolder(directory, mailbox_name(parts))
+            yield MaildirFolder(directory, parts)
         elif ".mh_sequences" in names:
             self._notes.append(f"{directory} looks like an MH folder and is left alone")
         for name in names:
@@ -110,9 +110,10 @@ class _Entry(NamedTuple):
 class MaildirFolder:
     """One folder. `error` is why it cannot be read."""
 
-    def __init__(self, directory: Path, mailbox: str, error: Unusable | None = None) -> None:
+    def __init__(self, directory: Path, parts: tuple[str, ...] = (), error: Unusable | None = None) -> None:
         self.directory = directory
-        self.mailbox = mailbox
+        self.mailbox = mailbox_name(parts)
+        self.called = SEPARATOR.join(parts) or self.mailbox
         self._error = error
 
     @property
@@ -211,10 +212,10 @@ class MaildirMessage:
                     return payload
             except FileNotFoundError:
                 if attempt == ATTEMPTS - 1 or not self._find():
-                    raise Unusable("vanished", "it is gone: somebody moved or deleted it meanwhile") from None
+                    raise Unusable("vanished") from None
             except OSError as error:
                 raise _unreadable(error) from error
-        raise Unusable("changed", "it changed every time it was read")
+        raise Unusable("changed")
 
     def _read(self) -> Payload | None:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
@@ -264,4 +265,4 @@ def _own_order(name: str) -> int:
 
 
 def _unreadable(error: OSError) -> Unusable:
-    return Unusable("unreadable", (error.strerror or type(error).__name__).lower())
+    return Unusable("unreadable", why=(error.strerror or type(error).__name__).lower())
