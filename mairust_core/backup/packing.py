@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import zstandard
 
 from mairust_core.backup.spool import Spool, writing_to
 from mairust_core.blobs import Framed, Segmented
-from mairust_core.errors import Damaged
+from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.ids import now_ms
 from mairust_core.model.backup import Wanted
 from mairust_core.model.blob import Locator
@@ -27,8 +29,15 @@ LARGE_BYTES = TARGET_BYTES // 4
 """What a blob of unknown length is taken for."""
 GROUP_MAILS = 256
 """Mail whose rows and bytes are read at once."""
+READERS = 2
+"""Threads that read and verify groups, while the one before is being written."""
 PIECE_BYTES = 1 << 20
 FRAME_MEMORY_BYTES = 8 << 20
+
+_Group = list[tuple[Locator, bytes]]
+"""Where some mail lies, and its hashes."""
+_Frames = Sequence[tuple[bytes, int] | MaiRustError | None]
+"""Frame and length of each, or why there is none."""
 
 
 def contents(site: Site, run_id: int) -> BytesOut:
@@ -87,16 +96,33 @@ def fill(site: Site, run_id: int, wanted: Wanted, file: Any) -> Directory:
 
 def _add_mail(site: Site, builder: Builder, mails: Sequence[bytes]) -> None:
     """Add mail until the pack is long enough; what cannot be read is noted."""
-    for group in _groups(site, builder, mails):
-        framed = site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
-        for (locator, sha256), frame in zip(group, framed, strict=True):
-            if isinstance(frame, tuple):
-                builder.add_frame(Kind.MAIL, sha256, *frame)
-            elif not _add_slowly(site, builder, locator, sha256):
-                builder.damaged.append(sha256.hex())
+    waiting: deque[tuple[_Group, Future[_Frames]]] = deque()
+    readers = ThreadPoolExecutor(READERS, "backup-reader")
+    try:
+        for group in _groups(site, builder, mails):
+            waiting.append((group, readers.submit(_frames, site, group)))
+            if len(waiting) > READERS:
+                _add_group(site, builder, *waiting.popleft())
+        while waiting:
+            _add_group(site, builder, *waiting.popleft())
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
-def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[list[tuple[Locator, bytes]]]:
+def _frames(site: Site, group: _Group) -> _Frames:
+    """The frames of a group as the store has them, each verified."""
+    return site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
+
+
+def _add_group(site: Site, builder: Builder, group: _Group, frames: Future[_Frames]) -> None:
+    for (locator, sha256), frame in zip(group, frames.result(), strict=True):
+        if isinstance(frame, tuple):
+            builder.add_frame(Kind.MAIL, sha256, *frame)
+        elif not _add_slowly(site, builder, locator, sha256):
+            builder.damaged.append(sha256.hex())
+
+
+def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[_Group]:
     """Where the next mail lies, by groups, as much of it as fits into the pack."""
     left = TARGET_BYTES - builder.size_bytes
     extent = site.blobs.extent if isinstance(site.blobs, Segmented) else _no_extent
@@ -107,7 +133,7 @@ def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[li
         with site.storage.read() as tx:
             places = collecting.locations(site.storage, tx, asked)
         builder.damaged += [one.hex() for one in asked if one not in places]
-        group = []
+        group: _Group = []
         for one in asked:
             if one in places:
                 group.append((places[one], one))

@@ -6,8 +6,9 @@ Each process is a plain child that reads lists of messages from its stdin and an
 
 from __future__ import annotations
 
+import fcntl
+import marshal
 import os
-import pickle
 import struct
 import subprocess
 import sys
@@ -15,21 +16,23 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO
 
 from mairust_core.blobs.records import Codec, Header, Packed, Prepacked
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import Facts
+from mairust_core.receive import answers as wire
+from mairust_core.receive.answers import Answer
 from mairust_core.receive.describing import describe_safely
 
 MAX_PROCESSES = 4
 LENGTH = struct.Struct("<Q")
+PIPE_BYTES = 1 << 20
+"""Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
 _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process")
 
 Described = tuple[Content, Facts | None]
 """A content, perhaps with its record made already, and what is in it."""
-Answer = tuple[Facts | None, bytes, int, bytes]
-"""Of the child: facts, hash, and the record's codec and data."""
 
 
 class Describers:
@@ -95,20 +98,23 @@ class _Child:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, messages: list[bytes]) -> list[Any]:
+    def ask(self, messages: list[bytes]) -> list[Answer]:
         """Its answers, one for each message. Raises `OSError` or `EOFError` when it is gone."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        write_frame(process.stdin, messages)
-        answers: list[Any] = read_frame(process.stdout)
-        return answers
+        write_frame(process.stdin, marshal.dumps(messages))
+        return wire.loads(read_frame(process.stdout))
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
-                _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                _COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
             )
+            _widen(self._process)
         return self._process
 
     def close(self) -> None:
@@ -123,15 +129,24 @@ class _Child:
         process.wait()
 
 
-def write_frame(pipe: IO[bytes], value: Any) -> None:
-    """Write one value to a pipe between two of our own processes."""
-    data = pickle.dumps(value, protocol=5)
-    pipe.write(LENGTH.pack(len(data)) + data)
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Have the pipes of a process hold more, where the system allows that."""
+    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # this user's pipes hold too much already: it is slower, and works
+                fcntl.fcntl(pipe, set_size, PIPE_BYTES)
+
+
+def write_frame(pipe: IO[bytes], data: bytes) -> None:
+    """Write some bytes, and how many they are, to a pipe between two of our own processes."""
+    pipe.write(LENGTH.pack(len(data)))
+    pipe.write(data)
     pipe.flush()
 
 
-def read_frame(pipe: IO[bytes]) -> Any:
-    """Read one value; raises `EOFError` at the end of the pipe."""
+def read_frame(pipe: IO[bytes]) -> bytes:
+    """Read what `write_frame` wrote; raises `EOFError` at the end of the pipe."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
@@ -139,4 +154,4 @@ def read_frame(pipe: IO[bytes]) -> Any:
     data = pipe.read(length)
     if len(data) < length:
         raise EOFError
-    return pickle.loads(data)  # noqa: S301 - written by our own child, on a pipe nobody else has
+    return data
