@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import zstandard
 
 from mairust_core.backup.spool import Spool, writing_to
 from mairust_core.blobs import Framed, Segmented
-from mairust_core.errors import Damaged, MaiRustError
+from mairust_core.errors import Damaged
 from mairust_core.ids import now_ms
 from mairust_core.model.backup import Wanted
 from mairust_core.model.blob import Locator
@@ -29,15 +27,8 @@ LARGE_BYTES = TARGET_BYTES // 4
 """What a blob of unknown length is taken for."""
 GROUP_MAILS = 256
 """Mail whose rows and bytes are read at once."""
-READERS = 2
-"""Threads that read and verify groups, while the one before is being written."""
 PIECE_BYTES = 1 << 20
 FRAME_MEMORY_BYTES = 8 << 20
-
-_Group = list[tuple[Locator, bytes]]
-"""Where some mail lies, and its hashes."""
-_Frames = Sequence[tuple[bytes, int] | MaiRustError | None]
-"""Frame and length of each, or why there is none."""
 
 
 def contents(site: Site, run_id: int) -> BytesOut:
@@ -96,33 +87,21 @@ def fill(site: Site, run_id: int, wanted: Wanted, file: Any) -> Directory:
 
 def _add_mail(site: Site, builder: Builder, mails: Sequence[bytes]) -> None:
     """Add mail until the pack is long enough; what cannot be read is noted."""
-    waiting: deque[tuple[_Group, Future[_Frames]]] = deque()
-    readers = ThreadPoolExecutor(READERS, "backup-reader")
-    try:
-        for group in _groups(site, builder, mails):
-            waiting.append((group, readers.submit(_frames, site, group)))
-            if len(waiting) > READERS:
-                _add_group(site, builder, *waiting.popleft())
-        while waiting:
-            _add_group(site, builder, *waiting.popleft())
-    finally:
-        readers.shutdown(cancel_futures=True)
+    for group in _groups(site, builder, mails):
+        framed = site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
+        ready: list[tuple[bytes, bytes, int]] = []
+        for (locator, sha256), frame in zip(group, framed, strict=True):
+            if isinstance(frame, tuple):
+                ready.append((sha256, *frame))
+                continue
+            builder.add_frames(Kind.MAIL, ready)
+            ready = []
+            if not _add_slowly(site, builder, locator, sha256):
+                builder.damaged.append(sha256.hex())
+        builder.add_frames(Kind.MAIL, ready)
 
 
-def _frames(site: Site, group: _Group) -> _Frames:
-    """The frames of a group as the store has them, each verified."""
-    return site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
-
-
-def _add_group(site: Site, builder: Builder, group: _Group, frames: Future[_Frames]) -> None:
-    for (locator, sha256), frame in zip(group, frames.result(), strict=True):
-        if isinstance(frame, tuple):
-            builder.add_frame(Kind.MAIL, sha256, *frame)
-        elif not _add_slowly(site, builder, locator, sha256):
-            builder.damaged.append(sha256.hex())
-
-
-def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[_Group]:
+def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[list[tuple[Locator, bytes]]]:
     """Where the next mail lies, by groups, as much of it as fits into the pack."""
     left = TARGET_BYTES - builder.size_bytes
     extent = site.blobs.extent if isinstance(site.blobs, Segmented) else _no_extent
@@ -133,7 +112,7 @@ def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[_G
         with site.storage.read() as tx:
             places = collecting.locations(site.storage, tx, asked)
         builder.damaged += [one.hex() for one in asked if one not in places]
-        group: _Group = []
+        group = []
         for one in asked:
             if one in places:
                 group.append((places[one], one))

@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -26,6 +27,8 @@ from mairust_core.receive.answers import Answer
 from mairust_core.receive.describing import describe_safely
 
 MAX_PROCESSES = 4
+AT_ONCE = 2
+"""Calls to one process: it has the next one at hand when it is done with this."""
 LENGTH = struct.Struct("<Q")
 PIPE_BYTES = 1 << 20
 """Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
@@ -40,12 +43,12 @@ class Describers:
 
     def __init__(self, processes: int | None = None) -> None:
         count = min(os.cpu_count() or 1, MAX_PROCESSES) if processes is None else processes
-        self._idle: SimpleQueue[_Child] = SimpleQueue()
+        self._free: SimpleQueue[_Child] = SimpleQueue()
         self._children = [_Child() for _ in range(count)]
-        for child in self._children:
-            self._idle.put(child)
-        self._threads = ThreadPoolExecutor(count, "describer")
-        self.ahead = 2 * count
+        for child in self._children * AT_ONCE:
+            self._free.put(child)
+        self._threads = ThreadPoolExecutor(count * AT_ONCE, "describer")
+        self.ahead = count * (AT_ONCE + 1)
         """How many calls keep every process busy."""
 
     def submit(self, contents: Sequence[Content]) -> Future[list[Described]]:
@@ -62,14 +65,13 @@ class Describers:
             child.close()
 
     def _describe(self, contents: Sequence[Content]) -> list[Described]:
-        child = self._idle.get()
+        child = self._free.get()
         try:
             answers = iter(child.ask([bytes(one.view()) for one in contents if is_small(one)]))
         except (OSError, EOFError):  # it died: its work is done here, and the next call starts it again
-            child.close()
             return [describe_here(one) for one in contents]
         finally:
-            self._idle.put(child)
+            self._free.put(child)
         return [_described(one, next(answers)) if is_small(one) else describe_here(one) for one in contents]
 
 
@@ -93,18 +95,38 @@ def _described(content: Content, answer: Answer) -> Described:
 
 
 class _Child:
-    """One process and its two pipes; starts when it is first asked."""
+    """One process and its two pipes; starts when it is first asked. Thread-safe.
+
+    A call is written while the one before it is being answered: whoever has written holds `_asking` until
+    its turn to read comes, so that answers are read in the order of the calls.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._asking = threading.Lock()
+        self._answering = threading.Lock()
 
     def ask(self, messages: list[bytes]) -> list[Answer]:
         """Its answers, one for each message. Raises `OSError` or `EOFError` when it is gone."""
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        write_frame(process.stdin, marshal.dumps(messages))
-        return wire.loads(read_frame(process.stdout))
+        data = marshal.dumps(messages)
+        with self._asking:
+            process = self._started()
+            try:
+                _write_to(process, data)
+            except BaseException:
+                with self._answering:
+                    self._end(process)
+                raise
+            self._answering.acquire()
+        try:
+            answer = _read_from(process)
+        except BaseException:
+            self._answering.release()
+            with self._asking, self._answering:
+                self._end(process)
+            raise
+        self._answering.release()
+        return wire.loads(answer)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -119,9 +141,15 @@ class _Child:
 
     def close(self) -> None:
         """End it."""
-        process, self._process = self._process, None
-        if process is None:
+        with self._asking, self._answering:
+            if self._process is not None:
+                self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process that nobody uses any more, unless another call did."""
+        if self._process is not process:
             return
+        self._process = None
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             with suppress(OSError):  # what was left in the buffer of a dead one
@@ -136,6 +164,16 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
             assert pipe is not None
             with suppress(OSError):  # this user's pipes hold too much already: it is slower, and works
                 fcntl.fcntl(pipe, set_size, PIPE_BYTES)
+
+
+def _write_to(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    write_frame(process.stdin, data)
+
+
+def _read_from(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return read_frame(process.stdout)
 
 
 def write_frame(pipe: IO[bytes], data: bytes) -> None:

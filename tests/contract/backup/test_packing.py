@@ -1,4 +1,4 @@
-"""Packs that a site hands out: groups are read beside each other, and lie in the order asked for."""
+"""Packs that a site hands out: group after group, in the order asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import random
 
 from mairust_core.app import Site
-from mairust_core.backup.packing import GROUP_MAILS, READERS
+from mairust_core.backup.packing import GROUP_MAILS
 from mairust_core.model.backup import NewBackup, Wanted
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.services.backups import Backups
@@ -15,8 +15,8 @@ from mairust_core.transfer.repository.packs import Directory, Unpacker, read_dir
 from tests.support.sites import ANN, TESTER, deliver
 from tests.support.stores import message
 
-COUNT = GROUP_MAILS * (READERS + 2) + 1
-"""More groups than are read at once."""
+COUNT = GROUP_MAILS * 3 + 1
+"""Several groups, and one of a single mail."""
 
 
 def fetched(site: Site, wanted: list[str]) -> tuple[bytes, Directory]:
