@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import marshal
 import signal
 import sys
 
 from mairust_core.blobs.records import pack
 from mairust_core.model.blob import Bytes
-from mairust_core.receive.answers import Answer, dumps
-from mairust_core.receive.describers import read_frame, write_frame
+from mairust_core.receive.describers import Answer, read_frame, write_frame
 from mairust_core.receive.describing import describe_safely
 
 
@@ -20,17 +18,16 @@ def main() -> int:
     gc.disable()  # nothing here is cyclic
     while True:
         try:
-            data = read_frame(sys.stdin.buffer)
+            messages: list[bytes] = read_frame(sys.stdin.buffer)
         except EOFError:
             return 0
-        messages: list[bytes] = marshal.loads(data)  # noqa: S302 - written by our own parent
-        write_frame(sys.stdout.buffer, dumps([_answer(one) for one in messages]))
+        write_frame(sys.stdout.buffer, [_answer(data) for data in messages])
 
 
 def _answer(data: bytes) -> Answer:
     content = Bytes.of(data)
     packed = pack(content)
-    return describe_safely(content), content.sha256, int(packed.header.codec), packed.data
+    return describe_safely(content), content.sha256, packed.header.codec, packed.data
 
 
 if __name__ == "__main__":

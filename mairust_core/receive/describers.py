@@ -7,8 +7,8 @@ Each process is a plain child that reads lists of messages from its stdin and an
 from __future__ import annotations
 
 import fcntl
-import marshal
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -17,13 +17,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import IO
+from typing import IO, Any
 
 from mairust_core.blobs.records import Codec, Header, Packed, Prepacked
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import Facts
-from mairust_core.receive import answers as wire
-from mairust_core.receive.answers import Answer
 from mairust_core.receive.describing import describe_safely
 
 MAX_PROCESSES = 4
@@ -36,6 +34,8 @@ _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process"
 
 Described = tuple[Content, Facts | None]
 """A content, perhaps with its record made already, and what is in it."""
+Answer = tuple[Facts | None, bytes, int, bytes]
+"""Of the child: facts, hash, and the record's codec and data."""
 
 
 class Describers:
@@ -108,7 +108,7 @@ class _Child:
 
     def ask(self, messages: list[bytes]) -> list[Answer]:
         """Its answers, one for each message. Raises `OSError` or `EOFError` when it is gone."""
-        data = marshal.dumps(messages)
+        data = pickle.dumps(messages, protocol=5)
         with self._asking:
             process = self._started()
             try:
@@ -126,7 +126,8 @@ class _Child:
                 self._end(process)
             raise
         self._answering.release()
-        return wire.loads(answer)
+        answers: list[Answer] = pickle.loads(answer)  # noqa: S301 - written by our own child, on a pipe nobody else has
+        return answers
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -168,23 +169,31 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
 
 def _write_to(process: subprocess.Popen[bytes], data: bytes) -> None:
     assert process.stdin is not None
-    write_frame(process.stdin, data)
+    _write(process.stdin, data)
 
 
 def _read_from(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
-    return read_frame(process.stdout)
+    return _read(process.stdout)
 
 
-def write_frame(pipe: IO[bytes], data: bytes) -> None:
-    """Write some bytes, and how many they are, to a pipe between two of our own processes."""
+def write_frame(pipe: IO[bytes], value: Any) -> None:
+    """Write one value to a pipe between two of our own processes."""
+    _write(pipe, pickle.dumps(value, protocol=5))
+
+
+def read_frame(pipe: IO[bytes]) -> Any:
+    """Read one value; raises `EOFError` at the end of the pipe."""
+    return pickle.loads(_read(pipe))  # noqa: S301 - as above
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
     pipe.write(LENGTH.pack(len(data)))
     pipe.write(data)
     pipe.flush()
 
 
-def read_frame(pipe: IO[bytes]) -> bytes:
-    """Read what `write_frame` wrote; raises `EOFError` at the end of the pipe."""
+def _read(pipe: IO[bytes]) -> bytes:
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
