@@ -144,8 +144,9 @@ class MaildirFolder:
             except OSError as error:
                 yield Broken(path=str(self.directory / part), error=_unreadable(error))
         entries.sort()
+        directory = self.path
         for entry in entries:
-            yield MaildirMessage(self.directory, keywords, entry)
+            yield MaildirMessage(directory, keywords, entry)
 
     def _list(self, part: str, uids: dict[str, int]) -> list[_Entry]:
         found = []
@@ -171,7 +172,7 @@ class MaildirMessage:
 
     __slots__ = ("_directory", "_entry", "_keywords")
 
-    def __init__(self, directory: Path, keywords: Keywords, entry: _Entry) -> None:
+    def __init__(self, directory: str, keywords: Keywords, entry: _Entry) -> None:
         self._directory = directory
         self._keywords = keywords
         self._entry = entry
@@ -231,13 +232,18 @@ class MaildirMessage:
             unchanged = before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
             if unchanged and found.size_bytes == after.st_size:
                 payload = found
-                self._entry = self._entry._replace(
-                    size=after.st_size, mtime_ns=after.st_mtime_ns, inode=after.st_ino
-                )
+                self._note(after)
         finally:
             if payload is None or not payload.in_file:
                 file.close()
         return payload
+
+    def _note(self, found: os.stat_result) -> None:
+        """Keep what the file is like now; most of them are as they were listed."""
+        listed = self._entry
+        now = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if (listed.size, listed.mtime_ns, listed.inode) != now:
+            self._entry = listed._replace(size=now[0], mtime_ns=now[1], inode=now[2])
 
     def stat(self, fd: int) -> os.stat_result:
         """What its file is like now."""
@@ -248,7 +254,7 @@ class MaildirMessage:
         base = split_name(self._entry.name)[0]
         for part in ("cur", "new"):
             try:
-                names = os.listdir(self._directory / part)
+                names = os.listdir(os.path.join(self._directory, part))
             except OSError:
                 continue
             for name in names:
