@@ -18,6 +18,7 @@ from mairust_core.model.blob import Bytes
 from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
+from mairust_core.search.indexing import has_work, index_some
 from mairust_core.search.normal import is_run, normal
 from mairust_core.search.query import (
     All,
@@ -124,6 +125,12 @@ class Mailbag:
     def expected(self, query: Node) -> list[int]:
         """The ids of all letters that match, newest first."""
         return self.newest_first([id_ for id_, one in self.letters.items() if fits(query, one)])
+
+
+def index_all(site: Site) -> None:
+    """Index in rounds until nothing is left, whatever others stored."""
+    while has_work(site):
+        assert index_some(site, rest=lambda _: None), "a round that does nothing"
 
 
 def fits(query: Node, letter: Letter) -> bool:

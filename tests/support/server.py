@@ -33,6 +33,7 @@ from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import Principal
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
+from tests.support import forks
 from tests.support.processes import process_tree, state
 
 CHECKOUT = Path(__file__).parents[2]
@@ -76,13 +77,10 @@ class Site:
 
     def command(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
         """Run one command of the command line on this site, whatever its exit code."""
-        return subprocess.run(
+        return forks.run(
             command_line(self, *arguments),
             env=clean_environment(self.environment),
             cwd=CHECKOUT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
             timeout=END_TIMEOUT_S,
         )
 
