@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -199,7 +200,7 @@ def flags_of(row: AnyRow) -> tuple[str, ...]:
 
 def summary_of(row: AnyRow) -> Summary:
     """The summary in a row of `select_placed`, `select_deleted` or `with_texts`."""
-    found = json.loads(row.facts)
+    found = orjson.loads(row.facts)
     return Summary(
         id=Id(row.id),
         account=row.address,
