@@ -14,12 +14,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import NotFound
+from mairust_core.model.flags import split
 from mairust_core.model.principal import Principal
 from mairust_core.model.search import Found, IndexMode
 from mairust_core.search.documents import Extent, Key
 from mairust_core.search.engine import Asked, Engine
 from mairust_core.search.matching import matches
-from mairust_core.search.query import HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
+from mairust_core.search.query import Flagged, HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
 from mairust_core.search.query import mailboxes as mailboxes_of
 from mairust_core.search.texts import read_text, stored_text
 from mairust_core.store import accounts, indexing, mailboxes, messages
@@ -235,6 +236,12 @@ def narrow(query: Node) -> Narrow:
                 flags_set |= _FLAG_BITS[fact.state]
             else:
                 flags_clear |= _FLAG_BITS[fact.state]
+        elif isinstance(fact, Flagged):
+            bits, _ = split([fact.flag])
+            if negated:
+                flags_clear |= bits
+            else:
+                flags_set |= bits
         elif isinstance(fact, HasAttachment):
             has_attachments = not negated
         elif isinstance(fact, InMailbox) and not negated:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
+from mairust_core import wire
 from mairust_core.errors import BadQuery, Invalid, NotFound
-from mairust_core.model.account import Account
+from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.message_change import MessageChange
+from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import BytesIn
+from mairust_core.services.accounts import Accounts
 from mairust_core.services.messages import Messages
 from mairust_core.services.search import Search
 from tests.contract.services.conftest import Served
@@ -49,6 +55,10 @@ FOUND = {
     "has:attachment": [2],
     "mailbox:inbox is:unread after:2020-01-01": [2, 1, 0],
     "amoun": [],
+    "amoun*": [2, 0],
+    "subject:inv* OR filename:報*": [2, 0],
+    "inv* -amoun*": [],
+    "the-am*": [2, 0],
 }
 """By query: which of the stored mails it finds."""
 
@@ -101,3 +111,53 @@ def test_faults_are_told(ops: Ops, ann: Account) -> None:
         ops(Search).find(q="a", account=ann.address, limit=0)
     with pytest.raises(Invalid):
         ops(Search).find(q="a", account=ann.address, cursor="1-x")
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_list_can_be_searched(
+    served: Served, ops: Ops, ann: Account, stored: list[str], indexed: bool
+) -> None:
+    """Contract §3: `?q=` beside the list's own filters, with a search's word on whether that is all."""
+    here = served.here(Messages)
+    here.change(stored[0], MessageChange(add_tags=("bill",), add_flags=("\\Seen", "Later")))
+    if indexed:
+        index_all(served.site)
+
+    def found(**asked: Any) -> list[int]:
+        page = ops(Messages).browse(ann.address, **asked).found()
+        assert (page.complete, page.unsearched) == (True, 0)
+        return [stored.index(str(one.id)) for one in page.items]
+
+    assert found(q="amount") == [2, 0]
+    assert found(q="amount", tag="bill") == [0]
+    assert found(q="amount", flag="\\seen") == [0]
+    assert found(q="amount", flag="later") == [0]
+    assert found(q="amount", unflag="LATER") == [2]
+    assert found(q="amount", unflag="\\Seen", mailbox="inbox") == [2]
+    assert found(q="amount OR 会議", unflag="\\Seen") == [2, 1]
+    assert found(q="amount", before=datetime(2020, 1, 1, tzinfo=UTC)) == []
+    assert found(q="amount", since=datetime(2020, 1, 1, tzinfo=UTC)) == [2, 0]
+    first = ops(Messages).browse(ann.address, q="amount", limit=1)
+    assert first.next_cursor is not None
+    assert found(q="amount", cursor=first.next_cursor) == [0]
+
+
+def test_a_list_that_is_not_searched_is_a_list(ops: Ops, ann: Account, stored: list[str]) -> None:
+    """Without `complete`; an empty search is told, as are one of the trash and a mailbox not there."""
+    assert wire.encode(ops(Messages).browse(ann.address)).keys() == {"items", "next_cursor"}
+    for faulty in ("", " ", "a OR"):
+        with pytest.raises(BadQuery):
+            ops(Messages).browse(ann.address, q=faulty)
+    with pytest.raises(Invalid, match="trash cannot be searched"):
+        ops(Messages).browse(ann.address, q="amount", deleted=True)
+    with pytest.raises(NotFound, match="no mailbox"):
+        ops(Messages).browse(ann.address, q="amount", mailbox="Gone")
+
+
+def test_trap_a2_a_searched_list_reaches_no_further(served: Served, ann: Account, stored: list[str]) -> None:
+    """Another account's key finds no account, whatever it asks for."""
+    other = served.here(Accounts).add(NewAccount(address=f"x{ann.address}"))
+    key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=other.address)
+    with pytest.raises(NotFound, match="no account"):
+        served.there(Messages, key).browse(ann.address, q="amount")
+    assert served.there(Messages, key).browse(other.address, q="amount").items == ()
