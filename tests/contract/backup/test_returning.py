@@ -24,7 +24,7 @@ from mairust_core.transfer.repository.packs import Builder, Kind, Unpacker, read
 from mairust_core.transfer.repository.picking import Pick, Picker
 from tests.support.http_server import running
 from tests.support.invariants import check_site
-from tests.support.sites import ANN, BOB, TESTER, Contents, back_up, deliver, mail_of
+from tests.support.sites import ANN, BOB, TESTER, Contents, Post, back_up, deliver, mail_of
 from tests.support.stores import message
 
 PutBack = Callable[[Pick], list[Additions]]
@@ -117,6 +117,7 @@ def test_one_mailbox_and_one_message(site: Site, way: Way) -> None:
 def test_a_message_that_was_moved_comes_back_in_its_place(embedded: Site, repository: Repository) -> None:
     """In the order of UIDs, not of ids, whatever the order of the rows."""
     messages = embedded.service(Messages, TESTER)
+    deliver(embedded, BOB, message(), post=Post(mailbox="Elsewhere"))
     oldest = deliver(embedded, BOB, *(message() for _ in range(600)))[0]
     for mailbox in ("Elsewhere", "INBOX"):
         messages.change(str(oldest), MessageChange(mailbox=mailbox))
