@@ -126,6 +126,7 @@ class Server:
 
     `crash_at` names the step at which it kills itself (`mairust_core.observe.faults`); it holds for the next
     start only. `wrapper` is put before the command (strace, prlimit). `env` adds variables.
+    `afresh` starts Python for it as a user does, and so does a wrapper; otherwise it is forked (`forks`).
     """
 
     site: Site
@@ -135,6 +136,7 @@ class Server:
     wrapper: Sequence[str] = ()
     options: Sequence[str] = ()
     http: str = "off"
+    afresh: bool = False
     ready: dict[str, Any] = field(default_factory=dict, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -185,7 +187,8 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it takes connections; raises `ServerFailed`."""
         with open(self.stderr_file, "ab") as stderr:
-            self._process = subprocess.Popen(
+            popen = subprocess.Popen[bytes] if self._starts_python else forks.Popen[bytes]
+            self._process = popen(
                 self._command(),
                 env=self._environment(),
                 cwd=self.site.directory.parent,
@@ -201,8 +204,14 @@ class Server:
         listeners = ("--smtp", "127.0.0.1:0", "--lmtp", "127.0.0.1:0", "--http", self.http)
         workers = ("--workers", self.workers)
         serve = command_line(self.site, "serve", "--json", *listeners, *workers, *self.options)
+        if not self._starts_python:
+            return serve
         # Twice: a tracer that dies would let its tracee live.
         return [*_DIE_WITH_US, *self.wrapper, *(_DIE_WITH_US if self.wrapper else ()), *serve]
+
+    @property
+    def _starts_python(self) -> bool:
+        return self.afresh or bool(self.wrapper)
 
     def _environment(self) -> dict[str, str]:
         crash = {"MAIRUST_CRASH_AT": self.crash_at} if self.crash_at else {}

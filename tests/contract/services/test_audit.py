@@ -50,6 +50,7 @@ NOT_ADMINISTRATIVE = {
     "backups.begin",
     "backups.pack",
     "backups.finish",
+    "backups.verified",
 }
 """Changes of mail, not of the site: the message itself is the record; or a question that needs a body.
 

@@ -13,7 +13,7 @@ import pytest
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
@@ -160,6 +160,7 @@ backups.browse        - - +   - - -   - - -     own
 backups.contents      - - +   - - -   - - -     own
 backups.pack          - - +   - - -   - - -     own
 backups.finish        - - +   - - -   - - -     own
+backups.verified      - - +   - - -   - - -     own
 backups.put_back      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
@@ -232,6 +233,14 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
 def _begun(served: Served) -> str:
     """A backup that somebody else has begun."""
     return str(int(served.here(Backups).begin(NewBackup()).id))
+
+
+def _looked_at(served: Served) -> Verification:
+    """What was found in a repository that a backup was just made into."""
+    snapshot = uuid4().hex
+    done = BackedUp(repository="r", snapshot=snapshot, messages=0, objects_new=0, bytes_new=0)
+    served.here(Backups).finish(_begun(served), done)
+    return Verification(snapshots=(snapshot,), percent=0, damaged=0)
 
 
 NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
@@ -316,6 +325,7 @@ ASK: dict[str, Ask] = {
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
     "backups.pack": lambda s, k, _: s.there(Backups, k).pack(_begun(s), Wanted(objects=("0" * 64,))),
     "backups.finish": lambda s, k, _: s.there(Backups, k).finish(_begun(s), NOTHING),
+    "backups.verified": lambda s, k, _: s.there(Backups, k).verified(_looked_at(s)),
     "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(pack_for_nobody(p.account)),
 }
 
