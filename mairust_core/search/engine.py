@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,8 +37,11 @@ class Engine(Protocol):
         """Whether it knows better than to give every document."""
         ...
 
-    def prepare(self, tenant_id: int, account_id: int, documents: Sequence[Document]) -> Sequence[Any]:
-        """Do the long part of adding documents, outside of any transaction; may be given up after it."""
+    def prepare(self, tenant_id: int, account_id: int, documents: Iterable[Document]) -> Sequence[Any]:
+        """Do the long part of adding documents, outside of any transaction; may be given up after it.
+
+        They come in the order of their keys, are taken one by one, and their texts are not kept.
+        """
         ...
 
     def write(self, tx: Connection, prepared: Sequence[Any]) -> None:
@@ -62,7 +65,7 @@ class MemoryEngine:
         return True  # to what it was given
 
     def prepare(
-        self, tenant_id: int, account_id: int, documents: Sequence[Document]
+        self, tenant_id: int, account_id: int, documents: Iterable[Document]
     ) -> Sequence[tuple[int, Key]]:
         return [(account_id, one.key) for one in documents]
 

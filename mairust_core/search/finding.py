@@ -148,7 +148,8 @@ class _Search:
             before, size = keys[-1], min(2 * size, LARGEST_BATCH)
 
     def _tail(self, before: Key, limit: int) -> list[Key]:
-        return queries.tail(self._tx, self._asked.account_id, self._asked.since_ms, before, limit)
+        asked, storage = self._asked, self._site.storage
+        return queries.tail(storage, self._tx, asked.account_id, asked.since_ms, before, limit)
 
     def _walk(self, before: Key, limit: int) -> list[Key]:
         asked = self._asked

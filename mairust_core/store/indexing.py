@@ -260,6 +260,12 @@ def mark_stale(
     tx.execute(change)
 
 
+def latest_stale_ms(tx: Connection, segment_ids: Sequence[int]) -> int:
+    """From when on the texts of segments have to be made, to satisfy every mark on them; 0 without one."""
+    query = select(func.max(index_segment.c.stale_ms)).where(index_segment.c.id.in_(segment_ids))
+    return tx.execute(query).scalar_one() or 0
+
+
 def stale_account(tx: Connection, after: int) -> int | None:
     """The next account, by id, that has a segment to be made anew."""
     query = select(func.min(index_segment.c.account_id)).where(
