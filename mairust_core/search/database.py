@@ -14,10 +14,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mairust_core.search.documents import Document, Extent, Key
-from mairust_core.search.engine import Asked
+from mairust_core.search.engine import Asked, Step
 from mairust_core.search.postings import MAX_DOCUMENTS, build, hashes, place, positions
 from mairust_core.search.query import All, Node, Some, Text
 from mairust_core.search.terms import document_terms, query_terms
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT_BYTES = 12 << 20
 """Of the texts of one segment, unless it is of a single message: bounds what building it takes of memory."""
+STEP_ROWS = 2048
+"""Documents and as many buckets written in one transaction (rule D2)."""
 FIRST_DOCUMENTS, GROWTH, MOST_PARTS = 4096, 8, 256
 """How many documents the first look covers, how many times more each later one at least, in what segments."""
 MANY = 64
@@ -49,15 +52,41 @@ class DatabaseEngine:
     def narrows(self, query: Node) -> bool:
         return superset(query, lambda _: set()) is not None
 
-    def prepare(self, tenant_id: int, account_id: int, documents: Iterable[Document]) -> Sequence[Segment]:
-        return [_segment(tenant_id, account_id, group) for group in _groups(documents)]
+    def prepare(self, tenant_id: int, account_id: int, documents: Iterable[Document]) -> Sequence[_Written]:
+        return [_Written(_segment(tenant_id, account_id, group)) for group in _groups(documents)]
 
-    def write(self, tx: Connection, prepared: Sequence[Segment]) -> None:
-        for segment in prepared:
-            indexing.write_segment(self._storage, tx, segment)
+    def steps(self, prepared: Sequence[_Written]) -> Iterator[Step]:
+        for one in prepared:
+            if one.rows > STEP_ROWS:
+                for start in range(0, one.rows, STEP_ROWS):
+                    yield partial(self._write_some, one, start)
+
+    def write(self, tx: Connection, prepared: Sequence[_Written]) -> None:
+        for one in prepared:
+            if not one.id:
+                self._write_some(one, 0, tx)
+            indexing.show_segment(tx, one.id, one.made)
+
+    def _write_some(self, one: _Written, start: int, tx: Connection) -> None:
+        if not start:
+            one.id = indexing.begin_segment(tx, one.made)
+        indexing.write_rows(self._storage, tx, one.id, one.made, start, STEP_ROWS)
 
     def candidates(self, tx: Connection, asked: Asked) -> Iterator[Key]:
         return _Walk(self._storage, tx, asked).keys()
+
+
+@dataclass(slots=True)
+class _Written:
+    """A segment and, once it is begun, its id."""
+
+    made: Segment
+    id: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Of documents or of buckets, whichever are more."""
+        return max(len(self.made.documents), len(self.made.buckets))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +24,9 @@ class Asked:
     before: Key
 
 
+Step = Callable[["Connection"], None]
+
+
 class Engine(Protocol):
     """An index over documents. It may give what does not match, and never leaves out what might (rule J1).
 
@@ -42,6 +45,10 @@ class Engine(Protocol):
 
         They come in the order of their keys, are taken one by one, and their texts are not kept.
         """
+        ...
+
+    def steps(self, prepared: Sequence[Any]) -> Iterator[Step]:
+        """What can be written before, that nobody sees until `write`; in their order, each a transaction."""
         ...
 
     def write(self, tx: Connection, prepared: Sequence[Any]) -> None:
@@ -68,6 +75,9 @@ class MemoryEngine:
         self, tenant_id: int, account_id: int, documents: Iterable[Document]
     ) -> Sequence[tuple[int, Key]]:
         return [(account_id, one.key) for one in documents]
+
+    def steps(self, prepared: Sequence[tuple[int, Key]]) -> Iterator[Step]:
+        return iter(())
 
     def write(self, tx: Connection, prepared: Sequence[tuple[int, Key]]) -> None:
         for account_id, key in prepared:

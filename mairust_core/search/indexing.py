@@ -6,8 +6,10 @@
     merge    when an account has several small segments, one in place of them
     remake   segments that a rebuild or the sweep has marked, from their messages
 
-A crash anywhere leaves a whole index, and the next round goes on. One process of a site does it at a time.
-Every write is a small transaction (rule D2), and after each step the indexer rests, so that mail goes first.
+A crash anywhere leaves a whole index, and the next round goes on. A large segment is written in several
+transactions and seen once it is whole; what it replaces is hidden then, and deleted after. One process of a
+site does it at a time. Every write is a small transaction (rule D2), and after each step the indexer rests,
+so that mail goes first.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.search import IndexMode
 from mairust_core.search.database import MAX_TEXT_BYTES
 from mairust_core.search.documents import Document, Extent, pack
+from mairust_core.search.engine import Step
 from mairust_core.search.postings import MAX_DOCUMENTS
 from mairust_core.search.texts import read_text, stored_text
 from mairust_core.store import indexing, jobs
@@ -97,6 +100,9 @@ class _Round:
         self._epoch, self._texts_ms = state.epoch, state.texts_ms
         if state.mode is IndexMode.OFF or (state.mode is IndexMode.FILLING and not self._fill()):
             return 0
+        with self._storage.read() as tx:
+            left = indexing.hidden_segments(tx, self._tenant_id)
+        self._delete(left)
         done = sum(map(self._index_account, self._accounts(indexing.next_account)))
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
 
@@ -175,6 +181,8 @@ class _Round:
         """
         documents = _Counted(self._documents(waiting, stale_ms))
         prepared = self._engine.prepare(self._tenant_id, account_id, documents)
+        if not all(map(self._do, self._engine.steps(prepared))):
+            return None
         with self._storage.write() as tx:
             self._storage.serialise(tx, indexing.LOCK)
             if self._stopping.is_set() or not self._is_current(tx):
@@ -182,12 +190,31 @@ class _Round:
             if indexing.latest_stale_ms(tx, segment_ids) > stale_ms:
                 return None
             if segment_ids:
-                indexing.delete_segments(tx, segment_ids)
+                indexing.hide_segments(tx, segment_ids)
             else:
                 indexing.unqueue(tx, account_id, [one.message_id for one in waiting])
             self._engine.write(tx, prepared)
         self._pause()
+        self._delete(segment_ids)
         return documents.count
+
+    def _do(self, step: Step) -> bool:
+        """Write a part of what nobody sees yet; False when it is in vain."""
+        with self._storage.write() as tx:
+            self._storage.serialise(tx, indexing.LOCK)
+            if self._stopping.is_set() or not self._is_current(tx):
+                return False
+            step(tx)
+        self._pause()
+        return True
+
+    def _delete(self, segment_ids: Sequence[int]) -> None:
+        """Delete segments that nobody sees, one by one."""
+        for one in segment_ids:
+            with self._storage.write() as tx:
+                self._storage.serialise(tx, indexing.LOCK)
+                indexing.delete_segments(tx, [one])
+            self._pause()
 
     def _documents(self, waiting: Sequence[Waiting], stale_ms: int) -> Iterator[Document]:
         """The documents of messages that are still there, in their order; fewer once the round is to end.

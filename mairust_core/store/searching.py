@@ -52,7 +52,7 @@ class Part:
 # By the driver alone: SQLAlchemy's statement and its rows cost more than reading them.
 _PARTS = """
 SELECT id, documents, newest_ms, newest_id, bucket_bits, partial FROM index_segment
-WHERE account_id = ? AND newest_ms >= ? AND oldest_ms <= ?
+WHERE account_id = ? AND newest_ms >= ? AND oldest_ms <= ? AND documents > 0
 ORDER BY newest_ms DESC, newest_id DESC"""
 _TAIL = """
 SELECT received_ms, message_id FROM index_queue

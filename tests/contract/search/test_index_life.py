@@ -15,7 +15,7 @@ from mairust_core.errors import Conflict
 from mairust_core.model.message_change import Appended
 from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
 from mairust_core.search import indexing as work
-from mairust_core.search.database import DatabaseEngine
+from mairust_core.search.database import STEP_ROWS, DatabaseEngine
 from mairust_core.search.documents import Document, pack
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
@@ -373,6 +373,55 @@ def test_a_segment_is_given_up_when_the_server_ends(ann: Mailbag) -> None:
     assert (status(ann.site).documents, status(ann.site).queued) == (0, work.TEXT_ROWS + 2)
     assert index_some(ann.site, rest=no_rest) == work.TEXT_ROWS + 2
     assert check(ann, "京都") > 1
+
+
+def test_rule_d2_a_large_segment_is_written_bit_by_bit_and_seen_when_it_is_whole(ann: Mailbag) -> None:
+    """Searches are exact at each step, nobody counts it before, and one that was given up is taken away."""
+    many = range(STEP_ROWS + 10)
+    ann.put(*(Letter(body=f"all {'京都' * (at % 500 == 0)}", received_ms=START_MS + at) for at in many))
+    stopping = threading.Event()
+    seen: list[int] = []
+
+    def rest(_: float) -> None:
+        hidden = count_hidden(ann.site)
+        seen.append(hidden)
+        if hidden:
+            assert (status(ann.site).documents, status(ann.site).segments) == (0, 0)
+            assert check(ann, "京都") == 5
+            stopping.set()
+
+    assert index_some(ann.site, stopping, rest) == 0
+    assert seen[-1] == 1
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+    assert index_some(ann.site, rest=no_rest) == len(many)
+    assert (status(ann.site).documents, count_hidden(ann.site)) == (len(many), 0)
+    ann.site.service(Index, TESTER).rebuild(Rebuild())
+    asked: list[int] = []
+    assert index_some(ann.site, rest=lambda _: asked.append(check(ann, "京都"))) == len(many)
+    assert set(asked) == {5}
+    assert (status(ann.site).segments, count_hidden(ann.site)) == (1, 0)
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+
+
+def test_a_drop_in_the_middle_of_a_large_segment_takes_it_away(ann: Mailbag) -> None:
+    """What was written of it is gone with the rest of the index, and no more is written."""
+    ann.put(*(Letter(body="all", received_ms=START_MS + at) for at in range(STEP_ROWS + 10)))
+
+    def drop(_: float) -> None:
+        if count_hidden(ann.site):
+            ann.site.service(Index, TESTER).drop()
+
+    assert index_some(ann.site, rest=drop) == 0
+    with ann.site.storage.read() as tx:
+        for table in ("index_segment", "index_document", "index_posting", "index_queue"):
+            assert ann.site.storage.fetch_all(tx, f"SELECT count(*) FROM {table}", ()) == [(0,)]
+    assert search(ann, parse("all"), limit=3).complete
+
+
+def count_hidden(site: Site) -> int:
+    """How many segments nobody sees."""
+    with site.storage.read() as tx:
+        return len(indexing.hidden_segments(tx, 1))
 
 
 def test_a_page_of_the_unindexed_costs_few_statements_too(ann: Mailbag) -> None:
