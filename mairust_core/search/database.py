@@ -35,8 +35,8 @@ STEP_ROWS = 2048
 """Documents and as many buckets written in one transaction (rule D2)."""
 FIRST_DOCUMENTS, GROWTH, MOST_PARTS = 4096, 8, 256
 """How many documents the first look covers, how many times more each later one at least, in what segments."""
-MANY = 64
-"""So many candidates are looked for at a time, and read together: a page and some that do not match."""
+MOST_KEYS = 64
+"""Of one segment, read together."""
 
 Having = Callable[[str], set[int]]
 
@@ -204,7 +204,9 @@ class _Walk:
         asked = self._asked
         parts = searching.parts(self._storage, self._tx, asked.account_id, asked.since_ms, asked.before)
         while True:
-            if self._closed and not self._is_next_after(self._closed[0]):
+            if parts and self._found < asked.wanted:
+                parts = self._open(parts)
+            elif self._closed and not self._is_next_after(self._closed[0]):
                 self._load(self._some_closed())
             elif parts and not self._is_next_after(parts[0]):
                 parts = self._open(parts)
@@ -226,7 +228,8 @@ class _Walk:
 
     def _open(self, parts: list[Part]) -> list[Part]:
         """Look into the next segments, as many as are likely to hold enough; those that are left."""
-        documents = max(FIRST_DOCUMENTS, self._looked * max(GROWTH, MANY // max(self._found, 1)))
+        grown = self._looked * max(GROWTH, self._asked.wanted // max(self._found, 1))
+        documents = max(FIRST_DOCUMENTS, grown)
         count = 0
         while count < min(len(parts), MOST_PARTS) and documents > 0:
             documents -= parts[count].documents
@@ -247,8 +250,8 @@ class _Walk:
     def _some_closed(self) -> Sequence[int]:
         """The next segments to read from: together they have a page, if as many are left."""
         some = count = 0
-        while some < len(self._closed) and count < MANY:
-            count += len(self._unread[self._closed[some].id])
+        while some < len(self._closed) and count < self._asked.wanted:
+            count += min(len(self._unread[self._closed[some].id]), MOST_KEYS)
             some += 1
         taken = [part.id for part in self._closed[:some]]
         del self._closed[:some]
@@ -273,8 +276,8 @@ class _Walk:
         places = []
         for segment_id in segment_ids:
             unread = self._unread[segment_id]
-            taken = unread[-MANY:]
-            del unread[-MANY:]
+            taken = unread[-MOST_KEYS:]
+            del unread[-MOST_KEYS:]
             places += [(segment_id, at) for at in taken]
         for (segment_id, _), key in searching.keys_at(self._storage, self._tx, places).items():
             heapq.heappush(self._heap, (-key[0], -key[1], segment_id))

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A search of one account: what was received at or after `since_ms`, with a key before `before`."""
+    """A search of one account: what was received at or after `since_ms`, with a key before `before`.
+
+    `wanted`: so many keys will be asked for at least, if there are as many.
+    """
 
     tenant_id: int
     account_id: int
     query: Node
     since_ms: int
     before: Key
+    wanted: int
 
 
 Step = Callable[["Connection"], None]

@@ -73,6 +73,7 @@ def find(
             query=query,
             since_ms=since_ms or 0,
             before=before if until_ms is None else min(before, (until_ms, 0)),
+            wanted=limit + 1,
         )
         return _Search(site, tx, asked).page(limit, lambda: clock() > deadline)
 
