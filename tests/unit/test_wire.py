@@ -17,7 +17,7 @@ from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
@@ -45,10 +45,10 @@ SUBJECTS = st.one_of(
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
 
-MAILBOX = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20)
 SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 LEVELS = st.lists(LABEL, min_size=1, max_size=3).map("/".join)
+MAILBOX = LEVELS | st.sampled_from(("INBOX", "Quarantine", "会議/2026 & Co", "a.b+c"))
 FLAGS = st.lists(st.sampled_from(["\\seen", "\\Draft", "$Junk", "a_b"]), max_size=3).map(tuple)
 TAGS = st.lists(LABEL, max_size=3).map(tuple)
 JSON_VALUES = st.recursive(
@@ -102,6 +102,12 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     ),
     NewBackup: st.builds(
         NewBackup, known=st.lists(st.text("0123456789abcdef", min_size=32, max_size=32)).map(tuple)
+    ),
+    Verification: st.builds(
+        Verification,
+        snapshots=st.lists(LABEL, min_size=1, max_size=3).map(tuple),
+        percent=st.integers(0, 100),
+        damaged=st.integers(0, 1 << 40),
     ),
     Wanted: st.builds(
         Wanted, objects=st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), min_size=1).map(tuple)
