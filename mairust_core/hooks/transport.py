@@ -1,0 +1,50 @@
+"""The port between the chain and the code that answers: one call, one document each way.
+
+Transports: HTTP and UNIX sockets, STDIN processes in the sandbox, in-process Python, memory (for tests).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_ANSWER_BYTES = 1 << 20
+
+
+class CallFailed(Exception):
+    """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets."""
+
+
+class CallTimedOut(CallFailed):
+    """It did not answer in time; `on_timeout` decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One question: `body` is the request of the contract as JSON, one line without its newline."""
+
+    delivery_id: str
+    hook: str
+    body: bytes
+    timeout_ms: int
+    """What is left for it: waiting for a worker counts (rule E4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, at most `MAX_ANSWER_BYTES`, undecoded; and what its process said on stderr, cut."""
+
+    body: bytes
+    log: str = ""
+
+
+class Transport(Protocol):
+    """A way to one plugin; belongs to one event loop; calls may overlap."""
+
+    async def call(self, call: Call) -> Answer:
+        """Ask once. Raises `CallFailed` (`CallTimedOut`) and nothing else; never retries by itself."""
+        ...
+
+    async def close(self) -> None:
+        """End connections and processes; calls under way fail."""
+        ...
