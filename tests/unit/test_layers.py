@@ -25,6 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "backup",
         "doctor",
         "receive",
+        "plugins",
         "access jobs vault",
         "hooks",
         "search",
