@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Invalid, Locked, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
@@ -21,9 +21,12 @@ from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.hooks.trial import Breakers, Trial
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
@@ -32,12 +35,15 @@ if TYPE_CHECKING:
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
+    from mairust_core.model.hook import Filter
     from mairust_core.model.message_change import Appended
+    from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
+    from mairust_core.plugins.registry import Registry
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -314,6 +320,53 @@ class Site:
         from mairust_core.config.effective import exported
 
         return exported(self.settings)
+
+    @cached_property
+    def plugins(self) -> Registry:
+        """What is registered, and with which rights."""
+        from mairust_core.plugins.registry import Registry
+
+        return Registry(self.settings.plugins, self.secrets, self.check_filter)
+
+    def read_plugin(self, directory: Path) -> Manifest:
+        """The plugin.toml of a directory, judged; raises `Invalid`."""
+        from mairust_core.plugins.manifest import Ground, read_directory
+
+        return read_directory(directory, Ground(socket_dir=self.settings.plugins.socket_dir))
+
+    def check_filter(self, wanted: Filter) -> None:
+        """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
+        from mairust_core.plugins.expressions import check_filter
+
+        check_filter(wanted)
+
+    def check_hook_name(self, name: str, plugin: str) -> None:
+        """Raise `Invalid` for what cannot be the name of a hook of this plugin (rule J5)."""
+        from mairust_core.plugins.identity import is_hook_name
+
+        if not is_hook_name(name, plugin):
+            raise Invalid("name", "hook_name", value=repr(name[:80]), plugin=plugin)
+
+    def runnable(self, by: Principal, plugin: str) -> Runnable:
+        """A plugin with its approved rights; raises `NotFound`, `Conflict` before its approval."""
+        from mairust_core.plugins.book import runnable
+
+        with self.storage.read() as tx:
+            return runnable(tx, by, plugin)
+
+    @cached_property
+    def trial(self) -> Trial:
+        """What tries hooks out without effect."""
+        from mairust_core.plugins.nowhere import NoTrial
+
+        return NoTrial()
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The breakers of hooks."""
+        from mairust_core.plugins.nowhere import NoBreakers
+
+        return NoBreakers()
 
     def running(self) -> Running | None:
         """The server that runs on this data directory."""

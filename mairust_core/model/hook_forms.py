@@ -83,7 +83,7 @@ class NewHook:
 
     def __post_init__(self) -> None:
         _require_within("priority", self.priority, PRIORITIES)
-        _require_within("timeout_ms", self.timeout_ms, timeouts_ms(self.type))
+        require_fitting(self.type, self.timeout_ms)
 
 
 @request
@@ -106,6 +106,11 @@ class HookChange:
         """What is to change, by name."""
         names = type(self).__dataclass_fields__
         return {name: value for name in names if (value := getattr(self, name)) is not UNSET}
+
+
+def require_fitting(type_: HookType, timeout_ms: int | None) -> None:
+    """Raise `Invalid` for a time-out that a hook of this type cannot have."""
+    _require_within("timeout_ms", timeout_ms, timeouts_ms(type_))
 
 
 def _require_within(name: str, value: int | None, bounds: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -571,7 +572,84 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0009"
+# Code that others wrote: what it says of itself, what of that was approved, and by whom.
+plugin = Table(
+    "plugin",
+    metadata,
+    _tenant(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
+    Column("source", Text, nullable=False),  # link
+    Column("directory", Text, nullable=False),  # where the files of what runs are
+    Column("manifest", Text),  # JSON: the approved one; null while none is
+    Column("pending", Text),  # JSON: the one that waits for approval
+    Column("pending_directory", Text),
+    Column("approved_by", Text),
+    Column("approved_ms", BigInteger),
+    Column("generation", BigInteger, nullable=False),  # rises with every change
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+# Where a plugin is asked. What its plugin.toml says is replaced by an upgrade, what was set here is not (J5).
+hook = Table(
+    "hook",
+    metadata,
+    _tenant(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("plugin", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("declared", Text),  # JSON: as plugin.toml has it; null when a person added it
+    Column("changed", Text, nullable=False),  # JSON object: what a person set
+    Column("enabled", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("removed_ms", BigInteger),  # declared, but a person wants none of it: upgrades leave it so
+    ForeignKeyConstraint(["tenant_id", "plugin"], ["plugin.tenant_id", "plugin.id"]),
+    Index("ix_hook_tenant_id_plugin", "tenant_id", "plugin"),
+)
+
+# One row is one call of a hook: what came of it, never what it was sent (rule J3).
+hook_log = Table(
+    "hook_log",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=False),
+    _owner("tenant_id"),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("hook", Text, nullable=False),
+    Column("plugin", Text, nullable=False),
+    Column("delivery_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("outcome", Text, nullable=False),  # answered, failed, timed_out, skipped
+    Column("action", Text, nullable=False),
+    Column("took_us", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("trace_id", BigInteger),
+    Column("message_id", BigInteger),
+    Column("recipient", Text),
+    Index("ix_hook_log_hook_id", "hook", "id"),
+)
+
+# Numbers that plugins told of themselves, the newest of each.
+plugin_metric = Table(
+    "plugin_metric",
+    metadata,
+    _tenant(primary_key=True),
+    Column("plugin", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+# Deliveries whose one callback was made; their tokens end within the hour (rule F3).
+plugin_callback = Table(
+    "plugin_callback",
+    metadata,
+    _tenant(primary_key=True),
+    Column("delivery_id", Text, primary_key=True),
+    Column("plugin", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
+
+SCHEMA_VERSION = "0010"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -213,7 +213,7 @@ NETWORK = 'network = "local-only"\nnetwork_allow = ["127.0.0.1:9000"]'
         (("http://127.0.0.1:9000/hook", "http://user@127.0.0.1:9000/hook"), "plugin_not_http"),
         (("http://127.0.0.1:9000/hook", "ftp://127.0.0.1:9000/"), "plugin_not_http"),
         (("http://127.0.0.1:9000/hook", "http://[::ffff:127.0.0.1/"), "plugin_not_http"),
-        (("[[hooks]]", 'health_endpoint = "http://127.0.0.1:9001/"\n[[hooks]]'), "plugin_endpoint_not_allowed"),
+        (("[[hooks]]", 'health_endpoint = "http://127.0.0.1:1/"\n[[hooks]]'), "plugin_endpoint_not_allowed"),
     ],
 )  # fmt: skip
 def test_rule_h2_the_words_of_the_network_judge_an_http_endpoint(
