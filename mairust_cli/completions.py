@@ -153,16 +153,17 @@ complete -c mairust -f
 _BY_OPTION = {
     "message move --to": "mailboxes", "message tag --add": "tags", "message tag --remove": "tags",
     "--account": "accounts", "--to": "accounts", "--domain": "domains", "--mailbox": "mailboxes",
-    "--recipient": "accounts", "--tag": "tags",
+    "--recipient": "accounts", "--tag": "tags", "--plugin": "plugins",
 }  # fmt: skip
 """By option; where a command means something else by it, by both."""
 _BY_NOUN = {
     "domain": "domains", "account": "accounts", "alias": "aliases", "token": "tokens", "message": "messages",
     "trace": "traces", "deliver": "accounts", "mailbox": "mailboxes", "job": "jobs",
+    "plugin": "plugins", "hook": "hooks",
 }  # fmt: skip
 _BY_COMMAND = {"message undelete": "deleted"}
 _STATES = " ".join(State)
-_NEW = frozenset({"add", "append", "create", "list"})
+_NEW = frozenset({"add", "append", "create", "link", "list"})
 """Commands whose argument is not there yet."""
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.hooks.book import HookBook
     from mairust_core.hooks.trial import Breakers, Trial
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
@@ -353,6 +354,13 @@ class Site:
 
         with self.storage.read() as tx:
             return runnable(tx, by, plugin)
+
+    @cached_property
+    def hook_book(self) -> HookBook:
+        """Which hooks there are, and the plugins that answer them."""
+        from mairust_core.plugins.book import Book
+
+        return Book(self.storage)
 
     @cached_property
     def trial(self) -> Trial:

@@ -288,7 +288,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
-    """What plugins may be and do. Reserved: accepted, not used by this version."""
+    """What plugins may be and do."""
 
     allow_unsigned: bool = setting(
         Flag(), "Whether plugins without a trusted signature may be installed.", default=False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mairust_core.model.breaker import BreakerState
 from mairust_core.model.forms import Page
 from mairust_core.model.hook import Hook
-from mairust_core.model.hook_forms import BreakerState
 from mairust_core.model.plugin import Runnable
 from mairust_core.model.principal import Principal
 from mairust_core.model.trial import Replay, Replayed, TrialEnvelope, Tried

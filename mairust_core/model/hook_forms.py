@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mairust_core.errors import Invalid
+from mairust_core.model.breaker import BreakerState
 from mairust_core.model.forms import UNSET, Unset, request, unset
 from mairust_core.model.hook import (
     POST_TIMEOUT_MAX_MS,
@@ -116,16 +117,6 @@ def require_fitting(type_: HookType, timeout_ms: int | None) -> None:
 def _require_within(name: str, value: int | None, bounds: tuple[int, int]) -> None:
     if value is not None and not bounds[0] <= value <= bounds[1]:
         raise Invalid(name, "not_within", value=value, low=bounds[0], high=bounds[1])
-
-
-class BreakerState(StrEnum):
-    """Whether a hook is called."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    """It failed too often: it is not called, and is taken to have said its `on_error`."""
-    HALF_OPEN = "half_open"
-    """One call tries whether it works again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

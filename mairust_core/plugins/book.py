@@ -6,13 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Conflict
-from mairust_core.model.plugin import Runnable
+from mairust_core.hooks import book
+from mairust_core.model.plugin import Runnable, State
 from mairust_core.model.principal import Principal
-from mairust_core.store import plugins
+from mairust_core.store import StorageBackend, hooks, plugins
 from mairust_core.store.plugins import Registered
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+class Book:
+    """The hooks of a site, read from its tables. Thread-safe: it holds nothing."""
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+
+    def enabled(self) -> list[book.Registered]:
+        """Every enabled hook of an enabled or blocked plugin; one statement."""
+        with self._storage.read() as tx:
+            found = hooks.running(tx)
+        return [
+            book.Registered(
+                hook=one.hook,
+                plugin=as_runnable(one.plugin),
+                blocked=one.plugin.state is State.BLOCKED,
+            )
+            for one in found
+        ]
 
 
 def runnable(tx: Connection, by: Principal, id_: str) -> Runnable:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Invalid, NotFound, Temporary
+from mairust_core.model.breaker import BreakerState
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import (
-    BreakerState,
     HookCall,
     HookChange,
     NewHook,

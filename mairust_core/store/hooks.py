@@ -32,7 +32,7 @@ _KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A hook that is asked, and the plugin that answers."""
+    """A hook that is in force, and the plugin that answers."""
 
     hook: Hook
     plugin: Registered
@@ -98,13 +98,17 @@ def page(tx: Connection, by: Principal, plugin_id: str, after: str, limit: int) 
 
 
 def running(tx: Connection) -> list[Running]:
-    """Every hook that is asked: enabled, of an enabled plugin; in no order; one statement."""
+    """Every enabled hook of a plugin that is enabled, or blocked; in no order; one statement."""
     columns = [column.label(f"hook_{column.name}") for column in hook.c]
     joined = hook.join(plugin, (plugin.c.tenant_id == hook.c.tenant_id) & (plugin.c.id == hook.c.plugin))
     query = (
         select(plugin, *columns)
         .select_from(joined)
-        .where(hook.c.enabled.is_(True), hook.c.removed_ms.is_(None), plugin.c.state == State.ENABLED.value)
+        .where(
+            hook.c.enabled.is_(True),
+            hook.c.removed_ms.is_(None),
+            plugin.c.state.in_([State.ENABLED.value, State.BLOCKED.value]),
+        )
     )
     return [Running(hook=_settled(_Named(row)), plugin=model(row)) for row in tx.execute(query)]
 

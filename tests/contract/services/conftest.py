@@ -26,6 +26,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
 from tests.support.http_server import HttpServerProcess, running
+from tests.support.plugins import allow_unsigned
 from tests.support.postgres import PostgresServer, require_server
 
 S = TypeVar("S", bound=Service)
@@ -86,6 +87,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _make_site(data_dir: Path, url: str | None) -> Settings:
+    allow_unsigned(data_dir)
     settings = load_settings(data_dir=data_dir, env={}, overrides={"database.url": url})
     create_site(settings, "tester")
     return settings

@@ -20,6 +20,14 @@ FORMED = {
         "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
     )),
     "trace.stored", "trace.appended",
+    *(f"review.{name}.{value}" for name, value in (
+        ("read_headers", "true"), ("read_body", "preview"), ("read_body", "full"),
+        ("read_attachments", "metadata"), ("read_attachments", "full"), ("write_tags", "true"),
+        ("write_flags", "true"), ("move_message", "true"), ("write_metadata", "true"),
+    )),
+    *(f"review.{name}" for name in (
+        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+    )),
 }  # fmt: skip
 """Keys that the code puts together."""
 
