@@ -21,9 +21,15 @@ from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.hooks.book import HookBook
+    from mairust_core.hooks.chain import HookChain
+    from mairust_core.hooks.credentials import Credentials
+    from mairust_core.hooks.pool import Open
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
+    from mairust_core.model.plugin import Protocol as PluginProtocol
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
@@ -89,6 +96,11 @@ class Site:
         self._ids: IdSource | None = None
         self.job_bell = threading.Event()
         """Rung after a commit that made jobs, so that this process's runner looks at once."""
+        self.hook_bell = threading.Event()
+        """Likewise for the jobs of hooks, which have a runner of their own."""
+        self.hook_book: HookBook | None = None
+        """Which hooks there are; None: none."""
+        self.credentials: Credentials | None = None
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -292,6 +304,33 @@ class Site:
         from mairust_core.jobs.runner import Runner
 
         return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
+
+    def open_chain(self) -> HookChain:
+        """The hooks of the site for one event loop; the caller polls and closes it."""
+        from mairust_core.hooks.book import NoBook
+        from mairust_core.hooks.chain import HookChain
+        from mairust_core.hooks.credentials import NoCredentials
+
+        book, credentials = self.hook_book or NoBook(), self.credentials or NoCredentials()
+        return HookChain(self.storage, book, self.hook_openers, credentials, self.settings.hooks.budget_ms)
+
+    @cached_property
+    def hook_openers(self) -> dict[PluginProtocol, Open]:
+        """The ways to plugins."""
+        return {}
+
+    def hook_runner(self, chain: HookChain, loop: AbstractEventLoop) -> Runner:
+        """This process's share in the jobs of hooks, which wait on that loop; not started yet."""
+        from mairust_core.jobs.runner import Runner
+        from mairust_core.jobs.tasks import AT_ONCE, Tasks
+        from mairust_core.receive.afterwards import Afterwards
+
+        kinds = Afterwards(self, chain).kinds()
+        by_name = {kind.name: kind for kind in kinds}
+        return Runner(
+            self, kinds, threads=AT_ONCE, bell=self.hook_bell,
+            workforce=lambda tell: Tasks(self, by_name, loop, tell),
+        )  # fmt: skip
 
     def blob_room(self) -> BlobStatus:
         """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
