@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.hooks import Asked, Told
     from mairust_core.hooks.book import HookBook
     from mairust_core.hooks.chain import HookChain
     from mairust_core.hooks.credentials import Credentials
@@ -101,6 +102,8 @@ class Site:
         self.hook_book: HookBook | None = None
         """Which hooks there are; None: none."""
         self.credentials: Credentials | None = None
+        self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
+        """The hooks that the event loop of this process asks; None where there is no loop."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -313,6 +316,23 @@ class Site:
 
         book, credentials = self.hook_book or NoBook(), self.credentials or NoCredentials()
         return HookChain(self.storage, book, self.hook_openers, credentials, self.settings.hooks.budget_ms)
+
+    def ask_hooks(self, mail: Asked) -> Told:
+        """What the hooks say of a mail that a thread brings; shadows are left out."""
+        import asyncio
+
+        if self.running_chain is None:
+            return asyncio.run(self._ask_alone(mail))
+        chain, loop = self.running_chain
+        return asyncio.run_coroutine_threadsafe(chain.ask(mail), loop).result()
+
+    async def _ask_alone(self, mail: Asked) -> Told:
+        chain = self.open_chain()
+        try:
+            await chain.poll()
+            return await chain.ask(mail)
+        finally:
+            await chain.close()
 
     @cached_property
     def hook_openers(self) -> dict[PluginProtocol, Open]:

@@ -72,7 +72,7 @@ class _Expressions:
     def __init__(self, any_case: bool) -> None:
         self._options = _options(any_case)
         self._numbers: dict[str, int] = {}
-        self._match: Callable[[str], Sequence[int]] | None = None
+        self._match: Callable[[str], Sequence[int] | None] | None = None
 
     def add(self, expression: str | None) -> int | None:
         """The number under which `found` reports it."""
@@ -89,7 +89,7 @@ class _Expressions:
 
     def found(self, text: str) -> Sequence[int]:
         """The numbers of the expressions that match."""
-        return () if self._match is None else self._match(text)
+        return () if self._match is None else self._match(text) or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,8 @@ def _text(address: str) -> str:
     """An address as expressions meet it: the domain as A-labels where it is none (trap S7)."""
     if address.isascii():
         return address
+    shown = address.encode("utf-8", "replace").decode()
     try:
-        return Address.parse(address).folded
+        return Address.parse(shown).folded
     except Invalid:
-        return address.encode("utf-8", "replace").decode()
+        return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from mairust_core.ids import IdSource
 from mairust_core.mime import rendered_size
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
-from mairust_core.model.delivery import Copy, Hidden, Later
+from mairust_core.model.delivery import Copy, Hidden, Later, Trace
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.flags import split
 from mairust_core.model.ids import Id
@@ -30,21 +30,27 @@ WAITS = "waits for delivery: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One mail on its way in."""
+    """One mail on its way in; `reached` are its accounts, each with the addresses that lead there (E1)."""
 
     trace_id: Id
     envelope: Envelope
     content: Content
     facts: Facts | None
     hidden: Hidden
+    reached: Mapping[int, Sequence[str]]
 
-    def reached(self) -> dict[int, list[str]]:
-        """Each account with the addresses by which the mail reaches it (rule E1)."""
-        found: dict[int, list[str]] = {}
-        for one in self.envelope.recipients:
+    @classmethod
+    def of(
+        cls, trace_id: Id, envelope: Envelope, content: Content, facts: Facts | None, hidden: Hidden = ()
+    ) -> Source:
+        """The mail of an envelope."""
+        reached: dict[int, list[str]] = {}
+        for one in envelope.recipients:
             for account in one.accounts:
-                found.setdefault(account, []).append(one.address)
-        return found
+                reached.setdefault(account, []).append(one.address)
+        return cls(
+            trace_id=trace_id, envelope=envelope, content=content, facts=facts, hidden=hidden, reached=reached
+        )
 
     def asked(self) -> Asked:
         """The mail as hooks are asked about it."""
@@ -53,7 +59,7 @@ class Source:
             envelope=self.envelope,
             content=self.content,
             facts=self.facts,
-            reached=self.reached(),
+            reached=self.reached,
             hidden=self.hidden,
         )
 
@@ -63,7 +69,7 @@ def copies_of(source: Source, added: bytes, planned: Plan, ids: IdSource) -> tup
     size_bytes = len(added) + source.content.size_bytes
     if source.facts is not None:
         size_bytes = rendered_size(added, source.facts, source.hidden, source.content.view())
-    addresses = source.reached()
+    addresses = source.reached
     placings = dict(planned.stored)
     for account, verdict in planned.deferred.items():
         reason = WAITS + (verdict.reason or str(verdict.reply or TEMPFAILED))
@@ -101,9 +107,9 @@ def later_of(
     """The jobs that are made with the copies: deliveries that wait, and hooks after storing."""
     if not planned.deferred and not told.later:
         return ()
-    reached, found = source.reached(), []
+    found = []
     for copy in copies:
-        about = {"addresses": reached[copy.account_id], "account": copy.account_id}
+        about = {"addresses": source.reached[copy.account_id], "account": copy.account_id}
         if copy.account_id in planned.deferred:
             new = delivery_job(copy.id, about)
             found.append(Later(id=ids.next(), copy=copy.id, job=new, delay_ms=FIRST_MS))
@@ -111,6 +117,33 @@ def later_of(
             for hook in told.later.get(copy.account_id, ()):
                 found.append(Later(id=ids.next(), copy=copy.id, job=hook_job(hook, copy.id, about)))
     return tuple(found)
+
+
+def trace_of(source: Source, told: Told) -> Trace:
+    """The story up to the commit, hooks included (rule J3)."""
+    envelope, content = source.envelope, source.content
+    connection = envelope.connection
+    at_ms = round(envelope.received_at.timestamp() * 1000)
+    return Trace(
+        id=source.trace_id,
+        at_ms=at_ms,
+        road=connection.road.value,
+        client_ip=connection.ip,
+        helo=connection.helo,
+        mail_from=envelope.mail_from,
+        rcpt_to=tuple((one.address, one.accounts) for one in envelope.recipients),
+        events=(
+            {
+                "at": at_ms,
+                "kind": "received",
+                "session": connection.session_id,
+                "tls": connection.tls,
+                "size": content.size_bytes,
+                "sha256": content.sha256.hex(),
+            },
+            *told.events,
+        ),
+    )
 
 
 def delivery_job(message_id: Id, about: dict[str, Any]) -> NewJob:

@@ -17,14 +17,14 @@ from mairust_core.hooks import Chain, NoHooks, Told
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
-from mairust_core.model.delivery import Delivery, Stored, Trace
+from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Committer
-from mairust_core.receive.copying import Source, copies_of, later_of
+from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
 from mairust_core.receive.describing import describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
@@ -150,13 +150,8 @@ class MailRoad:
 
     def _source(self, envelope: Envelope, content: Content, facts: Facts | None) -> Source:
         over_smtp = envelope.connection.road is not Road.DELIVER
-        return Source(
-            trace_id=self._parts.ids.next(),
-            envelope=envelope,
-            content=content,
-            facts=facts,
-            hidden=hidden_ranges(content.view(), self._parts.authserv_id, over_smtp),
-        )
+        hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
+        return Source.of(self._parts.ids.next(), envelope, content, facts, hidden)
 
     def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
         ids, envelope = self._parts.ids, source.envelope
@@ -168,7 +163,7 @@ class MailRoad:
             facts=source.facts,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
-            trace=_trace(source, told),
+            trace=trace_of(source, told),
             once=envelope.connection.road is Road.DELIVER,
             later=later_of(source, copies, planned, told, ids),
         )
@@ -243,31 +238,5 @@ def _force(delivery: Delivery, account_id: int) -> Delivery:
         copies=tuple(
             replace(copy, over_quota=True) if copy.account_id == account_id else copy
             for copy in delivery.copies
-        ),
-    )
-
-
-def _trace(source: Source, told: Told) -> Trace:
-    envelope, content = source.envelope, source.content
-    connection = envelope.connection
-    at_ms = round(envelope.received_at.timestamp() * 1000)
-    return Trace(
-        id=source.trace_id,
-        at_ms=at_ms,
-        road=connection.road.value,
-        client_ip=connection.ip,
-        helo=connection.helo,
-        mail_from=envelope.mail_from,
-        rcpt_to=tuple((one.address, one.accounts) for one in envelope.recipients),
-        events=(
-            {
-                "at": at_ms,
-                "kind": "received",
-                "session": connection.session_id,
-                "tls": connection.tls,
-                "size": content.size_bytes,
-                "sha256": content.sha256.hex(),
-            },
-            *told.events,
         ),
     )

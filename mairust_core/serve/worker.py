@@ -119,6 +119,7 @@ class _Worker:
     async def run(self) -> None:
         self._heed_signals()
         chain = self._site.open_chain()
+        self._site.running_chain = chain, asyncio.get_running_loop()
         road = open_road(self._site, self._health, self._refusals, chain)
         if self._jobs:
             self._jobs.append(self._site.hook_runner(chain, asyncio.get_running_loop()))
@@ -142,6 +143,7 @@ class _Worker:
             notify("STOPPING=1")
         await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
+        self._site.running_chain = None
         await chain.close()
         road.close()
 
