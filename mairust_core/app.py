@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from mairust_core.ids import IdSource
 from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
+from mairust_core.model.plugin import Protocol as PluginProtocol
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mairust_core.hooks.book import HookBook
     from mairust_core.hooks.chain import HookChain
     from mairust_core.hooks.credentials import Credentials
+    from mairust_core.hooks.destinations import Surroundings
     from mairust_core.hooks.pool import Open
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
     from mairust_core.model.message_change import Appended
-    from mairust_core.model.plugin import Protocol as PluginProtocol
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
@@ -104,6 +105,8 @@ class Site:
         self.credentials: Credentials | None = None
         self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
         """The hooks that the event loop of this process asks; None where there is no loop."""
+        self.listening: Sequence[tuple[str, int]] = ()
+        """Host and port of what this process listens on, which no plugin may reach (rule H2)."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -312,10 +315,14 @@ class Site:
         """The hooks of the site for one event loop; the caller polls and closes it."""
         from mairust_core.hooks.book import NoBook
         from mairust_core.hooks.chain import HookChain
-        from mairust_core.hooks.credentials import NoCredentials
 
-        book, credentials = self.hook_book or NoBook(), self.credentials or NoCredentials()
-        return HookChain(self.storage, book, self.hook_openers, credentials, self.settings.hooks.budget_ms)
+        return HookChain(
+            self.storage,
+            self.hook_book or NoBook(),
+            self.hook_openers,
+            self._credentials,
+            self.settings.hooks.budget_ms,
+        )
 
     def ask_hooks(self, mail: Asked) -> Told:
         """What the hooks say of a mail that a thread brings; shadows are left out."""
@@ -337,7 +344,42 @@ class Site:
     @cached_property
     def hook_openers(self) -> dict[PluginProtocol, Open]:
         """The ways to plugins."""
-        return {}
+        from mairust_core.hooks.http import over_tcp, over_unix
+
+        return {
+            PluginProtocol.HTTP: lambda plugin: over_tcp(plugin, self._credentials, self.surroundings),
+            PluginProtocol.UNIX: lambda plugin: over_unix(
+                plugin, self._credentials, self.settings.plugins.socket_dir
+            ),
+        }
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What plugins may not reach, and what they may although it is not public (rule H2)."""
+        from mairust_core.hooks.destinations import Surroundings
+
+        return Surroundings(private=self.settings.plugins.private_networks, own=self._own_places)
+
+    def _own_places(self) -> list[tuple[str, int]]:
+        """Our listeners as they are and as they are set, the database, the blob store."""
+        from urllib.parse import urlsplit
+
+        settings = self.settings
+        found = list(self.listening)
+        for listen in (settings.smtp.listen, settings.lmtp.listen, settings.http.listen):
+            if listen.port:
+                found.append((listen.host, listen.port))
+        for url, port in ((settings.database.url, 5432), (settings.blobs.s3.endpoint_url or "", 443)):
+            parts = urlsplit(url)
+            if parts.hostname:
+                found.append((parts.hostname, parts.port or port))
+        return found
+
+    @property
+    def _credentials(self) -> Credentials:
+        from mairust_core.hooks.credentials import NoCredentials
+
+        return self.credentials or NoCredentials()
 
     def hook_runner(self, chain: HookChain, loop: AbstractEventLoop) -> Runner:
         """This process's share in the jobs of hooks, which wait on that loop; not started yet."""

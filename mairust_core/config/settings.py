@@ -303,6 +303,11 @@ class Plugins:
         "The directory that alone may hold UNIX sockets of plugins.",
         default=_under_data_dir("run", "plugins"),
     )
+    private_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Networks(),
+        "Networks that are not public and where plugins may nevertheless be, or may reach what they name.",
+        default=(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

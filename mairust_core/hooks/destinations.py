@@ -23,7 +23,9 @@ from mairust_core.networks import plain_address
 
 Place = tuple[str, int]
 _PORTS = {"http": 80, "https": 443}
-_TRANSLATED = tuple(ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
+_TRANSLATED = tuple(
+    ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+)
 """IPv6 that leads to some IPv4 address, which nobody judged."""
 
 
@@ -55,7 +57,7 @@ class Destination:
 
     @classmethod
     def of(cls, url: str, limits: Limits, around: Surroundings) -> Destination:
-        """The destination of an endpoint; raises `CallFailed` when the words of its limits do not allow it."""
+        """The destination of an endpoint; raises `CallFailed` when its limits do not allow it."""
         try:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
@@ -92,13 +94,16 @@ class Destination:
         listed = any(address in network for network in self.around.private)
         if not listed and not is_public(address):
             raise Misled(f"{address} is not public and the configuration does not list it")
-        if is_ours(address, self.port, self.around.own()):
-            raise Misled(f"port {self.port} is one of our own")
+        self._judge_ours(address)
 
     def _judge_loopback(self, address: IPv4Address | IPv6Address) -> None:
         if self.limits.network is not Network.LOCAL_ONLY:
             raise Misled(f"{address} is this machine's loopback, which takes network = local-only")
-        if is_ours(address, self.port, self.around.own()):
+        self._judge_ours(address)
+
+    def _judge_ours(self, address: IPv4Address | IPv6Address) -> None:
+        own = list(self.around.own())
+        if (self.host, self.port) in own or is_ours(address, self.port, own):
             raise Misled(f"port {self.port} is one of our own")
 
 

@@ -21,7 +21,9 @@ def sign(secret: str, timestamp: str, delivery: str, plugin: str, body: bytes) -
     return "sha256=" + hmac.new(secret.encode(), head + body, hashlib.sha256).hexdigest()
 
 
-def headers(secrets: Sequence[str], timestamp_s: int, delivery: str, plugin: str, body: bytes) -> dict[str, str]:
+def headers(
+    secrets: Sequence[str], timestamp_s: int, delivery: str, plugin: str, body: bytes
+) -> dict[str, str]:
     """What goes with a request; `secrets` are the one in force and, while it is good, the one before."""
     timestamp = str(timestamp_s)
     found = {TIMESTAMP: timestamp, DELIVERY: delivery, PLUGIN: plugin}
