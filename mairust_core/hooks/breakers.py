@@ -132,3 +132,17 @@ class Breakers:
         except MaiRustError as error:
             log.warning("breakers of hooks are not shared for now: %s", error)
             return otherwise
+
+
+class NoBreakers:
+    """For trials: every hook is asked, and no failure counts."""
+
+    async def refusal(self, hook: Hook, mail: str) -> str | None:
+        """None."""
+        return None
+
+    async def answered(self, hook: Hook) -> None:
+        """Nothing to note."""
+
+    async def failed(self, hook: Hook, mail: str, why: str, probe: Probe) -> None:
+        """Nothing to note."""

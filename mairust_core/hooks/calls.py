@@ -13,7 +13,7 @@ from typing import Any
 from mairust_core.hooks import answers
 from mairust_core.hooks.answers import Said
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.breakers import Breakers
+from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import PROBE_DELIVERY, probe_request
 from mairust_core.hooks.transport import Call, CallFailed, CallTimedOut
@@ -43,7 +43,7 @@ class Outcome:
 class Caller:
     """Asks hooks, never more of one at a time than its bulkhead holds; belongs to one event loop."""
 
-    def __init__(self, transports: Transports, breakers: Breakers) -> None:
+    def __init__(self, transports: Transports, breakers: Breakers | NoBreakers) -> None:
         self._transports = transports
         self._breakers = breakers
         self._under_way: Counter[str] = Counter()

@@ -90,7 +90,7 @@ class HookChain:
         matching = self._sieve.matching(mail) if self._sieve.hooks else {}
         if not matching:
             return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
-        return await _Round(self._caller, mail, matching, self._budget_ms, self._threads).told()
+        return await Round(self._caller, mail, matching, self._budget_ms, self._threads).told()
 
     async def ask_later(self, registered: Registered, asking: Asking, part: MessagePart, mail: str) -> Step:
         """What a `post_receive` hook says of a stored message; `mail` is its hash."""
@@ -132,8 +132,11 @@ def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
     return f"{delivery}-{name}" if account_id is None else f"{delivery}-{account_id}-{name}"
 
 
-class _Round:
-    """All questions about one mail on its way in."""
+class Round:
+    """All questions about one mail on its way in.
+
+    In a `trial` shadows and hooks after storing are asked in their turn too; what shadows say does not count.
+    """
 
     def __init__(
         self,
@@ -142,7 +145,10 @@ class _Round:
         matching: Mapping[HookType, Matching],
         budget_ms: int,
         threads: ThreadPoolExecutor,
+        *,
+        trial: bool = False,
     ) -> None:
+        self._trial = trial
         self._caller = caller
         self._mail = mail
         self._matching = matching
@@ -156,9 +162,12 @@ class _Round:
         self._deadline = self._loop.time() + budget_ms / 1000
 
     async def told(self) -> Told:
+        """Ask all of them."""
         for registered, accounts in self._matching.get(HookType.PRE_RECEIVE, ()):
             await self._ask(registered, self._opinions.open(accounts))
         await self._ask_for_each(self._matching.get(HookType.PRE_DELIVERY, []))
+        if self._trial:
+            await self._ask_for_each(self._matching.get(HookType.POST_RECEIVE, []))
         return Told(
             verdicts=self._opinions.verdicts,
             events=self._events(),
@@ -197,7 +206,8 @@ class _Round:
             return
         name = delivery_id(self._mail.delivery, registered.hook.name, single)
         body = await self._request(registered, accounts, name)
-        if registered.hook.mode is Mode.SHADOW:
+        shadow = registered.hook.mode is Mode.SHADOW
+        if shadow and not self._trial:
             self._shadows.append(
                 Shadow(
                     registered=registered, accounts=accounts, delivery_id=name, request=body, mail=self._hash
@@ -211,7 +221,8 @@ class _Round:
         if said.action is not DELIVER.action:
             why = said.reason or str(said.reply or "")
             said = replace(said, reason=f"{registered.hook.name}: {why}" if why else registered.hook.name)
-        self._opinions.add(accounts, said)
+        if not shadow:
+            self._opinions.add(accounts, said)
         self._steps.append(
             Step(registered=registered, accounts=accounts, at_ms=at_ms, request=body, outcome=outcome)
         )

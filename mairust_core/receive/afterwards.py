@@ -47,7 +47,7 @@ log = logging.getLogger("mairust.hooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class Stored:
     """A stored message with its bytes, and the trace of the mail that brought it."""
 
     summary: Summary
@@ -97,7 +97,7 @@ class Afterwards:
         Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter.
         """
         registered = self._chain.find(payload["hook"])
-        stored = await asyncio.to_thread(self._read, payload)
+        stored = await asyncio.to_thread(read_stored, self._site, payload)
         if registered is None or stored is None:
             return
         hook, plugin = registered.hook, registered.plugin
@@ -138,10 +138,10 @@ class Afterwards:
 
         Raises `Temporary` while it shall wait on.
         """
-        stored = await asyncio.to_thread(self._read, payload)
+        stored = await asyncio.to_thread(read_stored, self._site, payload)
         if stored is None or stored.summary.mailbox != QUARANTINE:
             return
-        told = await self._chain.ask(self._asked(stored, lease.job.attempts + 1))
+        told = await self._chain.ask(asked_again(stored, lease.job.attempts + 1))
         verdict = told.verdicts[stored.account_id]
         events = [*told.events, self._decided(stored, verdict, lease)]
         if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:
@@ -151,50 +151,7 @@ class Afterwards:
         if stored.trace is not None:
             self._chain.follow(told, stored.trace.id)
 
-    def _read(self, payload: Mapping[str, Any]) -> _Stored | None:
-        """The message, unless it is deleted or gone."""
-        message_id = Id.parse(payload["message"])
-        try:
-            with self._site.storage.read() as tx:
-                summary, source = messages.get(tx, SYSTEM, message_id)
-                row = traces.of_message(tx, SYSTEM, message_id)
-        except NotFound:
-            return None
-        if summary.deleted_at is not None:
-            return None
-        mailbox_id, uid = payload["place"]
-        return _Stored(
-            summary=summary,
-            source=source,
-            data=self._site.read_blob(source),
-            trace=row,
-            account_id=payload["account"],
-            addresses=payload["addresses"],
-            spot=(mailbox_id, uid),
-        )
-
-    def _asked(self, stored: _Stored, attempt: int) -> Asked:
-        """The mail as its sender would bring it again for this account alone."""
-        account_id = stored.account_id
-        recipients = (Recipient(address=one, accounts=(account_id,)) for one in stored.addresses)
-        content = Bytes(data=stored.data, sha256=stored.source.sha256, size_bytes=stored.source.size_bytes)
-        mail = stored.summary.id if stored.trace is None else stored.trace.id
-        return Asked(
-            delivery=f"{int(mail)}-{account_id}",
-            envelope=Envelope(
-                mail_from=stored.mail_from,
-                recipients=tuple(recipients),
-                connection=stored.connection(),
-                received_at=stored.summary.received_at,
-            ),
-            content=content,
-            facts=describe_safely(content),
-            reached={account_id: list(stored.addresses)},
-            hidden=stored.source.hidden,
-            attempt=attempt,
-        )
-
-    def _decided(self, stored: _Stored, verdict: Verdict, lease: Lease) -> Event:
+    def _decided(self, stored: Stored, verdict: Verdict, lease: Lease) -> Event:
         return {
             "at": now_ms(),
             "kind": "decided",
@@ -205,7 +162,7 @@ class Afterwards:
         }
 
     def _settle(
-        self, stored: _Stored, verdict: Verdict, lease: Lease, events: Sequence[Event], told: Told
+        self, stored: Stored, verdict: Verdict, lease: Lease, events: Sequence[Event], told: Told
     ) -> None:
         """Deliver the copy, or leave it in Quarantine for good."""
         effects = verdict.effects
@@ -233,7 +190,7 @@ class Afterwards:
 
     def _apply(
         self,
-        stored: _Stored,
+        stored: Stored,
         wanted: Effects,
         lease: Lease,
         events: Sequence[Event],
@@ -253,7 +210,52 @@ class Afterwards:
 
         apply(self._site.storage, self._site.ids, stored.summary.id, wanted, stored.spot, more)
 
-    def _note(self, stored: _Stored, events: Sequence[Event]) -> None:
+    def _note(self, stored: Stored, events: Sequence[Event]) -> None:
         if stored.trace is not None:
             with self._site.storage.write() as tx:
                 traces.note(tx, stored.trace.id, events)
+
+
+def read_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:
+    """The message of a job's payload, unless it is deleted or gone."""
+    message_id = Id.parse(about["message"])
+    try:
+        with site.storage.read() as tx:
+            summary, source = messages.get(tx, SYSTEM, message_id)
+            row = traces.of_message(tx, SYSTEM, message_id)
+    except NotFound:
+        return None
+    if summary.deleted_at is not None:
+        return None
+    mailbox_id, uid = about["place"]
+    return Stored(
+        summary=summary,
+        source=source,
+        data=site.read_blob(source),
+        trace=row,
+        account_id=about["account"],
+        addresses=about["addresses"],
+        spot=(mailbox_id, uid),
+    )
+
+
+def asked_again(stored: Stored, attempt: int) -> Asked:
+    """The mail as its sender would bring it again for this account alone."""
+    account_id = stored.account_id
+    recipients = (Recipient(address=one, accounts=(account_id,)) for one in stored.addresses)
+    content = Bytes(data=stored.data, sha256=stored.source.sha256, size_bytes=stored.source.size_bytes)
+    mail = stored.summary.id if stored.trace is None else stored.trace.id
+    return Asked(
+        delivery=f"{int(mail)}-{account_id}",
+        envelope=Envelope(
+            mail_from=stored.mail_from,
+            recipients=tuple(recipients),
+            connection=stored.connection(),
+            received_at=stored.summary.received_at,
+        ),
+        content=content,
+        facts=describe_safely(content),
+        reached={account_id: list(stored.addresses)},
+        hidden=stored.source.hidden,
+        attempt=attempt,
+    )

@@ -345,7 +345,7 @@ async def test_trap_h4_odd_spellings_of_loopback_are_resolved_before_they_are_ju
     """What the system makes of a name is what counts: outbound does not lead inside."""
     async with served(http(FINE)) as (peer, port):
         async with opened(port, host=host, scheme="https", network=Network.OUTBOUND_LIMITED) as transport:
-            with pytest.raises(CallFailed, match="loopback|no http URL"):
+            with pytest.raises(CallFailed, match=r"loopback|no http URL"):
                 await ask(transport)
         assert peer.connections == 0
 
