@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mairust_core.hooks.chain import HookChain
     from mairust_core.hooks.credentials import Credentials
     from mairust_core.hooks.destinations import Surroundings
+    from mairust_core.hooks.log import HookLog
     from mairust_core.hooks.pool import Open
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
@@ -103,6 +104,7 @@ class Site:
         self.hook_book: HookBook | None = None
         """Which hooks there are; None: none."""
         self.credentials: Credentials | None = None
+        self.hook_log: HookLog | None = None
         self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
         """The hooks that the event loop of this process asks; None where there is no loop."""
         self.listening: Sequence[tuple[str, int]] = ()
@@ -315,12 +317,14 @@ class Site:
         """The hooks of the site for one event loop; the caller polls and closes it."""
         from mairust_core.hooks.book import NoBook
         from mairust_core.hooks.chain import HookChain
+        from mairust_core.hooks.log import NoLog
 
         return HookChain(
             self.storage,
             self.hook_book or NoBook(),
             self.hook_openers,
             self._credentials,
+            self.hook_log or NoLog(),
             self.settings.hooks.budget_ms,
         )
 

@@ -44,6 +44,7 @@ class Asked:
     reached: Mapping[int, Sequence[str]]
     hidden: tuple[tuple[int, int], ...] = ()
     attempt: int = 1
+    trace_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

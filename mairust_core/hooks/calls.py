@@ -38,6 +38,8 @@ class Outcome:
     log: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     called: bool = True
+    late: bool = False
+    """There was no time, or not enough: `on_timeout` counts."""
 
 
 class Caller:
@@ -62,7 +64,8 @@ class Caller:
             return Outcome(said=answers.fallback(hook.on_error, refusal), ms=0, error=refusal, called=False)
         if left_ms <= 0:
             why = "no time was left for it"
-            return Outcome(said=answers.fallback(hook.on_timeout, why), ms=0, error=why, called=False)
+            said = answers.fallback(hook.on_timeout, why)
+            return Outcome(said=said, ms=0, error=why, called=False, late=True)
         timeout_ms = timeout_of(registered)
         call = Call(delivery_id=delivery_id, hook=hook.name, body=body, timeout_ms=min(timeout_ms, left_ms))
         began = time.perf_counter()
@@ -74,7 +77,7 @@ class Caller:
             if not (late and left_ms < timeout_ms):  # that was the budget's fault
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
-            return Outcome(said=said, ms=_since(began), error=why)
+            return Outcome(said=said, ms=_since(began), error=why, late=late)
         await self._breakers.answered(hook)
         return outcome
 

@@ -21,6 +21,7 @@ from mairust_core.hooks.breakers import Breakers
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.filters import Matching, Sieve
+from mairust_core.hooks.log import HookLog, Lines
 from mairust_core.hooks.opinions import Opinions
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.hooks.pool import Open, Transports
@@ -50,6 +51,7 @@ class HookChain:
         book: HookBook,
         openers: Mapping[Protocol, Open],
         credentials: Credentials,
+        log: HookLog,
         budget_ms: int,
     ) -> None:
         """`openers` are the ways to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
@@ -61,13 +63,15 @@ class HookChain:
         self._transports = Transports(openers)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers)
-        self._shadows = Shadows(storage, self._threads, self._caller)
+        self._lines = Lines(log)
+        self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
         self._sieve = Sieve(())
         self._generation: int | None = None
 
     async def poll(self) -> None:
         """Follow changed hooks and other processes' breakers; what cannot be read stays as it was (D3)."""
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._lines.flush)
         try:
             found = await loop.run_in_executor(self._threads, self._read, self._generation)
         except MaiRustError as error:
@@ -90,9 +94,13 @@ class HookChain:
         matching = self._sieve.matching(mail) if self._sieve.hooks else {}
         if not matching:
             return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
-        return await Round(self._caller, mail, matching, self._budget_ms, self._threads).told()
+        told = await Round(self._caller, mail, matching, self._budget_ms, self._threads).told()
+        self._lines.add(told.steps, mail.trace_id)
+        return told
 
-    async def ask_later(self, registered: Registered, asking: Asking, part: MessagePart, mail: str) -> Step:
+    async def ask_later(
+        self, registered: Registered, asking: Asking, part: MessagePart, mail: str, trace_id: int | None
+    ) -> Step:
         """What a `post_receive` hook says of a stored message; `mail` is its hash."""
         message = await asyncio.get_running_loop().run_in_executor(
             self._threads, part.of, registered.plugin.permissions
@@ -102,7 +110,17 @@ class HookChain:
         outcome = await self._caller.ask(
             registered, asking.delivery_id, body, mail, registered.hook.timeout_ms
         )
-        return Step(registered=registered, accounts=(), at_ms=at_ms, request=body, outcome=outcome)
+        step = Step(
+            registered=registered,
+            accounts=(),
+            at_ms=at_ms,
+            delivery_id=asking.delivery_id,
+            recipient=asking.recipient,
+            request=body,
+            outcome=outcome,
+        )
+        self._lines.add([step], trace_id, int(asking.message_id or 0) or None)
+        return step
 
     def find(self, name: str) -> Registered | None:
         """An enabled hook by its name."""
@@ -123,6 +141,7 @@ class HookChain:
         await self._shadows.close()
         await self._breakers.close()
         await self._transports.close()
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -205,12 +224,18 @@ class Round:
         if not accounts:
             return
         name = delivery_id(self._mail.delivery, registered.hook.name, single)
+        recipient = self._mail.reached[accounts[0]][0]
         body = await self._request(registered, accounts, name)
         shadow = registered.hook.mode is Mode.SHADOW
         if shadow and not self._trial:
             self._shadows.append(
                 Shadow(
-                    registered=registered, accounts=accounts, delivery_id=name, request=body, mail=self._hash
+                    registered=registered,
+                    accounts=accounts,
+                    delivery_id=name,
+                    recipient=recipient,
+                    request=body,
+                    mail=self._hash,
                 )
             )
             return
@@ -224,7 +249,15 @@ class Round:
         if not shadow:
             self._opinions.add(accounts, said)
         self._steps.append(
-            Step(registered=registered, accounts=accounts, at_ms=at_ms, request=body, outcome=outcome)
+            Step(
+                registered=registered,
+                accounts=accounts,
+                at_ms=at_ms,
+                delivery_id=name,
+                recipient=recipient,
+                request=body,
+                outcome=outcome,
+            )
         )
 
     async def _request(self, registered: Registered, accounts: Sequence[int], name: str) -> bytes:

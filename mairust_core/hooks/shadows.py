@@ -15,6 +15,7 @@ from mairust_core.errors import MaiRustError
 from mairust_core.hooks import Event
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
+from mairust_core.hooks.log import Lines
 from mairust_core.hooks.steps import Step, event
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import PRE_TIMEOUT_MAX_MS
@@ -34,6 +35,7 @@ class Shadow:
     registered: Registered
     accounts: Sequence[int]
     delivery_id: str
+    recipient: str
     request: bytes
     mail: str
 
@@ -41,7 +43,10 @@ class Shadow:
 class Shadows:
     """Makes shadow calls and notes their answers in the trace; belongs to one event loop."""
 
-    def __init__(self, storage: StorageBackend, threads: ThreadPoolExecutor, caller: Caller) -> None:
+    def __init__(
+        self, storage: StorageBackend, threads: ThreadPoolExecutor, caller: Caller, lines: Lines
+    ) -> None:
+        self._lines = lines
         self._storage = storage
         self._threads = threads
         self._caller = caller
@@ -64,12 +69,12 @@ class Shadows:
     async def _run(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
         await asyncio.sleep(0)  # the reply goes first
         try:
-            events = [await self._ask(one, decided) for one in shadows]
+            events = [await self._ask(one, decided, trace_id) for one in shadows]
         finally:
             self._waiting -= len(shadows)
         await asyncio.get_running_loop().run_in_executor(self._threads, self._note, trace_id, events)
 
-    async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict]) -> Event:
+    async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict], trace_id: int) -> Event:
         at_ms = now_ms()
         outcome = await self._caller.ask(
             shadow.registered, shadow.delivery_id, shadow.request, shadow.mail, PRE_TIMEOUT_MAX_MS
@@ -78,9 +83,12 @@ class Shadows:
             registered=shadow.registered,
             accounts=shadow.accounts,
             at_ms=at_ms,
+            delivery_id=shadow.delivery_id,
+            recipient=shadow.recipient,
             request=shadow.request,
             outcome=outcome,
         )
+        self._lines.add([step], trace_id)
         differs = any(decided[one].action is not outcome.said.action for one in shadow.accounts)
         return event(step) | {"differs": differs}
 

@@ -25,6 +25,8 @@ class Step:
     registered: Registered
     accounts: Sequence[int]
     at_ms: int
+    delivery_id: str
+    recipient: str
     request: bytes
     outcome: Outcome
 

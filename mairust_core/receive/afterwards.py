@@ -118,7 +118,8 @@ class Afterwards:
             callback=self._chain.credentials.callback(registered, stored.summary.id),
         )
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
-        step = await self._chain.ask_later(registered, asking, part, stored.source.sha256.hex())
+        trace_id = None if stored.trace is None else int(stored.trace.id)
+        step = await self._chain.ask_later(registered, asking, part, stored.source.sha256.hex(), trace_id)
         noted = event(replace(step, accounts=(stored.account_id,))) | {"attempt": asking.attempt}
         said = step.outcome.said
         if step.outcome.error is not None:
@@ -258,4 +259,5 @@ def asked_again(stored: Stored, attempt: int) -> Asked:
         reached={account_id: list(stored.addresses)},
         hidden=stored.source.hidden,
         attempt=attempt,
+        trace_id=None if stored.trace is None else int(stored.trace.id),
     )

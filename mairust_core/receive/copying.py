@@ -61,6 +61,7 @@ class Source:
             facts=self.facts,
             reached=self.reached,
             hidden=self.hidden,
+            trace_id=int(self.trace_id),
         )
 
 

@@ -33,6 +33,7 @@ from mairust_core.hooks import Asked
 from mairust_core.hooks.book import MemoryBook, Registered
 from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.credentials import NoCredentials
+from mairust_core.hooks.log import NoLog
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
@@ -70,7 +71,7 @@ def chain_us() -> tuple[float, float]:
         mails = [_asked(one.whole()) for one in read_corpus().messages[:500]]
 
         async def cost(*hooks: Registered) -> float:
-            chain = HookChain(kit.storage, MemoryBook(*hooks), {}, NoCredentials(), 30_000)
+            chain = HookChain(kit.storage, MemoryBook(*hooks), {}, NoCredentials(), NoLog(), 30_000)
             await chain.poll()
             best = float("inf")
             for _ in range(5):

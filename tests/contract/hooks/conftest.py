@@ -18,6 +18,7 @@ from mairust_core.config import load_settings
 from mairust_core.first_run import create_site
 from mairust_core.hooks.book import MemoryBook, Registered
 from mairust_core.hooks.chain import HookChain
+from mairust_core.hooks.log import Line
 from mairust_core.hooks.memory import Plugin
 from mairust_core.jobs import Timing
 from mairust_core.jobs.lease import Lease
@@ -84,10 +85,16 @@ class House:
             for table in ("hook_breaker", "hook_poison"):
                 site.storage.execute_many(tx, f"DELETE FROM {table}", [()])
         site.hook_book = self.book
+        self.lines: list[Line] = []
+        site.hook_log = self
         site.hook_openers[Protocol.INPROCESS] = self.plugins.open
         self.refusals = Refusals(site.storage, site.ids)
         self.chain: HookChain
         self.road: MailRoad
+
+    def record(self, lines: Sequence[Line]) -> None:
+        """Be the log of hooks."""
+        self.lines += lines
 
     def account(self, name: str) -> str:
         """Add an account; its address."""

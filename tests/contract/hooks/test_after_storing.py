@@ -10,7 +10,7 @@ import pytest
 from mairust_core import store
 from mairust_core.errors import Temporary
 from mairust_core.jobs import LeaseLost
-from mairust_core.model.hook import Filter, HookType, Mode
+from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Leased
 from mairust_core.model.mailbox import QUARANTINE
@@ -23,6 +23,7 @@ from tests.contract.hooks.conftest import TESTER, House, stored_id
 from tests.support.hooking import registered, runnable
 
 EACH, POST = HookType.PRE_DELIVERY, HookType.POST_RECEIVE
+ALLOW = Fallback.ALLOW
 
 
 async def _put_off_bob(house: House, *, until: int = 99) -> list[int]:
@@ -345,3 +346,27 @@ async def test_a_runner_that_stops_gives_its_jobs_back(house: House) -> None:
     with house.site.storage.read() as tx:
         rows = house.site.storage.fetch_all(tx, "SELECT state, attempts FROM job WHERE id = ?", (Id(job.id),))
     assert rows == [("ready", 0)]
+
+
+async def test_every_question_is_a_line_of_the_log(house: House) -> None:
+    """Answered, failed, not asked; before and after storing, shadows too."""
+    await house.hook(lambda _: {"action": "deliver", "color": 1}, registered("fine", mode=Mode.SHADOW))
+    await house.hook(lambda _: b"", registered("broken", plugin=runnable("com.example.b"), on_error=ALLOW))
+    await house.hook(
+        lambda _: b"", registered("off", plugin=runnable("com.example.c"), on_error=ALLOW, blocked=True)
+    )
+    await house.hook(lambda _: {"action": "deliver"}, registered("p", POST, plugin=runnable("com.example.p")))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    assert house.lines == []
+    await house.chain.poll()
+    found = {one.hook: one for one in house.lines}
+    assert {name: one.came.value for name, one in found.items()} == {
+        "fine": "answered", "broken": "failed", "off": "skipped", "p": "answered",
+    }  # fmt: skip
+    assert found["fine"].detail == "ignored: color (unknown)"
+    assert found["broken"].detail == "the answer is empty"
+    assert {one.recipient for one in house.lines} == {house.ann}
+    assert (found["p"].message_id, found["broken"].message_id) == (int(stored_id(reply)), None)
+    assert len({one.trace_id for one in house.lines}) == 1
