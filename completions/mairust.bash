@@ -30,7 +30,7 @@ _mairust_words() {
         "mairust mailbox rename") echo "--account --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust mailbox delete") echo "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message") echo "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust message append") echo "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust message append") echo "--account --mailbox --flag --tag --date --hooks --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message list") echo "--account --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message show") echo "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message export") echo "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;

@@ -141,6 +141,7 @@ complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l flag -x -d 'A system flag as \\\\Seen, or a keyword; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'A tag; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l date -x -d 'When it was received, as 2027-01-31T00:00:00Z.'
+complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l hooks -d 'Ask the hooks about it, as about mail that comes in.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only the messages of this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'Only those with this tag.'

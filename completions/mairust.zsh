@@ -33,7 +33,7 @@ _mairust() {
         "mairust mailbox rename" "--account --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust mailbox delete" "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message" "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust message append" "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust message append" "--account --mailbox --flag --tag --date --hooks --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message list" "--account --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message show" "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message export" "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"

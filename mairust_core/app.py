@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
+    from mairust_core.model.hook_schema import HookSchemas
     from mairust_core.model.message_change import Appended
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
@@ -344,6 +345,13 @@ class Site:
             return await chain.ask(mail)
         finally:
             await chain.close()
+
+    def hook_schemas(self) -> HookSchemas:
+        """The JSON Schemas of what hooks are asked and answer."""
+        from mairust_core.hooks.schema import ANSWER, REQUEST
+        from mairust_core.model.hook_schema import HookSchemas
+
+        return HookSchemas(request=REQUEST, answer=ANSWER)
 
     @cached_property
     def hook_openers(self) -> dict[PluginProtocol, Open]:

@@ -276,7 +276,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What filters may take. Reserved: accepted, not used by this version."""
+    """What hooks may take."""
 
     budget_ms: int = setting(
         Number(1, 600_000),

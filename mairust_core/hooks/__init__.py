@@ -8,6 +8,7 @@
     opinions.py    many answers, one verdict: stop, merge, the strongest action (R-HOOK-4)
     breakers.py    hooks that fail are left alone for a while (rule E5)
     calls.py       one call: time, bulkhead, breaker; what counts when there is no answer
+    log.py         one line for each question, written a little later
     chain.py       the order of all this for one mail
     transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
 

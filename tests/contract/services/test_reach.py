@@ -31,6 +31,7 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
@@ -141,6 +142,7 @@ status.show           + - +   + - +   + - +     own
 doctor.examine        + - +   - - -   - - -     own
 config.show           + - +   - - -   - - -     own
 config.export         + - +   - - -   - - -     own
+schemas.hooks         + - +   + - +   + - +     own
 secrets.browse        - - +   - - -   - - -     own
 secrets.status        - - +   - - -   - - -     own
 secrets.prepare_master - - +   - - -   - - -    own
@@ -293,6 +295,7 @@ ASK: dict[str, Ask] = {
     "doctor.examine": lambda s, k, _: s.there(Doctor, k).examine(),
     "config.show": lambda s, k, _: s.there(Config, k).show(),
     "config.export": lambda s, k, _: s.there(Config, k).export(),
+    "schemas.hooks": lambda s, k, _: s.there(Schemas, k).hooks(),
     "secrets.browse": lambda s, k, _: s.there(Secrets, k).browse(),
     "secrets.status": lambda s, k, _: s.there(Secrets, k).status(),
     "secrets.prepare_master": lambda s, k, _: s.there(Secrets, k).prepare_master(),

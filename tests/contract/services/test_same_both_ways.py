@@ -30,6 +30,7 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
@@ -210,6 +211,7 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Traces, lambda s: [e for e in s.show(str(summary.id)).events if e["kind"] != "now"]
     yield Traces, lambda s: s.browse(recipient="nobody@taken.example")
     yield Audit, lambda s: s.browse(limit=3)
+    yield Schemas, lambda s: s.hooks()
     yield Status, lambda s: replace(s.show(), at=NOW, blobs=None)
     yield Doctor, lambda s: s.examine(lang="ja")
     yield Config, lambda s: [(one.key, one.value) for one in s.show().items]
