@@ -9,7 +9,8 @@
     breakers.py    hooks that fail are left alone for a while (rule E5)
     calls.py       one call: time, bulkhead, breaker; what counts when there is no answer
     log.py         one line for each question, written a little later
-    chain.py       the order of all this for one mail
+    rounds.py      all questions about one mail, in their order
+    chain.py       the hooks of a site, followed as they change
     transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
 
 The first six decide and do no I/O, `effects.py` excepted, which writes in its caller's transaction.

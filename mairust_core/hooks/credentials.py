@@ -25,8 +25,13 @@ class Credentials(Protocol):
         """A short-lived JWT for one call (contract §4); empty when the site has no key."""
         ...
 
-    def callback(self, registered: Registered, message_id: Id) -> Callback | None:
-        """Where and with which token a `post_receive` hook may answer later; None when it may not (F3)."""
+    def callback(
+        self, registered: Registered, delivery_id: str, message_id: Id, place: tuple[int, int]
+    ) -> Callback | None:
+        """Where and with which token a `post_receive` hook may answer later, once; None when it may not (F3).
+
+        `place` is the mailbox id and UID at which the message was stored, for `receive.answering`.
+        """
         ...
 
 
@@ -41,6 +46,8 @@ class NoCredentials:
         """None."""
         return ""
 
-    def callback(self, registered: Registered, message_id: Id) -> Callback | None:
+    def callback(
+        self, registered: Registered, delivery_id: str, message_id: Id, place: tuple[int, int]
+    ) -> Callback | None:
         """None."""
         return None

@@ -7,8 +7,9 @@ hardly more than one. Addresses match in any case, as addresses do (trap S7); su
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import re2
@@ -23,6 +24,7 @@ MAX_EXPRESSION = 1000
 """Characters of one expression."""
 _MEMORY_BYTES = 64 << 20
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
+log = logging.getLogger("mairust.hooks")
 _EXPRESSIONS = (
     "recipient_matches",
     "recipient_not_matches",
@@ -132,7 +134,7 @@ class Sieve:
     """Every hook of a site with its filter, in the order in which they are asked (R-HOOK-3)."""
 
     def __init__(self, registered: Sequence[Registered]) -> None:
-        """Raises `Invalid` for a filter that `check` refuses."""
+        """A hook whose filter cannot be used counts as blocked, for all mail: it does not fall open (H1)."""
         self._recipient, self._sender = _Expressions(True), _Expressions(True)
         self._subject = _Expressions(False)
         self.hooks = sorted(registered, key=lambda one: (one.hook.priority, one.hook.name))
@@ -142,7 +144,11 @@ class Sieve:
 
     def _wanted(self, one: Registered) -> _Wanted:
         wanted = one.hook.filter
-        check(wanted)
+        try:
+            check(wanted)
+        except Invalid as error:
+            log.error("hook %s answers with its on_error: %s", one.hook.name, error)
+            one, wanted = replace(one, blocked=True), Filter()
         return _Wanted(
             registered=one,
             recipient=self._recipient.add(wanted.recipient_matches),

@@ -24,6 +24,8 @@ from mairust_core.store import StorageBackend, traces
 
 MAX_WAITING = 256
 """Shadow calls of one process that wait or run."""
+MAX_WAITING_BYTES = 64 << 20
+"""And what they hold of mail."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -51,17 +53,21 @@ class Shadows:
         self._threads = threads
         self._caller = caller
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting = 0
+        self._waiting = self._bytes = 0
         self.left_out = 0
         """Calls that were not made: too many waited."""
 
     def begin(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
         """Make these calls beside everything else."""
-        if self._waiting + len(shadows) > MAX_WAITING:
+        size_bytes = sum(len(one.request) for one in shadows)
+        if self._waiting + len(shadows) > MAX_WAITING or (
+            self._bytes and self._bytes + size_bytes > MAX_WAITING_BYTES
+        ):
             self.left_out += len(shadows)
             log.warning("%d shadow calls left out, %d in all", len(shadows), self.left_out)
             return
         self._waiting += len(shadows)
+        self._bytes += size_bytes
         task = asyncio.create_task(self._run(shadows, decided, trace_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -72,6 +78,7 @@ class Shadows:
             events = [await self._ask(one, decided, trace_id) for one in shadows]
         finally:
             self._waiting -= len(shadows)
+            self._bytes -= sum(len(one.request) for one in shadows)
         await asyncio.get_running_loop().run_in_executor(self._threads, self._note, trace_id, events)
 
     async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict], trace_id: int) -> Event:
@@ -85,7 +92,7 @@ class Shadows:
             at_ms=at_ms,
             delivery_id=shadow.delivery_id,
             recipient=shadow.recipient,
-            request=shadow.request,
+            request=b"",
             outcome=outcome,
         )
         self._lines.add([step], trace_id)

@@ -20,7 +20,10 @@ MAX_LOG = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One question to one hook, about the copies of some accounts; `request` is what was sent."""
+    """One question to one hook, about the copies of some accounts.
+
+    `request` is what was sent, kept in trials only: it may be as large as the mail.
+    """
 
     registered: Registered
     accounts: Sequence[int]

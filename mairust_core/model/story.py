@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "stored": ("message", "account", "mailbox"),
     "hook": ("hook", "type", "plugin", "version", "ms", "action", "account"),
     "decided": ("message", "account", "action", "attempt"),
+    "callback": ("hook", "plugin", "message_id", "action"),
     "replied": ("reply",),
     "appended": ("message", "account"),
     "now": ("message", "account", "mailbox", "undelete_until"),
@@ -28,7 +29,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the mail
 that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode` shadow,
 and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
-storing. `decided`: a copy that waited for delivery was decided about again. `now`: the `mailbox` a message is
+storing. `callback`: a plugin answered again, later. `decided`: a copy that
+waited for delivery was decided about again. `now`: the `mailbox` a message is
 in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from sqlalchemy import Connection as Tx
 
 from mairust_core.errors import NotFound, Temporary
 from mairust_core.hooks import Asked, Event, Told
-from mairust_core.hooks.chain import HookChain, delivery_id
+from mairust_core.hooks.book import Registered
+from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.effects import SYSTEM, Applied, apply
 from mairust_core.hooks.payload import Asking, MessagePart
-from mairust_core.hooks.steps import event
+from mairust_core.hooks.rounds import delivery_id
+from mairust_core.hooks.steps import Step, event
 from mairust_core.ids import now_ms
 from mairust_core.jobs import Kind
 from mairust_core.jobs.lease import Lease
@@ -31,6 +34,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.message import Summary
 from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
+from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
 from mairust_core.receive.describing import describe_safely
 from mairust_core.store import jobs, messages, placements, traces
@@ -40,6 +44,9 @@ from mairust_core.store.tables import AnyRow
 if TYPE_CHECKING:
     from mairust_core.app import Site
 
+LARGE_BYTES = 1 << 20
+LARGE_AT_ONCE = 4
+"""Messages beyond `LARGE_BYTES` that jobs of one process have in memory."""
 DELIVERIES = len(RETRY_AFTER_S)
 """So often a waiting copy is decided about; then it stays in Quarantine."""
 
@@ -57,6 +64,11 @@ class Stored:
     account_id: int
     addresses: Sequence[str]
     spot: tuple[int, int]
+
+    @property
+    def trace_id(self) -> int | None:
+        """The trace's id; None once it has expired."""
+        return None if self.trace is None else int(self.trace.id)
 
     @property
     def mail_from(self) -> str:
@@ -83,6 +95,7 @@ class Afterwards:
     def __init__(self, site: Site, chain: HookChain) -> None:
         self._site = site
         self._chain = chain
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     def kinds(self) -> tuple[Kind, ...]:
         """Both kinds, for a runner."""
@@ -97,60 +110,76 @@ class Afterwards:
         Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter.
         """
         registered = self._chain.find(payload["hook"])
-        stored = await asyncio.to_thread(read_stored, self._site, payload)
-        if registered is None or stored is None:
-            return
-        hook, plugin = registered.hook, registered.plugin
+        async with self._stored(payload) as stored:
+            if registered is None or stored is None:
+                return
+            step = await self._asked(registered, stored, lease.job.attempts)
+            hook, said = registered.hook, step.outcome.said
+            noted = event(step) | {"attempt": lease.job.attempts}
+            if step.outcome.error is not None or hook.mode is Mode.SHADOW:
+                await asyncio.to_thread(self._note, stored, [noted])
+            if step.outcome.error is not None:
+                raise Temporary("hook", name=hook.name, why=step.outcome.error)
+            if hook.mode is not Mode.SHADOW:
+                await asyncio.to_thread(self._apply, stored, effects_of(hook.name, said), lease, [noted])
+
+    async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
+        plugin, message_id = registered.plugin, stored.summary.id
         prefix = f"plugin:{plugin.id}:"
         own = {key: value for key, value in stored.source.metadata.items() if key.startswith(prefix)}
+        name = delivery_id(str(int(message_id)), registered.hook.name)
+        callback = await asyncio.to_thread(
+            self._chain.credentials.callback, registered, name, message_id, stored.spot
+        )
         asking = Asking(
-            hook=hook.type,
-            delivery_id=delivery_id(str(int(stored.summary.id)), hook.name),
+            hook=registered.hook.type,
+            delivery_id=name,
             plugin=plugin.id,
-            attempt=lease.job.attempts,
+            attempt=attempt,
             recipient=stored.addresses[0],
             mail_from=stored.mail_from,
             rcpt_to=stored.addresses,
             connection=stored.connection(),
             tags=stored.summary.tags,
             metadata={key.removeprefix(prefix): value for key, value in own.items()},
-            message_id=str(int(stored.summary.id)),
-            callback=self._chain.credentials.callback(registered, stored.summary.id),
+            message_id=str(int(message_id)),
+            callback=callback,
         )
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
-        trace_id = None if stored.trace is None else int(stored.trace.id)
-        step = await self._chain.ask_later(registered, asking, part, stored.source.sha256.hex(), trace_id)
-        noted = event(replace(step, accounts=(stored.account_id,))) | {"attempt": asking.attempt}
-        said = step.outcome.said
-        if step.outcome.error is not None:
-            await asyncio.to_thread(self._note, stored, [noted])
-            raise Temporary("hook", name=hook.name, why=step.outcome.error)
-        if hook.mode is Mode.SHADOW:
-            await asyncio.to_thread(self._note, stored, [noted])
-            return
-        wanted = said.effects
-        if said.action is Action.QUARANTINE:
-            reason = {"quarantine": f"{hook.name}: {said.reason or 'quarantined'}"}
-            wanted = replace(wanted, move_to=QUARANTINE, metadata={**wanted.metadata, **reason})
-        await asyncio.to_thread(self._apply, stored, wanted, lease, [noted])
+        mail = stored.source.sha256.hex()
+        step = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
+        return replace(step, accounts=(stored.account_id,))
 
     async def deliver(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Decide again about a copy that waits in Quarantine (rule E2).
 
         Raises `Temporary` while it shall wait on.
         """
-        stored = await asyncio.to_thread(read_stored, self._site, payload)
-        if stored is None or stored.summary.mailbox != QUARANTINE:
+        async with self._stored(payload) as stored:
+            if stored is None or stored.summary.mailbox != QUARANTINE:
+                return
+            told = await self._chain.ask(asked_again(stored, lease.job.attempts + 1))
+            verdict = told.verdicts[stored.account_id]
+            events = [*told.events, self._decided(stored, verdict, lease)]
+            if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:
+                await asyncio.to_thread(self._note, stored, events)
+                raise Temporary("delivery", why=verdict.reason or verdict.reply or TEMPFAILED)
+            await asyncio.to_thread(self._settle, stored, verdict, lease, events, told)
+            if stored.trace_id is not None:
+                self._chain.follow(told, stored.trace_id)
+
+    @asynccontextmanager
+    async def _stored(self, payload: Mapping[str, Any]) -> AsyncIterator[Stored | None]:
+        """The message of a job, of which few large ones are in memory at a time."""
+        found = await asyncio.to_thread(find_stored, self._site, payload)
+        if found is None:
+            yield None
             return
-        told = await self._chain.ask(asked_again(stored, lease.job.attempts + 1))
-        verdict = told.verdicts[stored.account_id]
-        events = [*told.events, self._decided(stored, verdict, lease)]
-        if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:
-            await asyncio.to_thread(self._note, stored, events)
-            raise Temporary("delivery", why=verdict.reason or verdict.reply or TEMPFAILED)
-        await asyncio.to_thread(self._settle, stored, verdict, lease, events, told)
-        if stored.trace is not None:
-            self._chain.follow(told, stored.trace.id)
+        async with AsyncExitStack() as stack:
+            if found.source.size_bytes > LARGE_BYTES:
+                await stack.enter_async_context(self._large)
+            data = await asyncio.to_thread(self._site.read_blob, found.source)
+            yield replace(found, data=data)
 
     def _decided(self, stored: Stored, verdict: Verdict, lease: Lease) -> Event:
         return {
@@ -217,8 +246,8 @@ class Afterwards:
                 traces.note(tx, stored.trace.id, events)
 
 
-def read_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:
-    """The message of a job's payload, unless it is deleted or gone."""
+def find_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:
+    """The message of a job's payload without its bytes, unless it is deleted or gone."""
     message_id = Id.parse(about["message"])
     try:
         with site.storage.read() as tx:
@@ -232,7 +261,7 @@ def read_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:
     return Stored(
         summary=summary,
         source=source,
-        data=site.read_blob(source),
+        data=b"",
         trace=row,
         account_id=about["account"],
         addresses=about["addresses"],
@@ -259,5 +288,5 @@ def asked_again(stored: Stored, attempt: int) -> Asked:
         reached={account_id: list(stored.addresses)},
         hidden=stored.source.hidden,
         attempt=attempt,
-        trace_id=None if stored.trace is None else int(stored.trace.id),
+        trace_id=stored.trace_id,
     )

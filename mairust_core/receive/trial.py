@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from mairust_core.hooks import Asked, Told
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import NoBreakers
 from mairust_core.hooks.calls import Caller
-from mairust_core.hooks.chain import Round
 from mairust_core.hooks.filters import Sieve
 from mairust_core.hooks.pool import Open, Transports
+from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.steps import Step
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Bytes
@@ -25,7 +25,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Protocol
 from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import DELIVER, Action
-from mairust_core.receive.afterwards import asked_again, read_stored
+from mairust_core.receive.afterwards import asked_again, find_stored
 from mairust_core.receive.describing import describe_safely
 from mairust_core.receive.plan import plan
 
@@ -83,10 +83,10 @@ def try_hooks(
 def try_on_stored(site: Site, hooks: Sequence[Registered], message_id: Id, address: str) -> Trial:
     """Ask these hooks about a stored message as about mail for `address`; raises `NotFound`, `Damaged`."""
     about = {"message": str(int(message_id)), "place": (0, 0), "addresses": [address], "account": NOBODY}
-    stored = read_stored(site, about)
+    stored = find_stored(site, about)
     if stored is None:
         raise NotFound("message", id=message_id)
-    return _trial(site, hooks, asked_again(stored, 1))
+    return _trial(site, hooks, asked_again(replace(stored, data=site.read_blob(stored.source)), 1))
 
 
 def _trial(site: Site, hooks: Sequence[Registered], mail: Asked) -> Trial:

@@ -129,8 +129,8 @@ class _Worker:
         if self._jobs:
             self._jobs.append(self._site.hook_runner(chain, asyncio.get_running_loop()))
         listeners = Listeners(self._site, road, self._sockets)
-        await listeners.start()
         await road.poll()
+        await listeners.start()
         self._tasks = [
             asyncio.create_task(_poll(road)),
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mairust_core import store
-from mairust_core.errors import Temporary
+from mairust_core.errors import Conflict, Temporary
+from mairust_core.hooks.transport import CallFailed
 from mairust_core.jobs import LeaseLost
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.ids import Id
@@ -17,6 +18,7 @@ from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.plugin import Permissions
 from mairust_core.receive.afterwards import Afterwards
+from mairust_core.receive.answering import apply_callback
 from mairust_core.receive.copying import RETRY_AFTER_S
 from mairust_core.services.messages import Messages
 from tests.contract.hooks.conftest import TESTER, House, stored_id
@@ -370,3 +372,31 @@ async def test_every_question_is_a_line_of_the_log(house: House) -> None:
     assert {one.recipient for one in house.lines} == {house.ann}
     assert (found["p"].message_id, found["broken"].message_id) == (int(stored_id(reply)), None)
     assert len({one.trace_id for one in house.lines}) == 1
+
+
+async def test_rule_f3_a_callback_applies_within_permissions_once(house: House) -> None:
+    """In one transaction with whatever says that it was used; a second one undoes itself."""
+    plugin = runnable(permissions=Permissions(write_tags=True))
+    await house.hook(lambda _: {"action": "deliver"}, registered("p", POST, plugin=plugin))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    message_id, place = Id.parse(stored_id(reply)), job.payload["place"]
+    used: list[str] = []
+
+    def use(_: Any) -> None:
+        if used:
+            raise Conflict("deleted", id=message_id)
+        used.append("once")
+
+    body = b'{"action": "deliver", "tags": ["later"], "move_to": "Junk"}'
+    answer = (house.site, ("p", plugin), message_id, tuple(place))
+    said, applied = await asyncio.to_thread(apply_callback, *answer, body, use)
+    assert (said.refused, applied.moved_to) == (("move_to",), None)
+    with pytest.raises(Conflict):
+        await asyncio.to_thread(apply_callback, *answer, body.replace(b"later", b"again"), use)
+    with pytest.raises(CallFailed):
+        await asyncio.to_thread(apply_callback, *answer, b"{}", use)
+    assert [one.tags for one in house.box(house.ann)] == [("later",)]
+    [told] = house.trace(stored_id(reply), "callback")
+    assert (told["plugin"], told["effect"]) == ("com.example.test", {"tags": ["later"]})
+    assert house.jobs("hook") == [job]

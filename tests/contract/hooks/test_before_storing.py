@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
 
+from mairust_core.errors import StorageDown
+from mairust_core.hooks.book import Registered
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
-from mairust_core.model.plugin import Permissions
+from mairust_core.model.plugin import Attachments, Body, Permissions
 from tests.contract.hooks.conftest import House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
@@ -310,6 +313,51 @@ async def test_a_large_mail_is_asked_about_like_a_small_one(house: House) -> Non
     data = mail(body="x" * 400_000)
     await house.receive(data=data)
     assert [one.tags for one in house.box(house.ann)] == [(str(len(data)),)]
+
+
+async def test_trap_h1_before_hooks_are_known_mail_is_put_off(house: House) -> None:
+    """A book that cannot be read lets nothing through; once it can be, mail flows."""
+
+    class Unreadable:
+        broken = True
+
+        def enabled(self) -> list[Registered]:
+            """Fail once."""
+            if self.broken:
+                raise StorageDown("open", url="x", why="gone")
+            return []
+
+    book = house.site.hook_book = Unreadable()
+    await house.chain.close()
+    house.road.close()
+    await house.open()
+    [reply] = await house.receive()
+    assert (reply.code, house.box(house.ann)) == (451, [])
+    book.broken = False
+    [reply] = await house.receive()
+    assert reply.code == 250
+
+
+async def test_rule_b4_few_large_mails_are_read_whole_at_a_time(house: House) -> None:
+    """Six come at once, and a plugin that reads all of each sees two of them at a time."""
+    at_once, most = 0, 0
+
+    async def plugin(_: dict[str, Any]) -> dict[str, Any]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        return {"action": "deliver"}
+
+    rights = Permissions(read_headers=True, read_body=Body.FULL, read_attachments=Attachments.FULL)
+    await house.hook(plugin, registered(plugin=runnable(permissions=rights)))
+    large = [mail(body="x" * (1 << 20)) for _ in range(6)]
+    replies = await asyncio.gather(*(house.receive(data=one) for one in large))
+    assert [reply.code for [reply] in replies] == [250] * 6
+    assert most == 2
+    raw = {one["message"]["body"]["raw_base64"] for one in house.plugins.requests("com.example.test")}
+    assert raw == {base64.b64encode(one).decode() for one in large}
 
 
 async def test_an_undescribed_mail_is_asked_about_too(house: House) -> None:

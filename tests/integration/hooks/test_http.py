@@ -45,7 +45,9 @@ class Keys:
         """As it was given, with what it is for."""
         return f"{self.token}.{plugin.id}.{delivery_id}" if self.token else ""
 
-    def callback(self, registered: Registered, message_id: Id) -> Callback | None:
+    def callback(
+        self, registered: Registered, delivery_id: str, message_id: Id, place: tuple[int, int]
+    ) -> Callback | None:
         """None."""
         return None
 

@@ -148,3 +148,11 @@ def test_many_expressions_together_answer_like_each_alone() -> None:
     alone = [text for text in texts if _wants(Filter(sender_matches=text))]
     assert sorted(one.hook.name for one, _ in found) == sorted(alone)
     assert 0 < len(alone) < len(texts)
+
+
+def test_trap_h1_a_filter_that_cannot_be_used_does_not_fall_open() -> None:
+    """Its hook counts as blocked, and answers with its `on_error` for all mail."""
+    [(found, accounts)] = Sieve([registered(wanted=Filter(sender_matches="("))]).matching(asked(PLAIN))[
+        HookType.PRE_RECEIVE
+    ]
+    assert (found.blocked, accounts) == (True, [1])
