@@ -134,6 +134,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
 WITHOUT = {
     "serve": 'one line when it is ready: `{"event": "ready", "smtp", "lmtp", "http", "pid"}`',
     "deliver": "nothing: the exit status is the answer",
+    "plugin module": "the module: there is no other form of it",
     "completion": "the script: there is no other form of it",
 }
 """Commands whose results are no document, and what they print."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mairust_core.config import Settings
@@ -15,19 +15,27 @@ from mairust_core.ids import IdSource
 from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
+from mairust_core.model.plugin import Protocol as PluginProtocol
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from pathlib import Path
 
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
+    from mairust_core.hooks import Asked, Told
     from mairust_core.hooks.book import HookBook
-    from mairust_core.hooks.trial import Breakers, Trial
+    from mairust_core.hooks.chain import HookChain
+    from mairust_core.hooks.credentials import Credentials
+    from mairust_core.hooks.destinations import Surroundings
+    from mairust_core.hooks.log import HookLog
+    from mairust_core.hooks.pool import Open
+    from mairust_core.hooks.trial import Trial
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
     from mairust_core.model.hook import Filter
+    from mairust_core.model.hook_schema import HookSchemas
     from mairust_core.model.message_change import Appended
     from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
@@ -44,7 +53,9 @@ if TYPE_CHECKING:
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
+    from mairust_core.plugins.callbacks import Callbacks
     from mairust_core.plugins.registry import Registry
+    from mairust_core.plugins.site_key import SiteKey
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -96,6 +107,12 @@ class Site:
         self._ids: IdSource | None = None
         self.job_bell = threading.Event()
         """Rung after a commit that made jobs, so that this process's runner looks at once."""
+        self.hook_bell = threading.Event()
+        """Likewise for the jobs of hooks, which have a runner of their own."""
+        self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
+        """The hooks that the event loop of this process asks; None where there is no loop."""
+        self.listening: Sequence[tuple[str, int]] = ()
+        """Host and port of what this process listens on, which no plugin may reach (rule H2)."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -300,6 +317,90 @@ class Site:
 
         return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
 
+    def open_chain(self) -> HookChain:
+        """The hooks of the site for one event loop; the caller polls and closes it."""
+        from mairust_core.hooks.chain import HookChain
+
+        return HookChain(
+            self.storage,
+            self.hook_book,
+            self.hook_openers,
+            self.credentials,
+            self.hook_log,
+            self.settings.hooks.budget_ms,
+        )
+
+    def ask_hooks(self, mail: Asked) -> Told:
+        """What the hooks say of a mail that a thread brings; shadows are left out."""
+        import asyncio
+
+        if self.running_chain is None:
+            return asyncio.run(self._ask_alone(mail))
+        chain, loop = self.running_chain
+        return asyncio.run_coroutine_threadsafe(chain.ask(mail), loop).result()
+
+    async def _ask_alone(self, mail: Asked) -> Told:
+        chain = self.open_chain()
+        try:
+            await chain.poll()
+            return await chain.ask(mail)
+        finally:
+            await chain.close()
+
+    def hook_schemas(self) -> HookSchemas:
+        """The JSON Schemas of what hooks are asked and answer."""
+        from mairust_core.hooks.schema import ANSWER, REQUEST
+        from mairust_core.model.hook_schema import HookSchemas
+
+        return HookSchemas(request=REQUEST, answer=ANSWER)
+
+    @cached_property
+    def hook_openers(self) -> dict[PluginProtocol, Open]:
+        """The ways to plugins."""
+        from mairust_core.hooks.http import over_tcp, over_unix
+
+        return {
+            PluginProtocol.HTTP: lambda plugin: over_tcp(plugin, self.credentials, self.surroundings),
+            PluginProtocol.UNIX: lambda plugin: over_unix(
+                plugin, self.credentials, self.settings.plugins.socket_dir
+            ),
+        }
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What plugins may not reach, and what they may although it is not public (rule H2)."""
+        from mairust_core.hooks.destinations import Surroundings
+
+        return Surroundings(private=self.settings.plugins.private_networks, own=self._own_places)
+
+    def _own_places(self) -> list[tuple[str, int]]:
+        """Our listeners as they are and as they are set, the database, the blob store."""
+        from urllib.parse import urlsplit
+
+        settings = self.settings
+        found = list(self.listening)
+        for listen in (settings.smtp.listen, settings.lmtp.listen, settings.http.listen):
+            if listen.port:
+                found.append((listen.host, listen.port))
+        for url, port in ((settings.database.url, 5432), (settings.blobs.s3.endpoint_url or "", 443)):
+            parts = urlsplit(url)
+            if parts.hostname:
+                found.append((parts.hostname, parts.port or port))
+        return found
+
+    def hook_runner(self, chain: HookChain, loop: AbstractEventLoop) -> Runner:
+        """This process's share in the jobs of hooks, which wait on that loop; not started yet."""
+        from mairust_core.jobs.runner import Runner
+        from mairust_core.jobs.tasks import AT_ONCE, Tasks
+        from mairust_core.receive.afterwards import Afterwards
+
+        kinds = Afterwards(self, chain).kinds()
+        by_name = {kind.name: kind for kind in kinds}
+        return Runner(
+            self, kinds, threads=AT_ONCE, bell=self.hook_bell,
+            workforce=lambda tell: Tasks(self, by_name, loop, tell),
+        )  # fmt: skip
+
     def blob_room(self) -> BlobStatus:
         """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
         from mairust_core.blobs.fs import used_bytes
@@ -333,13 +434,19 @@ class Site:
         """The plugin.toml of a directory, judged; raises `Invalid`."""
         from mairust_core.plugins.manifest import Ground, read_directory
 
-        return read_directory(directory, Ground(socket_dir=self.settings.plugins.socket_dir))
+        return read_directory(
+            directory,
+            Ground(
+                socket_dir=self.settings.plugins.socket_dir,
+                private_networks=self.settings.plugins.private_networks,
+            ),
+        )
 
     def check_filter(self, wanted: Filter) -> None:
         """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
-        from mairust_core.plugins.expressions import check_filter
+        from mairust_core.hooks.filters import check
 
-        check_filter(wanted)
+        check(wanted)
 
     def check_hook_name(self, name: str, plugin: str) -> None:
         """Raise `Invalid` for what cannot be the name of a hook of this plugin (rule J5)."""
@@ -363,18 +470,50 @@ class Site:
         return Book(self.storage)
 
     @cached_property
-    def trial(self) -> Trial:
-        """What tries hooks out without effect."""
-        from mairust_core.plugins.nowhere import NoTrial
+    def hook_log(self) -> HookLog:
+        """Where is written down what came of each call of a hook."""
+        from mairust_core.plugins.calls import CallLog
 
-        return NoTrial()
+        return CallLog(self.storage, lambda: self.ids)
 
     @cached_property
-    def breakers(self) -> Breakers:
-        """The breakers of hooks."""
-        from mairust_core.plugins.nowhere import NoBreakers
+    def credentials(self) -> Credentials:
+        """By what plugins know us, and we know them."""
+        from mairust_core.plugins.credentials import SiteCredentials
 
-        return NoBreakers()
+        return SiteCredentials(self.storage, self.secrets, self.plugin_key, self._callback_base)
+
+    @cached_property
+    def plugin_key(self) -> SiteKey:
+        """The key under which tokens for plugins are made."""
+        from mairust_core.plugins.site_key import SiteKey
+
+        return SiteKey(self.storage, self.secrets)
+
+    def _callback_base(self) -> str:
+        """Where plugins reach our API; empty where they cannot."""
+        if self.settings.plugins.callback_url:
+            return self.settings.plugins.callback_url.rstrip("/")
+        running = self.running()
+        at = running.listeners.get("http", "off") if running else "off"
+        if at == "off" or at.startswith("unix:"):
+            return ""
+        return f"{'http' if self.settings.http.tls_cert is None else 'https'}://{at}"
+
+    @cached_property
+    def callbacks(self) -> Callbacks:
+        """What plugins say later, and of themselves."""
+        from mairust_core.plugins.callbacks import Callbacks
+        from mairust_core.receive.answering import apply_callback
+
+        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self))
+
+    @cached_property
+    def trial(self) -> Trial:
+        """What tries hooks out without effect."""
+        from mairust_core.receive.trying import SiteTrial
+
+        return SiteTrial(self)
 
     def running(self) -> Running | None:
         """The server that runs on this data directory."""

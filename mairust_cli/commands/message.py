@@ -47,17 +47,21 @@ def append(
         str | None,
         typer.Option("--date", metavar="WHEN", help="When it was received, as 2027-01-31T00:00:00Z."),
     ] = None,
+    hooks: Annotated[
+        bool, typer.Option("--hooks", help="Ask the hooks about it, as about mail that comes in.")
+    ] = False,
 ) -> None:
     """Put a message into a mailbox, byte for byte, without trace headers.
 
     When it ends, the message is as durable as one that SMTP answered with 250.
 
-    Exit status: 0 stored; 1 the mailbox is full; 2 no such file, a bad flag, tag or date, or too large; 4 no
-    such account or mailbox.
+    Exit status: 0 stored; 1 the mailbox is full, or a hook refused it; 2 no such file, a bad flag, tag or
+    date, or too large; 4 no such account or mailbox; 75 a hook put it off.
 
     Examples:
       mairust message append mail.eml --account ann@example.org
       mairust message append mail.eml --account ann@example.org --flag '\\Seen' --tag bill --date 2026-03-01
+      mairust message append mail.eml --account ann@example.org --hooks
       cat mail.eml | mairust message append - --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
@@ -69,6 +73,7 @@ def append(
             flag=tuple(flag or ()),
             tag=tuple(tag or ()),
             date=None if date is None else parse_moment(date, datetime.now(UTC), "date", ago=True),
+            hooks=hooks,
         )
     session.output.change(summary, COLUMNS)
 

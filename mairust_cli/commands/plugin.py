@@ -118,6 +118,24 @@ def link(
         session.output.note(say("plugin.waits", session.output.lang, id=clean(installed.id)))
 
 
+@app.command("module", cls=Command)
+def module(ctx: typer.Context) -> None:
+    """Print the module for plugins in Python, to be copied beside them.
+
+    One file without dependencies: it reads requests, writes answers, verifies signatures and calls back.
+
+    Exit status: 0 printed.
+
+    Examples:
+      mairust plugin module > mairust_plugin.py
+    """
+    session = Session.of(ctx)
+    session.stay_local("plugin module")
+    from mairust_core.plugins.for_authors import module_text
+
+    session.output.raw([module_text().encode()])
+
+
 @app.command("approve", cls=Command)
 def approve(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
     """Show what a plugin asks for, and give it.

@@ -57,6 +57,11 @@ LEVELS: dict[str, Level] = {
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,
+    "plugins.pending": Level.INFO,
+    "plugins.unsigned": Level.WARNING,
+    "plugins.directory": Level.ERROR,
+    "plugins.secret": Level.ERROR,
+    "hooks.open": Level.WARNING,
     "doctor.check_failed": Level.WARNING,
 }
 """By id, in the order of the reference. An id never changes its meaning."""

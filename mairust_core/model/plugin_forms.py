@@ -110,3 +110,19 @@ class Approved:
     state: State
     hooks: tuple[str, ...]
     secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledBack:
+    """What became of a callback: where the message was moved, and what was left out and why."""
+
+    delivery_id: str
+    moved_to: str | None
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How many numbers of a plugin were kept."""
+
+    metrics: int

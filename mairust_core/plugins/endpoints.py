@@ -7,12 +7,13 @@ and their addresses judged again, at each connect; here only what can be read is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mairust_core.model.plugin import Network
+from mairust_core.networks import Network as IpNetwork
 from mairust_core.networks import plain_address
 
 UNIX = "unix:"
@@ -42,11 +43,12 @@ class Place(NamedTuple):
         address = plain_address(self.host)
         return self.host == "localhost" if address is None else address.is_loopback
 
-    @property
-    def is_global(self) -> bool:
-        """Whether it is a public address, or a name, of which only its addresses can say."""
+    def is_in(self, private: Sequence[IpNetwork]) -> bool:
+        """Whether it is public, in one of these networks, or a name, of which only its addresses can say."""
         address = plain_address(self.host)
-        return self.host != "localhost" if address is None else address.is_global
+        if address is None:
+            return self.host != "localhost"
+        return address.is_global or any(address in network for network in private)
 
 
 def place(text: str) -> Place | None:
@@ -62,10 +64,12 @@ def place(text: str) -> Place | None:
     return Place(bare, int(port)) if known else None
 
 
-def judge_network(network: Network, allowed: Iterable[str], private: Iterable[str] = ()) -> Fault | None:
+def judge_network(
+    network: Network, allowed: Iterable[str], private: Sequence[IpNetwork] = ()
+) -> Fault | None:
     """What is wrong with a word and its list of places.
 
-    `private` are places that the site's configuration lets plugins reach although they are not public.
+    `private` are networks that the site's configuration lets plugins reach although they are not public.
     """
     wanted = tuple(allowed)
     if network in (Network.NONE, Network.UNLIMITED):
@@ -78,7 +82,7 @@ def judge_network(network: Network, allowed: Iterable[str], private: Iterable[st
             return Fault("plugin_not_a_place", {"value": repr(text[:80])})
         if network is Network.LOCAL_ONLY and not found.is_loopback:
             return Fault("plugin_not_local", {"value": str(found)})
-        if network is Network.OUTBOUND_LIMITED and not found.is_global and str(found) not in private:
+        if network is Network.OUTBOUND_LIMITED and not found.is_in(private):
             return Fault("plugin_not_public", {"value": str(found)})
     return None
 

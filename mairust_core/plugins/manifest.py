@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mairust_core.model.plugin import (
     ProcessMode,
     Protocol,
 )
+from mairust_core.networks import Network as IpNetwork
 from mairust_core.plugins import endpoints, identity
 from mairust_core.plugins.source import MAX_BYTES, NAME, Source, Table
 
@@ -37,8 +39,8 @@ class Ground:
 
     socket_dir: Path
     """The directory that alone may hold UNIX sockets of plugins (rule H2)."""
-    private_places: tuple[str, ...] = ()
-    """`host:port` that plugins may reach although they are not public."""
+    private_networks: Sequence[IpNetwork] = ()
+    """Networks that are not public and that plugins may reach nevertheless."""
     program: str = __version__
     builtin: bool = False
     """Whether it is a plugin of ours: these alone have ids of ours, and run inside the server."""
@@ -124,7 +126,7 @@ def _limits(table: Table, ground: Ground) -> Limits:
         network=table.choice("network", Network, usual.network),
         network_allow=_places(table.texts("network_allow")),
     )
-    fault = endpoints.judge_network(found.network, found.network_allow, ground.private_places)
+    fault = endpoints.judge_network(found.network, found.network_allow, ground.private_networks)
     if fault is not None:
         key = "network_allow" if found.network_allow else "network"
         table.fault(key, fault.detail, **fault.values)

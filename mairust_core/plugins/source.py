@@ -174,6 +174,8 @@ class Table:
     def _get(self, key: str, needed: bool = False) -> Any:
         if not self.has(key):
             if needed:
+                if meant := get_close_matches(key, self._values.keys() - self._asked, 1, 0.7):
+                    self.fault(meant[0], "toml_unknown_key_like", like=key, allowed=key)
                 self.fault(key, "toml_missing")
             return None
         return self._values[key]

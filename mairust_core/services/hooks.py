@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Invalid, NotFound, Temporary
-from mairust_core.model.breaker import BreakerState
+from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.model.breaker import CLOSED
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import (
@@ -18,6 +18,7 @@ from mairust_core.model.hook_forms import (
     ShownHook,
     require_fitting,
 )
+from mairust_core.model.message_change import MessageFilter
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trial import Replay, Replayed, TrialEnvelope, Tried
 from mairust_core.operations import BytesIn, Service, operation
@@ -53,14 +54,14 @@ class Hooks(Service):
         """List the hooks by name, of one plugin if it is given."""
         with self.site.storage.read() as tx:
             found = store.hooks.page(tx, self.by, plugin, cursor, limited(limit) + 1)
-        return cut(self._with_breakers(found), limit, lambda last: last.name)
+            shown = self._with_breakers(tx, found)
+        return cut(shown, limit, lambda last: last.name)
 
     @operation("GET", _ONE, scope=ADMIN, reach=SITE, errors=(NotFound,))
     def show(self, name: str) -> ShownHook:
         """Show one hook as it is in force."""
         with self.site.storage.read() as tx:
-            found = store.hooks.get(tx, self.by, name)
-        return self._with_breakers([found])[0]
+            return self._with_breakers(tx, [store.hooks.get(tx, self.by, name)])[0]
 
     @operation("PATCH", _ONE, scope=ADMIN, reach=SITE, errors=(NotFound,))
     def edit(self, name: str, wanted: HookChange) -> ShownHook:
@@ -90,15 +91,16 @@ class Hooks(Service):
         """Remove a hook; one that its plugin declares stays away when the plugin is upgraded."""
         with change(self, "remove", name) as tx:
             store.hooks.remove(tx, self.by, name)
+            store.breakers.reset(tx, [name])
         return Removed(name=name)
 
     @operation("POST", f"{_ONE}/reset", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def reset(self, name: str) -> ShownHook:
         """Have a hook called again whose breaker is open, at once; harmless when it is closed."""
         with change(self, "reset", name) as tx:
-            store.hooks.get(tx, self.by, name)
-        self.site.breakers.reset(name)
-        return self.show(name)
+            found = store.hooks.get(tx, self.by, name)
+            store.breakers.reset(tx, [name])
+        return found
 
     @operation("GET", f"{_ONE}/log", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def log(
@@ -111,7 +113,7 @@ class Hooks(Service):
                 store.hooks.get(tx, self.by, name)
         return cut(found, limit, lambda last: str(int(last.id)))
 
-    @operation("POST", f"{_ONE}/test", scope=ADMIN, reach=SITE, errors=(NotFound, Temporary))
+    @operation("POST", f"{_ONE}/test", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def test(
         self,
         name: str,
@@ -131,14 +133,18 @@ class Hooks(Service):
         asked = [(hook.hook(), plugins[hook.plugin]) for hook in hooks]
         return self.site.trial.test(asked, message, TrialEnvelope(mail_from=mail_from, rcpt_to=rcpt_to))
 
-    @operation("POST", f"{_ONE}/replay", scope=ADMIN, reach=SITE, errors=(NotFound, Temporary))
+    @operation("POST", f"{_ONE}/replay", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def replay(self, name: str, wanted: Replay) -> Page[Replayed]:
         """Ask a hook about an account's stored mail, newest first, and tell what it would have changed."""
         with self.site.storage.read() as tx:
             hook = store.hooks.get(tx, self.by, name)
-            store.accounts.get(tx, self.by, wanted.account)
+            account = store.accounts.get(tx, self.by, wanted.account)
+            sought = MessageFilter(since=wanted.since)
+            asked = store.listing.Wanted(account_id=account.id, mailbox_id=None, filter=sought)
+            found = store.listing.page(tx, self.by, asked, wanted.cursor, wanted.limit)
         plugin = self.site.runnable(self.by, hook.plugin)
-        return self.site.trial.replay(self.by, hook.hook(), plugin, wanted)
+        tried = (self.site.trial.replay(hook.hook(), plugin, message) for message in found.items)
+        return Page(items=tuple(tried), next_cursor=found.next_cursor)
 
     def _tried(self, name: str, type_: str) -> Sequence[ShownHook]:
         wanted = _type(type_) if type_ else None
@@ -155,9 +161,10 @@ class Hooks(Service):
             return [store.hooks.get(tx, self.by, name)]
         return store.hooks.page(tx, self.by, name, "", MAX_TRIED)
 
-    def _with_breakers(self, found: Sequence[ShownHook]) -> list[ShownHook]:
-        states = self.site.breakers.states()
-        return [replace(one, breaker=states.get(one.name, BreakerState.CLOSED)) for one in found]
+    def _with_breakers(self, tx: Connection, found: Sequence[ShownHook]) -> list[ShownHook]:
+        now_ms = self.site.storage.now_ms(tx)
+        known = store.breakers.states(tx, [one.name for one in found])
+        return [replace(one, breaker=known.get(one.name, CLOSED).state(now_ms)) for one in found]
 
 
 MAX_TRIED = 100

@@ -12,6 +12,7 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
@@ -47,4 +48,5 @@ SERVICES: tuple[type[Service], ...] = (
     Backups,
     Plugins,
     Hooks,
+    Schemas,
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
     from mairust_core.store import backups as backups
+    from mairust_core.store import breakers as breakers
     from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import exporting as exporting
@@ -52,6 +53,7 @@ _QUERIES = frozenset(
         "aliases",
         "audits",
         "backups",
+        "breakers",
         "counting",
         "domains",
         "exporting",

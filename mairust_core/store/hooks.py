@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms
@@ -15,7 +15,8 @@ from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
 from mairust_core.model.hook_forms import NewHook, Origin, ShownHook, default_timeout_ms
 from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
-from mairust_core.store import forms
+from mairust_core.model.status import HooksStatus
+from mairust_core.store import StorageBackend, breakers, forms
 from mairust_core.store.plugins import Registered, model
 from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin
 
@@ -211,3 +212,28 @@ def _named(by: Principal, name: str) -> tuple[Any, ...]:
 
 def _of(by: Principal, plugin_id: str) -> tuple[Any, ...]:
     return hook.c.tenant_id == by.tenant_id, hook.c.plugin == plugin_id
+
+
+def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatus:
+    """How plugins and hooks stand; three statements, four with the clock's."""
+    states = [
+        (State(state), waits)
+        for state, waits in tx.execute(
+            select(plugin.c.state, plugin.c.pending.is_not(None)).where(plugin.c.tenant_id == by.tenant_id)
+        )
+    ]
+    asked = hook.join(plugin, (plugin.c.tenant_id == hook.c.tenant_id) & (plugin.c.id == hook.c.plugin))
+    running_hooks = (
+        select(func.count())
+        .select_from(asked)
+        .where(hook.c.enabled.is_(True), hook.c.removed_ms.is_(None), plugin.c.state == State.ENABLED.value)
+    )
+    held = {state: sum(1 for one, _ in states if one is state) for state in State}
+    return HooksStatus(
+        plugins_enabled=held[State.ENABLED],
+        plugins_disabled=held[State.DISABLED],
+        plugins_blocked=held[State.BLOCKED],
+        plugins_waiting=sum(1 for _, waits in states if waits),
+        hooks=int(tx.execute(running_hooks).scalar_one()),
+        breakers_open=tuple(sorted(breakers.not_closed(storage, tx))),
+    )

@@ -175,12 +175,3 @@ def use_callback(tx: Connection, tenant_id: int, id_: str, delivery_id: str) -> 
     """Take the one callback of a delivery; False when it was made already."""
     values = {"tenant_id": tenant_id, "delivery_id": delivery_id, "plugin": id_, "at_ms": now_ms()}
     return tx.execute(text(_CALL_BACK), values).rowcount == 1
-
-
-def counts(tx: Connection) -> dict[tuple[State, bool], int]:
-    """How many plugins there are in each state, and of these with a version that waits for approval."""
-    found: dict[tuple[State, bool], int] = {}
-    for state, waits in tx.execute(select(plugin.c.state, plugin.c.pending.is_not(None))):
-        key = (State(state), bool(waits))
-        found[key] = found.get(key, 0) + 1
-    return found

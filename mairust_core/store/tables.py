@@ -649,7 +649,29 @@ plugin_callback = Table(
     Column("at_ms", BigInteger, nullable=False, index=True),
 )
 
-SCHEMA_VERSION = "0010"
+# Failures of hooks in a row, and mails that made one fail while it answered others (rule E5).
+hook_breaker = Table(
+    "hook_breaker",
+    metadata,
+    _tenant(primary_key=True),
+    Column("hook", Text, primary_key=True),
+    Column("failures", Text, nullable=False),  # JSON list: hashes of distinct mails
+    Column("open_until_ms", BigInteger),  # null while it is closed
+    Column("probing_until_ms", BigInteger, nullable=False),  # a lease of the process that finds out
+    Column("last_error", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+hook_poison = Table(
+    "hook_poison",
+    metadata,
+    _tenant(primary_key=True),
+    Column("hook", Text, primary_key=True),
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+SCHEMA_VERSION = "0011"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks import (
     backup,
+    hooks,
     importing,
     ingest,
     jobs,
@@ -19,6 +20,7 @@ from tests.benchmarks import (
 
 ALL = {
     "backup": backup.main,
+    "hooks": hooks.main,
     "import": importing.main,
     "ingest": ingest.main,
     "jobs": jobs.main,

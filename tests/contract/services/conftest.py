@@ -26,7 +26,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
 from tests.support.http_server import HttpServerProcess, running
-from tests.support.plugins import allow_unsigned
+from tests.support.linking import allow_unsigned
 from tests.support.postgres import PostgresServer, require_server
 
 S = TypeVar("S", bound=Service)

@@ -16,7 +16,7 @@ from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.plugins import approved, link, manifest_text, new_id
+from tests.support.linking import approved, link, manifest_text, new_id
 
 PRE, POST = HookType.PRE_RECEIVE, HookType.POST_RECEIVE
 

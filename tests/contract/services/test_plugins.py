@@ -25,7 +25,7 @@ from mairust_core.services.plugins import Plugins
 from mairust_core.store.tables import secret
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.plugins import TESTER, approved, http_text, link, manifest_text, new_id, write
+from tests.support.linking import TESTER, approved, http_text, link, manifest_text, new_id, write
 
 
 def runs(served: Served, id_: str) -> dict[str, Runnable]:

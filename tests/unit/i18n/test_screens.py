@@ -17,7 +17,8 @@ FORMED = {
     *(f"trace.kind.{kind}" for kind in KINDS),
     *(f"doctor.{level}" for level in Level),
     *(f"status.{part}" for part in (
-        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
+        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "hooks", "processes",
+        "collection",
     )),
     "trace.stored", "trace.appended",
     *(f"review.{name}.{value}" for name, value in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -239,7 +240,7 @@ def test_rule_h2_private_addresses_need_the_sites_configuration(host: str) -> No
     """Trap H4: metadata, link-local and mapped ones are told from public ones."""
     places = f'[limits]\nnetwork = "outbound-limited"\nnetwork_allow = ["{host}:80"]\n'
     assert fault(SPAM + places).detail == "plugin_not_public"
-    known = replace(GROUND, private_places=("10.0.0.1:80",))
+    known = replace(GROUND, private_networks=(ip_network("10.0.0.0/8"),))
     if host == "10.0.0.1":
         assert manifest(SPAM + places, known).limits.network_allow == ("10.0.0.1:80",)
 
