@@ -84,7 +84,7 @@ def _differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Ite
     wanted = {mail.id: mail for mail in reader.mails(snapshot)}
     yield from _of_messages(site, wanted)
     yield from _of_mailboxes(site, reader, snapshot)
-    yield from _of_tables(site, reader, snapshot)
+    yield from table_differences(site, reader, snapshot)
 
 
 def _of_messages(site: Site, wanted: dict[int, Mail]) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> It
         yield f"mailbox {name} of {address}: it is not in the backup"
 
 
-def _of_tables(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+def table_differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
     """Plugins and hooks: what was approved and set, every value of it."""
     parts: list[dict[str, object]] = snapshot["tables"]  # type: ignore[assignment]  # by the book
     for part in parts:
