@@ -18,7 +18,7 @@ from mairust_core.model.plugin import Manifest, Protocol, State
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.rights import asks_for_more, review
-from mairust_core.store import hooks, plugins
+from mairust_core.store import breakers, hooks, plugins
 from mairust_core.store.plugins import Registered
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ class Registry:
         plugins.get(tx, by, id_, locked=True)
         for name in (secret_name(id_), previous_name(id_)):
             self._vault.delete(tx, name, tenant_id=by.tenant_id)
+        breakers.reset(tx, plugins.hooks_of(tx, by, [id_])[id_])
         plugins.remove(tx, by, id_)
 
     def shown(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:

@@ -114,10 +114,14 @@ def page(tx: Connection, by: Principal, after: str, limit: int) -> list[Register
 
 
 def add(tx: Connection, by: Principal, new: Registered) -> None:
-    """Register a plugin that is not there yet."""
+    """Register a plugin that is not there yet.
+
+    Its generation is beyond that of one of this id which was removed: processes of that one must not stay.
+    """
+    at_ms = now_ms()
     tx.execute(
         insert(plugin).values(
-            **_row(new), tenant_id=by.tenant_id, id=new.id, generation=1, created_ms=now_ms()
+            **_row(new), tenant_id=by.tenant_id, id=new.id, generation=at_ms, created_ms=at_ms
         )
     )
 
