@@ -6,6 +6,7 @@ network.py     listeners and certificates
 machine.py     disk, clock, limits, Python
 databases.py   SQLite and PostgreSQL: versions, settings, growth
 usage.py       domains, accounts, postmaster, collection
+backups.py     age and health of the last backup
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
 
@@ -19,7 +20,7 @@ from contextlib import closing
 from functools import partial
 
 from mairust_core.config import Settings
-from mairust_core.doctor import databases, filters, later, machine, network, places, usage
+from mairust_core.doctor import backups, databases, filters, later, machine, network, places, usage
 from mairust_core.doctor.findings import Found, explained
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import explain
@@ -53,6 +54,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     usage.people,
     usage.postmaster,
     usage.collection,
+    backups.backups,
     later.jobs,
     later.master_key,
     filters.plugins,

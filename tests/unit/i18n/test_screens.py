@@ -18,9 +18,13 @@ FORMED = {
     *(f"doctor.{level}" for level in Level),
     *(f"status.{part}" for part in (
         "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "hooks", "processes",
-        "collection",
+        "collection", "backup",
     )),
-    "trace.stored", "trace.appended",
+    *(f"progress.{work}" for work in ("backup", "verify", "prune_plan", "prune", "restore", "rehearse")),
+    *(f"import.{reason}" for reason in (
+        "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
+    )),
+    "trace.stored", "trace.appended", "status.backup_whole", "status.backup_damaged",
     *(f"review.{name}.{value}" for name, value in (
         ("read_headers", "true"), ("read_body", "preview"), ("read_body", "full"),
         ("read_attachments", "metadata"), ("read_attachments", "full"), ("write_tags", "true"),
