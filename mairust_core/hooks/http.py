@@ -22,7 +22,7 @@ import aiohttp
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver, Surroundings
 from mairust_core.hooks.signature import headers
-from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 
 CONNECTIONS = 64
@@ -63,12 +63,9 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, call: Call) -> Answer:
-        """Ask once; raises `CallFailed`."""
+        """Ask once; raises `CallFailed`. Who calls it cancels it when the time is over."""
         try:
-            async with asyncio.timeout(call.timeout_ms / 1000):
-                return await self._ask(call)
-        except TimeoutError:
-            raise CallTimedOut(f"no answer within {call.timeout_ms} ms") from None
+            return await self._ask(call)
         except aiohttp.ClientError as error:
             raise CallFailed(_why(error)) from error
 

@@ -123,6 +123,8 @@ class Round:
 
     async def _ask_for_each(self, matching: Matching) -> None:
         """Each recipient's own hooks, recipients beside each other."""
+        if not matching:
+            return
         wanted = sorted({account for _, accounts in matching for account in accounts})
         free = asyncio.Semaphore(AT_ONCE)
 
