@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mairust_core.hooks.destinations import Surroundings
     from mairust_core.hooks.log import HookLog
     from mairust_core.hooks.pool import Open
+    from mairust_core.hooks.transport import Transport
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mairust_core.model.finding import Examination
     from mairust_core.model.hook_schema import HookSchemas
     from mairust_core.model.message_change import Appended
+    from mairust_core.model.plugin import Runnable
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
@@ -356,14 +358,17 @@ class Site:
     @cached_property
     def hook_openers(self) -> dict[PluginProtocol, Open]:
         """The ways to plugins."""
-        from mairust_core.hooks.http import over_tcp, over_unix
+        return {PluginProtocol.HTTP: self._over_tcp, PluginProtocol.UNIX: self._over_unix}
 
-        return {
-            PluginProtocol.HTTP: lambda plugin: over_tcp(plugin, self._credentials, self.surroundings),
-            PluginProtocol.UNIX: lambda plugin: over_unix(
-                plugin, self._credentials, self.settings.plugins.socket_dir
-            ),
-        }
+    def _over_tcp(self, plugin: Runnable) -> Transport:
+        from mairust_core.hooks.http import over_tcp
+
+        return over_tcp(plugin, self._credentials, self.surroundings)
+
+    def _over_unix(self, plugin: Runnable) -> Transport:
+        from mairust_core.hooks.http import over_unix
+
+        return over_unix(plugin, self._credentials, self.settings.plugins.socket_dir)
 
     @cached_property
     def surroundings(self) -> Surroundings:
