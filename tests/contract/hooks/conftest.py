@@ -187,8 +187,10 @@ class House:
         handlers: dict[str, Any] = {
             kind.name: kind.handler for kind in Afterwards(self.site, self.chain).kinds()
         }
-        await handlers[job.kind](self.site, job.payload, Lease(held))
-        await self.chain.settle()
+        try:
+            await handlers[job.kind](self.site, job.payload, Lease(held))
+        finally:
+            await self.chain.settle()
 
 
 @pytest.fixture
