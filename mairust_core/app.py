@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mairust_core.hooks.destinations import Surroundings
     from mairust_core.hooks.log import HookLog
     from mairust_core.hooks.pool import Open
+    from mairust_core.hooks.transport import Transport
     from mairust_core.hooks.trial import Trial
     from mairust_core.jobs.lease import Lease
     from mairust_core.jobs.runner import Runner
@@ -370,14 +371,17 @@ class Site:
     @cached_property
     def hook_openers(self) -> dict[PluginProtocol, Open]:
         """The ways to plugins."""
-        from mairust_core.hooks.http import over_tcp, over_unix
+        return {PluginProtocol.HTTP: self._over_tcp, PluginProtocol.UNIX: self._over_unix}
 
-        return {
-            PluginProtocol.HTTP: lambda plugin: over_tcp(plugin, self.credentials, self.surroundings),
-            PluginProtocol.UNIX: lambda plugin: over_unix(
-                plugin, self.credentials, self.settings.plugins.socket_dir
-            ),
-        }
+    def _over_tcp(self, plugin: Runnable) -> Transport:
+        from mairust_core.hooks.http import over_tcp
+
+        return over_tcp(plugin, self.credentials, self.surroundings)
+
+    def _over_unix(self, plugin: Runnable) -> Transport:
+        from mairust_core.hooks.http import over_unix
+
+        return over_unix(plugin, self.credentials, self.settings.plugins.socket_dir)
 
     @cached_property
     def surroundings(self) -> Surroundings:

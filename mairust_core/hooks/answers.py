@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from mairust_core.errors import Invalid
@@ -67,6 +68,20 @@ def read(body: bytes, plugin: str, permissions: Permissions, type_: HookType) ->
     """The answer in `body` as far as it counts; raises `CallFailed`."""
     given = _document(body)
     action = _action(given)
+    if len(given) == 1:
+        return _bare(action, permissions, type_)
+    return _full(given, action, plugin, permissions, type_)
+
+
+@lru_cache
+def _bare(action: Action, permissions: Permissions, type_: HookType) -> Said:
+    """An answer without anything but its action: the usual one."""
+    return _full({}, action, "", permissions, type_)
+
+
+def _full(
+    given: dict[str, Any], action: Action, plugin: str, permissions: Permissions, type_: HookType
+) -> Said:
     reader = _Reader(given, plugin, permissions)
     effects = reader.effects()
     said = Said(
@@ -112,7 +127,7 @@ def _action(given: dict[str, Any]) -> Action:
         raise CallFailed(
             "the answer has no known action" if "action" in given else "the answer has no action"
         )
-    for name, kinds in _FIELDS.items():
+    for name, kinds in _FIELDS.items() if len(given) > 1 else ():
         value = given.get(name)
         odd_bool = isinstance(value, bool) and bool not in kinds
         if value is not None and (odd_bool or not isinstance(value, kinds)):
@@ -192,6 +207,8 @@ class _Reader:
     def _fitting(self, name: str) -> dict[str, Any]:
         """An object of bounded size with printable names, or nothing."""
         given: dict[str, Any] = self.given.get(name) or {}
+        if not given:
+            return {}
         room = MAX_NAMESPACE_LENGTH - len(self._prefix)
         fits = len(given) <= MAX_NAMES and all(key.isprintable() and 0 < len(key) <= room for key in given)
         if (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,8 @@ from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, Hoo
 
 BULKHEAD = 32
 """Calls of one hook at a time (rule E4)."""
+SLOT_MS = 250
+"""How long one more waits for another to end: a burst is no failure, a plugin that hangs is one."""
 MAX_PAYLOAD_BYTES = 256 << 20
 """Requests under way in one process, all hooks together."""
 
@@ -48,7 +49,7 @@ class Caller:
     def __init__(self, transports: Transports, breakers: Breakers | NoBreakers) -> None:
         self._transports = transports
         self._breakers = breakers
-        self._under_way: Counter[str] = Counter()
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._bytes = 0
 
     async def ask(
@@ -58,43 +59,54 @@ class Caller:
 
         `left_ms` is what is left of the budget of all hooks (rule E4).
         """
-        hook = registered.hook
         refusal = await self._refusal(registered, len(body), mail)
         if refusal is not None:
-            return Outcome(said=answers.fallback(hook.on_error, refusal), ms=0, error=refusal, called=False)
-        if left_ms <= 0:
-            why = "no time was left for it"
-            said = answers.fallback(hook.on_timeout, why)
-            return Outcome(said=said, ms=0, error=why, called=False, late=True)
-        timeout_ms = timeout_of(registered)
-        call = Call(delivery_id=delivery_id, hook=hook.name, body=body, timeout_ms=min(timeout_ms, left_ms))
+            return _not_asked(registered, refusal)
+        began = time.perf_counter()
+        slots = self._slots.setdefault(registered.hook.name, asyncio.Semaphore(BULKHEAD))
+        if not await _taken(slots, registered):
+            return _not_asked(registered, f"{BULKHEAD} calls of it are under way")
+        try:
+            waited_ms = round(_since(began))
+            timeout_ms, left_ms = timeout_of(registered) - waited_ms, left_ms - waited_ms
+            if min(timeout_ms, left_ms) <= 0:
+                return _no_time(registered)
+            call = Call(
+                delivery_id=delivery_id,
+                hook=registered.hook.name,
+                body=body,
+                timeout_ms=min(timeout_ms, left_ms),
+            )
+            return await self._outcome(registered, call, mail, cut=left_ms < timeout_ms)
+        finally:
+            slots.release()
+
+    async def _refusal(self, registered: Registered, size_bytes: int, mail: str) -> str | None:
+        if registered.blocked:
+            return "its plugin is blocked"
+        if self._bytes and self._bytes + size_bytes > MAX_PAYLOAD_BYTES:
+            return "too much mail is with plugins"
+        return await self._breakers.refusal(registered.hook, mail)
+
+    async def _outcome(self, registered: Registered, call: Call, mail: str, *, cut: bool) -> Outcome:
+        """What came of a call; `cut`: it had less time than the hook has, and that counts for no breaker."""
+        hook = registered.hook
         began = time.perf_counter()
         try:
             outcome = await self._answer(registered, call)
         except CallFailed as error:
             why = str(error) or type(error).__name__
             late = isinstance(error, CallTimedOut)
-            if not (late and left_ms < timeout_ms):  # that was the budget's fault
+            if not (late and cut):
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
             return Outcome(said=said, ms=_since(began), error=why, late=late)
         await self._breakers.answered(hook)
         return outcome
 
-    async def _refusal(self, registered: Registered, size_bytes: int, mail: str) -> str | None:
-        hook = registered.hook
-        if registered.blocked:
-            return "its plugin is blocked"
-        if self._under_way[hook.name] >= BULKHEAD:
-            return f"{BULKHEAD} calls of it are under way"
-        if self._bytes and self._bytes + size_bytes > MAX_PAYLOAD_BYTES:
-            return "too much mail is with plugins"
-        return await self._breakers.refusal(hook, mail)
-
     async def _answer(self, registered: Registered, call: Call) -> Outcome:
         hook, plugin = registered.hook, registered.plugin
         began = time.perf_counter()
-        self._under_way[hook.name] += 1
         self._bytes += len(call.body)
         try:
             async with asyncio.timeout(call.timeout_ms / 1000), self._transports.to(plugin) as transport:
@@ -107,7 +119,6 @@ class Caller:
             log.exception("hook %s could not be called", hook.name)
             raise CallFailed(f"it could not be called: {type(error).__name__}") from error
         finally:
-            self._under_way[hook.name] -= 1
             self._bytes -= len(call.body)
         said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
         return Outcome(said=said, ms=_since(began), body=answer.body, log=answer.log, notes=answer.notes)
@@ -136,3 +147,27 @@ def timeout_of(registered: Registered) -> int:
 
 def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
+
+
+async def _taken(slots: asyncio.Semaphore, registered: Registered) -> bool:
+    """Take one of the hook's calls; False when none became free in time. A job can wait for longer."""
+    if not slots.locked():
+        await slots.acquire()
+        return True
+    later = registered.hook.type is HookType.POST_RECEIVE
+    try:
+        async with asyncio.timeout((timeout_of(registered) if later else SLOT_MS) / 1000):
+            await slots.acquire()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _not_asked(registered: Registered, why: str) -> Outcome:
+    return Outcome(said=answers.fallback(registered.hook.on_error, why), ms=0, error=why, called=False)
+
+
+def _no_time(registered: Registered) -> Outcome:
+    why = "no time was left for it"
+    said = answers.fallback(registered.hook.on_timeout, why)
+    return Outcome(said=said, ms=0, error=why, called=False, late=True)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 from mairust_core.errors import MaiRustError, StorageDown
 from mairust_core.hooks import Asked, Told
@@ -28,6 +29,7 @@ from mairust_core.store import StorageBackend, generations
 LARGE_AT_ONCE = 2
 """Large mails that one process holds in memory because some plugin reads all of them (rule B4)."""
 THREADS = 2
+_OVER_HTTP = frozenset({Protocol.HTTP, Protocol.UNIX})
 NOT_YET = Verdict(action=Action.TEMPFAIL, reply=StorageDown.reply, reason="hooks are not known yet")
 
 log = logging.getLogger("mairust.hooks")
@@ -79,7 +81,14 @@ class HookChain:
         """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""
         with self._storage.read() as tx:
             generation = generations.current(tx)
-        return None if generation == known else (generation, Sieve(self._book.enabled()))
+        if generation == known:
+            return None
+        sieve = Sieve(self._book.enabled())
+        if any(one.plugin.entry.protocol in _OVER_HTTP for one in sieve.hooks):
+            import_module(
+                "mairust_core.hooks.http"
+            )  # a third of a second, not on the loop with the first mail
+        return generation, sieve
 
     async def ask(self, mail: Asked) -> Told:
         """What the hooks say of a mail; never raises. Before they are known every mail is put off."""

@@ -6,20 +6,19 @@ place it was seen at (rule F2): who has moved it meanwhile knows better.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
 from mairust_core.errors import NotFound
+from mairust_core.hooks.metadata import fitting
 from mairust_core.ids import IdSource
 from mairust_core.model.flags import MAX_KEYWORDS, MAX_TAGS, changed, joined, split
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
-from mairust_core.model.message_change import MAX_METADATA_BYTES, MAX_NAMESPACES, MessageChange
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import Principal
 from mairust_core.model.verdict import Effects
 from mairust_core.store import StorageBackend, mailboxes, placements
@@ -80,13 +79,15 @@ def _change(tx: Connection, one: Held, wanted: Effects, seen_at: Spot | None) ->
     if moves and seen_at != (one.place.mailbox_id, one.place.uid):
         left_out.append("move_to: it was moved meanwhile")
         moves = False
+    metadata, too_much = fitting(one.metadata, wanted.metadata)
+    left_out += [f"metadata: {name} does not fit" for name in too_much]
     placements.change(
         tx,
         one,
         MessageChange(
             tags=_tags(one, wanted, left_out),
             flags=_flags(one, wanted, left_out),
-            metadata=_metadata(one.metadata, wanted.metadata, left_out),
+            metadata=metadata,
             mailbox=wanted.move_to if moves and wanted.move_to is not None else UNSET,
         ),
     )
@@ -110,20 +111,3 @@ def _flags(one: Held, wanted: Effects, left_out: list[str]) -> tuple[str, ...]:
     if len(keywords) > MAX_KEYWORDS:
         left_out.append(f"flags: more than {MAX_KEYWORDS} keywords")
     return (*system, *keywords[:MAX_KEYWORDS])
-
-
-def _metadata(old: Mapping[str, Any], new: Mapping[str, Any], left_out: list[str]) -> dict[str, Any]:
-    """What of the new metadata fits: 16 KiB for each plugin, and so many names on one message (rule F2)."""
-    found: dict[str, Any] = {}
-    names = set(old)
-    for name, value in new.items():
-        prefix = ":".join(name.split(":")[:2]) + ":"
-        after = {**old, **found, name: value}
-        own = {key: kept for key, kept in after.items() if key.startswith(prefix)}
-        room = len(names | {name}) < MAX_NAMESPACES or name in names or value is None
-        if room and len(json.dumps(own, ensure_ascii=False).encode("utf-8", "replace")) <= MAX_METADATA_BYTES:
-            found[name] = value
-            names.add(name)
-        else:
-            left_out.append(f"metadata: {name} does not fit")
-    return found

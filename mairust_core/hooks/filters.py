@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -20,6 +21,8 @@ from mairust_core.hooks.book import Registered
 from mairust_core.model.address import Address
 from mairust_core.model.hook import Filter, HookType
 
+ADDRESSES = 4096
+"""Addresses of each kind of which is remembered what they match."""
 MAX_EXPRESSION = 1000
 """Characters of one expression."""
 _MEMORY_BYTES = 64 << 20
@@ -69,10 +72,15 @@ def _options(any_case: bool) -> Any:
 
 
 class _Expressions:
-    """Distinct expressions on one kind of text, matched together."""
+    """Distinct expressions on one kind of text, matched together.
 
-    def __init__(self, any_case: bool) -> None:
+    Of addresses the answers are remembered: they come again, and RE2 lets go of the interpreter lock, which a
+    busy event loop then waits for.
+    """
+
+    def __init__(self, any_case: bool, remembered: int = 0) -> None:
         self._options = _options(any_case)
+        self._remembered = remembered
         self._numbers: dict[str, int] = {}
         self._match: Callable[[str], Sequence[int] | None] | None = None
 
@@ -87,7 +95,7 @@ class _Expressions:
             for expression in self._numbers:
                 together.Add(expression)
             together.Compile()
-            self._match = together.Match
+            self._match = lru_cache(self._remembered)(together.Match) if self._remembered else together.Match
 
     def found(self, text: str) -> Sequence[int]:
         """The numbers of the expressions that match."""
@@ -135,7 +143,8 @@ class Sieve:
 
     def __init__(self, registered: Sequence[Registered]) -> None:
         """A hook whose filter cannot be used counts as blocked, for all mail: it does not fall open (H1)."""
-        self._recipient, self._sender = _Expressions(True), _Expressions(True)
+        self._recipient = _Expressions(True, remembered=ADDRESSES)
+        self._sender = _Expressions(True, remembered=ADDRESSES)
         self._subject = _Expressions(False)
         self.hooks = sorted(registered, key=lambda one: (one.hook.priority, one.hook.name))
         self._all = [self._wanted(one) for one in self.hooks]

@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import aiohttp
 
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver, Surroundings
 from mairust_core.hooks.signature import headers
-from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 
 CONNECTIONS = 64
@@ -60,31 +58,28 @@ class HttpTransport:
         self._credentials = credentials
         self._connect = connect
         self._keys: _Keys | None = None
+        self._answered = float("-inf")
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, call: Call) -> Answer:
-        """Ask once; raises `CallFailed`."""
+        """Ask once; raises `CallFailed`. Who calls it cancels it when the time is over."""
         try:
-            async with asyncio.timeout(call.timeout_ms / 1000):
-                return await self._ask(call)
-        except TimeoutError:
-            raise CallTimedOut(f"no answer within {call.timeout_ms} ms") from None
+            return await self._ask(call)
         except aiohttp.ClientError as error:
             raise CallFailed(_why(error)) from error
 
     async def _ask(self, call: Call) -> Answer:
         told = await self._headers(call)
-        kept = SimpleNamespace(reused=False)
         try:
-            return await self._post(call, told, kept)
+            return await self._post(call, told)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not kept.reused:
-                raise
-        return await self._post(call, told, SimpleNamespace(reused=False))
+            if time.monotonic() - self._answered > KEPT_S:
+                raise  # no connection is kept: this one was new
+        return await self._post(call, told)
 
-    async def _post(self, call: Call, told: dict[str, str], kept: SimpleNamespace) -> Answer:
+    async def _post(self, call: Call, told: dict[str, str]) -> Answer:
         async with self._open().post(
-            self._url, data=call.body, headers=told, allow_redirects=False, trace_request_ctx=kept
+            self._url, data=call.body, headers=told, allow_redirects=False
         ) as response:
             _check(response)
             body = bytearray()
@@ -93,18 +88,16 @@ class HttpTransport:
                 if len(body) > MAX_ANSWER_BYTES:
                     response.close()
                     raise CallFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+            self._answered = time.monotonic()
             return Answer(body=bytes(body))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            reuse = aiohttp.TraceConfig()
-            reuse.on_connection_reuseconn.append(_note_reuse)
             self._session = aiohttp.ClientSession(
                 connector=self._connect(),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
-                trace_configs=[reuse],
                 trust_env=False,
             )
         return self._session
@@ -187,10 +180,6 @@ def _check(response: aiohttp.ClientResponse) -> None:
         raise CallFailed("the answer is compressed")
     if response.content_length is not None and response.content_length > MAX_ANSWER_BYTES:
         raise CallFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-
-
-async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _why(error: aiohttp.ClientError) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mairust_core.hooks.answers import Said
+from mairust_core.hooks.metadata import fitting
 from mairust_core.model.flags import MAX_KEYWORDS, MAX_TAGS, changed
-from mairust_core.model.message_change import MAX_NAMESPACES
 from mairust_core.model.verdict import DELIVER, NO_EFFECTS, Action, Effects, Verdict
 
 STOPPING = frozenset({Action.REJECT, Action.TEMPFAIL})
@@ -68,6 +68,5 @@ def together(before: Effects, more: Effects) -> Effects:
 
 
 def _merged(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Of too many names the last ones are left out."""
-    found = {name: value for name, value in {**before, **more}.items() if value is not None}
-    return dict(list(found.items())[: MAX_NAMESPACES - 1])  # one is left for the reason of a quarantine
+    found, _ = fitting(before, more)
+    return {name: value for name, value in {**before, **found}.items() if value is not None}

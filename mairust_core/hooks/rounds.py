@@ -123,12 +123,15 @@ class Round:
 
     async def _ask_for_each(self, matching: Matching) -> None:
         """Each recipient's own hooks, recipients beside each other."""
-        wanted = sorted({account for _, accounts in matching for account in accounts})
+        if not matching:
+            return
+        asked = [(registered, frozenset(accounts)) for registered, accounts in matching]
+        wanted = sorted(frozenset().union(*(accounts for _, accounts in asked)))
         free = asyncio.Semaphore(AT_ONCE)
 
         async def ask_for(account: int) -> None:
             async with free:
-                for registered, accounts in matching:
+                for registered, accounts in asked:
                     if account in accounts and self._opinions.open([account]):
                         await self._ask(registered, [account], account)
 

@@ -24,6 +24,8 @@ from mairust_core.store import StorageBackend, traces
 
 MAX_WAITING = 256
 """Shadow calls of one process that wait or run."""
+REFUSED_S = 2.0
+"""After this the trace of a mail that was refused is there."""
 MAX_WAITING_BYTES = 64 << 20
 """And what they hold of mail."""
 
@@ -79,7 +81,10 @@ class Shadows:
         finally:
             self._waiting -= len(shadows)
             self._bytes -= sum(len(one.request) for one in shadows)
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._note, trace_id, events)
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._threads, self._note, trace_id, events):
+            await asyncio.sleep(REFUSED_S)  # the trace of a refusal is written with others
+            await loop.run_in_executor(self._threads, self._note, trace_id, events)
 
     async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict], trace_id: int) -> Event:
         at_ms = now_ms()
@@ -99,12 +104,13 @@ class Shadows:
         differs = any(decided[one].action is not outcome.said.action for one in shadow.accounts)
         return event(step) | {"differs": differs}
 
-    def _note(self, trace_id: int, events: Sequence[Event]) -> None:
+    def _note(self, trace_id: int, events: Sequence[Event]) -> bool:
         try:
             with self._storage.write() as tx:
-                traces.note(tx, trace_id, events)
+                return traces.note(tx, trace_id, events)
         except MaiRustError as error:
             log.warning("answers of %d shadow calls are lost for the trace: %s", len(events), error)
+            return True
 
     async def settle(self) -> None:
         """Wait for what is under way."""

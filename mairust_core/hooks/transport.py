@@ -45,7 +45,10 @@ class Transport(Protocol):
     """A way to one plugin; belongs to one event loop; calls may overlap."""
 
     async def call(self, call: Call) -> Answer:
-        """Ask once. Raises `CallFailed` (`CallTimedOut`) and nothing else; never retries by itself."""
+        """Ask once. Raises `CallFailed` (`CallTimedOut`) and nothing else; never retries by itself.
+
+        It is cancelled when its time is over, should it not have noticed that itself.
+        """
         ...
 
     async def close(self) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError
-from mairust_core.hooks import Event
 from mairust_core.ids import IdSource, now_ms
+from mairust_core.model.delivery import Trace
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import DEFAULT_TENANT
@@ -47,11 +47,11 @@ class Refusals:
         names = [rcpt_to] if rcpt_to else [one.address for one in envelope.recipients]
         self._add(envelope, _recipients((name, ()) for name in names), reply, (self._ids.next(), "", "[]"))
 
-    def add_whole(self, source: Source, reply: Reply, events: Sequence[Event]) -> None:
+    def add_whole(self, told: Trace, source: Source, reply: Reply) -> None:
         """Note a mail that was refused after its content, with what hooks said of it; likewise."""
         message_id = cleaned(source.facts.message_id) if source.facts else ""
         names = ((one.address, one.accounts) for one in source.envelope.recipients)
-        kept = (source.trace_id, message_id, to_json(events))
+        kept = (told.id, message_id, to_json(told.events))
         self._add(source.envelope, _recipients(names), reply, kept)
 
     def _add(self, envelope: Envelope, rcpt_to: str, reply: Reply, kept: tuple[Id, str, str]) -> None:

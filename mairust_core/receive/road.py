@@ -137,7 +137,7 @@ class MailRoad:
             replies = await self._commit(groups, planned, self._prepare(source, planned, told))
         else:
             replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
-            self._parts.refusals.add_whole(source, replies[0], told.events)
+            self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
         self._parts.hooks.follow(told, source.trace_id)
         crash_point("reply.before")
         return replies

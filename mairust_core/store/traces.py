@@ -96,16 +96,17 @@ def count(tx: Connection, by: Principal, since_ms: int) -> tuple[int, int]:
     return found.get(True, 0), found.get(False, 0)
 
 
-def note(tx: Connection, trace_id: int, events: Sequence[Mapping[str, Any]]) -> None:
-    """Add to the story of a mail what happened later; nothing when its trace has expired."""
+def note(tx: Connection, trace_id: int, events: Sequence[Mapping[str, Any]]) -> bool:
+    """Add to the story of a mail what happened later; False when it has no trace, not yet or not any more."""
     query = select(trace.c.events).where(trace.c.id == trace_id).with_for_update()
     noted = tx.execute(query).scalar_one_or_none()
-    if noted is None or not events:
-        return
+    if noted is None:
+        return False
     known = json.loads(noted)
     # the first ones are from the transaction that stored it, and stay
     written = to_json([*known, *events][:MAX_EVENTS])
     tx.execute(update(trace).where(trace.c.id == trace_id).values(events=written))
+    return True
 
 
 def _mine(by: Principal) -> ColumnElement[bool]:

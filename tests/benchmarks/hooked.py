@@ -1,7 +1,7 @@
 """``mairust`` with hooks from a file: ``python -m tests.benchmarks.hooked FILE serve …``.
 
-The file is a JSON list of ``{"name", "url", "sender"}``: `pre_receive` hooks at a URL, for mail from senders
-that match. Nothing else differs from ``mairust``.
+The file is a JSON list of ``{"name", "url", "sender"}``, perhaps with ``"type"``: hooks at a URL, for mail
+from senders that match. Nothing else differs from ``mairust``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ def registered(one: dict[str, str]) -> Registered:
         id=f"com.example.{one['name']}",
         version="1.0.0",
         entry=Entry(protocol=Protocol.HTTP, endpoint=one["url"]),
-        permissions=Permissions(read_headers=True, read_body=Body.PREVIEW),
+        permissions=Permissions(
+            read_headers=True, read_body=Body.PREVIEW, write_tags=True, move_message=True
+        ),
         limits=Limits(network=Network.LOCAL_ONLY, network_allow=(urlsplit(one["url"]).netloc,)),
     )
     hook = Hook(
-        name=f"{plugin.id}:pre_receive",
-        type=HookType.PRE_RECEIVE,
+        name=f"{plugin.id}:{one.get('type', 'pre_receive')}",
+        type=HookType(one.get("type", "pre_receive")),
         plugin=plugin.id,
         filter=Filter(sender_matches=one["sender"]),
     )

@@ -81,8 +81,8 @@ class House:
         self.domain = f"d{next(_numbers)}.example"
         site.service(Domains, TESTER).add(NewDomain(name=self.domain))
         self.ann, self.bob, self.carol = (self.account(name) for name in ("ann", "bob", "carol"))
-        with site.storage.write() as tx:  # what failed in an earlier test is no concern of this one
-            for table in ("hook_breaker", "hook_poison"):
+        with site.storage.write() as tx:  # what an earlier test left is no concern of this one
+            for table in ("hook_breaker", "hook_poison", "job"):
                 site.storage.execute_many(tx, f"DELETE FROM {table}", [()])
         site.hook_book = self.book
         self.lines: list[Line] = []
@@ -187,8 +187,10 @@ class House:
         handlers: dict[str, Any] = {
             kind.name: kind.handler for kind in Afterwards(self.site, self.chain).kinds()
         }
-        await handlers[job.kind](self.site, job.payload, Lease(held))
-        await self.chain.settle()
+        try:
+            await handlers[job.kind](self.site, job.payload, Lease(held))
+        finally:
+            await self.chain.settle()
 
 
 @pytest.fixture

@@ -77,3 +77,11 @@ def test_limits_hold_over_all_answers() -> None:
         opinions.add([1], Said(effects=Effects(tags=tuple(names), metadata=metadata)))
     effects = opinions.verdicts[1].effects
     assert (len(effects.tags), len(effects.metadata)) == (64, 63)
+
+
+def test_rule_f2_a_plugin_keeps_16_kib_whatever_its_hooks_say() -> None:
+    """Two hooks of one plugin share it; another plugin has its own."""
+    opinions = Opinions([1])
+    for plugin, name in (("a", "one"), ("a", "two"), ("b", "one")):
+        opinions.add([1], Said(effects=Effects(metadata={f"plugin:{plugin}:{name}": "x" * 9000})))
+    assert sorted(opinions.verdicts[1].effects.metadata) == ["plugin:a:one", "plugin:b:one"]
