@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -11,8 +12,18 @@ import pytest
 from mairust_core.errors import Invalid
 from mairust_core.i18n import LANGUAGES, explain
 from mairust_core.model.hook import Fallback, Filter, HookType
-from mairust_core.model.plugin import Body, Limits, Network, Permissions, ProcessMode, Protocol
+from mairust_core.model.plugin import (
+    Body,
+    Entry,
+    Limits,
+    Manifest,
+    Network,
+    Permissions,
+    ProcessMode,
+    Protocol,
+)
 from mairust_core.plugins.manifest import read_directory, read_manifest
+from tests.support.docs import CHECKOUT
 from tests.unit.plugins.manifests import GROUND, SPAM, TICKETS, manifest
 
 
@@ -263,3 +274,16 @@ def test_rule_h2_sockets_lie_in_the_one_directory_for_them(endpoint: str, detail
         assert manifest(text).entry.endpoint == endpoint
     else:
         assert fault(text).detail == detail
+
+
+def test_the_reference_tells_every_key() -> None:
+    """Each in backquotes; its example is one that is read."""
+    page = (CHECKOUT / "docs/reference/plugin-toml.md").read_text("utf-8")
+    kinds = (Permissions, Limits, Entry, Filter)
+    names = {one.name for kind in kinds for one in fields(kind)}
+    names |= {one.name for one in fields(Manifest)} | {"compat", "depends"}
+    names |= {"type", "name", "priority", "timeout_ms", "on_timeout", "on_error", "filter"}
+    told = set(re.findall(r"`\[*([a-z_]+)\]*`", page))
+    assert names - told == set()
+    example = page.split("```text\n")[1].split("```")[0]
+    assert manifest(example).hooks[0].name == "com.example.spam:pre_receive"
