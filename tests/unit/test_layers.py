@@ -27,6 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "receive",
         "access jobs vault",
         "hooks",
+        "sandbox",
         "search",
         "store",
         "blobs",

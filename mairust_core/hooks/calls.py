@@ -1,0 +1,51 @@
+"""What calls of processes have in common: their time, and what becomes of a process that failed one."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
+from mairust_core.model.plugin import ProcessMode, Runnable
+from mairust_core.sandbox.confinement import Program, Unconfinable
+from mairust_core.sandbox.process import Process, Stopped
+from mairust_core.sandbox.watch import STARTUP_CPU_MS
+
+
+def limit_ms(call: Call, runnable: Runnable) -> int:
+    """How long this call may take: min(timeout_ms, wall_time_ms)."""
+    own = runnable.limits.wall_time_ms
+    return call.timeout_ms if own is None else min(call.timeout_ms, own)
+
+
+def program_of(runnable: Runnable) -> Program:
+    """What to start. Raises `Unconfinable`."""
+    if runnable.directory is None or not runnable.entry.command:
+        raise Unconfinable("it has no files or no command")
+    calls = runnable.entry.max_calls if runnable.entry.mode is ProcessMode.WORKER else 1
+    return Program(
+        plugin=runnable.id,
+        command=runnable.entry.command,
+        directory=runnable.directory,
+        limits=runnable.limits,
+        total_cpu_ms=STARTUP_CPU_MS + 2 * calls * runnable.limits.cpu_ms,
+    )
+
+
+async def answered(process: Process, question: bytes) -> Answer:
+    """The process's answer and log; a process that gives none is ended. Raises `CallFailed`.
+
+    Also when the caller is cancelled: it would be in the middle of an answer to nobody.
+    """
+    try:
+        body = await process.ask(question)
+    except Stopped as stopped:
+        raise CallFailed(str(stopped), process.take_log()) from None
+    except asyncio.CancelledError:
+        process.stop("nobody waits for it any more")
+        raise
+    return Answer(body=body, log=process.take_log())
+
+
+def timed_out(limit: int, log: str = "") -> CallTimedOut:
+    """What a call raises whose time is over."""
+    return CallTimedOut(f"it did not answer within {limit} ms", log)
