@@ -8,7 +8,9 @@ from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
 from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.confinement import Program, Unconfinable
 from mairust_core.sandbox.process import Process, Stopped
-from mairust_core.sandbox.watch import STARTUP_CPU_MS
+
+STARTUP_CPU_MS = 2_000
+"""For a worker to read its libraries, once."""
 
 
 def limit_ms(call: Call, runnable: Runnable) -> int:
@@ -21,13 +23,14 @@ def program_of(runnable: Runnable) -> Program:
     """What to start. Raises `Unconfinable`."""
     if runnable.directory is None or not runnable.entry.command:
         raise Unconfinable("it has no files or no command")
-    calls = runnable.entry.max_calls if runnable.entry.mode is ProcessMode.WORKER else 1
+    stays = runnable.entry.mode is ProcessMode.WORKER
     return Program(
         plugin=runnable.id,
         command=runnable.entry.command,
         directory=runnable.directory,
         limits=runnable.limits,
-        total_cpu_ms=STARTUP_CPU_MS + 2 * calls * runnable.limits.cpu_ms,
+        startup_cpu_ms=STARTUP_CPU_MS if stays else 0,
+        calls=runnable.entry.max_calls if stays else 1,
     )
 
 

@@ -46,8 +46,15 @@ class Program:
     command: tuple[str, ...]
     directory: Path
     limits: Limits
-    total_cpu_ms: int
-    """What the process may use in its whole life, by the kernel's own limit."""
+    startup_cpu_ms: int = 0
+    """What it may use beyond one call's limit until it gave its first answer."""
+    calls: int = 1
+    """How many it will be asked at most: by its limits, the kernel's own limit for its whole life."""
+
+    @property
+    def lifetime_cpu_ms(self) -> int:
+        """For every call its limit, and as much between two."""
+        return self.startup_cpu_ms + (2 * self.calls - 1) * self.limits.cpu_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +145,7 @@ class Confinement:
         return [
             *([] if counted else [(resource.RLIMIT_DATA, memory)]),
             (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_CPU, program.total_cpu_ms // 1000 + CPU_SLACK_S),
+            (resource.RLIMIT_CPU, program.lifetime_cpu_ms // 1000 + CPU_SLACK_S),
             (resource.RLIMIT_AS, memory + ADDRESS_SPACE_BYTES),
             (resource.RLIMIT_FSIZE, FILE_BYTES),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
@@ -174,7 +181,7 @@ class Confinement:
         )
         denials = seccomp.Denials(
             sockets=seccomp.Sockets.INTERNET if network is Network.UNLIMITED else seccomp.Sockets.NONE,
-            leaving_the_group=not namespaces,
+            outside_namespaces=not namespaces,
             signals=not held,
         )
         return seccomp.program(platform.machine(), denials)

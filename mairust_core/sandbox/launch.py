@@ -87,16 +87,14 @@ def _die_with(parent: int) -> None:
 
 
 def _become(told: dict[str, Any]) -> None:
-    """Another user, without groups and without capabilities, now and for ever."""
-    user = told["user"]
-    if user is None:
-        return
+    """Another user if one is given, without groups; in any case without capabilities, now and for ever."""
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
-            break  # beyond the last one
-    os.setgroups([])
-    os.setresgid(user, user, user)
-    os.setresuid(user, user, user)
+            break  # beyond the last one, or not ours to drop
+    if (user := told["user"]) is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _syscall(_SYS_CAPSET[os.uname().machine], header, (ctypes.c_uint32 * 6)())

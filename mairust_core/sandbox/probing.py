@@ -46,8 +46,7 @@ def _try(machine: Machine, directory: Path) -> tuple[Layer, str] | None:
         plugin=_PLUGIN,
         command=(str(machine.interpreter.program), "-I", "-S", "-c", "print('here')"),
         directory=directory,
-        limits=Limits(),
-        total_cpu_ms=10_000,
+        limits=Limits(cpu_ms=10_000),
     )
     try:
         spawned = spawn(Confinement(machine=machine), program)

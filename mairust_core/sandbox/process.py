@@ -54,14 +54,15 @@ class Process:
         self._fault: str | None = None
         self._open = 3
         self._first: int | None = None
+        self._info = b""
         self._known = asyncio.Event()
         self._gone = asyncio.Event()
         self._pid = spawned.process.pid
         self._pidfd = os.pidfd_open(self._pid)
-        self._reading: set[int] = set()
+        self._reading: dict[int, Callable[[], None]] = {}
         self._transports: list[asyncio.BaseTransport] = []
         self._ending: asyncio.Task[None] | None = None
-        self._watch = Watch(self._usage, program.limits, self.stop, counted=spawned.group is not None)
+        self._watch = Watch(self._usage, program, self.stop, counted=spawned.group is not None)
 
     @classmethod
     async def start(cls, confinement: Confinement, program: Program, *, lines: bool) -> Process:
@@ -156,8 +157,12 @@ class Process:
             self._not_started = said.removeprefix(FAILED).decode("utf-8", "replace")
 
     def _on_info(self, said: bytes) -> None:
-        with suppress(ValueError, KeyError, ProcessLookupError):
-            self._first = os.pidfd_open(json.loads(said)["child-pid"])
+        """It comes in pieces, and its end says that there will be no more."""
+        self._info += said
+        if said:
+            return
+        with suppress(ValueError, KeyError, ProcessLookupError):  # it failed before, or is gone again
+            self._first = os.pidfd_open(json.loads(self._info)["child-pid"])
         self._known.set()
 
     def _on_output(self, data: bytes) -> None:
@@ -189,7 +194,6 @@ class Process:
         self._loop.remove_reader(self._pidfd)
         os.killpg(self._pid, signal.SIGKILL)  # what it left behind, before its number is free
         self._spawned.process.wait()
-        self._known.set()
         self._gone.set()
         self._on_end()
 
@@ -198,6 +202,8 @@ class Process:
         self._open -= 1
         if self._open or self._fault is not None:
             return
+        if self._spawned.status_fd in self._reading:  # what it said there may not have been heard yet
+            self._reading[self._spawned.status_fd]()
         if not self._lines and self._spawned.process.returncode == 0 and self._started:
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_result(bytes(self._out))
@@ -216,7 +222,7 @@ class Process:
         code = self._spawned.process.returncode
         number = -code if code < 0 else code - _RESERVED_EXIT
         if number == signal.SIGXCPU:
-            return f"it used more than {self._program.total_cpu_ms} ms of CPU in its life"
+            return f"it used more than {self._program.lifetime_cpu_ms} ms of CPU in its life"
         if number in {*signal.Signals}:
             return f"it was ended by {signal.Signals(number).name}"
         return f"it ended before it answered, with exit status {code}"
@@ -261,20 +267,23 @@ class Process:
             await asyncio.sleep(_REMOVE_S)
 
     def _read(self, fd: int, take: Callable[[bytes], None]) -> None:
-        """Hand over what comes on a descriptor of our own, and close it at its end."""
+        """Hand over what comes on a descriptor of our own, and at last its end."""
 
         def ready() -> None:
-            data = os.read(fd, 4096)
-            if data:
-                take(data)
-            else:
+            try:
+                data = os.read(fd, 4096)
+            except BlockingIOError:
+                return
+            take(data)
+            if not data:
                 self._close_reading(fd)
 
-        self._reading.add(fd)
+        os.set_blocking(fd, False)
+        self._reading[fd] = ready
         self._loop.add_reader(fd, ready)
 
     def _close_reading(self, fd: int) -> None:
-        self._reading.discard(fd)
+        del self._reading[fd]
         self._loop.remove_reader(fd)
         os.close(fd)
 

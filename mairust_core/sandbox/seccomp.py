@@ -40,7 +40,8 @@ class Denials:
     """What is refused beside what no plugin needs."""
 
     sockets: Sockets = Sockets.NONE
-    leaving_the_group: bool = False
+    outside_namespaces: bool = False
+    """Leaving the process group, and changing attributes of files."""
     signals: bool = False
 
 
@@ -56,8 +57,8 @@ def program(arch: str, denials: Denials) -> bytes:
     that C libraries fall back to `clone`.
     """
     calls = dict(syscalls.NEVER)
-    if denials.leaving_the_group:
-        calls |= syscalls.LEAVE_THE_GROUP
+    if denials.outside_namespaces:
+        calls |= syscalls.LEAVE_THE_GROUP | syscalls.CHANGE_ATTRIBUTES
     if denials.signals:
         calls |= syscalls.SIGNAL
     lines = [_step(_LOAD, _ARCH), *_unless(_EQUAL, syscalls.AUDIT_ARCH[arch], _KILL_PROCESS)]

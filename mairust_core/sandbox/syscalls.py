@@ -37,6 +37,7 @@ NEVER: dict[str, Numbers] = {
     "pivot_root": Numbers(155, 41),
     "chroot": Numbers(161, 51),
     "open_tree": Numbers(428, 428),
+    "open_tree_attr": Numbers(467, 467),
     "move_mount": Numbers(429, 429),
     "fsopen": Numbers(430, 430),
     "fsconfig": Numbers(431, 431),
@@ -106,6 +107,33 @@ LEAVE_THE_GROUP: dict[str, Numbers] = {
     "setpgid": Numbers(109, 154),
 }
 """Denied where no process namespace ends what a process started: its group is what can be killed."""
+
+CHANGE_ATTRIBUTES: dict[str, Numbers] = {
+    "chmod": Numbers(90, None),
+    "fchmod": Numbers(91, 52),
+    "fchmodat": Numbers(268, 53),
+    "fchmodat2": Numbers(452, 452),
+    "chown": Numbers(92, None),
+    "fchown": Numbers(93, 55),
+    "lchown": Numbers(94, None),
+    "fchownat": Numbers(260, 54),
+    "utime": Numbers(132, None),
+    "utimes": Numbers(235, None),
+    "futimesat": Numbers(261, None),
+    "utimensat": Numbers(280, 88),
+    "setxattr": Numbers(188, 5),
+    "lsetxattr": Numbers(189, 6),
+    "fsetxattr": Numbers(190, 7),
+    "setxattrat": Numbers(463, 463),
+    "removexattr": Numbers(197, 14),
+    "lremovexattr": Numbers(198, 15),
+    "fremovexattr": Numbers(199, 16),
+    "removexattrat": Numbers(466, 466),
+    "file_setattr": Numbers(469, 469),
+    "truncate": Numbers(76, 45),
+    "inotify_add_watch": Numbers(254, 27),
+}
+"""Denied where no view of its own hides our files: Landlock does not judge them, only that they are opened."""
 
 SIGNAL: dict[str, Numbers] = {
     "kill": Numbers(62, 129),

@@ -6,11 +6,9 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from mairust_core.model.plugin import Limits
+from mairust_core.sandbox.confinement import Program
 from mairust_core.sandbox.usage import Usage
 
-STARTUP_CPU_MS = 2_000
-"""What a process may use beyond one call's limit until it gave its first answer: reading its libraries."""
 SHORTEST_S = 0.005
 IDLE_S = 1.0
 UNCOUNTED_S = 0.02
@@ -25,14 +23,14 @@ class Watch:
     """
 
     def __init__(
-        self, usage: Callable[[], Usage], limits: Limits, stop: Callable[[str], None], *, counted: bool
+        self, usage: Callable[[], Usage], program: Program, stop: Callable[[str], None], *, counted: bool
     ) -> None:
         self._usage = usage
-        self._limits = limits
+        self._limits = program.limits
         self._stop = stop
         self._counted = counted
         self._base_us = 0
-        self._startup_us = STARTUP_CPU_MS * 1000
+        self._startup_us = program.startup_cpu_ms * 1000
         self._begun = False
         self._called = False
         self._timer: asyncio.TimerHandle | None = None
@@ -47,7 +45,7 @@ class Watch:
     def begin_call(self) -> None:
         """From here on it works for a call; what it did since the last one is judged by itself."""
         self._called = True
-        if not self._startup_us:
+        if self._begun and not self._startup_us:
             used = self._usage()
             self._judge(used)
             self._base_us = used.cpu_us

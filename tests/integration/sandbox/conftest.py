@@ -1,0 +1,65 @@
+"""Machines to run plugins on: with all the layers there are, and with fewer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mairust_core.model.isolation import Layer
+from mairust_core.model.plugin import Layers
+from mairust_core.sandbox.machine import Machine
+from mairust_core.sandbox.probing import probe, tried
+from tests.support.plugins import Plugin, make_plugin
+
+Make = Callable[..., Plugin]
+
+FEWER = {
+    "all-layers": (),
+    "as-a-user": (Layer.OWN_USER, Layer.CGROUP),
+    "no-namespaces": (Layer.NAMESPACES,),
+}
+"""What is taken away from this machine; without namespaces an interpreter in root's home needs root, too."""
+
+
+def machine_without(*layers: Layer) -> Machine:
+    """This machine with fewer layers; fails when one more is missing than was taken away."""
+    if shutil.which("bwrap") is None and Layer.NAMESPACES not in layers:
+        pytest.skip("bubblewrap is not installed")
+    machine = probe()
+    for layer in layers:
+        machine = machine.lacking(layer, "taken away")
+    machine = tried(machine)
+    assert machine.grade is (Layers.LANDLOCK if Layer.NAMESPACES in layers else Layers.NAMESPACES)
+    assert {Layer.SECCOMP, Layer.LANDLOCK} <= {*machine.isolation.present}
+    return machine
+
+
+@pytest.fixture(params=FEWER)
+def machine(request: pytest.FixtureRequest) -> Machine:
+    """Each kind of machine in turn."""
+    return machine_without(*FEWER[request.param])
+
+
+@pytest.fixture
+def full() -> Machine:
+    """This machine, with all it has."""
+    return machine_without()
+
+
+@pytest.fixture
+async def plugin(tmp_path: Path) -> AsyncIterator[Make]:
+    """Make plugins; in the end all their processes must be gone."""
+    made: list[Plugin] = []
+
+    def make(machine: Machine, script: str, **more: Any) -> Plugin:
+        made.append(make_plugin(tmp_path / f"plugin{len(made)}", machine, script, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.transport.close()
+    assert [one.pids() for one in made] == [[] for _ in made]
