@@ -133,7 +133,7 @@ CHANGE_ATTRIBUTES: dict[str, Numbers] = {
     "truncate": Numbers(76, 45),
     "inotify_add_watch": Numbers(254, 27),
 }
-"""Denied where no view of its own hides our files: Landlock does not judge them, only that they are opened."""
+"""Denied where no view of its own hides our files: Landlock judges only that they are opened."""
 
 SIGNAL: dict[str, Numbers] = {
     "kill": Numbers(62, 129),

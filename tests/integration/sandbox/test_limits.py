@@ -24,7 +24,9 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize("mode", ProcessMode)
-async def test_trap_h8_a_flood_on_stdout_is_cut_off(machine: Machine, plugin: Make, mode: ProcessMode) -> None:
+async def test_trap_h8_a_flood_on_stdout_is_cut_off(
+    machine: Machine, plugin: Make, mode: ProcessMode
+) -> None:
     """It is ended after a mebibyte, though it would write two hundred."""
     flood = plugin(
         machine,
@@ -58,7 +60,9 @@ async def test_trap_h8_a_hundred_megabytes_of_json_are_no_answer(full: Machine, 
     await huge.until_gone()
 
 
-async def test_trap_h8_a_flood_on_stderr_is_cut_off_and_its_beginning_kept(full: Machine, plugin: Make) -> None:
+async def test_trap_h8_a_flood_on_stderr_is_cut_off_and_its_beginning_kept(
+    full: Machine, plugin: Make
+) -> None:
     """Who asks for the log gets eight kibibytes of two hundred mebibytes."""
     flood = plugin(
         full,
