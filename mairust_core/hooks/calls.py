@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
 from mairust_core.model.plugin import ProcessMode, Runnable
-from mairust_core.sandbox.confinement import Program, Unconfinable
+from mairust_core.sandbox.confinement import PROXIED, Confinement, Program, Unconfinable
+from mairust_core.sandbox.egress import Egress
 from mairust_core.sandbox.process import Process, Stopped
+from mairust_core.sandbox.reach import Reach
 
 STARTUP_CPU_MS = 2_000
 """For a worker to read its libraries, once."""
@@ -19,8 +22,33 @@ def limit_ms(call: Call, runnable: Runnable) -> int:
     return call.timeout_ms if own is None else min(call.timeout_ms, own)
 
 
-def program_of(runnable: Runnable) -> Program:
-    """What to start. Raises `Unconfinable`."""
+class Starter:
+    """Starts processes of one plugin, and keeps the proxy that those of a limited network need."""
+
+    def __init__(self, runnable: Runnable, confinement: Confinement) -> None:
+        self._confinement = confinement
+        self._egress = Egress(runnable.id, self._reach(runnable))
+
+    async def start(self, runnable: Runnable, *, lines: bool) -> Process:
+        """A new process. Raises `CallFailed`."""
+        self._egress.reach = self._reach(runnable)
+        proxied = runnable.limits.network in PROXIED
+        try:
+            program = _program_of(runnable, await self._egress.socket() if proxied else None)
+            return await Process.start(self._confinement, program, lines=lines)
+        except Unconfinable as error:
+            raise CallFailed(f"it could not be started: {error}") from None
+
+    async def close(self) -> None:
+        """End the proxy."""
+        await self._egress.close()
+
+    def _reach(self, runnable: Runnable) -> Reach:
+        limits = runnable.limits
+        return Reach(network=limits.network, allow=limits.network_allow, site=self._confinement.site)
+
+
+def _program_of(runnable: Runnable, egress: Path | None) -> Program:
     if runnable.directory is None or not runnable.entry.command:
         raise Unconfinable("it has no files or no command")
     stays = runnable.entry.mode is ProcessMode.WORKER
@@ -30,6 +58,7 @@ def program_of(runnable: Runnable) -> Program:
         directory=runnable.directory,
         limits=runnable.limits,
         startup_cpu_ms=STARTUP_CPU_MS if stays else 0,
+        egress=egress,
         calls=runnable.entry.max_calls if stays else 1,
     )
 

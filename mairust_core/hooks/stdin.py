@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from mairust_core.hooks.calls import answered, limit_ms, program_of, timed_out
+from mairust_core.hooks.calls import Starter, answered, limit_ms, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.hooks.workers import Workers
 from mairust_core.model.plugin import ProcessMode, Runnable
-from mairust_core.sandbox.confinement import Confinement, Unconfinable
+from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
 
 AT_A_TIME = 8
@@ -34,7 +34,7 @@ class Oneshot:
 
     def __init__(self, runnable: Runnable, confinement: Confinement) -> None:
         self._runnable = runnable
-        self._confinement = confinement
+        self._starter = Starter(runnable, confinement)
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._running: set[Process] = set()
         self._endings: set[asyncio.Task[None]] = set()
@@ -64,16 +64,16 @@ class Oneshot:
         for process in self._running:
             process.stop("it is being closed")
         while self._endings or self._running:
-            await asyncio.wait(self._endings or [asyncio.create_task(asyncio.sleep(0))])
+            await asyncio.wait({*self._endings, asyncio.ensure_future(asyncio.sleep(0))})
+        await self._starter.close()
 
     async def _start(self) -> Process:
         if self._closed:
             raise CallFailed("it is being closed")
-        try:
-            process = await Process.start(self._confinement, program_of(self._runnable), lines=False)
-        except Unconfinable as error:
-            raise CallFailed(f"it could not be started: {error}") from None
+        process = await self._starter.start(self._runnable, lines=False)
         self._running.add(process)
+        if self._closed:
+            process.stop("it is being closed")
         return process
 
     def _end(self, process: Process) -> None:

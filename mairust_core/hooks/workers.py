@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from mairust_core.hooks.calls import answered, limit_ms, program_of, timed_out
+from mairust_core.hooks.calls import Starter, answered, limit_ms, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
-from mairust_core.sandbox.confinement import Confinement, Unconfinable
+from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
 
 SIZE = 4
@@ -34,7 +34,7 @@ class Workers:
 
     def __init__(self, runnable: Runnable, confinement: Confinement, size: int = SIZE) -> None:
         self._runnable = runnable
-        self._confinement = confinement
+        self._starter = Starter(runnable, confinement)
         self._size = size
         self._idle: deque[_Worker] = deque()
         self._all: set[_Worker] = set()
@@ -73,8 +73,9 @@ class Workers:
             self._retire(worker)
         self._idle.clear()
         self._wake_all()
-        while self._endings:
-            await asyncio.wait(self._endings)
+        while self._endings or self._starting:
+            await asyncio.wait({*self._endings, asyncio.ensure_future(asyncio.sleep(0))})
+        await self._starter.close()
 
     async def _take(self) -> _Worker:
         while True:
@@ -93,13 +94,14 @@ class Workers:
         self._starting += 1
         runnable = self._runnable
         try:
-            process = await Process.start(self._confinement, program_of(runnable), lines=True)
-        except Unconfinable as error:
-            raise CallFailed(f"it could not be started: {error}") from None
+            process = await self._starter.start(runnable, lines=True)
         finally:
             self._starting -= 1
         worker = _Worker(process, runnable.generation)
         self._all.add(worker)
+        if self._closed:
+            self._retire(worker)
+            raise CallFailed("it is being closed")
         return worker
 
     async def _until_one_is_free(self) -> None:

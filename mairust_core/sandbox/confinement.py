@@ -6,13 +6,14 @@ import hashlib
 import platform
 import resource
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers, Limits, Network
 from mairust_core.sandbox import landlock, places, seccomp
 from mairust_core.sandbox.machine import Machine
+from mairust_core.sandbox.reach import Site
 
 MIB = 1 << 20
 PROCESSES = 64
@@ -32,6 +33,20 @@ NOBODY = 65_534
 
 INSIDE = Path("/plugin")
 _LAUNCHER_INSIDE = "/run/launch.py"
+_RELAY_INSIDE = "/run/relay.py"
+_EGRESS_INSIDE = "/run/egress"
+RELAY_PORT = 3128
+
+
+PROXIED = (Network.LOCAL_ONLY, Network.OUTBOUND_LIMITED)
+"""What goes through the proxy, which alone tells hosts from each other."""
+_SOCKETS = {
+    Network.UNLIMITED: seccomp.Sockets.INTERNET,
+    Network.LOCAL_ONLY: seccomp.Sockets.TCP,
+    Network.OUTBOUND_LIMITED: seccomp.Sockets.TCP,
+}
+_PROXY = f"http://127.0.0.1:{RELAY_PORT}"
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
 
 class Unconfinable(Exception):
@@ -48,6 +63,8 @@ class Program:
     limits: Limits
     startup_cpu_ms: int = 0
     """What it may use beyond one call's limit until it gave its first answer."""
+    egress: Path | None = None
+    """The socket of its proxy, when its network is one that goes through it."""
     calls: int = 1
     """How many it will be asked at most: by its limits, the kernel's own limit for its whole life."""
 
@@ -59,13 +76,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """A machine's layers, and what of the site lies where plugins could see it.
+    """A machine's layers, and what of the site lies where plugins could see or reach it.
 
     `hidden`: the data directory and whatever else is nobody's to read.
     """
 
     machine: Machine
     hidden: tuple[Path, ...] = ()
+    site: Site = field(default_factory=Site)
 
     def command_line(self, args_fd: int | None, told_fd: int) -> list[str]:
         """The command to start; bubblewrap reads its own arguments, `arguments`, from `args_fd`."""
@@ -105,6 +123,9 @@ class Confinement:
         args += ["--size", str(TMP_BYTES), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - inside
         args += ["--ro-bind", str(program.directory), str(INSIDE)]
         args += ["--ro-bind", str(places.LAUNCHER), _LAUNCHER_INSIDE]
+        if program.egress is not None:
+            args += ["--ro-bind", str(places.RELAY), _RELAY_INSIDE]
+            args += ["--ro-bind", str(program.egress), _EGRESS_INSIDE]
         for path in etc:
             args += ["--ro-bind-try", path, path]
         for path in self._covered(program.directory):
@@ -126,11 +147,15 @@ class Confinement:
     def told(self, program: Program, status_fd: int, cgroups: list[int], server: int) -> dict[str, object]:
         """What the launcher is told (`launch.py`). Raises `Unconfinable`."""
         namespaces = self.machine.grade is Layers.NAMESPACES
+        limited = program.limits.network in PROXIED
+        if limited and (not namespaces or program.egress is None):
+            raise Unconfinable(f"network {program.limits.network} can be kept in namespaces only")
         return {
             "status": status_fd,
             "cgroups": cgroups,
             "parent": None if namespaces else server,
             "user": user_of(program.plugin) if self.machine.has(Layer.OWN_USER) else None,
+            "relay": (_RELAY_INSIDE, RELAY_PORT, _EGRESS_INSIDE) if limited else None,
             "rlimits": self._rlimits(program),
             "landlock": self._landlock(program) if self.machine.has(Layer.LANDLOCK) else None,
             "seccomp": self._seccomp(program.limits.network) if self.machine.has(Layer.SECCOMP) else None,
@@ -170,7 +195,7 @@ class Confinement:
         access = landlock.Access(
             reading=tuple(reading),
             writing=(*places.DEVICES, *(("/tmp",) if namespaces else ())),  # noqa: S108 - inside
-            ports=None if network is Network.UNLIMITED else (),
+            ports=None if network is Network.UNLIMITED else _ports(network),
         )
         return landlock.ruleset(self.machine.landlock_abi, access)
 
@@ -180,7 +205,7 @@ class Confinement:
             namespaces or self.machine.has(Layer.OWN_USER) or self.machine.landlock_abi >= landlock.SCOPE_ABI
         )
         denials = seccomp.Denials(
-            sockets=seccomp.Sockets.INTERNET if network is Network.UNLIMITED else seccomp.Sockets.NONE,
+            sockets=_SOCKETS.get(network, seccomp.Sockets.NONE),
             outside_namespaces=not namespaces,
             signals=not held,
         )
@@ -195,6 +220,7 @@ class Confinement:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",  # a worker whose answer waits in a buffer would time out
             "MAIRUST_PLUGIN": program.plugin,
+            **({} if program.egress is None else dict.fromkeys(_PROXY_VARIABLES, _PROXY)),
         }
 
 
@@ -215,6 +241,10 @@ def _parents(paths: Iterable[str]) -> Iterator[str]:
     """Directories on the way to mounts, which bubblewrap would make for their owner alone."""
     for parent in sorted({parent for path in paths for parent in Path(path).parents if parent != Path("/")}):
         yield from ("--perms", "0755", "--dir", str(parent))
+
+
+def _ports(network: Network) -> tuple[int, ...]:
+    return (RELAY_PORT,) if network in PROXIED else ()
 
 
 def _etc(network: Network) -> tuple[str, ...]:

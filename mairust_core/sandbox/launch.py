@@ -105,6 +105,27 @@ def _gain_nothing(told: dict[str, Any]) -> None:
     os.chdir(told["directory"])
 
 
+def _start_relay(told: dict[str, Any]) -> None:
+    """A process beside the plugin that carries its connections to the proxy (`relay.py`)."""
+    if told["relay"] is None:
+        return
+    import socket
+
+    program, port, path = told["relay"]
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        if os.fork():
+            return
+        try:
+            os.set_inheritable(listening.fileno(), True)
+            nowhere = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, _STDERR):
+                os.dup2(nowhere, fd)
+            python = sys.executable
+            os.execv(python, [python, "-I", "-S", program, str(listening.fileno()), path])  # noqa: S606 - ours
+        finally:
+            os._exit(126)
+
+
 def _restrict(told: dict[str, Any]) -> None:
     rules = told["landlock"]
     if rules is None:
@@ -168,6 +189,7 @@ _STEPS = (
     ("start", _begin),
     ("own-user", _become),
     ("start", _gain_nothing),
+    ("start", _start_relay),
     ("landlock", _restrict),
     ("rlimits", _limit),
     ("seccomp", _filter_calls),

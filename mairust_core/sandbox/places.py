@@ -25,6 +25,7 @@ NETWORK_FILES = ("/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf")
 DEVICES = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
 
 LAUNCHER = Path(__file__).with_name("launch.py")
+RELAY = Path(__file__).with_name("relay.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

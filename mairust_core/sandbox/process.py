@@ -71,7 +71,7 @@ class Process:
         try:
             await process._connect()
         except BaseException:
-            process.stop("its pipes could not be read")
+            await process.ended()
             raise
         return process
 

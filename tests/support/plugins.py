@@ -16,6 +16,7 @@ from mairust_core.hooks.workers import Workers
 from mairust_core.model.plugin import Entry, Limits, Permissions, ProcessMode, Protocol, Runnable
 from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.machine import Machine
+from mairust_core.sandbox.reach import Site
 
 ECHO = """
     import sys
@@ -76,6 +77,7 @@ def make_plugin(
     hidden: Sequence[Path] = (),
     command: tuple[str, ...] | None = None,
     max_calls: int = 1_000,
+    site: Site | None = None,
 ) -> Plugin:
     """A plugin whose one file is `script`; its processes carry a marker in their command lines."""
     directory.mkdir(exist_ok=True)
@@ -96,7 +98,7 @@ def make_plugin(
         limits=limits or Limits(cpu_ms=10_000),
         directory=directory,
     )
-    confinement = Confinement(machine=machine, hidden=tuple(hidden))
+    confinement = Confinement(machine=machine, hidden=tuple(hidden), site=site or Site())
     return Plugin(directory, confinement, runnable, marker)
 
 

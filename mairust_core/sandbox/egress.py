@@ -1,0 +1,205 @@
+"""The one way out of a sandbox: an HTTP proxy on a UNIX socket that connects only where it may (rule H2).
+
+It understands CONNECT and requests with an absolute URI (RFC 9112 §3.2). A name is resolved once, each
+address is judged, and the connection goes to the address that was judged (trap H4). Whatever it decides is
+logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mairust_core.sandbox.reach import Reach, Target
+
+HEAD_BYTES = 16 << 10
+HEAD_S = 10.0
+CONNECT_S = 10.0
+IDLE_S = 60.0
+MOST_BYTES = 64 << 20
+"""One way, through one connection."""
+CONNECTIONS = 32
+_CHUNK = 1 << 16
+_HTTP_PORT = 80
+
+log = logging.getLogger("mairust.sandbox.egress")
+
+
+class Refused(Exception):
+    """A request that is not carried out: the status line, and why."""
+
+    def __init__(self, status: str, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """Where to, and what is said there first; nothing for CONNECT."""
+
+    target: Target
+    first: bytes | None
+
+
+class Egress:
+    """The proxy of one plugin; belongs to one event loop."""
+
+    def __init__(self, plugin: str, reach: Reach) -> None:
+        self._plugin = plugin
+        self.reach = reach
+        self._directory: Path | None = None
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def socket(self) -> Path:
+        """The path of its socket, which it listens on from the first call on."""
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="mairust-egress-"))  # 0700: nobody else gets in
+            path = self._directory / "proxy"
+            self._server = await asyncio.start_unix_server(self._accept, path, limit=HEAD_BYTES)
+            os.chmod(path, 0o666)  # noqa: S103 - the plugin's own user, through its sandbox
+        return self._directory / "proxy"
+
+    async def close(self) -> None:
+        """End every connection, and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+        for task in [*self._open]:
+            task.cancel()
+        if self._open:
+            await asyncio.wait(self._open)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # one side went away, or said nothing for too long, or we are closing
+        finally:
+            self._open.discard(task)
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._open) > CONNECTIONS:
+                raise Refused("503 Service Unavailable", "too many connections")
+            request = await self._request(reader)
+            there = await self._connected(request.target)
+        except Refused as refused:
+            log.info("%s: refused: %s", self._plugin, refused)
+            text = f"{refused}\n".encode()
+            head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            head += f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode() + text)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+            return
+        try:
+            if request.first is None:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                there[1].write(request.first)
+            await _both_ways((reader, writer), there)
+        finally:
+            there[1].transport.abort()
+
+    async def _request(self, reader: asyncio.StreamReader) -> _Request:
+        try:
+            async with asyncio.timeout(HEAD_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            raise Refused("431 Request Header Fields Too Large", "too long a request") from None
+        line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        try:
+            method, where, version = line.decode("ascii").split(" ")
+            if method == "CONNECT":
+                return _Request(target=Target.parse(where), first=None)
+            return _absolute(method, where, version, fields)
+        except ValueError as error:
+            raise Refused("400 Bad Request", f"not a request to a proxy: {error}") from None
+
+    async def _connected(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        name = f"{target.host}:{target.port}"
+        if not self.reach.lists(target):
+            raise Refused("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                address = self._judged(name, await _resolved(target), target.port)
+                there = await asyncio.open_connection(address, target.port, limit=_CHUNK)
+        except (OSError, TimeoutError) as error:
+            raise Refused("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
+        log.info("%s: connected to %s at %s", self._plugin, name, address)
+        return there
+
+    def _judged(self, name: str, addresses: Iterable[str], port: int) -> str:
+        """The first address that may be connected to."""
+        why = "it has no address"
+        for address in addresses:
+            refusal = self.reach.refusal(address, port)
+            if refusal is None:
+                return address
+            why = f"{address} is {refusal}"
+        raise Refused("403 Forbidden", f"{name} may not be reached: {why}")
+
+
+def _absolute(method: str, where: str, version: str, fields: list[bytes]) -> _Request:
+    """A request as its origin server takes it, and no other after it. Raises `ValueError`."""
+    if version not in ("HTTP/1.1", "HTTP/1.0"):
+        raise ValueError("unknown version")
+    url = urlsplit(where)
+    if url.scheme != "http" or url.hostname is None or url.username is not None:
+        raise ValueError("no URI of scheme http")
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    target = Target.parse(f"{host}:{url.port or _HTTP_PORT}")
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    lines = [f"{method} {path} {version}".encode("ascii"), b"Host: " + url.netloc.encode("ascii")]
+    lines += [field for field in fields if _is_forwarded(field)]
+    return _Request(target=target, first=b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+
+
+def _is_forwarded(field: bytes) -> bool:
+    name = field.partition(b":")[0].strip().lower()
+    return not name.startswith(b"proxy-") and name not in (b"host", b"connection", b"keep-alive")
+
+
+async def _resolved(target: Target) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(target.host, target.port, type=1)
+    return [*dict.fromkeys(str(one[4][0]) for one in found)]
+
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _both_ways(here: _Stream, there: _Stream) -> None:
+    """Carry bytes until both sides have said all, or one is gone."""
+    async with asyncio.TaskGroup() as ways:
+        ways.create_task(_carry(here[0], there[1]))
+        ways.create_task(_carry(there[0], here[1]))
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    left = MOST_BYTES
+    while left > 0:
+        async with asyncio.timeout(IDLE_S):
+            data = await reader.read(min(_CHUNK, left))
+        if not data:
+            break
+        left -= len(data)
+        writer.write(data)
+        await writer.drain()
+    with suppress(OSError):
+        writer.write_eof()
