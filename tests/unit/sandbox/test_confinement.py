@@ -1,0 +1,155 @@
+"""What is decided about a process before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mairust_core.model.isolation import Layer
+from mairust_core.model.plugin import Layers, Limits, Network
+from mairust_core.sandbox.confinement import FIRST_USER, Confinement, Program, Unconfinable, user_of
+from mairust_core.sandbox.machine import Machine
+from mairust_core.sandbox.places import Interpreter, interpreter, is_below
+
+
+def _machine(*missing: Layer, prefix: str = "/usr") -> Machine:
+    made = Machine(
+        interpreter=Interpreter(program=Path(prefix, "bin/python3"), prefix=Path(prefix)),
+        bubblewrap=Path("/usr/bin/bwrap"),
+        landlock_abi=7,
+    )
+    for layer in missing:
+        made = made.lacking(layer, "a reason")
+    return made
+
+
+def _program(directory: str = "/plugins/a", network: Network = Network.NONE) -> Program:
+    return Program(
+        plugin="com.example.a",
+        command=("sh", "a.sh"),
+        directory=Path(directory),
+        limits=Limits(network=network),
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "grade", "enough"),
+    [
+        ((), Layers.NAMESPACES, True),
+        ((Layer.LANDLOCK, Layer.SECCOMP, Layer.CGROUP, Layer.OWN_USER), Layers.NAMESPACES, True),
+        ((Layer.NAMESPACES,), Layers.LANDLOCK, True),
+        ((Layer.NAMESPACES, Layer.SECCOMP), Layers.LIMITS, False),
+        ((Layer.NAMESPACES, Layer.LANDLOCK), Layers.LIMITS, False),
+        ((Layer.RLIMITS,), Layers.NONE, False),
+    ],
+)
+def test_rule_h1_files_and_network_decide_the_grade(
+    missing: tuple[Layer, ...], grade: Layers, enough: bool
+) -> None:
+    """What else is missing is named, and no reason not to run."""
+    isolation = _machine(*missing).isolation
+    assert (isolation.grade, isolation.is_enough) == (grade, enough)
+    assert [one.layer for one in isolation.missing] == [*missing]
+    assert {*isolation.present} == {*Layer} - {*missing}
+
+
+def test_a_reason_is_kept_once() -> None:
+    """The first one given."""
+    machine = _machine(Layer.CGROUP).lacking(Layer.CGROUP, "another")
+    assert [one.why for one in machine.isolation.missing] == ["a reason"]
+
+
+def test_each_plugin_has_its_user_and_keeps_it() -> None:
+    """In the range that nobody else uses."""
+    users = {user_of(f"com.example.{number}") for number in range(100)}
+    assert len(users) == 100
+    assert all(FIRST_USER <= user < 0x8000_0000 for user in users)
+    assert user_of("com.example.a") == user_of("com.example.a")
+
+
+def test_the_view_has_what_an_interpreter_needs() -> None:
+    """Its prefix when that lies elsewhere, with a way to it that other users may go."""
+    confinement = Confinement(machine=_machine(prefix="/root/.python/3.11"))
+    words = " ".join(confinement.arguments(_program(), 9))
+    assert "--ro-bind /root/.python/3.11 /root/.python/3.11" in words
+    assert "--perms 0755 --dir /root --perms 0755 --dir /root/.python" in words
+    assert "--ro-bind /plugins/a /plugin" in words
+    assert "--unshare-net" in words
+    assert words.endswith("--remount-ro /dev --remount-ro / --info-fd 9")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "directory", "covered"),
+    [
+        ("/usr/local/mail", "/plugins/a", "--tmpfs /usr/local/mail --remount-ro /usr/local/mail"),
+        ("/plugins/a/site", "/plugins/a", "--tmpfs /plugin/site --remount-ro /plugin/site"),
+        ("/var/lib/mairust", "/plugins/a", ""),
+        ("/var/lib/mairust", "/var/lib/mairust/plugins/a", ""),
+    ],
+)
+def test_what_is_hidden_is_covered_where_it_would_show(hidden: str, directory: str, covered: str) -> None:
+    """A plugin's own directory inside of the data directory is its own all the same."""
+    confinement = Confinement(machine=_machine(), hidden=(Path(hidden),))
+    words = " ".join(confinement.arguments(_program(directory), 9))
+    assert words.count("--tmpfs") == (2 if covered else 1)
+    assert covered in words
+
+
+def test_the_network_of_the_machine_is_shared_only_when_unlimited() -> None:
+    """With the files by which names are resolved."""
+    confinement = Confinement(machine=_machine())
+    words = " ".join(confinement.arguments(_program(network=Network.UNLIMITED), 9))
+    assert "--unshare-net" not in words
+    assert "/etc/resolv.conf" in words
+
+
+def test_a_user_of_its_own_needs_no_user_namespace() -> None:
+    """And without one there is nothing else to be nobody in."""
+    with_user = " ".join(Confinement(machine=_machine()).arguments(_program(), 9))
+    without = " ".join(Confinement(machine=_machine(Layer.OWN_USER)).arguments(_program(), 9))
+    assert "--unshare-user" not in with_user
+    assert "--cap-drop ALL --cap-add CAP_SETUID" in with_user
+    assert "--unshare-user --uid 65534" in without
+    assert "--cap-add" not in without
+
+
+def test_limits_of_processes_stand_in_for_control_groups() -> None:
+    """Of data, which groups count better, and of which runtimes reserve much."""
+    import resource
+
+    for machine, expected in ((_machine(), False), (_machine(Layer.CGROUP), True)):
+        told = Confinement(machine=machine).told(_program(), 3, [], 1)
+        limits = told["rlimits"]
+        assert isinstance(limits, list)
+        assert (resource.RLIMIT_DATA in {which for which, _ in limits}) is expected
+
+
+def test_a_limited_network_is_not_told_to_a_launcher_that_cannot_keep_it() -> None:
+    """Without namespaces, or without its proxy."""
+    for machine in (_machine(Layer.NAMESPACES), _machine()):
+        with pytest.raises(Unconfinable, match="in namespaces only"):
+            Confinement(machine=machine).told(_program(network=Network.LOCAL_ONLY), 3, [], 1)
+
+
+def test_the_kernels_own_limit_of_cpu_is_for_a_whole_life() -> None:
+    """So that a worker is not killed for having answered often."""
+    program = Program(
+        plugin="a",
+        command=("a",),
+        directory=Path("/a"),
+        limits=Limits(cpu_ms=500),
+        startup_cpu_ms=2_000,
+        calls=1_000,
+    )
+    assert program.lifetime_cpu_ms == 2_000 + 1_999 * 500
+    assert _program().lifetime_cpu_ms == 500
+
+
+def test_paths_are_compared_by_their_parts() -> None:
+    """`/usrlocal` is not in `/usr`."""
+    assert is_below(Path("/usr/local"), ["/usr"])
+    assert is_below(Path("/usr"), ["/usr"])
+    assert not is_below(Path("/usrlocal"), ["/usr"])
+    assert interpreter().program.is_file()
+    assert interpreter().path.startswith(str(interpreter().prefix))
