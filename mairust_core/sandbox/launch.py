@@ -113,9 +113,12 @@ def _start_relay(told: dict[str, Any]) -> None:
 
     program, port, path = told["relay"]
     with socket.create_server(("127.0.0.1", port)) as listening:
-        if os.fork():
+        if made := os.fork():
+            os.waitpid(made, 0)
             return
         try:
+            if os.fork():  # it is no child of the plugin's, who may wait for all of its own
+                os._exit(0)
             os.set_inheritable(listening.fileno(), True)
             nowhere = os.open("/dev/null", os.O_RDWR)
             for fd in (0, 1, _STDERR):

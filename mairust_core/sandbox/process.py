@@ -11,11 +11,12 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
-from mairust_core.sandbox.confinement import Confinement, Program
+from mairust_core.sandbox.confinement import MIB, Confinement, Program
 from mairust_core.sandbox.spawn import FAILED, STARTED, Spawned, spawn
-from mairust_core.sandbox.usage import Usage, of_tree
+from mairust_core.sandbox.usage import Usage, fair_memory_bytes, of_tree
 from mairust_core.sandbox.watch import Watch
 
 MAX_OUTPUT_BYTES = 1 << 20
@@ -229,8 +230,12 @@ class Process:
 
     def _usage(self) -> Usage:
         """What it has used; its group bounds memory by itself."""
-        group = self._spawned.group
-        return of_tree(self._pid) if group is None else Usage(cpu_us=group.cpu_us())
+        if self._spawned.group is not None:
+            return Usage(cpu_us=self._spawned.group.cpu_us())
+        used = of_tree(self._pid)
+        if used.memory_bytes > self._program.limits.memory_mb * MIB:
+            used = replace(used, memory_bytes=fair_memory_bytes(self._pid))
+        return used
 
     # Its end
 

@@ -16,7 +16,7 @@ _UTIME, _CSTIME, _RSS = 11, 14, 21
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """CPU time so far, children that were waited for included; memory now."""
+    """CPU time so far, children that were waited for included; memory now, what processes share in each."""
 
     cpu_us: int = 0
     memory_bytes: int = 0
@@ -31,6 +31,32 @@ def of_tree(pid: int) -> Usage:
             cpu_ticks += sum(map(int, fields[_UTIME : _CSTIME + 1]))
             pages += int(fields[_RSS])
     return Usage(cpu_us=cpu_ticks * _TICK_US, memory_bytes=pages * _PAGE_BYTES)
+
+
+def fair_memory_bytes(pid: int) -> int:
+    """The memory of this process and its descendants, what they share counted once; slow.
+
+    All of it for a process that does not let itself be looked at.
+    """
+    return sum(_fair_bytes(one) for one in _tree(pid))
+
+
+def _fair_bytes(pid: int) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except PermissionError:
+        return _resident_bytes(pid)
+    except OSError:
+        return 0
+    found = next((line for line in rollup.splitlines() if line.startswith("Pss:")), "Pss: 0")
+    return int(found.split()[1]) << 10
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def _tree(pid: int) -> Iterator[int]:

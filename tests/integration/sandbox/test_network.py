@@ -23,7 +23,7 @@ from mairust_core.model.plugin import Limits, Network
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.reach import Site
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import Plugin
+from tests.support.plugins import Plugin, status
 
 CALLER = """
     import json, socket, sys
@@ -293,15 +293,16 @@ async def test_the_relay_and_the_proxy_end_with_the_plugin(full: Machine, plugin
     fetcher = plugin(full, FETCHER, limits=_limited(Network.LOCAL_ONLY, f"127.0.0.1:{web.server_port}"))
     await _answer(fetcher, f"http://127.0.0.1:{web.server_port}/")
     assert len(_sockets()) == len(before[1]) + 1
-    relays = [pid for pid in _descendants(await fetcher.pid()) if pid]
+    started = _children(int(status(await fetcher.pid())["PPid"]))
+    assert len(started) == 2  # the plugin and the relay
     await fetcher.transport.close()
     assert ({*os.listdir("/proc/self/fd")}, {*_sockets()}) == before
-    assert [pid for pid in relays if os.path.exists(f"/proc/{pid}")] == []
+    assert {*started}.isdisjoint(map(int, filter(str.isdecimal, os.listdir("/proc"))))
 
 
 def _sockets() -> list[str]:
     return [name for name in os.listdir(tempfile.gettempdir()) if name.startswith("mairust-egress-")]
 
 
-def _descendants(pid: int) -> list[int]:
+def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

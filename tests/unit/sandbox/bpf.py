@@ -23,7 +23,7 @@ def verdict(program: bytes, arch: int, number: int, *arguments: int) -> int:
         elif code == 0x54:
             accumulator &= value
         elif code == 0x06:
-            return value
+            return int(value)
         else:
             test = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}
             at += if_true if test[code] else if_false

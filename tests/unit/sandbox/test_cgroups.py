@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.sandbox.cgroups import OURS, Most, Unavailable, find_home
+from mairust_core.sandbox.cgroups import OURS, Group, Readers, Unavailable, find_home
 
-MOST = Most(memory_bytes=64 << 20, processes=32)
 V1 = "8:pids:/own\n4:memory:/own\n2:cpuacct:/\n1:name=systemd:/\n0::/\n"
 
 
@@ -21,7 +20,7 @@ def test_the_first_version_has_a_group_for_each_controller(tmp_path: Path) -> No
     """Below our own in each tree; limits are in it before anybody joins."""
     for base in ("memory/own", "pids/own", "cpuacct"):
         (tmp_path / base).mkdir(parents=True)
-    with pytest.raises(Unavailable, match="cpuacct.usage: No such file"):
+    with pytest.raises(Unavailable, match=r"cpuacct.usage: No such file"):
         find_home(tmp_path, V1)  # no kernel puts the files there
     made = [*tmp_path.rglob(f"{OURS}/*")]
     assert {str(one.relative_to(tmp_path).parent) for one in made} == {
@@ -31,9 +30,9 @@ def test_the_first_version_has_a_group_for_each_controller(tmp_path: Path) -> No
 
 def test_no_group_is_made_where_nothing_may_be_written() -> None:
     """The path and the reason are told."""
-    with pytest.raises(Unavailable, match="/no-such-place/.*No such file"):
+    with pytest.raises(Unavailable, match=r"/no-such-place/.*No such file"):
         find_home(Path("/no-such-place"), V1)
-    with pytest.raises(Unavailable, match="in no control group"):
+    with pytest.raises(Unavailable, match=r"in no control group"):
         find_home(Path("/no-such-place"), "4:memory:/\n")
 
 
@@ -42,7 +41,7 @@ def test_the_second_version_wants_its_controllers(tmp_path: Path) -> None:
     (tmp_path / "mairust.service/main").mkdir(parents=True)
     for path in (tmp_path / "mairust.service", tmp_path / "mairust.service/main"):
         _kernel_fills(path, {"cgroup.controllers": "cpu memory\n"})
-    with pytest.raises(Unavailable, match="mairust.service: no controller pids"):
+    with pytest.raises(Unavailable, match=r"mairust.service: no controller pids"):
         find_home(tmp_path, "0::/mairust.service/main\n")
 
 
@@ -52,7 +51,7 @@ def test_the_second_version_delegates_downwards(tmp_path: Path) -> None:
     (service / "main").mkdir(parents=True)
     _kernel_fills(service, {"cgroup.controllers": "cpu memory pids\n"})
     _kernel_fills(service / "main", {"cgroup.controllers": "\n"})
-    with pytest.raises(Unavailable, match="cpu.stat: No such file"):
+    with pytest.raises(Unavailable, match=r"cpu.stat: No such file"):
         find_home(tmp_path, "0::/mairust.service/main\n")
     assert (service / "cgroup.subtree_control").read_text() == "+memory +pids\n"
     assert (service / OURS / "cgroup.subtree_control").read_text() == "+memory +pids\n"
@@ -78,8 +77,6 @@ def test_groups_of_dead_servers_are_swept(tmp_path: Path) -> None:
 
 def test_a_group_tells_what_the_kernel_counted(tmp_path: Path) -> None:
     """CPU in microseconds, and whether memory ran out, in the words of either version."""
-    from mairust_core.sandbox.cgroups import Group, Readers
-
     first, second = tmp_path / "1", tmp_path / "2"
     for directory in (first, second):
         directory.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -116,8 +117,6 @@ def test_a_user_of_its_own_needs_no_user_namespace() -> None:
 
 def test_limits_of_processes_stand_in_for_control_groups() -> None:
     """Of data, which groups count better, and of which runtimes reserve much."""
-    import resource
-
     for machine, expected in ((_machine(), False), (_machine(Layer.CGROUP), True)):
         told = Confinement(machine=machine).told(_program(), 3, [], 1)
         limits = told["rlimits"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from mairust_core.model.plugin import Network
-from mairust_core.networks import ip_network
 from mairust_core.sandbox.reach import Reach, Site, Target
 
 OUTSIDE = "93.184.215.14"
@@ -30,7 +31,9 @@ def test_targets_are_written_one_way(text: str, host: str, port: int) -> None:
     assert Target.parse(text) == Target(host=host, port=port)
 
 
-@pytest.mark.parametrize("text", ["example.org", ":80", "example.org:", "a:0", "a:65536", "a:-1", "a:٣", "a:8 0"])
+@pytest.mark.parametrize(
+    "text", ["example.org", ":80", "example.org:", "a:0", "a:65536", "a:-1", "a:٣", "a:8 0"]
+)
 def test_other_texts_are_no_targets(text: str) -> None:
     """Each of them is an error."""
     with pytest.raises(ValueError, match="port"):
@@ -49,7 +52,15 @@ def test_only_what_is_listed_is_tried() -> None:
     "address",
     [
         *("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::"),
-        *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "fe80::1", "fe80::1%eth0"),
+        *(
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "fe80::1",
+            "fe80::1%eth0",
+        ),
         *("fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:10.0.0.1"),
         *("192.0.2.1", "not an address", "2001:0:0:0:0:0:f5ff:fffe"),
     ],
