@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mairust_core.hooks.calls import Starter, answered, limit_ms, timed_out
+from mairust_core.hooks.processes import Starter, answered, limit_ms, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.hooks.workers import Workers
 from mairust_core.model.plugin import ProcessMode, Runnable
@@ -51,7 +51,7 @@ class Oneshot:
         try:
             async with asyncio.timeout(limit / 1000), self._places:
                 process = await self._start()
-                return await answered(process, call.body + b"\n")
+                return await answered(process, call.body + b"\n", self._starter.notes)
         except TimeoutError:
             raise timed_out(limit, process.take_log() if process else "") from None
         finally:

@@ -5,8 +5,9 @@ Transports: HTTP and UNIX sockets, STDIN processes in the sandbox, in-process Py
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 MAX_ANSWER_BYTES = 1 << 20
 
@@ -43,6 +44,8 @@ class Answer:
 
     body: bytes
     log: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the trace shall say besides, such as which layers of the sandbox were missing."""
 
 
 class Transport(Protocol):

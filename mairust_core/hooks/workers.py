@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from mairust_core.hooks.calls import Starter, answered, limit_ms, timed_out
+from mairust_core.hooks.processes import Starter, answered, limit_ms, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 from mairust_core.sandbox.confinement import Confinement
@@ -58,7 +58,7 @@ class Workers:
         try:
             async with asyncio.timeout(limit / 1000):
                 worker = await self._take()
-                answer = await answered(worker.process, call.body + b"\n")
+                answer = await answered(worker.process, call.body + b"\n", self._starter.notes)
         except TimeoutError:
             raise timed_out(limit, worker.process.take_log() if worker else "") from None
         finally:

@@ -78,12 +78,14 @@ class Program:
 class Confinement:
     """A machine's layers, and what of the site lies where plugins could see or reach it.
 
-    `hidden`: the data directory and whatever else is nobody's to read.
+    `hidden`: the data directory and other directories and files that are nobody's to read. `is_required`:
+    nothing runs where files and network cannot be kept from it (rule H1, `plugins.sandbox`).
     """
 
     machine: Machine
     hidden: tuple[Path, ...] = ()
     site: Site = field(default_factory=Site)
+    is_required: bool = True
 
     def command_line(self, args_fd: int | None, told_fd: int) -> list[str]:
         """The command to start; bubblewrap reads its own arguments, `arguments`, from `args_fd`."""
@@ -128,24 +130,25 @@ class Confinement:
             args += ["--ro-bind", str(program.egress), _EGRESS_INSIDE]
         for path in etc:
             args += ["--ro-bind-try", path, path]
-        for path in self._covered(program.directory):
-            args += ["--tmpfs", path, "--remount-ro", path]
+        for hidden, inside in self._covered(program.directory):
+            args += _cover(hidden, inside)
         return [*args, "--remount-ro", "/dev", "--remount-ro", "/"]
 
     def _own_prefix(self) -> tuple[str, ...]:
         prefix = self.machine.interpreter.prefix
         return () if places.is_below(prefix, places.SYSTEM) else (str(prefix),)
 
-    def _covered(self, directory: Path) -> Iterator[str]:
-        """What of the hidden paths would show, as it is called inside."""
+    def _covered(self, directory: Path) -> Iterator[tuple[Path, str]]:
+        """What of the hidden paths would show, and how it is called inside."""
         for path in self.hidden:
             if places.is_below(path, (*places.SYSTEM, *self._own_prefix())):
-                yield str(path)
+                yield path, str(path)
             if path != directory and places.is_below(path, (directory,)):
-                yield str(INSIDE / path.relative_to(directory))
+                yield path, str(INSIDE / path.relative_to(directory))
 
     def told(self, program: Program, status_fd: int, cgroups: list[int], server: int) -> dict[str, object]:
         """What the launcher is told (`launch.py`). Raises `Unconfinable`."""
+        self._judge()
         namespaces = self.machine.grade is Layers.NAMESPACES
         limited = program.limits.network in PROXIED
         if limited and (not namespaces or program.egress is None):
@@ -163,6 +166,12 @@ class Confinement:
             "env": self._environment(program),
             "directory": str(INSIDE if namespaces else program.directory),
         }
+
+    def _judge(self) -> None:
+        isolation = self.machine.isolation
+        if isolation.grade is Layers.NONE or (self.is_required and not isolation.is_enough):
+            reasons = "; ".join(f"{one.layer}: {one.why}" for one in isolation.missing)
+            raise Unconfinable(f"files and network cannot be kept from it here ({reasons})")
 
     def _rlimits(self, program: Program) -> list[tuple[int, int]]:
         memory = program.limits.memory_mb * MIB
@@ -188,7 +197,7 @@ class Confinement:
             reading += [str(INSIDE), "/proc", "/dev"]
         elif shown := [*self._covered(program.directory)]:
             raise Unconfinable(
-                f"{shown[0]} lies where it could read it, and there are no namespaces to hide it"
+                f"{shown[0][0]} lies where it could read it, and there are no namespaces to hide it"
             )
         else:
             reading.append(str(program.directory))
@@ -227,6 +236,13 @@ class Confinement:
 def user_of(plugin: str) -> int:
     """The user and group id that is this plugin's alone, on every machine."""
     return FIRST_USER + int.from_bytes(hashlib.sha256(plugin.encode()).digest()[:4]) % _USERS
+
+
+def _cover(path: Path, inside: str) -> list[str]:
+    """An empty directory over a directory, over a file a device that cannot be opened."""
+    if path.is_dir():
+        return ["--tmpfs", inside, "--remount-ro", inside]
+    return ["--ro-bind", "/dev/null", inside] if path.exists() else []
 
 
 def _linked() -> Iterator[str]:

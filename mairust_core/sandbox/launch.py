@@ -19,7 +19,6 @@ from typing import Any
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
-_SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITY_VERSION_3 = 0x20080522
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _PATH_BENEATH, _NET_PORT = 1, 2
@@ -97,7 +96,8 @@ def _become(told: dict[str, Any]) -> None:
         os.setresuid(user, user, user)
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _syscall(_SYS_CAPSET[os.uname().machine], header, (ctypes.c_uint32 * 6)())
+    if _libc.capset(header, (ctypes.c_uint32 * 6)()):
+        raise _failed("capset")
 
 
 def _gain_nothing(told: dict[str, Any]) -> None:

@@ -11,7 +11,10 @@ from mairust_core.model.plugin import Network
 from mairust_core.networks import Network as Addresses
 from mairust_core.networks import plain_address
 
-_NAT64 = IPv6Network("64:ff9b::/96")
+_CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""Of IPv6, with an address of IPv4 in the last 32 bits (RFC 6052, RFC 4291 §2.5.5.1)."""
+_OTHERWISE = IPv6Network("64:ff9b:1::/48")
+"""With one in a place that its network alone knows (RFC 8215)."""
 _HIGHEST_PORT = 65_535
 
 
@@ -74,7 +77,7 @@ class Reach:
             return "a listener of the site itself"
         if self.network is Network.LOCAL_ONLY:
             return None if found.is_loopback else "not on this machine"
-        if found.is_multicast or found.is_unspecified:
+        if found.is_multicast or found.is_unspecified or found in _OTHERWISE:
             return "no address of one machine"
         if found.is_global or (not found.is_loopback and any(found in one for one in self.site.private)):
             return None
@@ -96,7 +99,7 @@ def unwrapped(text: str) -> IPv4Address | IPv6Address | None:
     """The address that is really meant: one of IPv4 inside of one of IPv6 is taken out."""
     address = plain_address(text)
     if isinstance(address, IPv6Address):
-        if address in _NAT64:
+        if any(address in one for one in _CARRYING) and int(address) > 1:
             return IPv4Address(int(address) & 0xFFFF_FFFF)
         if address.sixtofour is not None:
             return address.sixtofour

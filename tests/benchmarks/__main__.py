@@ -13,6 +13,7 @@ from tests.benchmarks import (
     memory,
     pages,
     rest,
+    sandbox,
     search,
     startup,
 )
@@ -26,6 +27,7 @@ ALL = {
     "memory": memory.main,
     "pages": pages.main,
     "rest": rest.main,
+    "sandbox": sandbox.main,
     "search": search.main,
     "startup": startup.main,
 }

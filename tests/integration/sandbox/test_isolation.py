@@ -74,8 +74,11 @@ async def test_a_data_directory_below_the_plugins_is_hidden(
     site = tmp_path / "plugin0" / "site"
     site.mkdir(parents=True)
     (site / "mairust.db").write_text("mail")
-    reader = plugin(full, READER, hidden=[site])
-    assert (await _read(reader, [Path("site/mairust.db"), Path("plugin.py")]))["site/mairust.db"] is None
+    settings = tmp_path / "plugin0" / "mairust.toml"
+    settings.write_text("a password")
+    reader = plugin(full, READER, hidden=[site, settings, tmp_path / "plugin0" / "gone"])
+    found = await _read(reader, [Path("site/mairust.db"), Path("mairust.toml"), Path("plugin.py")])
+    assert {name for name, text in found.items() if text is not None} == {"plugin.py"}
     assert os.listdir(f"/proc/{await reader.pid()}/root/plugin/site") == []
 
 

@@ -83,18 +83,44 @@ def test_the_view_has_what_an_interpreter_needs() -> None:
 @pytest.mark.parametrize(
     ("hidden", "directory", "covered"),
     [
-        ("/usr/local/mail", "/plugins/a", "--tmpfs /usr/local/mail --remount-ro /usr/local/mail"),
-        ("/plugins/a/site", "/plugins/a", "--tmpfs /plugin/site --remount-ro /plugin/site"),
-        ("/var/lib/mairust", "/plugins/a", ""),
-        ("/var/lib/mairust", "/var/lib/mairust/plugins/a", ""),
+        ("python/site", "plugins/a", "--tmpfs {0}/python/site --remount-ro {0}/python/site"),
+        ("plugins/a/site", "plugins/a", "--tmpfs /plugin/site --remount-ro /plugin/site"),
+        ("site", "plugins/a", ""),
+        ("site", "site/plugins/a", ""),
     ],
 )
-def test_what_is_hidden_is_covered_where_it_would_show(hidden: str, directory: str, covered: str) -> None:
+def test_what_is_hidden_is_covered_where_it_would_show(
+    tmp_path: Path, hidden: str, directory: str, covered: str
+) -> None:
     """A plugin's own directory inside of the data directory is its own all the same."""
-    confinement = Confinement(machine=_machine(), hidden=(Path(hidden),))
-    words = " ".join(confinement.arguments(_program(directory), 9))
+    for name in (hidden, directory):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    machine = _machine(prefix=str(tmp_path / "python"))
+    confinement = Confinement(machine=machine, hidden=(tmp_path / hidden,))
+    words = " ".join(confinement.arguments(_program(str(tmp_path / directory)), 9))
     assert words.count("--tmpfs") == (2 if covered else 1)
-    assert covered in words
+    assert covered.format(tmp_path) in words
+
+
+def test_a_hidden_file_is_covered_by_what_cannot_be_opened(tmp_path: Path) -> None:
+    """And one that is not there needs nothing."""
+    (tmp_path / "mairust.toml").write_text("")
+    hidden = (tmp_path / "mairust.toml", tmp_path / "gone")
+    words = " ".join(Confinement(machine=_machine(), hidden=hidden).arguments(_program(str(tmp_path)), 9))
+    assert "--ro-bind /dev/null /plugin/mairust.toml" in words
+    assert "gone" not in words
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_rule_h1_without_isolation_nothing_runs_unless_it_is_said(required: bool) -> None:
+    """The layers that are missing are named, with why."""
+    machine = _machine(Layer.NAMESPACES, Layer.LANDLOCK)
+    confinement = Confinement(machine=machine, is_required=required)
+    if not required:
+        assert confinement.told(_program(), 3, [], 1)["landlock"] is None
+        return
+    with pytest.raises(Unconfinable, match=r"namespaces: a reason; landlock: a reason"):
+        confinement.told(_program(), 3, [], 1)
 
 
 def test_the_network_of_the_machine_is_shared_only_when_unlimited() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
@@ -39,6 +40,12 @@ class Starter:
         except Unconfinable as error:
             raise CallFailed(f"it could not be started: {error}") from None
 
+    @property
+    def notes(self) -> dict[str, object]:
+        """How well its processes are held here, for the trace."""
+        isolation = self._confinement.machine.isolation
+        return {"sandbox": isolation.grade.name.lower(), "missing": [one.layer for one in isolation.missing]}
+
     async def close(self) -> None:
         """End the proxy."""
         await self._egress.close()
@@ -63,7 +70,7 @@ def _program_of(runnable: Runnable, egress: Path | None) -> Program:
     )
 
 
-async def answered(process: Process, question: bytes) -> Answer:
+async def answered(process: Process, question: bytes, notes: Mapping[str, object]) -> Answer:
     """The process's answer and log; a process that gives none is ended. Raises `CallFailed`.
 
     Also when the caller is cancelled: it would be in the middle of an answer to nobody.
@@ -75,7 +82,7 @@ async def answered(process: Process, question: bytes) -> Answer:
     except asyncio.CancelledError:
         process.stop("nobody waits for it any more")
         raise
-    return Answer(body=body, log=process.take_log())
+    return Answer(body=body, log=process.take_log(), notes=notes)
 
 
 def timed_out(limit: int, log: str = "") -> CallTimedOut:
