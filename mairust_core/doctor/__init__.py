@@ -6,6 +6,7 @@ network.py     listeners and certificates
 machine.py     disk, clock, limits, Python
 databases.py   SQLite and PostgreSQL: versions, settings, growth
 usage.py       domains, accounts, postmaster, collection
+sandbox.py     how well local plugins are held here
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 
 A check is a function that yields what it finds; one that fails is itself a finding.

@@ -57,6 +57,12 @@ LEVELS: dict[str, Level] = {
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,
+    "sandbox.not_enough": Level.WARNING,
+    "sandbox.namespaces": Level.INFO,
+    "sandbox.own_user": Level.INFO,
+    "sandbox.landlock": Level.INFO,
+    "sandbox.seccomp": Level.INFO,
+    "sandbox.cgroup": Level.INFO,
     "doctor.check_failed": Level.WARNING,
 }
 """By id, in the order of the reference. An id never changes its meaning."""

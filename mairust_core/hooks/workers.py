@@ -14,6 +14,8 @@ from mairust_core.sandbox.process import Process
 
 SIZE = 4
 """Processes of one plugin, made as calls need them."""
+IDLE_S = 60.0
+"""All but one end when they were not needed for so long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,7 @@ class _Worker:
     process: Process
     generation: int
     calls: int = 0
+    idle_since_s: float = 0.0
 
 
 class Workers:
@@ -32,10 +35,14 @@ class Workers:
     generation takes no further one; another is started when a call needs it.
     """
 
-    def __init__(self, runnable: Runnable, confinement: Confinement, size: int = SIZE) -> None:
+    def __init__(
+        self, runnable: Runnable, confinement: Confinement, size: int = SIZE, idle_s: float = IDLE_S
+    ) -> None:
         self._runnable = runnable
         self._starter = Starter(runnable, confinement)
         self._size = size
+        self._idle_s = idle_s
+        self._shrinking: asyncio.TimerHandle | None = None
         self._idle: deque[_Worker] = deque()
         self._all: set[_Worker] = set()
         self._starting = 0
@@ -69,6 +76,8 @@ class Workers:
     async def close(self) -> None:
         """End all workers; calls under way fail. Returns when the last process is gone."""
         self._closed = True
+        if self._shrinking is not None:
+            self._shrinking.cancel()
         for worker in [*self._all]:
             self._retire(worker)
         self._idle.clear()
@@ -124,8 +133,23 @@ class Workers:
         if old or worn or self._closed or worker.process.fault is not None:
             self._retire(worker)
         else:
+            worker.idle_since_s = asyncio.get_running_loop().time()
             self._idle.append(worker)
+            if len(self._idle) > 1 and self._shrinking is None:
+                self._shrink_later()
         self._wake()
+
+    def _shrink_later(self) -> None:
+        self._shrinking = asyncio.get_running_loop().call_later(self._idle_s, self._shrink)
+
+    def _shrink(self) -> None:
+        """End those that were not needed; the ones used last are at the right."""
+        self._shrinking = None
+        until_s = asyncio.get_running_loop().time() - self._idle_s
+        while len(self._idle) > 1 and self._idle[0].idle_since_s <= until_s:
+            self._retire(self._idle.popleft())
+        if len(self._idle) > 1:
+            self._shrink_later()
 
     def _retire(self, worker: _Worker) -> None:
         """Its place is free at once; it ends by itself."""

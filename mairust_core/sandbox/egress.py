@@ -24,6 +24,7 @@ HEAD_BYTES = 16 << 10
 HEAD_S = 10.0
 CONNECT_S = 10.0
 IDLE_S = 60.0
+LINGER_S = 1.0
 MOST_BYTES = 64 << 20
 """One way, through one connection."""
 CONNECTIONS = 32
@@ -31,6 +32,12 @@ _CHUNK = 1 << 16
 _HTTP_PORT = 80
 
 log = logging.getLogger("mairust.sandbox.egress")
+
+
+_PREFIX = "mairust-egress-"
+
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Refused(Exception):
@@ -62,7 +69,10 @@ class Egress:
     async def socket(self) -> Path:
         """The path of its socket, which it listens on from the first call on."""
         if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="mairust-egress-"))  # 0700: nobody else gets in
+            _sweep(Path(tempfile.gettempdir()))
+            self._directory = Path(
+                tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+            )  # 0700: nobody gets in
             path = self._directory / "proxy"
             self._server = await asyncio.start_unix_server(self._accept, path, limit=HEAD_BYTES)
             os.chmod(path, 0o666)  # noqa: S103 - the plugin's own user, through its sandbox
@@ -99,13 +109,7 @@ class Egress:
             there = await self._connected(request.target)
         except Refused as refused:
             log.info("%s: refused: %s", self._plugin, refused)
-            text = f"{refused}\n".encode()
-            head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            head += f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
-            writer.write(head.encode() + text)
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+            await _refuse((reader, writer), refused)
             return
         try:
             if request.first is None:
@@ -155,6 +159,19 @@ class Egress:
         raise Refused("403 Forbidden", f"{name} may not be reached: {why}")
 
 
+async def _refuse(here: _Stream, refused: Refused) -> None:
+    """Say why, and listen on for a moment: closing on what was not read would take the answer back."""
+    reader, writer = here
+    text = f"{refused}\n".encode()
+    head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    writer.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
+    await writer.drain()
+    writer.write_eof()
+    async with asyncio.timeout(LINGER_S):
+        while await reader.read(_CHUNK):
+            pass
+
+
 def _absolute(method: str, where: str, version: str, fields: list[bytes]) -> _Request:
     """A request as its origin server takes it, and no other after it. Raises `ValueError`."""
     if version not in ("HTTP/1.1", "HTTP/1.0"):
@@ -175,13 +192,18 @@ def _is_forwarded(field: bytes) -> bool:
     return not name.startswith(b"proxy-") and name not in (b"host", b"connection", b"keep-alive")
 
 
+def _sweep(directory: Path) -> None:
+    """Remove what servers that were killed have left."""
+    for left in directory.glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            shutil.rmtree(left, ignore_errors=True)  # if it is ours
+
+
 async def _resolved(target: Target) -> list[str]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(target.host, target.port, type=1)
     return [*dict.fromkeys(str(one[4][0]) for one in found)]
-
-
-_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _both_ways(here: _Stream, there: _Stream) -> None:

@@ -49,7 +49,7 @@ def _try(machine: Machine, directory: Path) -> tuple[Layer, str] | None:
         limits=Limits(cpu_ms=10_000),
     )
     try:
-        spawned = spawn(Confinement(machine=machine), program)
+        spawned = spawn(Confinement(machine=machine, is_required=False), program)
     except Unconfinable as error:
         return _weakest(machine), str(error)
     try:

@@ -3,8 +3,8 @@
 ``python -m tests.benchmarks.sandbox [--calls 2000] [--rounds 3]``
 
 The plugin reads a question of 4 KB, answers with one line and tells in it how long it took from one to the
-other; what a call takes beyond that is ours. The same plugin without a sandbox, on two plain pipes in blocking
-calls, is the floor. Oneshot processes are timed, not judged: most of their time is the start of a program.
+other; what a call takes beyond that is ours. The same plugin without a sandbox, on two plain pipes in
+blocking calls, is the floor. Oneshot processes are timed, not judged: most of that is the start of a program.
 """
 
 from __future__ import annotations

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mairust_core.hooks.transport import CallFailed, CallTimedOut
 from mairust_core.hooks.workers import SIZE, Workers
+from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import ProcessMode
 from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
-from tests.integration.sandbox.conftest import Make
+from mairust_core.sandbox.probing import tried
+from tests.integration.sandbox.conftest import Make, machine_without
 from tests.support.plugins import ECHO, call, newer
 
 
@@ -216,6 +219,47 @@ async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) 
         await asyncio.sleep(0.01)
     assert [(await one).body for one in calls] == [b"{}"] * len(calls)
     assert 2 <= most <= SIZE
+
+
+async def test_workers_that_are_not_needed_end(full: Machine, plugin: Make) -> None:
+    """After a burst one stays, and it answers."""
+    slow = plugin(
+        full,
+        """
+        import sys, time
+        for line in sys.stdin:
+            time.sleep(float(line))
+            print("{}")
+        """,
+    )
+    pool = Workers(slow.runnable, slow.confinement, idle_s=0.3)
+    try:
+        await asyncio.gather(*(pool.call(call(b"0.2")) for _ in range(3)))
+        assert len([pid for pid in slow.pids() if _is_python(pid)]) == 3
+        async with asyncio.timeout(20):
+            while len([pid for pid in slow.pids() if _is_python(pid)]) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await pool.call(call(b"0"))).body == b"{}"
+    finally:
+        await pool.close()
+
+
+async def test_rule_h1_where_it_is_said_a_plugin_runs_in_what_there_is(plugin: Make) -> None:
+    """With `plugins.sandbox = "off"`: limits hold, and the trace says what did not."""
+    machine = machine_without(Layer.NAMESPACES)
+    bare = tried(machine.lacking(Layer.LANDLOCK, "taken away").lacking(Layer.SECCOMP, "taken away"))
+    refused = plugin(bare, ECHO)
+    with pytest.raises(CallFailed, match="files and network cannot be kept from it here"):
+        await refused.ask()
+    confinement = replace(refused.confinement, is_required=False)
+    pool = Workers(refused.runnable, confinement)
+    try:
+        answer = await pool.call(call(b"1"))
+        assert answer.body == b'{"action": "deliver", "asked": 1}'
+        assert answer.notes["sandbox"] == "limits"
+        assert {"namespaces", "landlock", "seccomp"} <= {*answer.notes["missing"]}
+    finally:
+        await pool.close()
 
 
 async def test_rule_e4_waiting_for_a_worker_counts(full: Machine, plugin: Make) -> None:
