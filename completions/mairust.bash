@@ -31,7 +31,7 @@ _mairust_words() {
         "mairust mailbox delete") echo "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message") echo "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message append") echo "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust message list") echo "--account --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust message list") echo "--account --query --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message show") echo "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message export") echo "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message tag") echo "--add --remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -85,7 +85,7 @@ _mairust_words() {
         "mairust db upgrade") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust db check") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust deliver") echo "--from --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust completion") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust completion") echo "bash fish zsh --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
     esac
 }
 
@@ -103,6 +103,7 @@ _mairust_values() {
         "mairust alias remove") echo aliases ;;
         "mairust mailbox rename") echo mailboxes ;;
         "mairust mailbox delete") echo mailboxes ;;
+        "mairust message append") echo files ;;
         "mairust message show") echo messages ;;
         "mairust message export") echo messages ;;
         "mairust message tag") echo messages ;;
@@ -111,14 +112,28 @@ _mairust_values() {
         "mairust message delete") echo messages ;;
         "mairust message undelete") echo deleted ;;
         "mairust message release") echo messages ;;
+        "mairust import maildir") echo files ;;
+        "mairust import mbox") echo files ;;
+        "mairust export maildir") echo files ;;
+        "mairust export mbox") echo files ;;
         "mairust job show") echo jobs ;;
         "mairust job retry") echo jobs ;;
         "mairust job discard") echo jobs ;;
         "mairust job release") echo jobs ;;
         "mairust trace") echo traces ;;
         "mairust token revoke") echo tokens ;;
+        "mairust backup create") echo files ;;
+        "mairust backup list") echo files ;;
+        "mairust backup verify") echo files ;;
+        "mairust backup prune") echo files ;;
+        "mairust restore") echo files ;;
         "mairust deliver") echo accounts ;;
     esac
+}
+
+_mairust_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$1")
 }
 
 _mairust() {
@@ -135,7 +150,7 @@ _mairust() {
     for ((i = 1; i < count; i++)); do
         word="${typed[i]}"
         case "$word" in
-            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
@@ -144,6 +159,7 @@ _mairust() {
         *" message move --to") kind=mailboxes ;;
         *" message tag --add") kind=tags ;;
         *" message tag --remove") kind=tags ;;
+        *" backup create --recipient") kind= ;;
         *" --account") kind=accounts ;;
         *" --to") kind=accounts ;;
         *" --domain") kind=domains ;;
@@ -152,13 +168,17 @@ _mairust() {
         *" --tag") kind=tags ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--identity|--master-key|--output|--passphrase-file|--report|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --ca-file|--config|--data-dir|--identity|--master-key|--output|--passphrase-file|--report|--token-file) _mairust_files "$current"; return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
         --state) COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
-        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
         kind="$(_mairust_values "$at")"
+    fi
+    if [[ "$kind" == files ]]; then
+        _mairust_files "$current"
+        return
     fi
     if [[ -n "$kind" ]]; then
         local tool="${typed[0]}"

@@ -9,7 +9,7 @@ function __mairust_at --description 'The words of the command line that are no o
             continue
         end
         switch $word
-            case --account --accounts-from --actor --add --attachment --before --ca-file --config --cursor --data-dir --database --date --dates --dialect --domain --every --expires --flag --from --http --identity --keep-daily --keep-last --keep-weekly --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --name --operation --output --part --passphrase-file --prefix --quota --recipient --remove --report --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --to --token-file --unflag --workers
+            case --account --accounts-from --actor --add --attachment --before --ca-file --config --cursor --data-dir --database --date --dates --dialect --domain --every --expires --flag --from --http --identity --keep-daily --keep-last --keep-weekly --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --name --operation --output --part --passphrase-file --prefix --query --quota --recipient --remove --report --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --to --token-file --unflag --workers
                 set skip 1
             case '-*'
             case '*'
@@ -21,6 +21,7 @@ end
 
 function __mairust_values --description 'Names and ids of a kind, from the site'
     set -l typed (commandline -opc)
+    command -q $typed[1]; or return
     $typed[1] --complete $argv[1] (commandline -ct) $typed[2..-1] 2>/dev/null
 end
 
@@ -33,7 +34,7 @@ complete -c mairust -l ca-file -r -F -d 'Certificates (PEM) to trust for --serve
 complete -c mairust -l json -d 'Print one JSON document, as the API does.'
 complete -c mairust -l quiet -d 'No notes, no result of a change.'
 complete -c mairust -l verbose -d 'With an error, its traceback.'
-complete -c mairust -l lang -x -d 'Language of messages; also MAIRUST_LANG, LANG.'
+complete -c mairust -l lang -x -a 'en ja' -d 'Language of messages; also MAIRUST_LANG, LANG.'
 complete -c mairust -l version -d 'Print the version and exit.'
 complete -c mairust -s h -l help -d 'Show this message and exit.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a init -d 'Create the configuration, data directory, database and first admin key.'
@@ -138,15 +139,17 @@ complete -c mairust -n 'string match -q -- "mairust message" (__mairust_at)' -a 
 complete -c mairust -n 'string match -q -- "mairust message" (__mairust_at)' -a release -d 'Let messages out of Quarantine into INBOX.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Where to put it.'
-complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l flag -x -d 'A system flag as \\\\Seen, or a keyword; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l flag -x -d 'A system flag as \\Seen, or a keyword; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'A tag; may be repeated.'
 complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -l date -x -d 'When it was received, as 2027-01-31T00:00:00Z.'
+complete -c mairust -n 'string match -q -- "mairust message append*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
+complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l query -x -d 'Only those that `mairust search` finds.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only the messages of this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l tag -x -a '(__mairust_values tags)' -d 'Only those with this tag.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l flag -x -d 'Only those with this flag.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unflag -x -d 'Only those without this flag.'
-complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unseen -d 'Short for --unflag \\\\Seen.'
+complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l unseen -d 'Short for --unflag \'\\Seen\'.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l since -x -d 'Received then or later: 2026-01-31, or 7d for days ago.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l before -x -d 'Received before that time.'
 complete -c mairust -n 'string match -q -- "mairust message list*" (__mairust_at)' -l deleted -d 'Those in the trash instead.'
@@ -187,6 +190,7 @@ complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l verify -d 'Read every file, also those that seem unchanged.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l dry-run -d 'Say what would be done, and do nothing.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account that gets the mail.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Where all goes.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l dialect -x -d 'mboxo, mboxrd, mboxcl or mboxcl2.'
@@ -198,15 +202,18 @@ complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l verify -d 'Read every file, also those that seem unchanged.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l dry-run -d 'Say what would be done, and do nothing.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust export" (__mairust_at)' -a maildir -d 'Export an account as a Maildir, byte for byte.'
 complete -c mairust -n 'string match -q -- "mairust export" (__mairust_at)' -a mbox -d 'Export an account as a directory of mboxes, or one mailbox as an mbox.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l layout -x -d 'Folders as .A.B, or as directories A/B.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a list -d 'List the jobs, newest first.'
 complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a show -d 'Show one job.'
 complete -c mairust -n 'string match -q -- "mairust job" (__mairust_at)' -a retry -d 'Let a dead job, or one that waits for its next attempt, run now.'
@@ -261,19 +268,23 @@ complete -c mairust -n 'string match -q -- "mairust backup" (__mairust_at)' -a c
 complete -c mairust -n 'string match -q -- "mairust backup" (__mairust_at)' -a list -d 'List the snapshots of a repository, the oldest first.'
 complete -c mairust -n 'string match -q -- "mairust backup" (__mairust_at)' -a verify -d 'Check that a repository is whole, and name what is not.'
 complete -c mairust -n 'string match -q -- "mairust backup" (__mairust_at)' -a prune -d 'Delete old snapshots, and what only they needed.'
+complete -c mairust -n 'string match -q -- "mairust backup*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
-complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -l recipient -x -a '(__mairust_values accounts)' -d 'Encrypt to this age recipient, age1…; repeatable.'
+complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -l recipient -x -d 'Encrypt to this age recipient, age1…; repeatable.'
 complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
 complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -l full -d 'Read every account anew, also those that did not change.'
+complete -c mairust -n 'string match -q -- "mairust backup create*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
 complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
 complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -l limit -x -d 'Print at most N items, 1 to 500 (default 50).'
 complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -l cursor -x -d 'Continue after the page that ended with cursor C.'
 complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -l all -d 'Print every item.'
+complete -c mairust -n 'string match -q -- "mairust backup list*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust backup verify*" (__mairust_at)' -l read-data -d 'Read every pack and hash every object in it.'
 complete -c mairust -n 'string match -q -- "mairust backup verify*" (__mairust_at)' -l subset -x -d 'With --read-data, only so many packs, by chance.'
 complete -c mairust -n 'string match -q -- "mairust backup verify*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
 complete -c mairust -n 'string match -q -- "mairust backup verify*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
+complete -c mairust -n 'string match -q -- "mairust backup verify*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l keep-last -x -d 'Keep the N newest snapshots.'
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l keep-daily -x -d 'Keep the newest of each of N days.'
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l keep-weekly -x -d 'Keep the newest of each of N weeks.'
@@ -281,6 +292,7 @@ complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
 complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
+complete -c mairust -n 'string match -q -- "mairust backup prune*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l snapshot -x -d 'As `backup list` shows it; the newest.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'Only this account\'s mail.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox of the account.'
@@ -291,6 +303,7 @@ complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
+complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust status*" (__mairust_at)' -l watch -d 'Show it again and again, on a terminal, until Ctrl-C.'
 complete -c mairust -n 'string match -q -- "mairust status*" (__mairust_at)' -l every -x -d 'How often --watch looks.'
 complete -c mairust -n 'string match -q -- "mairust audit" (__mairust_at)' -a list -d 'List who changed what, newest first.'
@@ -315,3 +328,4 @@ complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a upgra
 complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a check -d 'Tell whether the database schema is the one this version needs.'
 complete -c mairust -n 'string match -q -- "mairust deliver*" (__mairust_at)' -l from -x -d 'The envelope sender; none: <>.'
 complete -c mairust -n 'string match -q -- "mairust deliver*" (__mairust_at)' -a '(__mairust_values accounts)'
+complete -c mairust -n 'string match -q -- "mairust completion*" (__mairust_at)' -a 'bash fish zsh'

@@ -34,7 +34,7 @@ _mairust() {
         "mairust mailbox delete" "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message" "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message append" "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust message list" "--account --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust message list" "--account --query --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message show" "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message export" "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message tag" "--add --remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -88,7 +88,7 @@ _mairust() {
         "mairust db upgrade" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust db check" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust deliver" "--from --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust completion" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust completion" "bash fish zsh --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
     )
     values_of=(
         "mairust domain show" domains
@@ -103,6 +103,7 @@ _mairust() {
         "mairust alias remove" aliases
         "mairust mailbox rename" mailboxes
         "mairust mailbox delete" mailboxes
+        "mairust message append" files
         "mairust message show" messages
         "mairust message export" messages
         "mairust message tag" messages
@@ -111,27 +112,37 @@ _mairust() {
         "mairust message delete" messages
         "mairust message undelete" deleted
         "mairust message release" messages
+        "mairust import maildir" files
+        "mairust import mbox" files
+        "mairust export maildir" files
+        "mairust export mbox" files
         "mairust job show" jobs
         "mairust job retry" jobs
         "mairust job discard" jobs
         "mairust job release" jobs
         "mairust trace" traces
         "mairust token revoke" tokens
+        "mairust backup create" files
+        "mairust backup list" files
+        "mairust backup verify" files
+        "mairust backup prune" files
+        "mairust restore" files
         "mairust deliver" accounts
     )
     for ((i = 2; i < CURRENT; i++)); do
-        previous="${words[i]}"
+        previous="${(Q)words[i]}"
         case "$previous" in
-            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
     done
-    previous="${words[CURRENT - 1]}"
+    previous="${(Q)words[CURRENT - 1]}"
     case "$at $previous" in
         *" message move --to") kind=mailboxes ;;
         *" message tag --add") kind=tags ;;
         *" message tag --remove") kind=tags ;;
+        *" backup create --recipient") kind= ;;
         *" --account") kind=accounts ;;
         *" --to") kind=accounts ;;
         *" --domain") kind=domains ;;
@@ -143,13 +154,18 @@ _mairust() {
         --ca-file|--config|--data-dir|--identity|--master-key|--output|--passphrase-file|--report|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
         --state) compadd ready running done dead held; return ;;
-        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"
+    if [[ "$kind" == files ]]; then
+        _files
+        return
+    fi
     if [[ -n "$kind" ]]; then
         local -a found typed
-        typed=("${(@)words[2,CURRENT-1]}")
-        found=("${(@f)$("${words[1]}" --complete "$kind" "$PREFIX" "${(@)typed}" 2>/dev/null)}")
+        typed=("${(@Q)words[1,CURRENT-1]}")
+        typed=("$typed[1]" --complete "$kind" "${(Q)PREFIX}" "${(@)typed[2,-1]}")
+        found=("${(@f)$("${(@)typed}" 2>/dev/null)}")
         [[ -n "$found" ]] && compadd -- $found
         return
     fi

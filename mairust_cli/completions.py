@@ -5,9 +5,10 @@ So a TAB starts a Python only where something of the site is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from mairust_cli.outline import Outline, Parameter
+from mairust_core.i18n import LANGUAGES
 from mairust_core.model.job import State
 
 _BASH = """\
@@ -23,6 +24,11 @@ _mairust_values() {{
     case "$1" in
 {values}
     esac
+}}
+
+_mairust_files() {{
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$1")
 }}
 
 _mairust() {{
@@ -48,13 +54,17 @@ _mairust() {{
 {options}
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        {files}) COMPREPLY=($(compgen -f -- "$current")); return ;;
-        --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
+        {files}) _mairust_files "$current"; return ;;
+        --lang) COMPREPLY=($(compgen -W "{languages}" -- "$current")); return ;;
         --state) COMPREPLY=($(compgen -W "{states}" -- "$current")); return ;;
         {with_value}) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
         kind="$(_mairust_values "$at")"
+    fi
+    if [[ "$kind" == files ]]; then
+        _mairust_files "$current"
+        return
     fi
     if [[ -n "$kind" ]]; then
         local tool="${{typed[0]}}"
@@ -84,28 +94,33 @@ _mairust() {{
 {values}
     )
     for ((i = 2; i < CURRENT; i++)); do
-        previous="${{words[i]}}"
+        previous="${{(Q)words[i]}}"
         case "$previous" in
             {with_value}) ((i++)) ;;
             -*) ;;
             *) [[ -n "${{words_of[$at $previous]}}" ]] && at="$at $previous" ;;
         esac
     done
-    previous="${{words[CURRENT - 1]}}"
+    previous="${{(Q)words[CURRENT - 1]}}"
     case "$at $previous" in
 {options}
     esac
     [[ -n "$kind" ]] || case "$previous" in
         {files}) _files; return ;;
-        --lang) compadd en ja; return ;;
+        --lang) compadd {languages}; return ;;
         --state) compadd {states}; return ;;
         {with_value}) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${{values_of[$at]}}"
+    if [[ "$kind" == files ]]; then
+        _files
+        return
+    fi
     if [[ -n "$kind" ]]; then
         local -a found typed
-        typed=("${{(@)words[2,CURRENT-1]}}")
-        found=("${{(@f)$("${{words[1]}}" --complete "$kind" "$PREFIX" "${{(@)typed}}" 2>/dev/null)}}")
+        typed=("${{(@Q)words[1,CURRENT-1]}}")
+        typed=("$typed[1]" --complete "$kind" "${{(Q)PREFIX}}" "${{(@)typed[2,-1]}}")
+        found=("${{(@f)$("${{(@)typed}}" 2>/dev/null)}}")
         [[ -n "$found" ]] && compadd -- $found
         return
     fi
@@ -143,6 +158,7 @@ end
 
 function __mairust_values --description 'Names and ids of a kind, from the site'
     set -l typed (commandline -opc)
+    command -q $typed[1]; or return
     $typed[1] --complete $argv[1] (commandline -ct) $typed[2..-1] 2>/dev/null
 end
 
@@ -152,23 +168,32 @@ complete -c mairust -f
 
 _BY_OPTION = {
     "message move --to": "mailboxes", "message tag --add": "tags", "message tag --remove": "tags",
+    "backup create --recipient": "",
     "--account": "accounts", "--to": "accounts", "--domain": "domains", "--mailbox": "mailboxes",
     "--recipient": "accounts", "--tag": "tags",
 }  # fmt: skip
-"""By option; where a command means something else by it, by both."""
+"""By option; where a command means something else by it, by both; empty for what nobody can look up."""
 _BY_NOUN = {
     "domain": "domains", "account": "accounts", "alias": "aliases", "token": "tokens", "message": "messages",
     "trace": "traces", "deliver": "accounts", "mailbox": "mailboxes", "job": "jobs",
 }  # fmt: skip
 _BY_COMMAND = {"message undelete": "deleted"}
 _STATES = " ".join(State)
+_CHOICES = {"--state": _STATES, "--lang": " ".join(LANGUAGES)}
+"""Options that take one of a few words."""
+_FILES = "files"
+"""What an argument names that the shell itself can look up."""
 _NEW = frozenset({"add", "append", "create", "list"})
 """Commands whose argument is not there yet."""
 
 
 def argument_kind(one: Outline) -> str:
     """What the argument of a command names, as `candidates.py` calls it; empty when it is none of these."""
-    if not one.path or not one.arguments or one.path[-1] in _NEW:
+    if not one.path or not one.arguments:
+        return ""
+    if one.arguments[0].takes_file:
+        return _FILES
+    if one.path[-1] in _NEW:
         return ""
     return _BY_COMMAND.get(" ".join(one.path)) or _BY_NOUN.get(one.path[0], "")
 
@@ -179,7 +204,7 @@ def bash(top: Outline) -> str:
     values = "\n".join(f'        "{name}") echo {kind} ;;' for name, kind in _values(top))
     return _BASH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)), states=_STATES,
+        files="|".join(_files(top)), states=_STATES, languages=_CHOICES["--lang"],
     )  # fmt: skip
 
 
@@ -189,7 +214,7 @@ def zsh(top: Outline) -> str:
     values = "\n".join(f'        "{name}" {kind}' for name, kind in _values(top))
     return _ZSH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)), states=_STATES,
+        files="|".join(_files(top)), states=_STATES, languages=_CHOICES["--lang"],
     )  # fmt: skip
 
 
@@ -202,8 +227,7 @@ def fish(top: Outline) -> str:
             lines.append(f"complete -c mairust -n 'string match -q -- \"{one.name}\" (__mairust_at)' {words}")
         below = f" -n 'string match -q -- \"{one.name}*\" (__mairust_at)'"
         lines += [_fish_option(one, below, option) for option in one.options]
-        if kind := argument_kind(one):
-            lines.append(f"complete -c mairust{below} -a '(__mairust_values {kind})'")
+        lines += [f"complete -c mairust{below}{given}" for given in _fish_arguments(one)]
     return _FISH.format(with_value=" ".join(_valued(top)), lines="\n".join(lines))
 
 
@@ -222,11 +246,30 @@ def _option_kind(one: Outline, option: Parameter) -> str:
     return next((_BY_OPTION[name] for name in names if name in _BY_OPTION), "")
 
 
+def _fish_arguments(one: Outline) -> Iterator[str]:
+    kind = argument_kind(one)
+    if kind == _FILES or _is_default_for_files(one):
+        yield " -F"
+    elif kind:
+        yield f" -a '(__mairust_values {kind})'"
+    elif shells := _shells(one):
+        yield f" -a '{' '.join(shells)}'"
+
+
+def _is_default_for_files(one: Outline) -> bool:
+    """Whether the command meant when none of the group's is named takes a file."""
+    return any(argument_kind(child) == _FILES for child in one.children if child.path[-1] == one.default)
+
+
+def _shells(one: Outline) -> list[str]:
+    return sorted(SHELLS) if [given.metavar for given in one.arguments] == ["SHELL"] else []
+
+
 def _fish_option(one: Outline, condition: str, option: Parameter) -> str:
     names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
     value = (" -r -F" if option.takes_file else " -x") if option.metavar else ""
-    if "--state" in option.names:
-        value += f" -a '{_STATES}'"
+    for name in option.names:
+        value += f" -a '{_CHOICES[name]}'" if name in _CHOICES else ""
     if kind := _option_kind(one, option):
         value += f" -a '(__mairust_values {kind})'"
     return f"complete -c mairust{condition} {names}{value} -d {_fish_quoted(option.text)}"
@@ -240,7 +283,7 @@ def _words(one: Outline) -> list[str]:
     """What may follow: commands, or the options of a command with the global ones."""
     if one.children:
         return [*(child.path[-1] for child in one.children), *_names(one.global_options)]
-    return _names((*one.options, *one.global_options))
+    return [*_shells(one), *_names((*one.options, *one.global_options))]
 
 
 def _names(options: Iterable[Parameter]) -> list[str]:

@@ -91,17 +91,18 @@ class Report:
     account: str = ""
 
     def tell(self, told: Told) -> None:
-        """Write down one message that was skipped or failed."""
+        """Write down one message that was skipped or failed, or a folder that got another name."""
+        why = told.reason.why(self.output.lang)
         if self.file is not None:
             line = {
                 "path": told.path, "account": self.account, "mailbox": told.mailbox,
-                "outcome": told.outcome.value, "code": told.code, "why": told.why,
+                "outcome": str(told.outcome), "code": told.reason.code, "why": why,
             }  # fmt: skip
             text = json.dumps(line, ensure_ascii=False)
             self.file.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-        if told.outcome is Outcome.FAILED and self.shown < MAX_SHOWN:
+        if told.outcome != Outcome.SKIPPED and self.shown < MAX_SHOWN:
             self.shown += 1
-            self.output.note(f"{clean(told.path)}: {clean(told.why)}")
+            self.output.note(f"{clean(told.path)}: {clean(why)}")
 
 
 MAX_SHOWN = 10
@@ -130,9 +131,15 @@ def shown(
 
     It goes on from what `tally` counts; `expected` says how many messages come, and is asked only there.
     """
-    begun = tally.messages
+    begun, size_bytes = tally.messages, tally.size_bytes
     with output.progress(title, expected() if output.watched else None) as step:
-        yield lambda now: step.advance(now.messages - begun - step.done)
+
+        def show(now: Tally) -> None:
+            nonlocal size_bytes
+            more_bytes, size_bytes = now.size_bytes - size_bytes, now.size_bytes
+            step.advance(now.messages - begun - step.done, size_bytes=more_bytes, at=now.mailbox)
+
+        yield show
 
 
 def cache_directory(session: Session) -> Path:

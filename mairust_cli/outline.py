@@ -28,7 +28,7 @@ class Parameter:
     @property
     def takes_file(self) -> bool:
         """True when its value is a file or a directory."""
-        return self.metavar in {"FILE", "DIR"}
+        return self.metavar in {"FILE", "DIR", "PATH", "DEST", "SRC"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,17 +101,19 @@ class Output:
             self.document(page)
             return
         rows = [[clean(column.text(item)) for column in columns] for item in page.items]
-        if self.on_terminal:
+        if self.on_terminal and rows:
             styles = [
                 [column.style(item) if column.style else "" for column in columns] for item in page.items
             ]
             self._table(columns, rows, styles)
         elif rows:
             self._lines(columns, rows)
-        if page.next_cursor is not None:
+        more = page.next_cursor
+        if more is not None or (self.on_terminal and not rows):
             from mairust_core.i18n import say
 
-            self.note(say("list.more", self.lang, cursor=clean(page.next_cursor)))
+            told = say("list.none" if more is None else "list.more", self.lang, cursor=clean(more or ""))
+            self.note(told)
 
     def item(self, value: T, fields: Columns[T]) -> None:
         """Print one object, a line for each field."""

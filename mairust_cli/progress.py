@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TextIO
 
 from mairust_cli.durations import duration
-from mairust_cli.text import crop
+from mairust_cli.text import clean, crop, size
 from mairust_core.i18n import say
 
 SHOWN_AFTER_S = 2.0
@@ -49,6 +49,8 @@ class Progress:
         self._began = clock()
         self._drawn = float("-inf")
         self._done = 0
+        self._size_bytes = 0
+        self._at = ""
         self._ticks = 0
 
     def __enter__(self) -> Progress:
@@ -61,14 +63,20 @@ class Progress:
             self._screen.write(_CLEAR_LINE)
             self._screen.flush()
 
+    def expect(self, items: int) -> None:
+        """So many more are to be done."""
+        self._total = (self._total or 0) + items
+
     @property
     def done(self) -> int:
         """Items done so far."""
         return self._done
 
-    def advance(self, items: int = 1) -> None:
-        """So many more are done."""
+    def advance(self, items: int = 1, *, size_bytes: int = 0, at: str = "") -> None:
+        """So many more are done, and so many bytes with them; the work is now `at` that place."""
         self._done += items
+        self._size_bytes += size_bytes
+        self._at = at or self._at
         now = self._clock()
         if self._screen is None or now - self._began < SHOWN_AFTER_S or now - self._drawn < DRAWN_EVERY_S:
             return
@@ -81,9 +89,12 @@ class Progress:
         """The line as it looks after so many seconds."""
         rate = self._done / took_s if took_s > 0 else 0.0
         told = f"{self._size(round(rate))}/s"
+        if self._size_bytes and took_s > 0:
+            told += f"  {size(round(self._size_bytes / took_s))}/s"
+        title = f"{self._title}  {clean(self._at)}" if self._at else self._title
         if not self._total:
             spinner = _SPINNER[self._ticks % len(_SPINNER)]
-            return f"{spinner} {self._title}  {self._size(self._done)}  {told}"
+            return f"{spinner} {title}  {self._size(self._done)}  {told}"
         share = min(self._done / self._total, 1.0)
         full = round(share * BAR_COLUMNS)
         bar = "━" * full + "─" * (BAR_COLUMNS - full)
@@ -92,4 +103,4 @@ class Progress:
         if rate > 0:
             seconds = max(self._total - self._done, 0) / rate
             left = "  " + say("progress.left", self._lang, left=duration(seconds, self._lang))
-        return f"{self._title}  {bar} {share:4.0%}  {counted}  {told}{left}"
+        return f"{title}  {bar} {share:4.0%}  {counted}  {told}{left}"

@@ -10,6 +10,7 @@ import typer
 from mairust_core.errors import Usage
 
 if TYPE_CHECKING:
+    from mairust_cli.progress import Progress
     from mairust_cli.session import Session
     from mairust_core.transfer.repository import Repository
     from mairust_core.transfer.repository.sealing import Keys
@@ -46,6 +47,16 @@ def opened(session: Session, path: str, keys: Keys) -> Repository:
     from mairust_core.transfer.repository import Repository
 
     return Repository.open(Path(path).absolute(), keys, session.backup_cache())
+
+
+def working(session: Session, what: str, *, in_bytes: bool = False) -> Progress:
+    """How far a long command is, for people at a terminal; counts bytes, or mails and snapshots."""
+    from mairust_cli.text import size
+    from mairust_core.i18n import say
+
+    output = session.output
+    title = say(f"progress.{what}", output.lang)
+    return output.progress(title, size=size) if in_bytes else output.progress(title)
 
 
 def _lines(path: str) -> list[str]:

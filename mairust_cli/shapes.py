@@ -64,7 +64,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "mailbox rename": (Mailbox,),
     "mailbox delete": (Removed,),
     "message append": (Summary,),
-    "message list": (Page[Summary],),
+    "message list": (Page[Summary], Found),
     "message show": (Message,),
     "message export": (Exported,),
     "message tag": (Summary,),

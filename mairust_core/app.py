@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
-    from mairust_core.model.message_change import Appended
+    from mairust_core.model.message_change import Appended, MessageFilter
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
@@ -203,12 +203,25 @@ class Site:
 
         return DatabaseEngine(self.storage)
 
-    def search(self, by: Principal, address: str, text: str, cursor: str, limit: int) -> Found:
-        """A page of what an account holds that matches, newest first; raises `BadQuery`, `NotFound`."""
+    def search(
+        self,
+        by: Principal,
+        address: str,
+        text: str,
+        cursor: str,
+        limit: int,
+        wanted: MessageFilter | None = None,
+    ) -> Found:
+        """A page of what an account holds that matches and fits `wanted`, newest first.
+
+        Raises `BadQuery`, `NotFound`.
+        """
         from mairust_core.search.finding import find
         from mairust_core.search.grammar import parse
+        from mairust_core.search.listed import within
 
-        return find(self, by, address, parse(text), cursor, limit)
+        query = parse(text)
+        return find(self, by, address, query if wanted is None else within(wanted, query), cursor, limit)
 
     def drop_index(self) -> None:
         """Delete what the index holds, in small steps, after its mode was set."""
@@ -411,6 +424,7 @@ def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
 def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
     from mairust_core.jobs.purge import purge
 
+    site.make_room()
     purge(site.storage, site.settings.jobs.done_days, lease)
 
 

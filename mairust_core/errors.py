@@ -31,6 +31,7 @@ edge renders it once (`i18n.explain`); `str()` gives English.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 from mairust_core.model.reply import Reply
@@ -62,6 +63,14 @@ class MaiRustError(Exception):
 
         what, hint = explain(self)
         return f"{what} {hint}".strip()
+
+    @classmethod
+    def again(cls, code: str, detail: str, values: Mapping[str, object]) -> MaiRustError:
+        """The error of which these were told, as the same class, to be rendered here."""
+        kind = BY_CODE.get(code, MaiRustError)
+        error = kind.__new__(kind)
+        MaiRustError.__init__(error, detail, **values)
+        return error
 
     @classmethod
     def from_wire(cls, code: str, what: str, hint: str) -> MaiRustError:

@@ -168,9 +168,8 @@ class Service:
         self.site = site
         self.by = by
 
-    def made(self, subject: str) -> Any:
-        """What an operation with a body of bytes answered when it made `subject`."""
-        raise NotImplementedError(f"{self.noun} leaves no receipts: {subject}")
+    made: Callable[[str], Any]
+    """What an operation with a body of bytes answered when it made this subject; for nouns that have one."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -180,6 +179,9 @@ class Service:
             for name, member in vars(cls).items()
             if hasattr(member, "__declared__")
         }
+        for op in cls.operations.values():
+            if op.creates and op.body_type is BytesIn and not hasattr(cls, "made"):
+                raise TypeError(f"{op.id}: what it made is told again by a method `made`, and there is none")
 
 
 def operation(
@@ -210,6 +212,8 @@ def operation(
             self.by.require(scope, reach)
             require_text(zip(names, args, strict=False))
             require_text(kwargs.items())
+            if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
+                self.site.make_room()
             return method_(self, *args, **kwargs)
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only

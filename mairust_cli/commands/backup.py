@@ -11,12 +11,14 @@ import typer
 
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
-from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened
+from mairust_cli.repositories import Identity, Passphrase, Recipient, keys_of, opened, working
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
-from mairust_core.errors import Damaged, Invalid
+from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
+from mairust_core.i18n import say
+from mairust_core.model.backup import MAX_SNAPSHOTS, Verification
 from mairust_core.model.forms import Page
 from mairust_core.services.backups import Backups
 from mairust_core.services.pages import limited
@@ -104,7 +106,9 @@ def create(
     source = session.operations(Backups)
     keys = keys_of(passphrase_file, recipient, identity)
     repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
-    taken = take(repository, source, full=full, keys=_master_keys(session, repository), shown=dest)
+    keys_file = _master_keys(session, repository)
+    with working(session, "backup") as watch:
+        taken = take(repository, source, full=full, keys=keys_file, watch=watch)
     done = Created(
         snapshot=taken.snapshot,
         messages=taken.messages,
@@ -207,6 +211,7 @@ def verify(
     """Check that a repository is whole, and name what is not.
 
     Without --read-data only small files are read, and whether the packs are there with the right length.
+    `doctor` and `status` of the site that made it know the result, here or, with --server, there.
 
     Exit status: 0 all is well; 1 something is damaged; 4 there is no repository; 75 it is being pruned; 77
     wrong passphrase or key.
@@ -220,8 +225,10 @@ def verify(
 
     repository = opened(session, dest, keys_of(passphrase_file, None, identity))
     part = 1.0 if subset is None else _percentage(subset)
-    with repository.reading():
-        found = run(repository, read_data=read_data or subset is not None, part=part)
+    read_data = read_data or subset is not None
+    with repository.reading(), working(session, "verify", in_bytes=read_data) as watch:
+        found = run(repository, read_data=read_data, part=part, watch=watch)
+    _keep(session, repository, round(part * 100) if read_data else 0, len(found.damaged))
     if session.output.json:
         session.output.document(found)
     else:
@@ -234,6 +241,20 @@ def verify(
             )
     if found.damaged:
         raise typer.Exit(Damaged.exit_code)
+
+
+def _keep(session: Session, repository: Repository, percent: int, damaged: int) -> None:
+    """Let the site know what was found, for `doctor` and `status`, if there is one and it is its backup."""
+    names = tuple(repository.snapshot_names()[-MAX_SNAPSHOTS:])
+    if not names:
+        return
+    try:
+        found = Verification(snapshots=names, percent=percent, damaged=damaged)
+        session.operations(Backups).verified(found)
+    except (NoSite, NotFound):
+        return  # a repository may be looked at anywhere
+    except MaiRustError as error:
+        session.output.note(say("backup.untold", session.output.lang, why=error))
 
 
 def _percentage(text: str) -> float:
@@ -282,8 +303,10 @@ def prune(
     if not dry_run:
         session.confirm("prune_backup", yes, path=dest)
     with repository.writing(deleting=True) as writer:
-        planned = plan(repository, rule)
-        freed = 0 if dry_run else execute(writer, planned)
+        with working(session, "prune_plan") as watch:
+            planned = plan(repository, rule, watch)
+        with working(session, "prune", in_bytes=True) as watch:
+            freed = 0 if dry_run else execute(writer, planned, watch)
     _tell_prune(session, planned, freed, dry_run)
 
 

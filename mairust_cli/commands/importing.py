@@ -16,7 +16,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
-from mairust_core.model.copies import MovedIn, Outcome, Tally
+from mairust_core.model.copies import MovedIn, Outcome, Tally, target_name
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.dates import received_date
@@ -26,7 +26,7 @@ from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.mbox import Mboxes
 from mairust_core.transfer.names import Mapping
-from mairust_core.transfer.source import Source
+from mairust_core.transfer.source import Refusal, Source
 
 app = noun(COMMANDS["import"])
 
@@ -170,6 +170,8 @@ def mbox(
       cat mail.mbox | mairust import mbox - --account ann@example.org
     """
     session = Session.of(ctx)
+    if mailbox:
+        mailbox = target_name(mailbox)
     if dialect is not None and dialect not in {one.value for one in Dialect}:
         raise Invalid("dialect", "not_choice", value=repr(dialect[:40]), known=", ".join(Dialect))
 
@@ -224,4 +226,4 @@ def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> 
         if job.account is not None:
             raise
         tally.failed += 1
-        told.tell(Told(path=path, mailbox="", outcome=Outcome.FAILED, code=error.code, why=str(error)))
+        told.tell(Told(path=path, mailbox="", outcome=Outcome.FAILED, reason=Refusal(error)))

@@ -16,6 +16,7 @@ from mairust_cli.commands import message_changes
 from mairust_cli.commands.message_changes import COLUMNS, Ids
 from mairust_cli.each import each
 from mairust_cli.files import EXPORTED, made_directory, write_message
+from mairust_cli.found import print_found
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment, size
@@ -26,6 +27,7 @@ from mairust_core.model.flags import FLAGS
 from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.message import Message, Summary
+from mairust_core.model.search import Found
 from mairust_core.operations import BytesIn, BytesOut
 from mairust_core.services.messages import Messages
 
@@ -35,7 +37,7 @@ CHUNK_BYTES = 1 << 18
 STDIN = "-"
 
 
-FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \\Seen, or a keyword; may be repeated.")
+FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \Seen, or a keyword; may be repeated.")
 
 
 @app.command("append", cls=Command)
@@ -84,6 +86,9 @@ def append(
 def list_(
     ctx: typer.Context,
     account: AccountOption,
+    query: Annotated[
+        str | None, typer.Option("--query", metavar="QUERY", help="Only those that `mairust search` finds.")
+    ] = None,
     mailbox: Annotated[
         str | None, typer.Option("--mailbox", metavar="NAME", help="Only the messages of this mailbox.")
     ] = None,
@@ -96,7 +101,7 @@ def list_(
     unflag: Annotated[
         str | None, typer.Option("--unflag", metavar="FLAG", help="Only those without this flag.")
     ] = None,
-    unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag \\Seen.")] = False,
+    unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag '\Seen'.")] = False,
     since: Annotated[
         str | None,
         typer.Option(
@@ -113,11 +118,14 @@ def list_(
 ) -> None:
     """List an account's messages, newest first: those that fit all that is given.
 
-    Exit status: 0 listed; 2 a bad flag, tag or time; 4 there is no such account or mailbox.
+    With --query a note says when the list may lack some, and with --json `complete` is false.
+
+    Exit status: 0 listed; 2 a bad flag, tag, time or query; 4 there is no such account or mailbox.
 
     Examples:
       mairust message list --account ann@example.org
       mairust message list --account ann@example.org --unseen --since 7d
+      mairust message list --account ann@example.org --mailbox INBOX --query 'invo* from:bob'
       mairust message list --account ann@example.org --mailbox INBOX --all --json
       mairust message list --account ann@example.org --deleted
     """
@@ -136,6 +144,13 @@ def list_(
         before=None if before is None else parse_moment(before, now, "before", ago=True),
         deleted=deleted,
     )
+    if query is not None:
+
+        def fetch(after: str, count: int) -> Found:
+            return browse(q=query, cursor=after, limit=count).found()
+
+        print_found(session, COLUMNS, fetch, limit=limit, cursor=cursor, all_=all_)
+        return
     found = pages(lambda after, count: _whole_page(browse, after, count), limit, cursor, all_)
     session.output.page(found, COLUMNS)
 

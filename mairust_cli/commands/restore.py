@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mairust_cli.output import Column, Columns
-from mairust_cli.repositories import Identity, Passphrase, keys_of, opened
+from mairust_cli.repositories import Identity, Passphrase, keys_of, opened, working
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import Command, single
 from mairust_cli.words import Yes
@@ -87,7 +87,8 @@ def restore(
     that the configuration names: mailboxes keep their UIDs and UIDVALIDITY. Its settings are yours to choose;
     those of then are left in DATA_DIR/restored.toml. A plain backup needs --master-key for secrets, else new
     ones are issued and the tables listed. With --account or --message mail is appended to the running site,
-    with new UIDs, each time it is done; with --server, to that one.
+    with new UIDs, each time it is done; with --server, to that one. A whole site is restored on its own
+    machine: with --server, or MAIRUST_SERVER, that is refused.
 
     Exit status: 0 done; 1 something is damaged, and named, and nothing was restored; 3 done, but for what is
     damaged or did not go in; 4 no such repository, snapshot, account or message; 5 the site is not empty; 77
@@ -112,7 +113,8 @@ def restore(
             pick = Pick(account=account, mailbox=mailbox, message=message, skip_damaged=skip_damaged)
             _put_back(session, repository, name, pick)
         else:
-            session.stay_local("restore of a whole site")
+            if session.server_url:
+                raise Usage("restore_remote", url=session.server_url, path=src)
             session.confirm("restore_site", yes, snapshot=name, path=session.settings().data_dir)
             key = None if master_key is None else Path(master_key)
             _restore_site(session, repository, name, key, skip_damaged)
@@ -123,14 +125,16 @@ def _restore_site(
 ) -> None:
     from mairust_core.restore import restore_site
 
-    done = restore_site(
-        session.settings(),
-        repository,
-        name,
-        os_user=os_user(),
-        master_key=master_key,
-        skip_damaged=skip_damaged,
-    )
+    with working(session, "restore") as watch:
+        done = restore_site(
+            session.settings(),
+            repository,
+            name,
+            os_user=os_user(),
+            master_key=master_key,
+            skip_damaged=skip_damaged,
+            watch=watch,
+        )
     for table in done.reissued:
         session.output.note(f"the rows of {table} need the master key of then and are not there")
     for id_ in done.damaged:
@@ -147,11 +151,14 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
     backups = session.operations(Backups)
     accounts: set[str] = set()
     messages, failed = 0, []
-    for pack in picker.packs():
-        added = backups.put_back(BytesIn(chunks=[pack], size_bytes=len(pack)))
-        accounts.add(added.address)
-        messages += sum(one.id is not None for one in added.messages)
-        failed += [f"{one.sha256}: {one.error}" for one in added.messages if one.id is None]
+    with working(session, "restore") as watch:
+        watch.expect(picker.expected() or 0)
+        for pack in picker.packs():
+            added = backups.put_back(BytesIn(chunks=[pack], size_bytes=len(pack)))
+            accounts.add(added.address)
+            messages += sum(one.id is not None for one in added.messages)
+            failed += [f"{one.sha256}: {one.error}" for one in added.messages if one.id is None]
+            watch.advance(len(added.messages), size_bytes=len(pack))
     for text in failed:
         session.output.warn(text)
     for id_ in picker.damaged:
@@ -171,7 +178,8 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
 def _rehearse(session: Session, repository: Repository, name: str) -> None:
     from mairust_core.restore.rehearsal import rehearse
 
-    found = rehearse(repository, name, os_user())
+    with working(session, "rehearse") as watch:
+        found = rehearse(repository, name, os_user(), watch)
     if session.output.json:
         session.output.document(found)
     else:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from mairust_cli.commands.message_changes import COLUMNS
+from mairust_cli.found import print_found
 from mairust_cli.listing import All, Cursor, Limit
-from mairust_cli.output import Output
 from mairust_cli.session import Session
 from mairust_cli.tree import Command, single
 from mairust_cli.words import AccountOption
-from mairust_core.model.forms import DEFAULT_LIMIT, MAX_LIMIT
-from mairust_core.model.message import Summary
 from mairust_core.model.search import Found
 from mairust_core.services.search import Search
 
@@ -32,10 +29,10 @@ def search(
 ) -> None:
     """Find an account's messages that match, newest first.
 
-    Words must all be there, in any order; "several words" side by side; -word must not be there; OR and
-    parentheses join. Japanese is found by any part of two characters or more. from: to: cc: subject:
-    filename: look there only; before:2027-01-31 after:2027-01-01 has:attachment is:unread tag:NAME and
-    mailbox:NAME say more. A query that begins with - follows --.
+    Words must all be there, in any order; "several words" side by side; invo* is any word that begins so;
+    -word must not be there; OR and parentheses join. Japanese is found by any part of two characters or
+    more. from: to: cc: subject: filename: look there only; before:2027-01-31 after:2027-01-01
+    has:attachment is:unread tag:NAME and mailbox:NAME say more. A query that begins with - follows --.
 
     The set is exact. Where it cannot be, a note says why, and with --json `complete` is false.
 
@@ -52,33 +49,4 @@ def search(
     def fetch(after: str, count: int) -> Found:
         return service.find(q=query, account=account, cursor=after, limit=count)
 
-    found = (
-        _everything(fetch, cursor, limit)
-        if all_
-        else fetch(cursor or "", DEFAULT_LIMIT if limit is None else limit)
-    )
-    session.output.page(found, COLUMNS)
-    _tell_what_lacks(session.output, found)
-
-
-def _everything(fetch: Callable[[str, int], Found], cursor: str | None, limit: int | None) -> Found:
-    """One page of all pages; a page that ran out of time is only the beginning of the next one."""
-    items: list[Summary] = []
-    unsearched = 0
-    after: str | None = cursor or ""
-    while after is not None:
-        page = fetch(after, MAX_LIMIT if limit is None else limit)
-        items += page.items
-        unsearched += page.unsearched
-        after = page.next_cursor
-    return Found(items=tuple(items), complete=not unsearched, unsearched=unsearched)
-
-
-def _tell_what_lacks(output: Output, found: Found) -> None:
-    if found.unsearched:
-        output.note(
-            f"not complete: {found.unsearched} messages might match too, but their text cannot be read"
-            " to its end (damaged, or beyond the limit)"
-        )
-    elif not found.complete:
-        output.note(f"not complete: time ran out; --all, or --cursor {found.next_cursor}, goes on")
+    print_found(session, COLUMNS, fetch, limit=limit, cursor=cursor, all_=all_)

@@ -40,7 +40,8 @@ def status(
     """Show on one screen what is going on.
 
     The running server and its listeners, mail of the last hour and day, what the site holds, the database,
-    room on the disk, what waits, jobs, and when collection ran last. A key that does not reach the whole
+    room on the disk, what waits, jobs, when collection ran last, and how old and
+    how whole the last backup is. A key that does not reach the whole
     site is shown its own numbers only.
 
     Exit status: 0 shown; 75 the database or the server does not answer; 78 there is no site.
@@ -99,6 +100,7 @@ def _parts(found: Overview, output: Output) -> Iterator[tuple[str, str]]:
     yield from (("jobs", line) for line in _jobs(found, lang))
     if found.database is not None:
         yield "collection", _run(found.collection, found.at, lang)
+    yield from (("backup", line) for line in _backups(found, lang))
     for one in found.processes[:PROCESSES_SHOWN]:
         ago = duration((found.at - one.renewed_at).total_seconds(), lang)
         yield "processes", say("status.process", lang, host=one.host, pid=one.pid, ago=ago)
@@ -150,6 +152,26 @@ def _jobs(found: Overview, lang: str) -> Iterator[str]:
     if jobs.oldest_due_at is not None:
         ago = duration((found.at - jobs.oldest_due_at).total_seconds(), lang)
         yield say("status.jobs_due", lang, ago=ago)
+
+
+def _backups(found: Overview, lang: str) -> Iterator[str]:
+    if (backups := found.backups) is None:
+        return
+    if (last := backups.last) is None:
+        yield say("status.never", lang)
+        return
+    told = {"repository": last.repository, "messages": f"{last.messages:,}"}
+    yield say(
+        "status.backup_is", lang, ago=duration((found.at - last.started_at).total_seconds(), lang), **told
+    )
+    if last.damaged:
+        yield say("status.backup_lacks", lang, count=last.damaged)
+    for one in backups.verified:
+        if one.verified_at is not None:
+            key = "status.backup_damaged" if one.verify_damaged else "status.backup_whole"
+            ago = duration((found.at - one.verified_at).total_seconds(), lang)
+            counted = {"percent": one.verified_percent, "count": one.verify_damaged}
+            yield say(key, lang, repository=one.repository, ago=ago, **counted)
 
 
 def _run(last: TaskRun | None, now: datetime, lang: str) -> str:

@@ -15,6 +15,8 @@ from mairust_core.errors import TooMany
 
 BURST_S = 10.0
 MAX_BUCKETS = 20_000
+_SPARE_BUCKETS = MAX_BUCKETS // 16
+"""Freed at once, so that a flood of new names does not have all buckets looked through for each of them."""
 _ROUNDING_S = 1e-6
 
 
@@ -41,5 +43,5 @@ class Rates:
 
     def _forget_full(self, now: float) -> None:
         self._full_at = {name: at for name, at in self._full_at.items() if at > now}
-        while len(self._full_at) >= MAX_BUCKETS:
+        while len(self._full_at) > MAX_BUCKETS - _SPARE_BUCKETS:
             self._full_at.pop(next(iter(self._full_at)))

@@ -89,11 +89,16 @@ def _add_mail(site: Site, builder: Builder, mails: Sequence[bytes]) -> None:
     """Add mail until the pack is long enough; what cannot be read is noted."""
     for group in _groups(site, builder, mails):
         framed = site.blobs.frames(group) if isinstance(site.blobs, Framed) else [None] * len(group)
+        ready: list[tuple[bytes, bytes, int]] = []
         for (locator, sha256), frame in zip(group, framed, strict=True):
             if isinstance(frame, tuple):
-                builder.add_frame(Kind.MAIL, sha256, *frame)
-            elif not _add_slowly(site, builder, locator, sha256):
+                ready.append((sha256, *frame))
+                continue
+            builder.add_frames(Kind.MAIL, ready)
+            ready = []
+            if not _add_slowly(site, builder, locator, sha256):
                 builder.damaged.append(sha256.hex())
+        builder.add_frames(Kind.MAIL, ready)
 
 
 def _groups(site: Site, builder: Builder, mails: Sequence[bytes]) -> Iterator[list[tuple[Locator, bytes]]]:

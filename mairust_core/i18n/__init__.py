@@ -59,6 +59,8 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
     texts = catalogue(lang).get(error.key) or catalogue("en").get(error.key) or _untold(error)
     values = _Values({name: "" if value is None else value for name, value in error.values.items()})
     what, hint = (text.format_map(values).strip() for text in texts)
+    if lang == "ja":  # which has no capitals: what stands first is a name or something to be typed
+        return what, hint
     return what, hint[:1].upper() + hint[1:]
 
 

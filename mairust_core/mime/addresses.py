@@ -63,6 +63,8 @@ def parse_addresses(value: bytes) -> list[Entry]:
 
 def correspondents(entries: list[Entry], charset: str = "") -> tuple[Correspondent, ...]:
     """Return the mailboxes as text, groups flattened; raw octets of names may be in `charset`."""
+    if not entries:
+        return ()
     return tuple(
         [
             Correspondent(

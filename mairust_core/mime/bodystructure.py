@@ -11,6 +11,9 @@ from mairust_core.mime.parameters import Parameters
 from mairust_core.mime.tree import Part
 
 _LANGUAGE_TAG = re.compile(rb"[A-Za-z0-9-]+")
+_SELDOM = frozenset(
+    (b"content-id", b"content-description", b"content-md5", b"content-language", b"content-location")
+)
 
 
 def bodystructure(content: Buffer, part: Part) -> bytes:
@@ -22,16 +25,18 @@ def bodystructure(content: Buffer, part: Part) -> bytes:
             _parameters(part.type.parameters),
             _disposition_language_location(part),
         )
+    head = b"(%b %b %b" % (string(part.type.main), string(part.type.sub), _parameters(part.type.parameters))
+    encoding, size, more = string(part.encoding), part.end - part.body, _of_its_type(content, part)
+    if not part.fields.any_of(_SELDOM):
+        return b"%b NIL NIL %b %d%b NIL %b NIL NIL)" % (head, encoding, size, more, _disposition(part))
     get = part.fields.get
-    return b"(%b %b %b %b %b %b %d%b %b %b)" % (
-        string(part.type.main),
-        string(part.type.sub),
-        _parameters(part.type.parameters),
+    return b"%b %b %b %b %d%b %b %b)" % (
+        head,
         nstring(get(b"content-id")),
         nstring(get(b"content-description")),
-        string(part.encoding),
-        part.end - part.body,
-        _of_its_type(content, part),
+        encoding,
+        size,
+        more,
         nstring(get(b"content-md5")),
         _disposition_language_location(part),
     )
@@ -55,11 +60,13 @@ def _parameters(found: Parameters) -> bytes:
     return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in found])
 
 
+def _disposition(part: Part) -> bytes:
+    if not part.disposition:
+        return b"NIL"
+    return b"(%b %b)" % (string(part.disposition), _parameters(part.disposition_parameters))
+
+
 def _disposition_language_location(part: Part) -> bytes:
-    disposition = b"NIL"
-    if part.disposition:
-        attributes = _parameters(part.disposition_parameters)
-        disposition = b"(%b %b)" % (string(part.disposition), attributes)
     tags = _LANGUAGE_TAG.findall(part.fields.get(b"content-language") or b"")
     languages = b"(%b)" % b" ".join(map(string, tags)) if len(tags) > 1 else nstring(*tags or [None])
-    return b"%b %b %b" % (disposition, languages, nstring(part.fields.get(b"content-location")))
+    return b"%b %b %b" % (_disposition(part), languages, nstring(part.fields.get(b"content-location")))

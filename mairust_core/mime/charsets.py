@@ -74,7 +74,8 @@ _ESCAPE = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 _KANA = re.compile("[\u3041-\u30fe]")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
 _KANJI = re.compile("[\u4e00-\u9fff]")
-_COMMON_ROW = re.compile(rb"[\x81-\x9f]")
+_COMMON_ROW = re.compile(rb"[\x81-\x9f]")  # in Shift_JIS kana have these lead octets, too
+_EUC_KANA_ROW = re.compile(rb"[\xa1\xa4\xa5]")
 _LETTER = re.compile("[A-Za-z]")
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -130,12 +131,15 @@ def _guess(data: bytes, *, cut: bool) -> str:
         return text
     if _mostly_utf_8(data):
         return data.decode("utf-8", "replace")
-    euc = _strict(data, "euc_jp", cut=cut)
-    if euc is not None and _KANA.search(euc):
-        return euc
-    sjis = _strict(data, "cp932", cut=cut)
-    if sjis is not None and _looks_japanese(sjis, data):
-        return sjis
+    # Without these octets neither can come out right, and most Western text has none of them.
+    if _EUC_KANA_ROW.search(data):
+        euc = _strict(data, "euc_jp", cut=cut)
+        if euc is not None and _KANA.search(euc):
+            return euc
+    if _COMMON_ROW.search(data):
+        sjis = _strict(data, "cp932", cut=cut)
+        if sjis is not None and _looks_japanese(sjis, data):
+            return sjis
     return _western(data)
 
 

@@ -70,12 +70,15 @@ def _instant(
     minutes = _offset_min(offset) if offset else _ZONES.get((zone or "").lower(), 0)
     if month is None or abs(minutes) >= _MAX_OFFSET_MIN:
         return None
-    hour, minute, second = (int(digits or 0) for digits in clock)
+    second = int(clock[2] or 0)
+    if second > 60:
+        return None
     try:
+        hour, minute = int(clock[0]), int(clock[1])
         local = datetime(
             year, month, int(day), hour, minute, min(second, 59), tzinfo=UTC
         )  # 60: a leap second
-        return local - timedelta(minutes=minutes) if second <= 60 else None
+        return local - timedelta(minutes=minutes) if minutes else local
     except (ValueError, OverflowError):
         return None
 

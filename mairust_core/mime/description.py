@@ -91,6 +91,8 @@ def _message_id(text: str) -> str:
 
 def _message_ids(text: str) -> tuple[str, ...]:
     """Return the distinct msg-ids in order (RFC 5322 §3.6.4)."""
+    if not text:
+        return ()
     found = dict.fromkeys("".join(one.split()) for one in _MSG_ID.findall(text))
     ids = [one for one in found if len(one) <= MAX_ID_CHARACTERS]
     return tuple(ids if len(ids) <= MAX_REFERENCES else [ids[0], *ids[1 - MAX_REFERENCES :]])

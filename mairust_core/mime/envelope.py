@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mairust_core.mime.addresses import Entry, parse_addresses
 from mairust_core.mime.fields import Fields
-from mairust_core.mime.imap_strings import nstring
+from mairust_core.mime.imap_strings import nstring, quotable
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,13 +24,17 @@ class AddressFields:
 def address_fields(fields: Fields) -> AddressFields:
     """Parse the address fields of a header; the first From and Sender count, repeated others add up."""
     return AddressFields(
-        from_=parse_addresses(fields.get(b"from") or b""),
-        sender=parse_addresses(fields.get(b"sender") or b""),
-        reply_to=parse_addresses(fields.get_list(b"reply-to") or b""),
-        to=parse_addresses(fields.get_list(b"to") or b""),
-        cc=parse_addresses(fields.get_list(b"cc") or b""),
-        bcc=parse_addresses(fields.get_list(b"bcc") or b""),
+        from_=_parsed(fields.get(b"from")),
+        sender=_parsed(fields.get(b"sender")),
+        reply_to=_parsed(fields.get_list(b"reply-to")),
+        to=_parsed(fields.get_list(b"to")),
+        cc=_parsed(fields.get_list(b"cc")),
+        bcc=_parsed(fields.get_list(b"bcc")),
     )
+
+
+def _parsed(value: bytes | None) -> list[Entry]:
+    return parse_addresses(value) if value else []
 
 
 def envelope(fields: Fields, addresses: AddressFields) -> bytes:
@@ -53,4 +57,15 @@ def envelope(fields: Fields, addresses: AddressFields) -> bytes:
 def _address_list(entries: list[Entry]) -> bytes:
     if not entries:
         return b"NIL"
-    return b"(%b)" % b"".join([b"(%b)" % b" ".join(map(nstring, entry)) for entry in entries])
+    return b"(%b)" % b"".join([_address(entry) for entry in entries])
+
+
+def _address(entry: Entry) -> bytes:
+    name, route, mailbox, host = entry
+    if route is None and mailbox is not None and host is not None:
+        if name is None:
+            if quotable(mailbox + host):
+                return b'(NIL NIL "%b" "%b")' % (mailbox, host)
+        elif quotable(name + mailbox + host):
+            return b'("%b" NIL "%b" "%b")' % (name, mailbox, host)
+    return b"(%b)" % b" ".join(map(nstring, entry))

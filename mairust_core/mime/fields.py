@@ -13,7 +13,6 @@ from mairust_core.mime.line_ends import Buffer
 MAX_HEADER_BYTES = 1 << 20
 """Fields beyond this much of one header block are not read; its end is still found exactly."""
 
-_WINDOW_BYTES = 64 << 10
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"^([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 
@@ -25,16 +24,7 @@ def header_end(content: Buffer, start: int, end: int) -> int:
         return start + 1
     if first == b"\r\n":
         return start + 2
-    # Two plain searches are four times cheaper than the pattern; the window keeps them from running on
-    # to a distant empty line of the other kind.
-    window = min(start + _WINDOW_BYTES, end)
-    crlf = content.find(b"\n\r\n", start, window)
-    lf = content.find(b"\n\n", start, window if crlf < 0 else crlf)
-    if lf >= 0:
-        return lf + 2
-    if crlf >= 0:
-        return crlf + 3
-    blank = _BLANK_LINE.search(content, max(start, window - 2), end)
+    blank = _BLANK_LINE.search(content, start, end)
     return blank.end() if blank else end
 
 
@@ -48,12 +38,17 @@ def unfold(value: bytes) -> bytes:
 class Fields:
     """The fields of one header block, in order, looked up by lower-case name."""
 
-    __slots__ = ("_first", "pairs")
+    __slots__ = ("_first", "_names", "pairs")
 
     def __init__(self, block: bytes) -> None:
         """Scan `block`, which may end with its empty line; never raises."""
         self.pairs: list[tuple[bytes, bytes]] = _FIELD.findall(block[:MAX_HEADER_BYTES])
         self._first = {name.lower(): value for name, value in reversed(self.pairs)}
+        self._names: list[bytes] | None = None
+
+    def any_of(self, names: frozenset[bytes]) -> bool:
+        """Whether there is a field of one of these lower-case names."""
+        return not names.isdisjoint(self._first)
 
     def get(self, name: bytes) -> bytes | None:
         """Return the unfolded value of the first field of that name, or None."""
@@ -64,7 +59,7 @@ class Fields:
 
     def get_list(self, name: bytes) -> bytes | None:
         """Return all fields of that name joined with commas: some senders repeat To or Cc."""
-        if len(self._first) == len(self.pairs) or name not in self._first:
+        if name not in self._first or self.count(name) == 1:
             return self.get(name)
         return b", ".join(filter(None, self.get_all(name)))
 
@@ -74,4 +69,8 @@ class Fields:
 
     def count(self, name: bytes) -> int:
         """Return how many fields have that name."""
-        return sum(key.lower() == name for key, _ in self.pairs)
+        if len(self._first) == len(self.pairs):
+            return int(name in self._first)
+        if self._names is None:
+            self._names = [key.lower() for key, _ in self.pairs]
+        return self._names.count(name)

@@ -112,6 +112,8 @@ def _pieces(source: str, enough: int) -> list[str]:
             tag, _, text = segment.partition(">")
             meaning = _BARE.get(tag)
             if meaning is None:
+                meaning = _BARE.get(tag.partition(" ")[0])
+            if meaning is None:
                 meaning, end = _meaning(segment)
             if end:  # the end of a comment may stand before any other tag begins
                 text = _after(segment, end) if end is _COMMENT_END else None

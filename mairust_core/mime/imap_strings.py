@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-_quotable = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+").fullmatch
+quotable = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+").fullmatch
 _ESCAPABLE = re.compile(rb"[\t\x20-\x7e]*+")
 _SPECIAL = re.compile(rb'(["\\])')
 
 
 def string(value: bytes) -> bytes:
     """Return a quoted string, or a literal for octets that none may hold; NUL, which nothing may, goes."""
-    if _quotable(value):
+    if quotable(value):
         return b'"' + value + b'"'
     if _ESCAPABLE.fullmatch(value):
         return b'"%b"' % _SPECIAL.sub(rb"\\\1", value)
@@ -21,4 +21,6 @@ def string(value: bytes) -> bytes:
 
 def nstring(value: bytes | None) -> bytes:
     """Return NIL for None, else the string."""
-    return b"NIL" if value is None else string(value)
+    if value is None:
+        return b"NIL"
+    return b'"' + value + b'"' if quotable(value) else string(value)

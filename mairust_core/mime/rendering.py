@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from mairust_core.mime.fields import Fields, header_end, unfold
 from mairust_core.mime.line_ends import Buffer, crlf_size
@@ -12,7 +11,9 @@ from mairust_core.model.content import Facts
 Ranges = tuple[tuple[int, int], ...]
 """Byte ranges (start, end) of whole fields, line ends and continuation lines included, ascending."""
 
-_FIELD_REST = re.compile(rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?")
+_HIDEABLE = re.compile(
+    rb"\n(authentication-results|return-path)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
+)
 _CFWS = re.compile(rb"[\s\x00]++")
 _ID = re.compile(rb'"((?:[^"\\]++|\\.)*+)"?|([^\s;()/="]++)', re.DOTALL)
 _COMMENT_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -24,26 +25,13 @@ def hidden_ranges(content: Buffer, authserv_id: str, over_smtp: bool) -> Ranges:
     These are `Authentication-Results` that claim our `authserv_id` (RFC 8601 §2.2, §5) and, when the
     mail came over SMTP, any `Return-Path` (RFC 5321 §4.4). Offsets are into the bytes given.
     """
-    block = content[: header_end(content, 0, len(content))]
-    lowered = block.lower()
-    found = [
-        (start, stop)
-        for start, stop, value in _fields_named(b"authentication-results", block, lowered)
-        if _claims(unfold(value), authserv_id)
-    ]
-    if over_smtp:
-        found += [(start, stop) for start, stop, _ in _fields_named(b"return-path", block, lowered)]
-    return tuple(sorted(found))
-
-
-def _fields_named(name: bytes, block: bytes, lowered: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield extent and value of each field of that name; a plain search, for it is mostly absent."""
-    at = lowered.find(name)
-    while at >= 0:
-        rest = _FIELD_REST.match(block, at + len(name))
-        if rest and (at == 0 or block[at - 1] == 0x0A):
-            yield at, rest.end(), rest[1]
-        at = lowered.find(name, at + len(name))
+    block = b"\n" + content[: header_end(content, 0, len(content))]
+    found = []
+    for field in _HIDEABLE.finditer(block):
+        name, value = field.groups()
+        if over_smtp if name[:1] in b"Rr" else _claims(unfold(value), authserv_id):
+            found.append((field.start(), field.end() - 1 + (block[field.end() : field.end() + 1] == b"\n")))
+    return tuple(found)
 
 
 def _claims(value: bytes, authserv_id: str) -> bool:
@@ -94,7 +82,7 @@ def render(trace: bytes, content: Buffer, hidden: Ranges) -> bytes:
 
 def rendered_size(trace: bytes, facts: Facts, hidden: Ranges, content: Buffer) -> int:
     """Return the size in bytes of the CRLF form of the rendering, without making it."""
-    cut = sum(crlf_size(content[start:end]) for start, end in hidden)
+    cut = sum(crlf_size(content[start:end]) for start, end in hidden) if hidden else 0
     return crlf_size(trace) + facts.crlf_size_bytes - cut
 
 

@@ -17,6 +17,9 @@ MAX_COUNT = (1 << 63) - 1
 """Of anything: what a database keeps."""
 MAX_NAME_LENGTH = 200
 """Of a repository and of a snapshot."""
+MAX_SNAPSHOTS = 500
+"""Of a repository that was verified: the newest."""
+WHOLE_PERCENT = 100
 _OBJECT = re.compile(r"[0-9a-f]{64}")
 _STATE = re.compile(r"[0-9a-f]{32}")
 
@@ -115,11 +118,34 @@ class BackedUp:
                 raise Invalid(name, "not_count", limit=MAX_COUNT)
 
 
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What `backup verify` found in a repository: which `snapshots` it has, and how much was damaged.
+
+    `percent` of its packs were read and hashed; with 0 only what is small was read.
+    """
+
+    snapshots: tuple[str, ...]
+    percent: int
+    damaged: int
+
+    def __post_init__(self) -> None:
+        too_long = any(len(name) > MAX_NAME_LENGTH for name in self.snapshots)
+        if too_long or not 1 <= len(self.snapshots) <= MAX_SNAPSHOTS:
+            raise Invalid("snapshots", "not_snapshots", limit=MAX_SNAPSHOTS)
+        for name, limit in (("percent", WHOLE_PERCENT), ("damaged", MAX_COUNT)):
+            if not 0 <= getattr(self, name) <= limit:
+                raise Invalid(name, "not_count", limit=limit)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRun:
     """One backup that was begun on this site: `finished_at` None while it runs, or when it broke off.
 
-    `pinned` says that nothing is deleted for its sake; `snapshot` is empty when none came of it.
+    `pinned` says that nothing is deleted for its sake; `snapshot` is empty when none came of it. When it was
+    the newest in its repository and that was verified, `verified_at` says when, `verified_percent` how much
+    of the packs was read, and `verify_damaged` how much was damaged.
     """
 
     id: Id
@@ -133,6 +159,9 @@ class BackupRun:
     objects_new: int
     bytes_new: int
     damaged: int
+    verified_at: datetime | None = None
+    verified_percent: int = 0
+    verify_damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

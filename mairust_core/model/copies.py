@@ -6,27 +6,32 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from mairust_core.errors import Invalid
 from mairust_core.model.forms import request
 from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import QUARANTINE, mailbox_name
 
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 """System flags by bit (RFC 9051 §2.3.2)."""
 MAX_KEYWORDS = 200
-MAX_NAME_CHARACTERS = 500
 MAX_HASHES = 5000
 
 _BITS = {flag.lower(): 1 << bit for bit, flag in enumerate(SYSTEM_FLAGS)}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYWORD = re.compile("[^\\\\\x00-\x20\x7f-\x9f\ud800-\udfff][^\x00-\x20\x7f-\x9f\ud800-\udfff]{0,199}")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
-def require_mailbox_name(name: str) -> None:
-    """Raise `Invalid` for what is no name of a mailbox."""
-    if not name or len(name) > MAX_NAME_CHARACTERS or _UNPRINTABLE.search(name):
-        raise Invalid("mailbox", "unprintable_mailbox", value=repr(name[:80]), limit=MAX_NAME_CHARACTERS)
+@lru_cache(maxsize=4096)
+def target_name(name: str) -> str:
+    """The mailbox that is meant, by the rules of those that are created; raises `Invalid`.
+
+    INBOX and Quarantine may be meant, too: an import fills what is there.
+    """
+    if name.casefold() == QUARANTINE.casefold():
+        return QUARANTINE
+    return mailbox_name("mailbox", name)
 
 
 def require_sha256(text: str) -> None:
@@ -62,7 +67,7 @@ class NewCopy:
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_mailbox_name(self.mailbox)
+        object.__setattr__(self, "mailbox", target_name(self.mailbox))
         require_sha256(self.sha256)
         if not 1 <= self.copy < 1 << 31:
             raise Invalid("copy", "not_ordinal", value=self.copy)
@@ -91,12 +96,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedCopy:
-    """What became of one message, in the order they came; `code` and `why` of one that failed."""
+    """What became of one message, in the order they came; `code` and `why` of one that failed.
+
+    `detail` and `values` say the same for programs that have texts of their own.
+    """
 
     outcome: Outcome
     id: Id | None = None
     code: str = ""
     why: str = ""
+    detail: str = ""
+    values: dict[str, str] | None = None
 
 
 @request
@@ -108,7 +118,7 @@ class AskedCopies:
     sha256: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        require_mailbox_name(self.mailbox)
+        object.__setattr__(self, "mailbox", target_name(self.mailbox))
         if len(self.sha256) > MAX_HASHES:
             raise Invalid("sha256", "too_many_asked", limit=MAX_HASHES)
         for one in self.sha256:
@@ -131,8 +141,8 @@ class NewFolders:
     subscribed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (*self.mailboxes, *self.subscribed):
-            require_mailbox_name(name)
+        object.__setattr__(self, "mailboxes", tuple(map(target_name, self.mailboxes)))
+        object.__setattr__(self, "subscribed", tuple(map(target_name, self.subscribed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 
 from mairust_core.errors import Invalid
 from mairust_core.model.forms import request
@@ -14,8 +16,9 @@ QUARANTINE = "Quarantine"
 SEPARATOR = "/"
 MAX_NAME_OCTETS = 255
 MAX_LEVELS = 16
+_HASH_OCTETS = 8
 
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff%*]")
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff%*]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,30 @@ def mailbox_name(field: str, text: str) -> str:
     if unfit or any(level != level.strip() or level in {"", ".", ".."} for level in levels):
         raise Invalid(field, "not_mailbox", value=repr(text[:80]))
     return name
+
+
+@lru_cache(maxsize=4096)
+def fitting_name(text: str) -> str:
+    """The name under which a folder from elsewhere is kept: its own where that may be, else one like it.
+
+    The same folder always gets the same name, so that an import can be run again. What may not be in a name
+    becomes `_`, levels too deep are joined, and one that is too long ends with a part of its SHA-256.
+    """
+    levels = [_fitting_level(level) for level in unicodedata.normalize("NFC", text).split(SEPARATOR)]
+    if len(levels) > MAX_LEVELS:
+        levels[MAX_LEVELS - 1 :] = ["_".join(levels[MAX_LEVELS - 1 :])]
+    name = unicodedata.normalize("NFC", SEPARATOR.join(levels))
+    name = folded_inbox("_" + name[1:] if name.startswith("#") else name)
+    encoded = name.encode()
+    if len(encoded) > MAX_NAME_OCTETS:
+        kept = encoded[: MAX_NAME_OCTETS - _HASH_OCTETS - 1].decode(errors="ignore")
+        name = kept.rstrip() + "~" + sha256(encoded).hexdigest()[:_HASH_OCTETS]
+    return QUARANTINE if name.casefold() == QUARANTINE.casefold() else name
+
+
+def _fitting_level(text: str) -> str:
+    level = _UNFIT.sub("_", text).strip()
+    return "_" * max(len(level), 1) if level in {"", ".", ".."} else level
 
 
 def changeable(field: str, name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mairust_core.model.forms import Page, request
+from mairust_core.model.forms import Page, Unset, request, unset, wire_names
 from mairust_core.model.message import Summary
 
 
@@ -31,6 +31,37 @@ class Found(Page[Summary]):
     items: tuple[Summary, ...]
     complete: bool
     unsearched: int
+
+
+@wire_names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(Page[Summary]):
+    """A page of a list that may have been searched: then it says what `Found` says of itself."""
+
+    items: tuple[Summary, ...]
+    complete: bool | Unset = field(default_factory=unset)
+    unsearched: int | Unset = field(default_factory=unset)
+
+    @classmethod
+    def of(cls, found: Found) -> Listed:
+        """What a search in the list found."""
+        return cls(
+            items=found.items,
+            next_cursor=found.next_cursor,
+            complete=found.complete,
+            unsearched=found.unsearched,
+        )
+
+    def found(self) -> Found:
+        """What a search in the list found, of one that was searched."""
+        assert not isinstance(self.complete, Unset)
+        assert not isinstance(self.unsearched, Unset)
+        return Found(
+            items=self.items,
+            next_cursor=self.next_cursor,
+            complete=self.complete,
+            unsearched=self.unsearched,
+        )
 
 
 @request

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mairust_core.model.backup import BackupRun
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
@@ -110,6 +112,17 @@ class TaskRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupsStatus:
+    """The last backup of which a snapshot came, None before the first.
+
+    `verified` holds, for each repository, the backup after which it was verified last.
+    """
+
+    last: BackupRun | None
+    verified: tuple[BackupRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """What is going on. Without site reach only `version`, `at` and the caller's own `counts` are told.
 
@@ -128,3 +141,4 @@ class Overview:
     server: ServerStatus | None = None
     processes: tuple[ProcessStatus, ...] = ()
     collection: TaskRun | None = None
+    backups: BackupsStatus | None = None

@@ -6,11 +6,13 @@ Each process is a plain child that reads lists of messages from its stdin and an
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,7 +25,11 @@ from mairust_core.model.content import Facts
 from mairust_core.receive.describing import describe_safely
 
 MAX_PROCESSES = 4
+AT_ONCE = 2
+"""Calls to one process: it has the next one at hand when it is done with this."""
 LENGTH = struct.Struct("<Q")
+PIPE_BYTES = 1 << 20
+"""Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
 _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process")
 
 Described = tuple[Content, Facts | None]
@@ -37,12 +43,12 @@ class Describers:
 
     def __init__(self, processes: int | None = None) -> None:
         count = min(os.cpu_count() or 1, MAX_PROCESSES) if processes is None else processes
-        self._idle: SimpleQueue[_Child] = SimpleQueue()
+        self._free: SimpleQueue[_Child] = SimpleQueue()
         self._children = [_Child() for _ in range(count)]
-        for child in self._children:
-            self._idle.put(child)
-        self._threads = ThreadPoolExecutor(count, "describer")
-        self.ahead = 2 * count
+        for child in self._children * AT_ONCE:
+            self._free.put(child)
+        self._threads = ThreadPoolExecutor(count * AT_ONCE, "describer")
+        self.ahead = count * (AT_ONCE + 1)
         """How many calls keep every process busy."""
 
     def submit(self, contents: Sequence[Content]) -> Future[list[Described]]:
@@ -59,14 +65,13 @@ class Describers:
             child.close()
 
     def _describe(self, contents: Sequence[Content]) -> list[Described]:
-        child = self._idle.get()
+        child = self._free.get()
         try:
             answers = iter(child.ask([bytes(one.view()) for one in contents if is_small(one)]))
         except (OSError, EOFError):  # it died: its work is done here, and the next call starts it again
-            child.close()
             return [describe_here(one) for one in contents]
         finally:
-            self._idle.put(child)
+            self._free.put(child)
         return [_described(one, next(answers)) if is_small(one) else describe_here(one) for one in contents]
 
 
@@ -90,32 +95,62 @@ def _described(content: Content, answer: Answer) -> Described:
 
 
 class _Child:
-    """One process and its two pipes; starts when it is first asked."""
+    """One process and its two pipes; starts when it is first asked. Thread-safe.
+
+    A call is written while the one before it is being answered: whoever has written holds `_asking` until
+    its turn to read comes, so that answers are read in the order of the calls.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._asking = threading.Lock()
+        self._answering = threading.Lock()
 
-    def ask(self, messages: list[bytes]) -> list[Any]:
+    def ask(self, messages: list[bytes]) -> list[Answer]:
         """Its answers, one for each message. Raises `OSError` or `EOFError` when it is gone."""
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        write_frame(process.stdin, messages)
-        answers: list[Any] = read_frame(process.stdout)
+        data = pickle.dumps(messages, protocol=5)
+        with self._asking:
+            process = self._started()
+            try:
+                _write_to(process, data)
+            except BaseException:
+                with self._answering:
+                    self._end(process)
+                raise
+            self._answering.acquire()
+        try:
+            answer = _read_from(process)
+        except BaseException:
+            self._answering.release()
+            with self._asking, self._answering:
+                self._end(process)
+            raise
+        self._answering.release()
+        answers: list[Answer] = pickle.loads(answer)  # noqa: S301 - written by our own child, on a pipe nobody else has
         return answers
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of ours
-                _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                _COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
             )
+            _widen(self._process)
         return self._process
 
     def close(self) -> None:
         """End it."""
-        process, self._process = self._process, None
-        if process is None:
+        with self._asking, self._answering:
+            if self._process is not None:
+                self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process that nobody uses any more, unless another call did."""
+        if self._process is not process:
             return
+        self._process = None
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             with suppress(OSError):  # what was left in the buffer of a dead one
@@ -123,15 +158,42 @@ class _Child:
         process.wait()
 
 
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Have the pipes of a process hold more, where the system allows that."""
+    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # this user's pipes hold too much already: it is slower, and works
+                fcntl.fcntl(pipe, set_size, PIPE_BYTES)
+
+
+def _write_to(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    _write(process.stdin, data)
+
+
+def _read_from(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return _read(process.stdout)
+
+
 def write_frame(pipe: IO[bytes], value: Any) -> None:
     """Write one value to a pipe between two of our own processes."""
-    data = pickle.dumps(value, protocol=5)
-    pipe.write(LENGTH.pack(len(data)) + data)
-    pipe.flush()
+    _write(pipe, pickle.dumps(value, protocol=5))
 
 
 def read_frame(pipe: IO[bytes]) -> Any:
     """Read one value; raises `EOFError` at the end of the pipe."""
+    return pickle.loads(_read(pipe))  # noqa: S301 - as above
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    pipe.write(LENGTH.pack(len(data)))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> bytes:
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
@@ -139,4 +201,4 @@ def read_frame(pipe: IO[bytes]) -> Any:
     data = pipe.read(length)
     if len(data) < length:
         raise EOFError
-    return pickle.loads(data)  # noqa: S301 - written by our own child, on a pipe nobody else has
+    return data

@@ -227,4 +227,7 @@ def _checked(new: NewCopy, content: Content, facts: Facts | None) -> _Described:
 
 def failed(error: MaiRustError) -> ImportedCopy:
     """The answer for a message that cannot be stored."""
-    return ImportedCopy(outcome=Outcome.FAILED, code=error.code, why=str(error))
+    values = {name: str(value) for name, value in error.values.items()}
+    return ImportedCopy(
+        outcome=Outcome.FAILED, code=error.code, why=str(error), detail=error.detail, values=values
+    )

@@ -32,18 +32,18 @@ def trace_headers(envelope: Envelope, *, hostname: str, message_id: str) -> byte
     `hostname` is ours, `message_id` the id by which we know the mail. The `for` clause appears only when
     there is exactly one recipient.
     """
-    connection = envelope.connection
-    lines = [
-        f"Received: from {_client(connection)}",
-        f"\tby {hostname} with {protocol(envelope)} id {message_id}",
-    ]
+    connection, recipients = envelope.connection, envelope.recipients
+    sender = ""
     if envelope.mail_from or connection.road is not Road.DELIVER:  # a pipe need not tell its sender
-        lines.insert(0, f"Return-Path: <{_path(envelope.mail_from, envelope.smtputf8)}>")
-    if len(envelope.recipients) == 1:
-        lines.append(f"\tfor <{_path(envelope.recipients[0].address, envelope.smtputf8)}>")
-    lines[-1] += ";"
-    lines.append(f"\t{_date(int(envelope.received_at.timestamp()))}")
-    return "".join(f"{line}\r\n" for line in lines).encode()
+        sender = f"Return-Path: <{_path(envelope.mail_from, envelope.smtputf8)}>\r\n"
+    receiver = ""
+    if len(recipients) == 1:
+        receiver = f"\r\n\tfor <{_path(recipients[0].address, envelope.smtputf8)}>"
+    return (
+        f"{sender}Received: from {_client(connection)}\r\n"
+        f"\tby {hostname} with {protocol(envelope)} id {message_id}{receiver};\r\n"
+        f"\t{_date(int(envelope.received_at.timestamp()))}\r\n"
+    ).encode()
 
 
 def protocol(envelope: Envelope) -> str:

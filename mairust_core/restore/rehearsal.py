@@ -20,6 +20,7 @@ from mairust_core.restore.site import restore_site
 from mairust_core.store.restoring import UIDNEXT_MORE
 from mairust_core.transfer.plain_reader import Mail, Reader
 from mairust_core.transfer.repository import Repository
+from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -49,19 +50,20 @@ class Rehearsed:
     differences: tuple[str, ...]
 
 
-def rehearse(repository: Repository, name: str, os_user: str) -> Rehearsed:
+def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = NOBODY) -> Rehearsed:
     """Restore a snapshot into a scratch directory, compare it with what the backup says, and delete it.
 
     The scratch directory is where `TMPDIR` says and needs as much room as the site. Raises what
     `restore_site` raises.
     """
+    watch.expect(repository.read_snapshot(name).messages)
     with tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch:
         settings = load_settings(data_dir=Path(scratch, "site"), env={})
-        done = restore_site(settings, repository, name, os_user=os_user)
+        done = restore_site(settings, repository, name, os_user=os_user, watch=watch)
         reader = Reader(repository.path, list(repository.identities))
         snapshot = reader.snapshot(name)
         with opened(settings) as site:
-            differences = list(islice(_differences(site, reader, snapshot), MAX_DIFFERENCES))
+            differences = list(islice(_differences(site, reader, snapshot, watch), MAX_DIFFERENCES))
             mailboxes = len(_all(site, _COUNTS))
     return Rehearsed(
         snapshot=name,
@@ -77,13 +79,13 @@ def _all(site: Site, sql: str) -> list[tuple[object, ...]]:
         return site.storage.fetch_all(tx, sql, ())
 
 
-def _differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+def _differences(site: Site, reader: Reader, snapshot: dict[str, object], watch: Watcher) -> Iterator[str]:
     wanted = {mail.id: mail for mail in reader.mails(snapshot)}
-    yield from _of_messages(site, wanted)
+    yield from _of_messages(site, wanted, watch)
     yield from _of_mailboxes(site, reader, snapshot)
 
 
-def _of_messages(site: Site, wanted: dict[int, Mail]) -> Iterator[str]:
+def _of_messages(site: Site, wanted: dict[int, Mail], watch: Watcher) -> Iterator[str]:
     """Every message: where it is, its flags and tags, and the hash of its bytes."""
     left = dict(wanted)
     with site.storage.read() as tx, closing(site.open_blobs()) as blobs:
@@ -103,6 +105,7 @@ def _of_messages(site: Site, wanted: dict[int, Mail]) -> Iterator[str]:
                     continue
                 if hashlib.sha256(data).digest() != bytes(sha256):
                     yield f"message {id_}: its bytes have another SHA-256"
+            watch.advance(len(page))
     for id_ in left:
         yield f"message {id_}: it was not restored"
 

@@ -25,6 +25,7 @@ from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.snapshots import Snapshot
 from mairust_core.transfer.repository.taking import MASTER_KEY
+from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 NAMED = 20
 """So many damaged objects an error names; the log names all."""
@@ -60,6 +61,7 @@ class _Run:
     skip_damaged: bool
     sealed: bool
     """Whether rows that need the master key stay out."""
+    watch: Watcher
     damaged: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -72,19 +74,23 @@ def restore_site(
     os_user: str,
     master_key: Path | None = None,
     skip_damaged: bool = False,
+    watch: Watcher = NOBODY,
 ) -> Restored:
     """Make a site of a snapshot where there is none, or an empty one.
 
     Raises `Conflict` when there is something already, `NewerSite` for a snapshot of a later version,
     `Forbidden` for a wrong master key, `Damaged` naming what is damaged unless that is to be left out, and
-    what database and disk raise. Then nothing is there, but for bytes that collection finds.
+    what database and disk raise. Then nothing is there, but for bytes that collection finds. `watch` hears of
+    mail stored, then of the messages that it is.
     """
     snapshot = repository.read_snapshot(name)
     if snapshot.schema > SCHEMA_VERSION:
         raise NewerSite("snapshot", id=name, found=snapshot.schema, known=SCHEMA_VERSION)
     keys = _keys(repository, snapshot, settings, master_key)
     enter_data_dir(settings)
-    run = _Run(repository=repository, snapshot=snapshot, skip_damaged=skip_damaged, sealed=keys is None)
+    run = _Run(
+        repository=repository, snapshot=snapshot, skip_damaged=skip_damaged, sealed=keys is None, watch=watch
+    )
     with closing(open_storage(settings.database.url)) as storage:
         created = make_database(storage)
         with storage.read() as tx:
@@ -147,6 +153,7 @@ def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, 
     for sha256 in run.snapshot.damaged:
         tenants.pop(bytes.fromhex(sha256), None)  # the site itself could not read it when this was made
     _judge(run)
+    run.watch.expect(len(tenants) + run.snapshot.messages)
     with closing(_blobs(settings)) as blobs, storage.write() as tx:
         if not restoring.is_empty(tx):
             raise Conflict("site_not_empty", path=settings.data_dir)
@@ -171,6 +178,7 @@ def _store_mail(
     """Store all mail; which there is."""
     have = set[bytes]()
     for batch in store_mail(run.repository, blobs, tenants, run.damaged):
+        run.watch.advance(len(batch.blobs), size_bytes=sum(row[3] for row in batch.blobs))
         if run.damaged and not run.skip_damaged:
             continue  # to the end, so that all of it is named
         restoring.insert_contents(storage, tx, batch.blobs, batch.contents)
@@ -186,6 +194,7 @@ def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows,
     accounts = AccountRows(storage, tx, rows, have)
     for part in run.snapshot.accounts:
         accounts.insert(part)
+        run.watch.advance(part.messages)
     run.left_out = accounts.left_out
     late = {one.name for one in SITE} - early - (set(_sealed_tables()) if run.sealed else set())
     insert_site(storage, tx, run.snapshot, rows, tables=late, accounts=accounts.accounts)

@@ -14,23 +14,24 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import NotFound
+from mairust_core.model.flags import split
 from mairust_core.model.principal import Principal
 from mairust_core.model.search import Found, IndexMode
 from mairust_core.search.documents import Extent, Key
 from mairust_core.search.engine import Asked, Engine
 from mairust_core.search.matching import matches
-from mairust_core.search.query import HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
+from mairust_core.search.query import Flagged, HasAttachment, InMailbox, Is, Node, Not, State, conjuncts, span
 from mairust_core.search.query import mailboxes as mailboxes_of
 from mairust_core.search.texts import read_text, stored_text
-from mairust_core.store import accounts, indexing, mailboxes, messages
+from mairust_core.store import indexing, mailboxes, messages
 from mairust_core.store import searching as queries
+from mairust_core.store.message_pages import find_account
 from mairust_core.store.searching import LATEST, Narrow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mairust_core.app import Site
-    from mairust_core.model.account import Account
     from mairust_core.model.message import Summary
     from mairust_core.store.tables import AnyRow
 
@@ -64,11 +65,11 @@ def find(
     before = messages.parse_cursor(cursor) if cursor else LATEST
     deadline = clock() + budget_s
     with site.storage.read() as tx:
-        account = accounts.get(tx, by, address)
-        _require_mailboxes(tx, account, mailboxes_of(query))
+        account_id, shown = find_account(tx, by, address)
+        _require_mailboxes(tx, account_id, shown, mailboxes_of(query))
         asked = Asked(
             tenant_id=by.tenant_id,
-            account_id=account.id,
+            account_id=account_id,
             query=query,
             since_ms=since_ms or 0,
             before=before if until_ms is None else min(before, (until_ms, 0)),
@@ -76,11 +77,11 @@ def find(
         return _Search(site, tx, asked).page(limit, lambda: clock() > deadline)
 
 
-def _require_mailboxes(tx: Connection, account: Account, names: set[str]) -> None:
+def _require_mailboxes(tx: Connection, account_id: int, shown: str, names: set[str]) -> None:
     if names:
-        missing = names - {one.name for one in mailboxes.all_of(tx, account.id)}
+        missing = names - {one.name for one in mailboxes.all_of(tx, account_id)}
         if missing:
-            raise NotFound("mailbox", name=min(missing), address=account.address)
+            raise NotFound("mailbox", name=min(missing), address=shown)
 
 
 @dataclass(slots=True)
@@ -158,7 +159,9 @@ class _Search:
         ids = [id_ for _, id_ in keys]
         rows = {
             row.id: row
-            for row in messages.with_texts(self._tx, self._asked.account_id, ids, self._conditions)
+            for row in messages.with_texts(
+                self._site.storage, self._tx, self._asked.account_id, ids, self._conditions
+            )
         }
         texts = self._texts(rows.values())
         for key in keys:
@@ -235,6 +238,12 @@ def narrow(query: Node) -> Narrow:
                 flags_set |= _FLAG_BITS[fact.state]
             else:
                 flags_clear |= _FLAG_BITS[fact.state]
+        elif isinstance(fact, Flagged):
+            bits, _ = split([fact.flag])
+            if negated:
+                flags_clear |= bits
+            else:
+                flags_set |= bits
         elif isinstance(fact, HasAttachment):
             has_attachments = not negated
         elif isinstance(fact, InMailbox) and not negated:

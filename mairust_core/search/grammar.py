@@ -3,7 +3,7 @@
     search  = all *( "OR" all )
     all     = 1*( ["AND"] factor )
     factor  = *( "-" / "NOT" ) ( "(" search ")" / [operator ":"] value )
-    value   = word / DQUOTE *char DQUOTE
+    value   = word ["*"] / DQUOTE *char DQUOTE
 
 The whole is read once into the tree of `query`. Nothing of it ever becomes part of another language:
 engines get normal forms and their hashes, the database gets bound values.
@@ -173,12 +173,16 @@ def _term(token: _Token) -> Node:
 
 
 def _text(token: _Token, field: Field | None) -> Text:
-    if not token.quoted and "*" in token.text:
-        raise BadQuery("wildcard", text=_shown(token.text), at=token.at)
-    pattern = normal(token.text)
+    text = token.text
+    open_ended = not token.quoted and "*" in text
+    if open_ended:
+        text = text.removesuffix("*")
+        if "*" in text or not normal(text[-1:]):
+            raise BadQuery("wildcard", text=_shown(token.text), at=token.at)
+    pattern = normal(text)
     if not pattern:
         raise BadQuery("nothing", text=_shown(token.text), at=token.at)
-    return Text(pattern, field)
+    return Text(pattern, field, prefix=open_ended)
 
 
 def _in(field: Field) -> Callable[[_Token], Node]:

@@ -13,9 +13,10 @@ from mairust_core.search.documents import Extent, field_of
 from mairust_core.search.normal import is_run
 from mairust_core.search.query import (
     All,
+    Fact,
     Field,
+    Flagged,
     HasAttachment,
-    InMailbox,
     Is,
     Node,
     Not,
@@ -74,26 +75,32 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
 
 def _has_text(text: Text, facts: Facts) -> bool | None:
     where = facts.text if text.field is None else field_of(facts.text, text.field)
-    if needle(text.pattern) in where:
+    if needle(text.pattern, text.prefix) in where:
         return True
     in_body = text.field is None or text.field is Field.BODY
     return None if in_body and facts.extent is not Extent.WHOLE else False
 
 
 @lru_cache(maxsize=1024)
-def needle(pattern: str) -> str:
-    """What stands in a text that a pattern matches: words are bounded by spaces, runs are not."""
+def needle(pattern: str, prefix: bool = False) -> str:
+    """What stands in a text that a pattern matches: words are bounded by spaces, runs are not.
+
+    With `prefix` the last word is not bounded at its end.
+    """
     pieces = pattern.split(" ")
     before = "" if is_run(pieces[0]) else " "
-    return f"{before}{pattern}{'' if is_run(pieces[-1]) else ' '}"
+    after = "" if prefix or is_run(pieces[-1]) else " "
+    return f"{before}{pattern}{after}"
 
 
-def _is_fact(node: Received | Is | HasAttachment | Tagged | InMailbox, facts: Facts) -> bool:
+def _is_fact(node: Fact, facts: Facts) -> bool:
     if isinstance(node, Received):
         late_enough = node.from_ms is None or facts.received_ms >= node.from_ms
         return late_enough and (node.to_ms is None or facts.received_ms < node.to_ms)
     if isinstance(node, Is):
         return _in_state(node.state, facts.flags)
+    if isinstance(node, Flagged):
+        return node.flag.casefold() in map(str.casefold, facts.flags)
     if isinstance(node, HasAttachment):
         return facts.has_attachments
     if isinstance(node, Tagged):

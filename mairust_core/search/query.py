@@ -30,10 +30,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A word, run or phrase in normal form, in one field or, with None, anywhere."""
+    """A word, run or phrase in normal form, in one field or, with None, anywhere.
+
+    With `prefix` its last word stands for every word that begins like that.
+    """
 
     pattern: str
     field: Field | None = None
+    prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,13 @@ class Is:
     """In that state, by its flags."""
 
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """With this flag, in any case: a system flag or a keyword (RFC 9051 §2.3.2)."""
+
+    flag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,7 @@ class Some:
     parts: tuple[Node, ...]
 
 
-Fact: TypeAlias = Received | Is | HasAttachment | Tagged | InMailbox
+Fact: TypeAlias = Received | Is | Flagged | HasAttachment | Tagged | InMailbox
 """A condition that the database's rows answer by themselves."""
 
 Node: TypeAlias = Text | Fact | Not | All | Some

@@ -63,8 +63,13 @@ def _add(found: set[str], pieces: list[str]) -> None:
 
 @lru_cache(maxsize=256)
 def query_terms(text: Text) -> tuple[str, ...]:
-    """Terms that every text has which this one matches; none when the index cannot narrow it down."""
+    """Terms that every text has which this one matches; none when the index cannot narrow it down.
+
+    It knows whole words, so the beginning of one narrows nothing: those beside it do.
+    """
     pieces = text.pattern.split(" ")
+    if text.prefix and not is_run(pieces[-1]):
+        pieces.pop()
     terms: dict[str, None] = {}
     for at, piece in enumerate(pieces):
         if is_run(piece):

@@ -110,7 +110,6 @@ class Accounts(Service):
     @operation("DELETE", _ONE, scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
     def remove(self, address: str) -> Removed:
         """Remove an account and, a little later, all its mail."""
-        self.site.make_room()
         with change(self, "remove", address) as tx:
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)

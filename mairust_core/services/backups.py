@@ -5,7 +5,15 @@ from __future__ import annotations
 from mairust_core import store
 from mairust_core.errors import DiskFull, NotFound, Temporary
 from mairust_core.ids import now_ms
-from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
+from mairust_core.model.backup import (
+    Additions,
+    BackedUp,
+    BackupRun,
+    NewBackup,
+    Offer,
+    Verification,
+    Wanted,
+)
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import ReachKind, Scope
@@ -58,12 +66,23 @@ class Backups(Service):
         """End a backup, and keep what came of it for `mairust status`."""
         return self.site.finish_backup(self.by, self._own(id), done)
 
+    @operation("POST", "/backups/verified", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def verified(self, found: Verification) -> BackupRun:
+        """Keep what `mairust backup verify` found in a repository, for `doctor` and `status`.
+
+        It is kept with the newest backup of this site that lies there. Damage stays known until a look that
+        could have seen it finds none.
+        """
+        with self.site.storage.write() as tx:
+            return store.backups.verified(tx, self.by, found, now_ms())
+
     @operation("PUT", "/backups/restore", scope=ADMIN, reach=SITE, errors=(NotFound,), accepts=PACK)
     def put_back(self, content: BytesIn) -> Additions:
         """Append messages of a snapshot to their mailboxes, with new ids and UIDs.
 
         The body is a pack: their bytes, and one object of rows that says whose they are. An account that is
-        gone is made again when its domain is there.
+        gone is made again when its domain is there. A whole site is restored by `mairust restore` on its own
+        machine, not over the API.
         """
         added = self.site.put_back(self.by, content)
         with change(self, "put_back", added.address):

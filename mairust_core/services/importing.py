@@ -38,7 +38,7 @@ class Imports(Service):
         hashes = [bytes.fromhex(one) for one in asked.sha256]
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            found = store.ledger.known(tx, account.id, asked.mailbox, hashes)
+            found = store.ledger.known(self.site.storage, tx, account.id, asked.mailbox, hashes)
         return KnownCopies(copies=tuple(found.get(one, 0) for one in hashes))
 
     @operation("POST", f"{_ONE}/messages:import", scope=Scope.WRITE, errors=(NotFound, TooLarge, Invalid))

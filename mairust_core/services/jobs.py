@@ -70,6 +70,7 @@ class Jobs(Service):
     @operation("POST", "/jobs/discard", scope=ADMIN, reach=SITE)
     def discard_all(self, which: JobSelection) -> JobsChanged:
         """Delete all dead jobs, of one kind or of every kind."""
+        self.site.make_room()
         return self._change_all(
             "discard_all", which, lambda tx: store.jobs.discard_some(tx, self.by, which.kind, STEP_ROWS)
         )

@@ -9,13 +9,23 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Damaged, NotFound, QuotaExceeded, Refused, TooLarge
-from mairust_core.model.forms import DEFAULT_LIMIT, Page
+from mairust_core.errors import (
+    BadQuery,
+    Conflict,
+    Damaged,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    Refused,
+    TooLarge,
+)
+from mairust_core.model.forms import DEFAULT_LIMIT
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Deleted, Message, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
+from mairust_core.model.search import Listed
 from mairust_core.operations import BytesIn, BytesOut, Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import limited
@@ -65,12 +75,14 @@ class Messages(Service):
         return self._find(subject)[0]
 
     @operation(
-        "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound,), encoded="_encoded_page"
-    )
+        "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound, BadQuery),
+        encoded="_encoded_page",
+    )  # fmt: skip
     def browse(
         self,
         address: str,
         *,
+        q: str | None = None,
         mailbox: str = "",
         tag: str = "",
         flag: str = "",
@@ -80,8 +92,11 @@ class Messages(Service):
         deleted: bool = False,
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
-    ) -> Page[Summary]:
+    ) -> Listed:
         """List an account's messages, newest first: those that fit all that is given.
+
+        With `q`, those of them that match a search, in its own language; the answer then says, as that of
+        a search, whether it is `complete`.
 
         `unflag` asks for messages without a flag; `since` and `before` bound the time of receipt; `deleted`
         asks for those in the trash instead. A page may hold fewer than `limit`, or none, and still have a
@@ -90,26 +105,32 @@ class Messages(Service):
         wanted = MessageFilter(
             mailbox=mailbox, tag=tag, flag=flag, unflag=unflag, since=since, before=before, deleted=deleted
         )
+        if q is not None:
+            if deleted:
+                raise Invalid("q", "not_in_trash")
+            return Listed.of(self.site.search(self.by, address, q, cursor, limited(limit), wanted))
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
             mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if mailbox else None
             if mailbox and mailbox_id is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=mailbox_id, filter=wanted)
-            return store.listing.page(tx, self.by, asked, cursor, limited(limit))
+            page = store.listing.page(tx, self.by, asked, cursor, limited(limit))
+        return Listed(items=page.items, next_cursor=page.next_cursor)
 
     def _encoded_page(
         self,
         address: str,
         *,
+        q: str | None = None,
         mailbox: str = "",
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
         **asked: Any,
-    ) -> dict[str, Any] | Page[Summary]:
-        """What `browse` answers, as JSON values unless it is filtered."""
-        if any(asked.values()):
-            return Messages.browse(self, address, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
+    ) -> dict[str, Any] | Listed:
+        """What `browse` answers, as JSON values unless it is filtered or searched."""
+        if q is not None or any(asked.values()):
+            return Messages.browse(self, address, q=q, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
         mailbox = folded_inbox(mailbox)
         pages = store.message_pages
         with self.site.storage.read() as tx:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mairust_core import __version__, store
+from mairust_core.ids import now_ms
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.status import Overview, ServerStatus, TaskRun
 from mairust_core.operations import Service, operation
@@ -44,6 +45,7 @@ class Status(Service):
                 server=_server(self.site),
                 processes=store.counting.processes(tx),
                 collection=_last(tx, COLLECTION),
+                backups=store.backups.status(tx, now_ms()),
             )
 
 

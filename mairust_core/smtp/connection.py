@@ -49,6 +49,8 @@ class Phase(Enum):
 class ClientConnection(SMTP):
     """The part of a session that knows bytes and time but no command."""
 
+    _paused: bool  # asyncio's: the client reads so slowly that nothing more should be written
+
     def __init__(
         self,
         settings: ListenerSettings,
@@ -224,6 +226,8 @@ class ClientConnection(SMTP):
             return
         self._writer.write(b"".join(self._out))
         self._out.clear()
+        if not self._paused:  # the client reads: there is nothing to wait for
+            return
         self._phase, self._since = Phase.SENDING, self.loop.time()
         try:
             await self._writer.drain()

@@ -6,9 +6,10 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from mairust_core.errors import NotFound, Temporary
 from mairust_core.ids import to_time
-from mairust_core.model.backup import BackedUp, BackupRun
+from mairust_core.model.backup import WHOLE_PERCENT, BackedUp, BackupRun, Verification
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
+from mairust_core.model.status import BackupsStatus
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import AnyRow, backup
 
@@ -88,11 +89,45 @@ def page(tx: Connection, by: Principal, cursor: str, limit: int, now_ms: int) ->
     return [_model(row, now_ms) for row in rows]
 
 
-def last(tx: Connection, now_ms: int) -> BackupRun | None:
-    """The last backup of which a snapshot came; None before the first. For `status` and `doctor`."""
-    query = select(backup).where(backup.c.snapshot != "").order_by(backup.c.id.desc()).limit(1)
-    row = tx.execute(query).first()
-    return None if row is None else _model(row, now_ms)
+def verified(tx: Connection, by: Principal, found: Verification, now_ms: int) -> BackupRun:
+    """Keep what was found in a repository, on the newest of this site's backups that lie there.
+
+    Damage stays known until a look that could have seen it finds none. Raises `NotFound` when no backup that
+    is remembered here lies there.
+    """
+    mine = backup.c.tenant_id == by.tenant_id
+    query = select(backup).where(mine, backup.c.snapshot.in_(found.snapshots))
+    row = tx.execute(query.order_by(backup.c.id.desc()).limit(1)).first()
+    if row is None:
+        raise NotFound("backup_there")
+    if not _is_too_shallow(tx, row.repository, found):
+        values = {
+            "verified_ms": now_ms, "verified_percent": found.percent, "verify_damaged": found.damaged,
+        }  # fmt: skip
+        tx.execute(update(backup).where(backup.c.id == row.id).values(values))
+    return get(tx, by, row.id, now_ms)
+
+
+def _is_too_shallow(tx: Connection, repository: str, found: Verification) -> bool:
+    """Whether this look proves nothing against the damage that the last one found by reading packs."""
+    known = select(backup.c.verified_percent, backup.c.verify_damaged).where(
+        backup.c.repository == repository, backup.c.verified_ms.is_not(None)
+    )
+    last = tx.execute(known.order_by(backup.c.id.desc()).limit(1)).first()
+    if last is None or found.damaged or found.percent == WHOLE_PERCENT:
+        return False
+    return bool(last.verify_damaged and last.verified_percent)
+
+
+def status(tx: Connection, now_ms: int) -> BackupsStatus:
+    """The last backup of which a snapshot came, and of each repository what was found in it last."""
+    latest = select(func.max(backup.c.id)).where(backup.c.snapshot != "")
+    looked_at = select(func.max(backup.c.id)).where(backup.c.verified_ms.is_not(None))
+    wanted = backup.c.id.in_(latest.union(looked_at.group_by(backup.c.repository)))
+    rows = tx.execute(select(backup).where(wanted).order_by(backup.c.id.desc()))
+    runs = [_model(row, now_ms) for row in rows]
+    verified = tuple(run for run in runs if run.verified_at is not None)
+    return BackupsStatus(last=next((run for run in runs if run.snapshot), None), verified=verified)
 
 
 def pinned(tx: Connection, now_ms: int) -> bool:
@@ -118,4 +153,7 @@ def _model(row: AnyRow, now_ms: int) -> BackupRun:
         objects_new=row.objects_new,
         bytes_new=row.bytes_new,
         damaged=row.damaged,
+        verified_at=None if row.verified_ms is None else to_time(row.verified_ms),
+        verified_percent=row.verified_percent,
+        verify_damaged=row.verify_damaged,
     )

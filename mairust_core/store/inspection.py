@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, literal, select, text
 
 from mairust_core.model.alias import POSTMASTER
 from mairust_core.model.blob import Locator
-from mairust_core.store.tables import account, address, blob, domain, process_number
+from mairust_core.store.tables import account, address, blob, domain, message, process_number
 
 _SETTINGS = "fsync, full_page_writes, synchronous_commit, synchronous_standby_names, max_connections"
 _MORE = "superuser_reserved_connections, reserved_connections"
@@ -64,6 +64,11 @@ def enabled_accounts(tx: Connection) -> int:
     """Accounts that take mail."""
     query = select(func.count()).select_from(account)
     return int(tx.execute(query.where(account.c.enabled, account.c.removed_ms.is_(None))).scalar_one())
+
+
+def has_mail(tx: Connection) -> bool:
+    """Whether there is any message."""
+    return tx.execute(select(message.c.id).limit(1)).first() is not None
 
 
 def domains(tx: Connection) -> int:

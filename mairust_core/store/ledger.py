@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from mairust_core.model.delivery import Delivery
 from mairust_core.store import StorageBackend
-from mairust_core.store.tables import import_ledger
 
 ASKED_AT_ONCE = 500
 
@@ -24,6 +23,8 @@ _COUNT = (
     " CASE WHEN import_ledger.copies < ? THEN import_ledger.copies + 1 ELSE import_ledger.copies END"
     " WHERE import_ledger.copies < ? OR ? RETURNING copies"
 )
+
+_KNOWN = "SELECT sha256, copies FROM import_ledger WHERE account_id = ? AND mailbox = ? AND sha256 IN "
 
 
 def count(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> set[int]:
@@ -42,14 +43,15 @@ def count(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) ->
     return {id_ for (_, id_), counted in zip(rows, found, strict=True) if counted is None}
 
 
-def known(tx: Connection, account_id: int, mailbox: str, hashes: Sequence[bytes]) -> dict[bytes, int]:
+def known(
+    storage: StorageBackend, tx: Connection, account_id: int, mailbox: str, hashes: Sequence[bytes]
+) -> dict[bytes, int]:
     """How many copies of each of these contents are counted; those without any are left out."""
     found: dict[bytes, int] = {}
     for start in range(0, len(hashes), ASKED_AT_ONCE):
-        query = select(import_ledger.c.sha256, import_ledger.c.copies).where(
-            import_ledger.c.account_id == account_id,
-            import_ledger.c.mailbox == mailbox,
-            import_ledger.c.sha256.in_(hashes[start : start + ASKED_AT_ONCE]),
+        asked = hashes[start : start + ASKED_AT_ONCE]
+        rows = storage.fetch_all(
+            tx, _KNOWN + f"({', '.join('?' * len(asked))})", (account_id, mailbox, *asked)
         )
-        found |= {bytes(row[0]): row[1] for row in tx.execute(query)}
+        found |= {bytes(sha256): copies for sha256, copies in rows}
     return found

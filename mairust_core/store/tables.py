@@ -463,6 +463,9 @@ backup = Table(
     Column("objects_new", BigInteger, nullable=False),
     Column("bytes_new", BigInteger, nullable=False),
     Column("damaged", BigInteger, nullable=False),
+    Column("verified_ms", BigInteger),  # when its repository was last verified; null before
+    Column("verified_percent", BigInteger, nullable=False, server_default=text("0")),
+    Column("verify_damaged", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # One row is one thing to do later, or that was done; what is over is kept for a while (rule J3).
@@ -571,7 +574,7 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0013"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from mairust_core.errors import Invalid, Temporary
+from mairust_core.errors import Invalid, MaiRustError, Temporary
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, Tally
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.cache import HashCache
-from mairust_core.transfer.names import Mapping
+from mairust_core.transfer.names import Mapping, is_renamed
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Folder, Found, Source, Unusable
+from mairust_core.transfer.source import Broken, Folder, Found, Refusal, Source, Unusable
 
 ASKED_AT_ONCE = 500
 AHEAD_BYTES = 8 << 20
@@ -30,6 +30,10 @@ AHEAD_BYTES = 8 << 20
 BATCH_ITEMS = 2000
 BATCH_BYTES = 16 << 20
 RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+RENAMED = "renamed"
+"""A folder whose name no mailbox may have, or another one's."""
 
 
 class Target(Protocol):
@@ -50,13 +54,13 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One message, or folder, that was not imported, for the report."""
+    """One message, or folder, that was not imported, or not under its name, for the report."""
 
     path: str
     mailbox: str
-    outcome: Outcome
-    code: str
-    why: str
+    outcome: str
+    """An `Outcome`, or `RENAMED`."""
+    reason: Unusable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,7 @@ class ImportRun:
         """Import everything. Raises what concerns all messages, such as `DiskFull`; the next run goes on."""
         folders = list(source.folders())
         targets = [self._wishes.mapping(folder.mailbox) for folder in folders]
+        self._tell_renamed(folders, targets)
         if not self._wishes.dry_run:
             subscribed = [self._wishes.mapping(name) for name in source.subscribed()]
             self._target.prepare(list(dict.fromkeys(targets)), subscribed)
@@ -123,6 +128,12 @@ class ImportRun:
             self._cache.flush()
             _close(one for _, one in self._sent)
         return self.tally
+
+    def _tell_renamed(self, folders: Iterable[Folder], targets: Iterable[str]) -> None:
+        for folder, mailbox in zip(folders, targets, strict=True):
+            if is_renamed(folder.called, folder.mailbox):
+                reason = Unusable(RENAMED, called=folder.called, mailbox=mailbox)
+                self._tell(Told(path=folder.path, mailbox=mailbox, outcome=RENAMED, reason=reason))
 
     def _items(self, folders: Iterable[tuple[Folder, str]]) -> Generator[Item[NewCopy]]:
         for folder, mailbox in folders:
@@ -184,7 +195,7 @@ class ImportRun:
                 try:
                     item = self._item(mailbox, read)
                 except Invalid as error:
-                    self._failed(one.found.path, mailbox, Unusable(error.code, str(error)))
+                    self._failed(one.found.path, mailbox, Refusal(error))
                     continue
                 self._sent.append((mailbox, read))
                 yield item
@@ -230,7 +241,7 @@ class ImportRun:
         elif answer.outcome is Outcome.SKIPPED:
             self._skipped(mailbox, one)
         else:
-            self._failed(one.found.path, mailbox, Unusable(answer.code, answer.why))
+            self._failed(one.found.path, mailbox, refusal_of(answer))
         one.payload.close()
         self._progress(self.tally)
 
@@ -248,16 +259,22 @@ class ImportRun:
             one.payload.close()
         self._tell(
             Told(
-                path=one.found.path, mailbox=mailbox, outcome=Outcome.SKIPPED, code="known",
-                why="it was imported before",
+                path=one.found.path, mailbox=mailbox, outcome=Outcome.SKIPPED, reason=Unusable("known")
             )
         )  # fmt: skip
         self._progress(self.tally)
 
     def _failed(self, path: str, mailbox: str, error: Unusable) -> None:
         self.tally.failed += 1
-        self._tell(Told(path=path, mailbox=mailbox, outcome=Outcome.FAILED, code=error.code, why=error.why))
+        self._tell(Told(path=path, mailbox=mailbox, outcome=Outcome.FAILED, reason=error))
         self._progress(self.tally)
+
+
+def refusal_of(answer: ImportedCopy) -> Refusal:
+    """Why a message was refused; the text is ours where the server says which, else the server's."""
+    if answer.detail:
+        return Refusal(MaiRustError.again(answer.code, answer.detail, answer.values or {}))
+    return Refusal(MaiRustError.from_wire(answer.code, answer.why, ""))
 
 
 def _close(messages: Iterable[_Wanted]) -> None:

@@ -25,7 +25,7 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.names import INSIDE, decoded_part, mailbox_name, plus_plus_parts
+from mairust_core.transfer.names import INSIDE, SEPARATOR, decoded_part, mailbox_name, plus_plus_parts
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Found, Unusable
 
@@ -72,13 +72,13 @@ class Maildir:
             status = directory.stat()
             names = sorted(os.listdir(directory))
         except OSError as error:
-            yield MaildirFolder(directory, mailbox_name(parts), error=_unreadable(error))
+            yield MaildirFolder(directory, parts, error=_unreadable(error))
             return
         if (status.st_dev, status.st_ino) in seen or len(parts) > MAX_DEPTH:
             return
         seen.add((status.st_dev, status.st_ino))
         if not INSIDE.isdisjoint(names) or any(marker in names for marker in MARKERS):
-            yield MaildirFolder(directory, mailbox_name(parts))
+            yield MaildirFolder(directory, parts)
         elif ".mh_sequences" in names:
             self._notes.append(f"{directory} looks like an MH folder and is left alone")
         for name in names:
@@ -110,9 +110,10 @@ class _Entry(NamedTuple):
 class MaildirFolder:
     """One folder. `error` is why it cannot be read."""
 
-    def __init__(self, directory: Path, mailbox: str, error: Unusable | None = None) -> None:
+    def __init__(self, directory: Path, parts: tuple[str, ...] = (), error: Unusable | None = None) -> None:
         self.directory = directory
-        self.mailbox = mailbox
+        self.mailbox = mailbox_name(parts)
+        self.called = SEPARATOR.join(parts) or self.mailbox
         self._error = error
 
     @property
@@ -143,8 +144,9 @@ class MaildirFolder:
             except OSError as error:
                 yield Broken(path=str(self.directory / part), error=_unreadable(error))
         entries.sort()
+        directory = self.path
         for entry in entries:
-            yield MaildirMessage(self.directory, keywords, entry)
+            yield MaildirMessage(directory, keywords, entry)
 
     def _list(self, part: str, uids: dict[str, int]) -> list[_Entry]:
         found = []
@@ -170,7 +172,7 @@ class MaildirMessage:
 
     __slots__ = ("_directory", "_entry", "_keywords")
 
-    def __init__(self, directory: Path, keywords: Keywords, entry: _Entry) -> None:
+    def __init__(self, directory: str, keywords: Keywords, entry: _Entry) -> None:
         self._directory = directory
         self._keywords = keywords
         self._entry = entry
@@ -211,10 +213,10 @@ class MaildirMessage:
                     return payload
             except FileNotFoundError:
                 if attempt == ATTEMPTS - 1 or not self._find():
-                    raise Unusable("vanished", "it is gone: somebody moved or deleted it meanwhile") from None
+                    raise Unusable("vanished") from None
             except OSError as error:
                 raise _unreadable(error) from error
-        raise Unusable("changed", "it changed every time it was read")
+        raise Unusable("changed")
 
     def _read(self) -> Payload | None:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
@@ -230,13 +232,18 @@ class MaildirMessage:
             unchanged = before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
             if unchanged and found.size_bytes == after.st_size:
                 payload = found
-                self._entry = self._entry._replace(
-                    size=after.st_size, mtime_ns=after.st_mtime_ns, inode=after.st_ino
-                )
+                self._note(after)
         finally:
             if payload is None or not payload.in_file:
                 file.close()
         return payload
+
+    def _note(self, found: os.stat_result) -> None:
+        """Keep what the file is like now; most of them are as they were listed."""
+        listed = self._entry
+        now = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if (listed.size, listed.mtime_ns, listed.inode) != now:
+            self._entry = listed._replace(size=now[0], mtime_ns=now[1], inode=now[2])
 
     def stat(self, fd: int) -> os.stat_result:
         """What its file is like now."""
@@ -247,7 +254,7 @@ class MaildirMessage:
         base = split_name(self._entry.name)[0]
         for part in ("cur", "new"):
             try:
-                names = os.listdir(self._directory / part)
+                names = os.listdir(os.path.join(self._directory, part))
             except OSError:
                 continue
             for name in names:
@@ -264,4 +271,4 @@ def _own_order(name: str) -> int:
 
 
 def _unreadable(error: OSError) -> Unusable:
-    return Unusable("unreadable", (error.strerror or type(error).__name__).lower())
+    return Unusable("unreadable", why=(error.strerror or type(error).__name__).lower())

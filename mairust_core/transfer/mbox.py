@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from mairust_core.model.mailbox import INBOX
+from mairust_core.model.mailbox import INBOX, fitting_name
 from mairust_core.transfer.dates import HEAD_BYTES, file_date, postmark_date, received_date
 from mairust_core.transfer.dialects import (
     Dialect,
@@ -25,7 +25,7 @@ from mairust_core.transfer.dialects import (
     unquote,
 )
 from mairust_core.transfer.mbox_files import SUFFIX, Beside, Noted, read_beside, status_flags
-from mairust_core.transfer.names import decoded_part, mailbox_name
+from mairust_core.transfer.names import SEPARATOR, decoded_part, mailbox_name
 from mairust_core.transfer.payload import Gathering, Payload
 from mairust_core.transfer.source import Broken, Found, Unusable
 
@@ -226,7 +226,8 @@ class MboxFile:
         self, path: str, mailbox: str, dialect: Dialect | None, stream: IO[bytes] | None = None
     ) -> None:
         self.path = path
-        self.mailbox = mailbox
+        self.mailbox = fitting_name(mailbox)
+        self.called = mailbox
         self._dialect = dialect
         self._stream = stream
 
@@ -239,7 +240,7 @@ class MboxFile:
                 dialect = self._dialect or (beside.dialect if beside else None)
                 splitter = Splitter(read, dialect, exact=beside is not None and self._dialect is None)
                 if splitter.head and not splitter.head.startswith(b"From "):
-                    yield Broken(path=self.path, error=Unusable("not_mbox", "it does not begin like an mbox"))
+                    yield Broken(path=self.path, error=Unusable("not_mbox"))
                 for number, raw in enumerate(splitter.messages(), 1):
                     yield MboxMessage(
                         path=f"{self.path}#{number}",
@@ -250,10 +251,9 @@ class MboxFile:
                     )
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("unreadable", why))
+            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("unreadable", why=why))
         except _BROKEN_ARCHIVE as error:
-            why = f"what is packed is damaged: {error}"
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("damaged", why))
+            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("damaged", why=error))
 
 
 @contextmanager
@@ -353,6 +353,6 @@ def _mailbox_of(path: Path, parts: tuple[str, ...]) -> str:
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
     if name == "mbox" and parts:
-        return mailbox_name((*parts[:-1], parts[-1].removesuffix(".mbox")))
+        return SEPARATOR.join((*parts[:-1], parts[-1].removesuffix(".mbox")))
     name = name.removesuffix(".mbox").removesuffix(".mbx")
-    return mailbox_name((*parts, decoded_part(name)))
+    return SEPARATOR.join((*parts, decoded_part(name)))

@@ -10,11 +10,12 @@ from __future__ import annotations
 import binascii
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from mairust_core.errors import Invalid
-from mairust_core.model.copies import MAX_NAME_CHARACTERS
-from mairust_core.model.mailbox import INBOX
+from mairust_core.model.mailbox import INBOX, fitting_name
+from mairust_core.model.mailbox import mailbox_name as strict_name
 
 SEPARATOR = "/"
 
@@ -64,14 +65,13 @@ def decoded_part(file_name: str) -> str:
 
 
 def mailbox_name(parts: Sequence[str]) -> str:
-    """The mailbox that a folder with this path becomes; INBOX is written in capitals (RFC 9051 §5.1)."""
-    if not parts:
-        return INBOX
-    name = SEPARATOR.join(parts)
-    first, slash, rest = name.partition(SEPARATOR)
-    if first.upper() == INBOX:
-        name = INBOX + slash + rest
-    return name[:MAX_NAME_CHARACTERS]
+    """The mailbox that a folder with this path becomes, INBOX without one; `fitting_name` says how."""
+    return fitting_name(SEPARATOR.join(parts)) if parts else INBOX
+
+
+def is_renamed(called: str, mailbox: str) -> bool:
+    """Whether a folder became a mailbox that people would not take for the same."""
+    return unicodedata.normalize("NFC", called).casefold() != mailbox.casefold()
 
 
 def plus_plus_parts(directory: str) -> tuple[str, ...]:
@@ -127,12 +127,12 @@ class Mapping:
 
     def __init__(self, rules: Sequence[str] = (), prefix: str = "") -> None:
         self._rules: dict[str, str] = {}
-        self._prefix = prefix.strip(SEPARATOR)
+        self._prefix = strict_name("prefix", prefix.strip(SEPARATOR)) if prefix.strip(SEPARATOR) else ""
         for rule in rules:
             old, equals, new = rule.partition("=")
             if not equals or not old.strip(SEPARATOR) or not new.strip(SEPARATOR):
                 raise Invalid("map", "not_mapping", value=repr(rule[:80]))
-            self._rules[mailbox_name([old.strip(SEPARATOR)])] = mailbox_name([new.strip(SEPARATOR)])
+            self._rules[mailbox_name([old.strip(SEPARATOR)])] = strict_name("map", new.strip(SEPARATOR))
 
     def __call__(self, mailbox: str) -> str:
         """The target of a mailbox; of several rules the one that names more of its path holds."""

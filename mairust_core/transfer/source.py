@@ -7,16 +7,38 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mairust_core.errors import MaiRustError
+from mairust_core.i18n import explain, say
 from mairust_core.transfer.payload import Payload
 
 
 class Unusable(Exception):
-    """One message, or one folder, cannot be read; `code` is stable, `why` is for people."""
+    """One message, or one folder, is left out; `code` is stable, `why` says it to people.
 
-    def __init__(self, code: str, why: str) -> None:
-        super().__init__(code, why)
+    The text is `import.CODE` of the screens, or that of `key`, filled with `values`.
+    """
+
+    def __init__(self, code: str, /, *, key: str = "", **values: object) -> None:
+        super().__init__(code, values)
         self.code = code
-        self.why = why
+        self._key = key or code
+        self._values = values
+
+    def why(self, lang: str = "en") -> str:
+        """The reason in a language."""
+        return say(f"import.{self._key}", lang, **self._values)
+
+
+class Refusal(Unusable):
+    """A message, or a source, that an error of ours stands for."""
+
+    def __init__(self, error: MaiRustError) -> None:
+        super().__init__(error.code)
+        self._error = error
+
+    def why(self, lang: str = "en") -> str:
+        """The error in a language."""
+        return " ".join(explain(self._error, lang)).strip()
 
 
 class Found(Protocol):
@@ -64,6 +86,11 @@ class Folder(Protocol):
     @property
     def mailbox(self) -> str:
         """The mailbox it is."""
+        ...
+
+    @property
+    def called(self) -> str:
+        """What it is called there."""
         ...
 
     @property

@@ -11,9 +11,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from mairust_core.model.secret import Sealed
 
 KEY_BYTES = 32
@@ -72,11 +69,16 @@ def _bound(what: str, tenant_id: int, name: str) -> bytes:
 
 
 def _encrypt(key: bytes, data: bytes, bound: bytes) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # slow: who reads only an id needs none
+
     nonce = secrets.token_bytes(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, data, bound)
 
 
 def _decrypt(key: bytes, data: bytes, bound: bytes) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         return AESGCM(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], bound)
     except (InvalidTag, ValueError) as error:

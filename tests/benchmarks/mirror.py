@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INSERTED = ("blob", "content", "trace", "message", "thread_key", "placement")
+INSERTED = ("blob", "content", "trace", "message", "thread_key", "index_queue", "placement")
 """Tables that get rows of their own, in the order of their references."""
 
 REPLACED = frozenset({"thread_key"})

@@ -4,7 +4,8 @@
 
 Both accounts lie in one database, filled by bulk inserts straight into the tables; each view is asked for in
 turns, small and large, and judged by medians. A view that no index answers looks at so many rows at most; how
-that costs where there are enough of them is printed, not judged: the small account may end before.
+that costs where there are enough of them is printed, not judged: the small account may end before. With
+``--wait`` measuring begins at a line on stdin, once the accounts are filled.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from mairust_core.store import StorageBackend
 from mairust_core.store.facts import content_row
 from mairust_core.store.listing import Wanted
 from mairust_core.store.tables import account, blob, content, mailbox, message, message_tag, placement
+from tests.benchmarks.pieces import piece
 from tests.benchmarks.table import Goal, render, verdict
 from tests.support.postgres import require_server
 from tests.support.stores import ADMIN, Kit, open_kit, settings_for
@@ -230,6 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--wait", action="store_true", help="begin each piece at a line on stdin")
     options = parser.parse_args(arguments)
     goals: list[Goal] = []
     with (
@@ -243,7 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             large = fill(kit, "large@example.org", options.large, 2_000_000_000)
             analyse(kit.storage)
             print(f"\n{kit.storage.name}, {options.rounds} rounds in turns")
-            goals += measure(kit, small, large, options.rounds)
+            with piece(kit.storage.name, wait=options.wait):
+                goals += measure(kit, small, large, options.rounds)
     return verdict(goals)
 
 

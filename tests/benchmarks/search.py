@@ -1,12 +1,17 @@
-"""Search over many messages: time of a page, rate and size of the index, beside a scan with LIKE.
+"""Search over many messages: time of a page, rate and size of the index, beside LIKE and notmuch.
 
 ``python -m tests.benchmarks.search [--database sqlite|postgresql|both] [--messages 200000] [--queries 200]``
 
 One account holds the mail, made and half Japanese, its texts extracted already. Indexing runs on one thread
 without rests. A query is the operation as the API calls it, first page of 50, newest first, every hit decided
 on its text; classes are asked in turn. LIKE scans a plain table of the same texts in the same database for
-the newest fifty (fewer queries: it is slow). Real mail (``MAIRUST_CORPORA``) is indexed beside, with its
-extraction told apart. Seeds are printed.
+the newest fifty; notmuch, when it is installed, has the same mail in a Maildir and answers each query with a
+process (fewer queries of both). Prefixes are beside: no index holds them, so they are read. Real mail
+(``MAIRUST_CORPORA``) is indexed beside, with its extraction told apart. Seeds are printed.
+
+With ``--wait`` it says before each measured piece what comes, and begins at a line on stdin: for a machine
+that has to be quieted first. ``--no-real`` and ``--no-notmuch`` leave those out. notmuch has the newest
+20,000 messages only (``--notmuch-messages``): it indexes one or two hundred a second.
 """
 
 from __future__ import annotations
@@ -31,7 +36,9 @@ from mairust_core.services.index import Index
 from mairust_core.services.search import Search
 from tests.benchmarks.contenders import Engine, engines
 from tests.benchmarks.corpus import read_corpus
-from tests.benchmarks.filled import ADDRESS, BENCHER, new_site, store
+from tests.benchmarks.filled import ADDRESS, BENCHER, GAP_MS, new_site, store
+from tests.benchmarks.notmuch import Notmuch, is_installed
+from tests.benchmarks.pieces import piece
 from tests.benchmarks.table import Goal, render, verdict
 from tests.benchmarks.wordy import Mail, mails
 
@@ -40,11 +47,15 @@ P95_GOAL_MS = {"sqlite": 5.0, "postgresql": 15.0}
 RATE_GOAL = {"sqlite": 3_000.0, "postgresql": 1_500.0}
 SIZE_GOAL = {"sqlite": 0.8, "postgresql": 1.0}
 LIKE_QUERIES = 10
+NOTMUCH_QUERIES = 40
+PREFIXES = 20
+PREFIX_LETTERS = 5
 COMMONEST = 50
 RAREST = 1000
 
 TABLES = ("index_segment", "index_document", "index_posting")
-HEADING = ("queries", "asked", "hits", "p50 ms", "p95 ms", "max ms", "CPU p95", "LIKE p50", "LIKE max")
+OURS = ("queries", "asked", "hits", "p50 ms", "p95 ms", "max ms", "CPU p95")
+HEADING = (*OURS, "LIKE p50", "LIKE max", "notmuch p50", "notmuch p95")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +145,38 @@ def scan(site: Site, asked: Sequence[Class], made: Sequence[Mail]) -> dict[str, 
     return times
 
 
+def prefixes(made: Sequence[Mail], rng: random.Random) -> Class:
+    """Beginnings of words, `invo*`; judged by nobody: the index holds whole words."""
+    words = [w for mail in made if not mail.japanese for w in mail.words if len(w) > PREFIX_LETTERS]
+    chosen = [word[:PREFIX_LETTERS] for word in rng.choices(words, k=PREFIXES)]
+    return Class(
+        name="prefix", queries=[f"{one}*" for one in chosen], patterns=[f"% {one}%" for one in chosen]
+    )
+
+
+def ask_prefixes(site: Site, asked: Class) -> str:
+    """A line on the first pages of beginnings of words: their times, and how many were complete."""
+    search = site.service(Search, BENCHER)
+    wall, complete = [], 0
+    for query in asked.queries:
+        began = time.perf_counter()
+        complete += search.find(q=query, account=ADDRESS, limit=PAGE).complete
+        wall.append((time.perf_counter() - began) * 1000)
+    return (
+        f"beside: {len(wall)} beginnings of words (`{asked.queries[0]}`): p50 {percentile(wall, 0.5):.1f} ms,"
+        f" max {max(wall):.0f} ms, {complete} of them complete"
+    )
+
+
+def ask_notmuch(found: Notmuch | None, asked: Sequence[Class]) -> dict[str, list[float]]:
+    """Times of notmuch's answers by class; none when it is not there."""
+    if found is None:
+        return {}
+    for kind in asked:
+        found.ask(kind.queries[0], PAGE)
+    return {kind.name: [found.ask(one, PAGE)[0] for one in kind.queries[:NOTMUCH_QUERIES]] for kind in asked}
+
+
 def percentile(times: Sequence[float], share: float) -> float:
     """The time that so large a share stays below."""
     return sorted(times)[min(int(share * len(times)), len(times) - 1)]
@@ -166,21 +209,26 @@ def _used_bytes(site: Site) -> int:
     return int((pages - free) * size)
 
 
-def measure(engine: Engine, options: Any, scratch: Path) -> int:
+def measure(
+    engine: Engine, options: Any, scratch: Path, made: Sequence[Mail], notmuch: Notmuch | None = None
+) -> int:
     """Measure one engine and print; 0 when every goal is met."""
     print(f"\n{engine.name}: {options.messages:,} messages", flush=True)
-    made = mails(options.messages, options.seed)
-    gc.freeze()  # lest each collection looks through all that mail
     with new_site(scratch / engine.name, engine.fresh()) as site:
         text_bytes = store(site, [content_of(mail) for mail in made])
-        rate = index(site, options.messages)
-        asked = classes(made, options.queries, random.Random(options.seed))
-        times = ask(site, asked)
-        scanned = scan(site, asked, made)
+        with piece("index", wait=options.wait):
+            rate = index(site, options.messages)
+        rng = random.Random(options.seed)
+        asked = classes(made, options.queries, rng)
+        with piece("queries", wait=options.wait):
+            times = ask(site, asked)
+            others = (scan(site, asked, made), ask_notmuch(notmuch, asked))
+            beside = ask_prefixes(site, prefixes(made, rng))
         segments = site.service(Index, BENCHER).status().segments
         size = index_bytes(site) / text_bytes
     print(f"{text_bytes / len(made):,.0f} bytes of text a message, {segments} segments")
-    print(render(HEADING, list(_rows(asked, times, scanned))))
+    print(render(HEADING, list(_rows(asked, times, *others))))
+    print(beside)
     goals = [
         Goal(f"{name}: p95", percentile(one.wall, 0.95), P95_GOAL_MS[engine.name], unit="ms")
         for name, one in times.items()
@@ -191,13 +239,19 @@ def measure(engine: Engine, options: Any, scratch: Path) -> int:
 
 
 def _rows(
-    asked: Sequence[Class], times: dict[str, Times], scanned: dict[str, list[float]]
+    asked: Sequence[Class],
+    times: dict[str, Times],
+    scanned: dict[str, list[float]],
+    notmuch: dict[str, list[float]],
 ) -> Iterator[tuple[object, ...]]:
     for kind in asked:
         one, like = times[kind.name], scanned[kind.name]
         ours = (percentile(one.wall, 0.5), percentile(one.wall, 0.95), max(one.wall))
-        others = (percentile(one.cpu, 0.95), percentile(like, 0.5), max(like))
-        yield (kind.name, len(one.wall), one.hits, *(f"{ms:.2f}" for ms in (*ours, *others)))
+        others = [percentile(one.cpu, 0.95), percentile(like, 0.5), max(like)]
+        beside = notmuch.get(kind.name)
+        others += [percentile(beside, 0.5), percentile(beside, 0.95)] if beside else []
+        cells = [f"{ms:.2f}" for ms in (*ours, *others)]
+        yield (kind.name, len(one.wall), one.hits, *cells, *["-"] * (len(HEADING) - 3 - len(cells)))
 
 
 def content_of(mail: Mail) -> bytes:
@@ -232,19 +286,38 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--queries", type=int, default=200, help="of each class")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--wait", action="store_true", help="begin each piece at a line on stdin")
+    parser.add_argument("--real", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--notmuch", action=argparse.BooleanOptionalAction, default=is_installed())
+    parser.add_argument("--notmuch-messages", type=int, default=20_000)
     return parser.parse_args(arguments)
+
+
+def _notmuch(directory: Path, made: Sequence[Mail]) -> Notmuch:
+    notmuch = Notmuch(directory=directory)
+    rate = notmuch.build([content_of(mail) for mail in made], GAP_MS // 1000)
+    print(f"notmuch: {len(made):,} messages, indexed {rate:,.0f}/s, reading them included", flush=True)
+    return notmuch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0 when every goal is met."""
     options: Any = parse_arguments(arguments)
-    scratch = Path(tempfile.mkdtemp(prefix="mairust-search-", dir="/tmp"))
-    print(f"seed {options.seed}, in {scratch}")
+    made = mails(options.messages, options.seed)
+    gc.freeze()  # lest each collection looks through all that mail
     failed = 0
-    with engines(options.database) as chosen:
+    with (
+        tempfile.TemporaryDirectory(prefix="mairust-search-", dir="/tmp") as directory,
+        engines(options.database) as chosen,
+    ):
+        scratch = Path(directory)
+        print(f"seed {options.seed}, in {scratch}")
+        newest = made[-options.notmuch_messages :]
+        notmuch = _notmuch(scratch / "notmuch", newest) if options.notmuch else None
         for engine in chosen:
-            failed |= measure(engine, options, scratch)
-            real_mail(engine, scratch)
+            failed |= measure(engine, options, scratch, made, notmuch)
+            if options.real:
+                real_mail(engine, scratch)
     return failed
 
 

@@ -15,6 +15,7 @@ from mairust_core.model.account import NewAccount
 from mairust_core.model.message import Message
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.messages import Messages
+from tests.support import forks
 from tests.support.server import (
     END_TIMEOUT_S,
     TESTER,
@@ -48,14 +49,14 @@ def deliver(
     call: list[str | bytes] = [*command_line(site, "deliver"), *words]
     if shell:
         call = ["sh", "-c", f'"$@" {shell}', "sh", *call]
-    done = subprocess.run(
-        call,
-        input=mail or MAIL % int.from_bytes(os.urandom(7)),
-        env=clean_environment(site.environment),
-        capture_output=True,
-        timeout=END_TIMEOUT_S,
-        check=False,
-    )
+    data = mail or MAIL % int.from_bytes(os.urandom(7))
+    env = clean_environment(site.environment)
+    if shell:
+        done = subprocess.run(
+            call, input=data, env=env, capture_output=True, timeout=END_TIMEOUT_S, check=False
+        )
+    else:
+        done = forks.run(call, input=data, env=env, timeout=END_TIMEOUT_S)
     return subprocess.CompletedProcess(call, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

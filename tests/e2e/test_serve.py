@@ -49,7 +49,7 @@ def _accepts(server: Server) -> bool:
 def test_a_bare_directory_becomes_a_site_with_private_files(tmp_path: Path) -> None:
     """`serve` on a fresh machine needs no file: what it makes is its owner's alone, the key in no log."""
     site = Site(directory=tmp_path / "fresh")
-    with Server(site=site) as server:
+    with Server(afresh=True, site=site) as server:
         assert server.ready.keys() >= {"event", "smtp", "lmtp", "http", "pid"}
         key = (site.directory / "admin.token").read_text().strip()
         assert key.startswith("mk_")
@@ -63,7 +63,7 @@ def test_a_bare_directory_becomes_a_site_with_private_files(tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_exit_0_and_takes_its_sockets_away(site: Site, number: int) -> None:
     """SIGTERM and SIGINT: exit 0 within the grace period; no stale socket is left behind."""
-    with Server(site=site) as server:
+    with Server(afresh=True, site=site) as server:
         assert server.deliver.is_socket()
         os.kill(server.pid, number)
         assert server.wait() == 0
@@ -72,7 +72,7 @@ def test_a_signal_ends_it_with_exit_0_and_takes_its_sockets_away(site: Site, num
 
 def test_a_stop_lets_an_open_mail_finish(site: Site) -> None:
     """A mail whose content is coming when the server is told to stop is stored and answered 250."""
-    with Server(site=site) as server, Dialogue(server.smtp) as client:
+    with Server(afresh=True, site=site) as server, Dialogue(server.smtp) as client:
         client.envelope("bob@example.com", ["user0@example.org"])
         assert client.command(b"DATA").code == 354
         os.kill(server.pid, signal.SIGTERM)
@@ -90,7 +90,7 @@ def test_systemd_hears_of_readiness_and_of_the_end(site: Site, tmp_path: Path) -
         manager.settimeout(PATIENCE_S)
         for workers in (1, 2):
             with Server(
-                site=site, workers=workers, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}
+                afresh=True, site=site, workers=workers, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}
             ) as server:
                 assert manager.recv(100) == b"READY=1"
                 assert server.terminate() == 0
@@ -99,7 +99,7 @@ def test_systemd_hears_of_readiness_and_of_the_end(site: Site, tmp_path: Path) -
 
 def test_a_second_server_on_the_same_directory_is_refused(site: Site) -> None:
     """Two servers would share one private socket: the second says so and exits 75, the first goes on."""
-    with Server(site=site) as first:
+    with Server(afresh=True, site=site) as first:
         second = subprocess.run(
             command_line(site, "serve", "--smtp", "127.0.0.1:0", "--lmtp", "off", "--http", "off"),
             env=clean_environment(), capture_output=True, text=True, timeout=END_TIMEOUT_S, check=False,
@@ -122,7 +122,7 @@ def test_a_port_in_use_is_named(site: Site) -> None:
 def test_listeners_move_to_unix_sockets_and_off(site: Site, tmp_path: Path) -> None:
     """Each listener can be a UNIX socket or off; the ready line says what they are."""
     lmtp = tmp_path / "lmtp.sock"
-    with Server(site=site, options=("--lmtp", f"unix:{lmtp}")) as server:
+    with Server(afresh=True, site=site, options=("--lmtp", f"unix:{lmtp}")) as server:
         assert server.ready["lmtp"] == f"unix:{lmtp}"
         assert server.ready["http"] == "off"
         with Dialogue(lmtp, lmtp=True) as client:
@@ -134,7 +134,7 @@ def test_listeners_move_to_unix_sockets_and_off(site: Site, tmp_path: Path) -> N
 def test_a_data_directory_may_have_a_long_name(tmp_path: Path) -> None:
     """The private socket works where its path is longer than the kernel takes (107 bytes)."""
     site = make_site(tmp_path / ("d" * 120), accounts=1)
-    with Server(site=site):
+    with Server(afresh=True, site=site):
         done = subprocess.run(
             command_line(site, "deliver", "user0@example.org"),
             input=MAIL, env=clean_environment(), capture_output=True, timeout=END_TIMEOUT_S, check=False,
@@ -144,7 +144,7 @@ def test_a_data_directory_may_have_a_long_name(tmp_path: Path) -> None:
 
 def test_a_crashed_worker_is_replaced_while_the_other_serves(site: Site) -> None:
     """SIGKILL to one of two workers: connections that wait for it are taken by its successor."""
-    with Server(site=site, workers=2) as server:
+    with Server(afresh=True, site=site, workers=2) as server:
         first = server.worker_pids
         assert len(first) == 2
         os.kill(first[0], signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_crashed_worker_is_replaced_while_the_other_serves(site: Site) -> None
 
 def test_workers_end_with_their_supervisor(site: Site) -> None:
     """SIGKILL to the supervisor alone: its workers notice and end, the next start is clean."""
-    with Server(site=site, workers=2) as server:
+    with Server(afresh=True, site=site, workers=2) as server:
         workers = server.worker_pids
         os.kill(server.pid, signal.SIGKILL)
         _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
@@ -166,7 +166,7 @@ def test_workers_end_with_their_supervisor(site: Site) -> None:
 
 def test_status_tells_the_server_that_runs(site: Site) -> None:
     """Its listeners, workers and processes, while it runs and no longer; SIGKILL leaves no lie behind."""
-    with Server(site=site, workers=2) as server:
+    with Server(afresh=True, site=site, workers=2) as server:
         assert _accepts(server)
         found = json.loads(site.command("status", "--json").stdout)
         told = found["server"]
@@ -185,19 +185,19 @@ def test_status_tells_the_server_that_runs(site: Site) -> None:
 def test_r_db_2_a_site_that_outgrows_sqlite_is_told_at_the_start(tmp_path: Path) -> None:
     """In the log, once, with what mends it; a small site hears nothing of the kind."""
     site = make_site(tmp_path / "site", accounts=101)
-    with Server(site=site, workers=2) as server:
+    with Server(afresh=True, site=site, workers=2) as server:
         _until(lambda: "outgrows SQLite" in server.stderr(), "the warning")
         assert server.stderr().count("101 accounts") == 1
         assert "mairust init --database postgresql" in server.stderr()
     small = make_site(tmp_path / "small")
-    with Server(site=small) as server:
+    with Server(afresh=True, site=small) as server:
         assert _accepts(server)
         assert "outgrows" not in server.stderr()
 
 
 def test_rule_d3_a_change_is_in_force_within_a_second(site: Site) -> None:
     """A second after a command beside the server, a new account takes mail and a disabled one refuses."""
-    with Server(site=site, workers=2) as server:
+    with Server(afresh=True, site=site, workers=2) as server:
         assert _accepts(server)
         assert site.command("account", "add", "new@example.org").returncode == 0
         assert site.command("account", "disable", "user0@example.org").returncode == 0
@@ -228,7 +228,7 @@ def tls_server(site: Site, tmp_path: Path, authority: trustme.CA) -> Iterator[Se
     _write(authority.issue_cert("localhost", "127.0.0.1"), tmp_path)
     files = {"TLS_CERT": str(tmp_path / "cert.pem"), "TLS_KEY": str(tmp_path / "key.pem")}
     env = {f"MAIRUST_{section}__{name}": path for section in ("SMTP", "HTTP") for name, path in files.items()}
-    with Server(site=site, env=env, http="127.0.0.1:0") as server:
+    with Server(afresh=True, site=site, env=env, http="127.0.0.1:0") as server:
         yield server
 
 
@@ -310,7 +310,7 @@ def test_an_unusable_certificate_stops_the_start(site: Site, tmp_path: Path) -> 
 def test_trap_s11_many_large_mails_at_once_keep_memory_bounded(site: Site) -> None:
     """Ten clients with 8 MiB each stream to disk: the process stays far below what they send together."""
     content = b"Subject: big\r\n\r\n" + b"x" * 76 + (b"\r\n" + b"y" * 76) * 107_000
-    with Server(site=site) as server:
+    with Server(afresh=True, site=site) as server:
         idle = pss_bytes([server.pid])
         peak = idle
         codes: list[int] = []

@@ -14,6 +14,7 @@ import pytest
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.model.blob import Bytes, Locator
 from mairust_core.observe.faults import STEPS
+from tests.support import forks
 
 ROOT = Path(__file__).parents[2]
 OUR_STEPS = [step.name for step in STEPS if step.name.startswith(("segment.", "file."))]
@@ -31,7 +32,7 @@ def start(directory: Path, batches: int, *more: int, crash_at: str = "") -> subp
         *map(str, more),
     ]
     environment = {**os.environ, "MAIRUST_CRASH_AT": crash_at}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return forks.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> Acknowledged:

@@ -86,6 +86,15 @@ def test_records_made_elsewhere_are_stored(describers: Describers) -> None:
     ]
 
 
+def test_calls_to_one_process_hear_their_own_answers() -> None:
+    """More at once than it has at hand; some are longer than a pipe holds."""
+    with contextlib.closing(Describers(1)) as describers:
+        groups = [[Bytes.of(message(body="x" * 9 * 2**number)) for _ in range(5)] for number in range(17)]
+        running = [describers.submit(group) for group in groups]
+        for group, one in zip(groups, running, strict=True):
+            assert [content.sha256 for content, _ in one.result()] == [each.sha256 for each in group]
+
+
 def test_a_process_that_dies_is_replaced_and_nothing_is_lost(describers: Describers) -> None:
     """Killed between calls and within them: every message is described all the same."""
     seed = random.randrange(1 << 32)

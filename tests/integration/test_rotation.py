@@ -13,6 +13,7 @@ from mairust_core.config import Settings
 from mairust_core.first_run import create_site
 from mairust_core.observe.faults import STEPS
 from mairust_core.vault import rotation
+from tests.support import forks
 from tests.support.server import CHECKOUT, Site, clean_environment, command_line
 
 OUR_STEPS = [step.name for step in STEPS if step.name.startswith("secrets.")]
@@ -33,13 +34,10 @@ def site(site_settings: Settings) -> Site:
 def rotate(site: Site, crash_at: str = "") -> subprocess.CompletedProcess[bytes]:
     """Run the command, to die at a step if one is given."""
     crash = {"MAIRUST_CRASH_AT": crash_at} if crash_at else {}
-    return subprocess.run(
+    return forks.run(
         command_line(site, "secrets", "rotate-master"),
         env=clean_environment({**site.environment, **crash}),
         cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
         timeout=60,
     )
 

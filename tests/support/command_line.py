@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import forks
+
 CHECKOUT = Path(__file__).parents[2]
 TIMEOUT_S = 60.0
 
@@ -56,8 +58,16 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 def process(home: Path, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> Ran:
     """Run a command as a process with an empty environment of MaiRust's."""
+    done = forks.run(
+        command_line(*arguments), env=environment(home, extra), cwd=home, timeout=TIMEOUT_S, input=stdin
+    )
+    return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+
+
+def started(home: Path, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> Ran:
+    """The same as a user starts it, with all that happens before the command runs."""
     done = subprocess.run(
-        [sys.executable, "-m", "mairust_cli.entry", *arguments],
+        command_line(*arguments),
         env=environment(home, extra),
         cwd=home,
         capture_output=True,
@@ -66,6 +76,11 @@ def process(home: Path, *arguments: str, stdin: bytes = b"", extra: Mapping[str,
         input=stdin,
     )
     return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr.decode())
+
+
+def command_line(*arguments: str) -> list[str]:
+    """What runs a command."""
+    return [sys.executable, "-m", "mairust_cli.entry", *arguments]
 
 
 def heed_interrupts() -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mairust_core.app import opened
 from mairust_core.config import load_settings
+from tests.support import forks
 
 START_TIMEOUT_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def running(data_dir: Path, database_url: str | None = None) -> Iterator[HttpSer
         command += ["--database-url", database_url]
     with (
         open(log, "wb") as stderr,
-        subprocess.Popen(
+        forks.Popen[bytes](
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
         ) as process,
     ):

@@ -30,6 +30,7 @@ from mairust_core.jobs import Kind, Timing
 from mairust_core.jobs.lease import Lease
 from mairust_core.jobs.runner import Runner
 from mairust_core.store import open_storage
+from tests.support import forks
 from tests.support.stores import settings_for
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ class Node:
         command = [sys.executable, "-m", "tests.support.job_process", str(settings.data_dir)]
         more = [settings.database.url, str(log), str(threads), str(lease_s)]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen([*command, *more], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+        self.process = forks.Popen[bytes]([*command, *more], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n", self.process.communicate()[1].decode()
 

@@ -115,6 +115,20 @@ class FakeSite:
         )  # fmt: skip
 
 
+class Onlooker:
+    """Counts what it hears."""
+
+    def __init__(self) -> None:
+        self.expected = self.done = self.size_bytes = 0
+
+    def expect(self, items: int) -> None:
+        self.expected += items
+
+    def advance(self, items: int = 1, *, size_bytes: int = 0) -> None:
+        self.done += items
+        self.size_bytes += size_bytes
+
+
 def _bytes(data: bytes) -> BytesOut:
     chunks: Iterator[bytes] = iter([data[at : at + 1000] for at in range(0, len(data), 1000)])
     sha256 = hashlib.sha256(data).digest()

@@ -18,10 +18,12 @@ from mairust_core.model.blob import Bytes
 from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
+from mairust_core.search.indexing import has_work, index_some
 from mairust_core.search.normal import is_run, normal
 from mairust_core.search.query import (
     All,
     Field,
+    Flagged,
     HasAttachment,
     InMailbox,
     Is,
@@ -125,10 +127,16 @@ class Mailbag:
         return self.newest_first([id_ for id_, one in self.letters.items() if fits(query, one)])
 
 
+def index_all(site: Site) -> None:
+    """Index in rounds until nothing is left, whatever others stored."""
+    while has_work(site):
+        assert index_some(site, rest=lambda _: None), "a round that does nothing"
+
+
 def fits(query: Node, letter: Letter) -> bool:
     """Whether a letter matches, by a plain reading."""
     if isinstance(query, Text):
-        return any(_holds(value, query.pattern) for value in _values(query.field, letter))
+        return any(_holds(value, query.pattern, query.prefix) for value in _values(query.field, letter))
     if isinstance(query, Not):
         return not fits(query.part, letter)
     if isinstance(query, All):
@@ -143,6 +151,8 @@ def fits(query: Node, letter: Letter) -> bool:
         if query.state is State.UNREAD:
             return "\\Seen" not in letter.flags
         return wanted.get(query.state, "\\Draft") in letter.flags
+    if isinstance(query, Flagged):
+        return query.flag.lower() in (flag.lower() for flag in letter.flags)
     if isinstance(query, Tagged):
         return query.tag in letter.tags
     if isinstance(query, HasAttachment):
@@ -163,14 +173,18 @@ def _values(where: Field | None, letter: Letter) -> list[str]:
     return [value for values in fields.values() for value in values] if where is None else fields[where]
 
 
-def _holds(value: str, pattern: str) -> bool:
-    """Whether the pieces of a pattern stand side by side in a value: words equal, runs parts at the ends."""
+def _holds(value: str, pattern: str, prefix: bool) -> bool:
+    """Whether the pieces of a pattern stand side by side in a value: words equal, runs parts at the ends.
+
+    With `prefix` the last word needs to begin so only.
+    """
     pieces, wanted = normal(value).split(" "), pattern.split(" ")
     last = len(wanted) - 1
     for start in range(len(pieces) - last):
         window = pieces[start : start + len(wanted)]
         if all(
             _piece_fits(piece, want, at == 0, at == last)
+            or (prefix and at == last and piece.startswith(want))
             for at, (piece, want) in enumerate(zip(window, wanted, strict=True))
         ):
             return True

@@ -33,6 +33,7 @@ from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import Principal
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
+from tests.support import forks
 from tests.support.processes import process_tree, state
 
 CHECKOUT = Path(__file__).parents[2]
@@ -76,13 +77,10 @@ class Site:
 
     def command(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
         """Run one command of the command line on this site, whatever its exit code."""
-        return subprocess.run(
+        return forks.run(
             command_line(self, *arguments),
             env=clean_environment(self.environment),
             cwd=CHECKOUT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
             timeout=END_TIMEOUT_S,
         )
 
@@ -128,6 +126,7 @@ class Server:
 
     `crash_at` names the step at which it kills itself (`mairust_core.observe.faults`); it holds for the next
     start only. `wrapper` is put before the command (strace, prlimit). `env` adds variables.
+    `afresh` starts Python for it as a user does, and so does a wrapper; otherwise it is forked (`forks`).
     """
 
     site: Site
@@ -137,6 +136,7 @@ class Server:
     wrapper: Sequence[str] = ()
     options: Sequence[str] = ()
     http: str = "off"
+    afresh: bool = False
     ready: dict[str, Any] = field(default_factory=dict, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -187,7 +187,8 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it takes connections; raises `ServerFailed`."""
         with open(self.stderr_file, "ab") as stderr:
-            self._process = subprocess.Popen(
+            popen = subprocess.Popen[bytes] if self._starts_python else forks.Popen[bytes]
+            self._process = popen(
                 self._command(),
                 env=self._environment(),
                 cwd=self.site.directory.parent,
@@ -203,8 +204,14 @@ class Server:
         listeners = ("--smtp", "127.0.0.1:0", "--lmtp", "127.0.0.1:0", "--http", self.http)
         workers = ("--workers", self.workers)
         serve = command_line(self.site, "serve", "--json", *listeners, *workers, *self.options)
+        if not self._starts_python:
+            return serve
         # Twice: a tracer that dies would let its tracee live.
         return [*_DIE_WITH_US, *self.wrapper, *(_DIE_WITH_US if self.wrapper else ()), *serve]
+
+    @property
+    def _starts_python(self) -> bool:
+        return self.afresh or bool(self.wrapper)
 
     def _environment(self) -> dict[str, str]:
         crash = {"MAIRUST_CRASH_AT": self.crash_at} if self.crash_at else {}

@@ -111,6 +111,14 @@ def secret_in_path() -> Any:
             raise NotImplementedError
 
 
+def bytes_that_leave_no_receipt() -> Any:
+    class Things(Service):
+        @operation("POST", "/things", scope=WRITE, status=201)
+        def add(self, content: BytesIn) -> Domain:
+            """Add."""
+            raise NotImplementedError
+
+
 REFUSED = [
     (undocumented, "needs a docstring"),
     (named_after_builtin, "named after a builtin"),
@@ -123,6 +131,7 @@ REFUSED = [
     (query_beside_a_json_body, "options in the request dataclass"),
     (secret_in_query, "password would be a secret in a URL"),
     (secret_in_path, "token would be a secret in a URL"),
+    (bytes_that_leave_no_receipt, "told again by a method `made`"),
 ]
 
 
@@ -146,6 +155,9 @@ def test_a_declaration_says_everything() -> None:
 
             It is kept.
             """
+            raise NotImplementedError
+
+        def made(self, subject: str) -> Domain:
             raise NotImplementedError
 
     op = Things.operations["append"]

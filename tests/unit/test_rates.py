@@ -76,3 +76,21 @@ def test_the_memory_is_bounded() -> None:
     rates.take("one more")
     rates.take("another")
     assert len(rates._full_at) <= MAX_BUCKETS
+
+
+class Counted(Rates):
+    """Counts how often all buckets are looked through."""
+
+    looked = 0
+
+    def _forget_full(self, now: float) -> None:
+        self.looked += 1
+        super()._forget_full(now)
+
+
+def test_a_flood_of_new_clients_costs_each_little() -> None:
+    """All buckets are looked through once for many of them, not for each."""
+    rates = Counted(60, Clock())
+    for number in range(MAX_BUCKETS * 2):
+        rates.take(str(number))
+    assert 1 <= rates.looked <= 17

@@ -166,6 +166,12 @@ class Builder:
         self._file.write(frame)
         self._note(kind, id_, len(frame), size_bytes)
 
+    def add_frames(self, kind: Kind, found: Sequence[tuple[bytes, bytes, int]]) -> None:
+        """Add many objects that are compressed already by one write: id, frame and length of each."""
+        self._file.write(b"".join([frame for _, frame, _ in found]))
+        for id_, frame, size_bytes in found:
+            self._note(kind, id_, len(frame), size_bytes)
+
     def add_file(self, kind: Kind, id_: bytes, frame: IO[bytes] | Any, size_bytes: int) -> None:
         """Add a large object whose frame lies in a file."""
         frame.seek(0)

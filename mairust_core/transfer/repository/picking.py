@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mairust_core.errors import Damaged, NotFound
 from mairust_core.transfer.repository.packs import Builder, Kind, Unpacker
@@ -16,7 +16,25 @@ from mairust_core.transfer.repository.snapshots import AccountPart, Snapshot
 PACK_BYTES = 8 << 20
 PACK_MESSAGES = 256
 
+NEEDED = frozenset({"account", "mailbox", "message", "placement"})
+"""The tables that say what a message is and where it was."""
+
 Record = dict[str, Any]
+
+
+class _Row(NamedTuple):
+    """A row as the backup has it, for there may be hundreds of thousands."""
+
+    names: Sequence[str]
+    values: Sequence[Any]
+
+    def value(self, name: str) -> Any:
+        """One of its values."""
+        return self.values[self.names.index(name)]
+
+    def record(self) -> Record:
+        """Its values by their names."""
+        return dict(zip(self.names, self.values, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +53,8 @@ class _Account:
 
     row: Record
     mailboxes: dict[int, Record]
-    messages: dict[int, Record]
-    placements: dict[int, Record]
+    messages: dict[int, _Row]
+    placements: dict[int, _Row]
 
 
 class Picker:
@@ -47,6 +65,12 @@ class Picker:
         self._snapshot = snapshot
         self._pick = pick
         self.damaged: list[str] = []
+
+    def expected(self) -> int | None:
+        """How many messages that is; None when only reading would tell."""
+        if self._pick.mailbox is not None or self._pick.message is not None:
+            return None
+        return sum(part.messages for part in self._parts())
 
     def packs(self) -> Iterator[bytes]:
         """Packs of at most a few megabytes, or one mail, and the rows that say whose it is.
@@ -73,7 +97,7 @@ class Picker:
         return parts
 
     def _read(self, part: AccountPart) -> _Account:
-        tables: dict[str, list[Record]] = {}
+        tables: dict[str, list[_Row]] = {}
         for object_ in part.objects:
             try:
                 data = self._repository.read_object(object_)
@@ -84,15 +108,15 @@ class Picker:
                 continue
             for line in data.splitlines():
                 section = json.loads(line)
-                names = section["columns"]
-                rows = (dict(zip(names, row, strict=True)) for row in section["rows"])
-                tables.setdefault(section["table"], []).extend(rows)
-        account = tables.get("account", [{"address": part.address}])[0]
+                if section["table"] in NEEDED:
+                    rows = (_Row(section["columns"], row) for row in section["rows"])
+                    tables.setdefault(section["table"], []).extend(rows)
+        accounts = tables.get("account")
         return _Account(
-            row=account,
-            mailboxes={row["id"]: row for row in tables.get("mailbox", ())},
-            messages={row["id"]: row for row in tables.get("message", ())},
-            placements={row["message_id"]: row for row in tables.get("placement", ())},
+            row=accounts[0].record() if accounts else {"address": part.address},
+            mailboxes={row.value("id"): row.record() for row in tables.get("mailbox", ())},
+            messages={row.value("id"): row for row in tables.get("message", ())},
+            placements={row.value("message_id"): row for row in tables.get("placement", ())},
         )
 
     def _chosen(self, account: _Account) -> list[int]:
@@ -101,20 +125,24 @@ class Picker:
         if pick.message is not None:
             id_ = int(pick.message) if pick.message.isascii() and pick.message.isdigit() else 0
             return [id_] if id_ in account.messages else []
-        placed = [one for one in account.placements.values() if one["message_id"] in account.messages]
+        placed = [
+            (one.value("mailbox_id"), one.value("uid"), id_)
+            for id_, one in account.placements.items()
+            if id_ in account.messages
+        ]
         if pick.mailbox is not None:
             wanted = {id_ for id_, row in account.mailboxes.items() if row["name"] == pick.mailbox}
             if not wanted:
                 raise NotFound("in_snapshot", what=pick.mailbox)
-            placed = [one for one in placed if one["mailbox_id"] in wanted]
-        return [one["message_id"] for one in sorted(placed, key=lambda one: (one["mailbox_id"], one["uid"]))]
+            placed = [one for one in placed if one[0] in wanted]
+        return [id_ for _, _, id_ in sorted(placed)]
 
     def _packed(self, account: _Account, chosen: Sequence[int]) -> Iterator[bytes]:
         ids: list[int] = []
         file = io.BytesIO()
         builder = Builder(file)
         for id_ in chosen:
-            sha256 = account.messages[id_]["sha256"]
+            sha256 = account.messages[id_].value("sha256")
             if not self._add(builder, sha256):
                 continue
             ids.append(id_)
@@ -146,14 +174,16 @@ class Picker:
 
 def _finished(builder: Builder, file: io.BytesIO, account: _Account, ids: Sequence[int]) -> bytes:
     """The pack with its rows: the account, and of each message its row and where it was."""
-    rows = [
-        {
-            "message": account.messages[id_],
-            "placement": (place := account.placements.get(id_)),
-            "mailbox": account.mailboxes.get(place["mailbox_id"]) if place else None,
-        }
-        for id_ in ids
-    ]
+    rows = []
+    for id_ in ids:
+        place = account.placements.get(id_)
+        rows.append(
+            {
+                "message": account.messages[id_].record(),
+                "placement": place.record() if place else None,
+                "mailbox": account.mailboxes.get(place.value("mailbox_id")) if place else None,
+            }
+        )
     told = {"account": account.row, "messages": rows}
     builder.add(Kind.ROWS, json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
     builder.finish()

@@ -16,6 +16,7 @@ from mairust_core.transfer.repository.needs import Needs, needs_of
 from mairust_core.transfer.repository.packs import TARGET_BYTES, Builder, Directory, Entry, Unpacker
 from mairust_core.transfer.repository.repository import Repository, Writer
 from mairust_core.transfer.repository.snapshots import time_of
+from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,18 @@ class PrunePlan:
     """Of each sparse pack, the numbers of the objects that stay."""
 
 
-def plan(repository: Repository, keep: Keep) -> PrunePlan:
-    """Find out what may go. Raises `Damaged` when anything that stays is: what is damaged is not tidied."""
+def plan(repository: Repository, keep: Keep, watch: Watcher = NOBODY) -> PrunePlan:
+    """Find out what may go; `watch` hears of snapshots.
+
+    Raises `Damaged` when anything that stays is: what is damaged is not tidied.
+    """
     names = repository.snapshot_names()
     kept = keep.chosen(names)
     needs, seen = Needs(), set[str]()
+    watch.expect(len(kept))
     for name in sorted(kept):
         needs_of(repository, repository.read_snapshot(name), seen, needs)
+        watch.advance()
     if needs.missing:
         raise Damaged("object_missing", id=next(iter(needs.missing)))
     used = _used(repository, needs.ids)
@@ -94,17 +100,19 @@ def _used(repository: Repository, ids: set[bytes]) -> dict[str, set[int]]:
     return used
 
 
-def execute(writer: Writer, planned: PrunePlan) -> int:
-    """Do it; how many bytes the repository lost."""
+def execute(writer: Writer, planned: PrunePlan, watch: Watcher = NOBODY) -> int:
+    """Do it; how many bytes the repository lost. `watch` hears of bytes that are written anew."""
     repository = writer.repository
     freed = writer.delete(map(repository.snapshot_path, planned.removed))
     crash_point("prune.snapshots_deleted")
     if not (planned.dead or planned.sparse):
         return freed
     written = writer.bytes_new
-    groups = _grouped(repository, planned)
+    groups = list(_grouped(repository, planned))
+    watch.expect(sum(map(_stored_bytes, groups)))
     for group in groups:
         writer.add_pack(lambda file, group=group: _rewrite(repository, group, file))  # type: ignore[misc]  # bound here
+        watch.advance(_stored_bytes(group))
     # A prune that was killed may have written this very pack before: then it was taken for a dead one.
     gone = [pack for pack in (*planned.dead, *planned.sparse) if pack not in writer.added]
     for pack in gone:
@@ -132,6 +140,10 @@ def _grouped(repository: Repository, planned: PrunePlan) -> Iterator[_Group]:
             group, size_bytes = [], 0
     if group:
         yield group
+
+
+def _stored_bytes(group: _Group) -> int:
+    return sum(entry.stored_bytes for _, entries in group for entry in entries)
 
 
 def _rewrite(repository: Repository, group: _Group, file: Any) -> None:

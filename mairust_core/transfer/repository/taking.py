@@ -17,6 +17,7 @@ from mairust_core.transfer.repository.index import split
 from mairust_core.transfer.repository.packs import ID_BYTES, Builder, Kind
 from mairust_core.transfer.repository.repository import Repository, Writer
 from mairust_core.transfer.repository.snapshots import AccountPart, FilePart, Snapshot, TablePart
+from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 ASKED = 4096
 """Objects asked for at once."""
@@ -64,11 +65,13 @@ def take(
     full: bool = False,
     keys: bytes = b"",
     shown: str = "",
+    watch: Watcher = NOBODY,
 ) -> Taken:
     """Add a snapshot of a site to a repository.
 
     `full` has every account read anew, whatever the repository knows of it. `keys` is the file of master
     keys, kept in an encrypted repository only. `shown` is the repository's name in the site's own list.
+    `watch` hears of mail.
     Raises `Locked` when another one runs, and what site and repository raise; then the repository is as it
     was, but for packs that the next run finds.
     """
@@ -77,7 +80,7 @@ def take(
         before = None if full else _before(repository)
         known = _known(repository, before)
         offer = source.begin(NewBackup(known=tuple(known)[:MAX_KNOWN]))
-        run = _Run(repository, writer, source, offer)
+        run = _Run(repository, writer, source, offer, watch)
         where = (shown or str(repository.path))[:200]
         try:
             taken = run.take(known, before, keys)
@@ -131,11 +134,14 @@ def _known(repository: Repository, before: Snapshot | None) -> dict[str, Account
 
 
 class _Run:
-    def __init__(self, repository: Repository, writer: Writer, source: Source, offer: Offer) -> None:
+    def __init__(
+        self, repository: Repository, writer: Writer, source: Source, offer: Offer, watch: Watcher
+    ) -> None:
         self._repository = repository
         self._writer = writer
         self._source = source
         self._offer = offer
+        self._watch = watch
         self._damaged: dict[str, None] = {}
         self._have = repository.index.ids
 
@@ -143,8 +149,9 @@ class _Run:
         offer = self._offer
         accounts = tuple(_account(one, known) for one in offer.accounts)
         files = [FilePart(name=one.name, object=one.object) for one in offer.files]
-        self._fetch(self._lacking_rows())
-        self._fetch(self._lacking_mail())
+        self._fetch(self._lacking_rows(), NOBODY)
+        self._watch.expect(offer.contents)
+        self._fetch(self._lacking_mail(), self._watch)
         if keys and self._repository.config.recipients:
             files.append(FilePart(name=MASTER_KEY, object=self._add_file(keys)))
         self._writer.add_index()
@@ -188,11 +195,14 @@ class _Run:
             data = rest + chunk
             end = len(data) - len(data) % ID_BYTES
             rest = data[end:]
+            lacking = 0
             for id_ in split(data[:end]):
                 if id_ not in self._have and id_.hex() not in self._damaged:
+                    lacking += 1
                     yield id_
+            self._watch.advance(end // ID_BYTES - lacking)
 
-    def _fetch(self, lacking: Iterable[bytes]) -> None:
+    def _fetch(self, lacking: Iterable[bytes], watch: Watcher) -> None:
         """Fetch objects, a pack at a time; the iterator is asked for no more than one call needs."""
         source = iter(lacking)
         wanted: dict[bytes, None] = {}
@@ -203,8 +213,10 @@ class _Run:
                     break
             if not wanted:
                 return
-            for id_ in self._fetch_some(wanted):
+            before = self._writer.bytes_new
+            for id_ in (got := self._fetch_some(wanted)):
                 wanted.pop(id_, None)
+            watch.advance(len(got), size_bytes=self._writer.bytes_new - before)
 
     def _fetch_some(self, wanted: Iterable[bytes]) -> list[bytes]:
         asked = Wanted(objects=tuple(id_.hex() for id_ in wanted))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mairust_core.errors import Damaged
 from mairust_core.transfer.repository.needs import needs_of
 from mairust_core.transfer.repository.packs import Directory, Kind, Unpacker, read_directory
 from mairust_core.transfer.repository.repository import Repository
+from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 PIECE_BYTES = 1 << 20
 
@@ -35,8 +37,12 @@ class Verified:
     damaged: tuple[Damage, ...]
 
 
-def verify(repository: Repository, *, read_data: bool = False, part: float = 1.0) -> Verified:
+def verify(
+    repository: Repository, *, read_data: bool = False, part: float = 1.0, watch: Watcher = NOBODY
+) -> Verified:
     """Look at everything; with `read_data` hash that part of the packs, too.
+
+    `watch` hears of the bytes of packs that are read, or, where none are, of snapshots.
 
     Raises `Forbidden` without the key of an encrypted repository, `Damaged` when its `config` is.
     """
@@ -47,10 +53,9 @@ def verify(repository: Repository, *, read_data: bool = False, part: float = 1.0
     read = names
     if part < 1.0 and names:
         read = random.SystemRandom().sample(names, max(1, round(len(names) * part)))
-    for name in read if read_data else ():
-        for finding in _pack(repository, name):
-            found.setdefault((finding.kind, finding.name), finding.why)
-    for finding in _snapshots(repository):
+    for finding in _read_packs(repository, read, watch) if read_data else ():
+        found.setdefault((finding.kind, finding.name), finding.why)
+    for finding in _snapshots(repository, NOBODY if read_data else watch):
         found.setdefault((finding.kind, finding.name), finding.why)
     return Verified(
         snapshots=len(repository.snapshot_names()),
@@ -79,6 +84,21 @@ def _packs(repository: Repository) -> Iterator[Damage]:
     for name, directory in sorted(index.packs.items()):
         if repository.pack_path(name).stat().st_size <= sum(directory.stored_bytes):
             yield Damage(kind="pack", name=name, why="it ends early")
+
+
+def _read_packs(repository: Repository, names: Sequence[str], watch: Watcher) -> Iterator[Damage]:
+    sizes = {name: _size(repository.pack_path(name)) for name in names}
+    watch.expect(sum(sizes.values()))
+    for name in names:
+        yield from _pack(repository, name)
+        watch.advance(sizes[name])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it tells
+        return 0
 
 
 def _pack(repository: Repository, name: str) -> Iterator[Damage]:
@@ -110,10 +130,13 @@ def _objects(unpacker: Unpacker, directory: Directory) -> Iterator[Damage]:
             yield Damage(kind=kind, name=entry.id.hex(), why=str(error.values["why"]))
 
 
-def _snapshots(repository: Repository) -> Iterator[Damage]:
+def _snapshots(repository: Repository, watch: Watcher) -> Iterator[Damage]:
     """Snapshots that cannot be read, and what they name and is not there."""
     seen: set[str] = set()
-    for name in repository.snapshot_names():
+    names = repository.snapshot_names()
+    watch.expect(len(names))
+    for name in names:
+        watch.advance()
         try:
             snapshot = repository.read_snapshot(name)
             missing = list(needs_of(repository, snapshot, seen).missing)

@@ -142,12 +142,12 @@ def test_fetching_keeps_the_pin(site: Site) -> None:
 def test_what_came_of_a_backup_is_kept(site: Site, repository: Repository) -> None:
     """For the list, and for whoever wants to know how old the last good one is."""
     with site.storage.read() as tx:
-        assert backups.last(tx, now_ms()) is None
+        assert backups.status(tx, now_ms()).last is None
     taken = back_up(site, repository, shown="/backup/of/us")
     operations = site.service(Backups, TESTER)
     failed = operations.begin(NewBackup())
     with site.storage.read() as tx:
-        last = backups.last(tx, now_ms())
+        last = backups.status(tx, now_ms()).last
     assert last is not None
     assert (last.snapshot, last.messages, last.repository) == (
         taken.snapshot,

@@ -17,6 +17,7 @@ from mairust_core.store import restoring
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
 from tests.support.invariants import check_site
+from tests.support.repositories import Onlooker
 from tests.support.sites import ANN, BOB, LARGE, Contents, back_up, contents_of, deliver, mail_of, make_site
 from tests.support.stores import message
 
@@ -204,9 +205,11 @@ def test_a_rehearsal_finds_no_difference_and_leaves_nothing(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    found = rehearse(repository, taken.snapshot, "tester")
+    watch = Onlooker()
+    found = rehearse(repository, taken.snapshot, "tester", watch)
     assert found.differences == ()
     assert (found.messages, found.accounts) == (taken.messages, 2)
+    assert watch.done == watch.expected == 2 * taken.messages + len(set(mail_of(site).values()))
     assert list(scratch.iterdir()) == []
 
 

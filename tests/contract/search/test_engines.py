@@ -68,6 +68,8 @@ def term(rng: random.Random) -> str:
         word,
         f"{word}-{rng.choice(WORDS)}",
         f'"{text(rng, 2).strip()}a"',
+        f"{rng.choice(('', 'subject:', 'from:'))}{word[: rng.randrange(1, len(word) + 1)]}*",
+        f"{word}-{rng.choice(WORDS)[:1]}*",
         rng.choice(RUNS)[: rng.randrange(1, 4)],
         rng.choice(RUNS)[-2:] + rng.choice(RUNS)[:1],
         f"{rng.choice(('subject', 'from', 'to', 'cc', 'filename'))}:{rng.choice((word, '都', '会議'))}",

@@ -6,6 +6,7 @@ Tests share a site (a server takes a second to start) and keep apart by domains 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -72,11 +73,18 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A served site on each database."""
+    with serving(request, tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@contextmanager
+def serving(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Served]:
+    """A new site that is served, on the database that a fixture's parameter names."""
     url = None
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         url = server.dsn(server.create_database())
-    settings = _make_site(tmp_path_factory.mktemp("site"), url)
+    settings = _make_site(data_dir, url)
     admin_key = (settings.data_dir / ADMIN_TOKEN).read_text().strip()
     with opened(settings) as site, running(settings.data_dir, url) as http:
         found = Served(site=site, http=http, admin_key=admin_key)

@@ -50,6 +50,7 @@ NOT_ADMINISTRATIVE = {
     "backups.begin",
     "backups.pack",
     "backups.finish",
+    "backups.verified",
 }
 """Changes of mail, not of the site: the message itself is the record; or a question that needs a body.
 
@@ -63,8 +64,8 @@ def _in_new_domain(ops: Ops, name: str) -> str:
     return ops(Domains).add(NewDomain(name=f"{name}.example")).name
 
 
-def _account(ops: Ops, name: str) -> str:
-    new = NewAccount(address=f"ann@{_in_new_domain(ops, name)}", password=PASSWORD)
+def _account(ops: Ops, name: str, password: str | None = None) -> str:
+    new = NewAccount(address=f"ann@{_in_new_domain(ops, name)}", password=password)
     return ops(Accounts).add(new).address
 
 
@@ -125,7 +126,7 @@ def _put_back(ops: Ops, name: str) -> str:
 CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "domains.add": _in_new_domain,
     "domains.remove": lambda ops, name: ops(Domains).remove(_in_new_domain(ops, name)).name,
-    "accounts.add": _account,
+    "accounts.add": lambda ops, name: _account(ops, name, PASSWORD),
     "accounts.enable": lambda ops, name: ops(Accounts).enable(_account(ops, name)).address,
     "accounts.disable": lambda ops, name: ops(Accounts).disable(_account(ops, name)).address,
     "accounts.remove": lambda ops, name: ops(Accounts).remove(_account(ops, name)).name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import JobSelection, NewJob
@@ -159,6 +160,7 @@ backups.browse        - - +   - - -   - - -     own
 backups.contents      - - +   - - -   - - -     own
 backups.pack          - - +   - - -   - - -     own
 backups.finish        - - +   - - -   - - -     own
+backups.verified      - - +   - - -   - - -     own
 backups.put_back      - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
@@ -170,30 +172,34 @@ MAIL = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
-    """A domain with one of each thing in it, made for one call."""
+    """A domain with an account, for one call: what the call asks for beside them is made for it."""
 
+    served: Served
     domain: str
     account: str
-    alias: str
-    message: str
-    token: str
 
+    @cached_property
+    def alias(self) -> str:
+        """A new alias of the account."""
+        new = NewAlias(address=_new(self), to=(self.account,))
+        return self.served.here(Aliases).add(new).address
 
-def make_place(served: Served, domain: str, account: str) -> Place:
-    """New alias, message and key beside an account that is there."""
-    name = uuid4().hex[:10]
-    served.here(Aliases).add(NewAlias(address=f"{name}@{domain}", to=(account,)))
-    summary = served.here(Messages).append(account, BytesIn(chunks=[MAIL]))
-    key = served.issue(Scope.READ, reach=ReachKind.DOMAIN, subject=domain)
-    return Place(
-        domain=domain,
-        account=account,
-        alias=f"{name}@{domain}",
-        message=str(summary.id),
-        token=key.split("_")[1],
-    )
+    @cached_property
+    def message(self) -> str:
+        """A new message of the account."""
+        return str(self.served.here(Messages).append(self.account, BytesIn(chunks=[MAIL])).id)
+
+    @cached_property
+    def token(self) -> str:
+        """A new key to the domain."""
+        key = self.served.issue(Scope.READ, reach=ReachKind.DOMAIN, subject=self.domain)
+        return key.split("_")[1]
+
+    def furnish(self) -> None:
+        """Make one of each."""
+        assert all((self.alias, self.message, self.token))
 
 
 Ask = Callable[[Served, str, Place], Any]
@@ -227,6 +233,14 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
 def _begun(served: Served) -> str:
     """A backup that somebody else has begun."""
     return str(int(served.here(Backups).begin(NewBackup()).id))
+
+
+def _looked_at(served: Served) -> Verification:
+    """What was found in a repository that a backup was just made into."""
+    snapshot = uuid4().hex
+    done = BackedUp(repository="r", snapshot=snapshot, messages=0, objects_new=0, bytes_new=0)
+    served.here(Backups).finish(_begun(served), done)
+    return Verification(snapshots=(snapshot,), percent=0, damaged=0)
 
 
 NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
@@ -311,6 +325,7 @@ ASK: dict[str, Ask] = {
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),
     "backups.pack": lambda s, k, _: s.there(Backups, k).pack(_begun(s), Wanted(objects=("0" * 64,))),
     "backups.finish": lambda s, k, _: s.there(Backups, k).finish(_begun(s), NOTHING),
+    "backups.verified": lambda s, k, _: s.there(Backups, k).verified(_looked_at(s)),
     "backups.put_back": lambda s, k, p: s.there(Backups, k).put_back(pack_for_nobody(p.account)),
 }
 
@@ -353,6 +368,7 @@ def ground(served: Served) -> Ground:
     for _ in range(2):
         name = served.here(Domains).add(NewDomain(name=f"r{uuid4().hex[:10]}.example")).name
         homes.append((name, served.here(Accounts).add(NewAccount(address=f"ann@{name}")).address))
+        Place(served=served, domain=name, account=homes[-1][1]).furnish()
     subjects = {ReachKind.SITE: None, ReachKind.DOMAIN: homes[0][0], ReachKind.ACCOUNT: homes[0][1]}
     keys = {
         (reach, scope): served.issue(scope, reach=reach, subject=subjects[reach])
@@ -369,8 +385,9 @@ def test_rule_g4_reach_and_scope(served: Served, ground: Ground, row: Row) -> No
     ask = FOREIGN_BROWSE if foreign_browse else ASK[row.operation]
     found = {}
     for asked, key in ground.keys.items():
-        home = ground.own if row.objects == "own" else ground.foreign
-        found[asked] = outcome(served, ask, key, make_place(served, *home))
+        domain, account = ground.own if row.objects == "own" else ground.foreign
+        place = Place(served=served, domain=domain, account=account)
+        found[asked] = outcome(served, ask, key, place)
     assert found == row.expected
 
 
@@ -393,8 +410,6 @@ def test_the_table_has_every_operation() -> None:
 
 def test_trap_a2_lists_hold_nothing_foreign(served: Served, ground: Ground) -> None:
     """What a key may list is its own, page by page, also with a cursor taken from elsewhere."""
-    make_place(served, *ground.own)
-    make_place(served, *ground.foreign)
     key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
     own = ground.own[0]
     for cursor in ("", "a", "ann@"):
@@ -413,7 +428,7 @@ def test_trap_a2_lists_hold_nothing_foreign(served: Served, ground: Ground) -> N
 def test_trap_a2_a_foreign_object_looks_like_none(served: Served, ground: Ground) -> None:
     """The text for another's object is the one for no object at all."""
     key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
-    place = make_place(served, *ground.foreign)
+    place = Place(served=served, domain=ground.foreign[0], account=ground.foreign[1])
     cases: list[tuple[Callable[[str], object], str, str]] = [
         (served.there(Messages, key).show, place.message, "4711"),
         (served.there(Messages, key).delete, place.message, "4711"),

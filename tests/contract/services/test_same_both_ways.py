@@ -12,7 +12,7 @@ import pytest
 from mairust_core.errors import MaiRustError
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.backup import BackedUp, NewBackup
+from mairust_core.model.backup import BackedUp, NewBackup, Verification
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import NewJob
@@ -107,6 +107,7 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Messages, lambda s: s.text("1")),
     (Messages, lambda s: s.attachment("1", 1)),
     (Messages, lambda s: s.part("1", "a/b?c")),
+    (Backups, lambda s: s.verified(Verification(snapshots=("unknown",), percent=100, damaged=0))),
     (Mailboxes, lambda s: s.create("nobody@taken.example", NewMailbox(name="Work"))),
     (Mailboxes, lambda s: s.rename("ann@taken.example", MailboxRename(name="Gone", to="Here"))),
     (Mailboxes, lambda s: s.delete("ann@taken.example", name="Gone & é/%?")),

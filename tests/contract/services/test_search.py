@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
+from mairust_core import wire
 from mairust_core.errors import BadQuery, Invalid, NotFound
-from mairust_core.model.account import Account
-from mairust_core.model.search import Rebuild
+from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.message_change import MessageChange
+from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import BytesIn
-from mairust_core.search.indexing import has_work, index_some
-from mairust_core.services.index import Index
+from mairust_core.services.accounts import Accounts
 from mairust_core.services.messages import Messages
 from mairust_core.services.search import Search
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support.searching import index_all
 
 
 def mail(subject: str, body: str, filename: str = "") -> bytes:
@@ -40,31 +44,36 @@ def stored(served: Served, ann: Account) -> list[str]:
     return [str(served.here(Messages).append(ann.address, BytesIn(chunks=[one])).id) for one in mails]
 
 
+FOUND = {
+    "amount": [2, 0],
+    '"the amount is"': [2],
+    "amount -invoice": [2],
+    "東京": [1],
+    "京駅で": [1],
+    "subject:会議 OR subject:report": [2, 1],
+    "from:bob@x.example filename:報告": [2],
+    "has:attachment": [2],
+    "mailbox:inbox is:unread after:2020-01-01": [2, 1, 0],
+    "amoun": [],
+    "amoun*": [2, 0],
+    "subject:inv* OR filename:報*": [2, 0],
+    "inv* -amoun*": [],
+    "the-am*": [2, 0],
+}
+"""By query: which of the stored mails it finds."""
+
+
 @pytest.mark.parametrize("indexed", [False, True])
-@pytest.mark.parametrize(
-    ("query", "hits"),
-    [
-        ("amount", [2, 0]),
-        ('"the amount is"', [2]),
-        ("amount -invoice", [2]),
-        ("東京", [1]),
-        ("京駅で", [1]),
-        ("subject:会議 OR subject:report", [2, 1]),
-        ("from:bob@x.example filename:報告", [2]),
-        ("has:attachment", [2]),
-        ("mailbox:inbox is:unread after:2020-01-01", [2, 1, 0]),
-        ("amoun", []),
-    ],
-)
 def test_mail_is_found_from_the_first_moment(
-    served: Served, ops: Ops, ann: Account, stored: list[str], indexed: bool, query: str, hits: list[int]
+    served: Served, ops: Ops, ann: Account, stored: list[str], indexed: bool
 ) -> None:
     """Right after it was stored, and the same when it is indexed."""
     if indexed:
-        index_some(served.site, rest=lambda _: None)
-    found = ops(Search).find(q=query, account=ann.address)
-    assert [str(one.id) for one in found.items] == [stored[hit] for hit in hits]
-    assert (found.complete, found.unsearched, found.next_cursor) == (True, 0, None)
+        index_all(served.site)
+    for query, hits in FOUND.items():
+        found = ops(Search).find(q=query, account=ann.address)
+        assert [str(one.id) for one in found.items] == [stored[hit] for hit in hits], query
+        assert (found.complete, found.unsearched, found.next_cursor) == (True, 0, None), query
 
 
 def test_hits_are_the_summaries_of_the_list(ops: Ops, ann: Account, stored: list[str]) -> None:
@@ -104,26 +113,51 @@ def test_faults_are_told(ops: Ops, ann: Account) -> None:
         ops(Search).find(q="a", account=ann.address, cursor="1-x")
 
 
-def index_all(served: Served) -> None:
-    """Rounds until nothing is left: other tests of the site left thousands of messages."""
-    while has_work(served.site):
-        assert index_some(served.site, rest=lambda _: None), "a round that does nothing"
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_list_can_be_searched(
+    served: Served, ops: Ops, ann: Account, stored: list[str], indexed: bool
+) -> None:
+    """Contract §3: `?q=` beside the list's own filters, with a search's word on whether that is all."""
+    here = served.here(Messages)
+    here.change(stored[0], MessageChange(add_tags=("bill",), add_flags=("\\Seen", "Later")))
+    if indexed:
+        index_all(served.site)
+
+    def found(**asked: Any) -> list[int]:
+        page = ops(Messages).browse(ann.address, **asked).found()
+        assert (page.complete, page.unsearched) == (True, 0)
+        return [stored.index(str(one.id)) for one in page.items]
+
+    assert found(q="amount") == [2, 0]
+    assert found(q="amount", tag="bill") == [0]
+    assert found(q="amount", flag="\\seen") == [0]
+    assert found(q="amount", flag="later") == [0]
+    assert found(q="amount", unflag="LATER") == [2]
+    assert found(q="amount", unflag="\\Seen", mailbox="inbox") == [2]
+    assert found(q="amount OR 会議", unflag="\\Seen") == [2, 1]
+    assert found(q="amount", before=datetime(2020, 1, 1, tzinfo=UTC)) == []
+    assert found(q="amount", since=datetime(2020, 1, 1, tzinfo=UTC)) == [2, 0]
+    first = ops(Messages).browse(ann.address, q="amount", limit=1)
+    assert first.next_cursor is not None
+    assert found(q="amount", cursor=first.next_cursor) == [0]
 
 
-def test_the_index_from_drop_to_rebuild(served: Served, ops: Ops, ann: Account, stored: list[str]) -> None:
-    """Its states as they are told, and a search that does not care."""
-    ops(Index).drop()  # other tests share the site: what they dropped, or deleted mail, is no matter
-    ops(Index).rebuild(Rebuild())
-    index_all(served)
-    before = ops(Index).status()
-    assert (before.engine, before.mode, before.queued) == ("database", "on", 0)
-    assert before.documents >= len(stored)
-    assert ops(Index).rebuild(Rebuild(account=ann.address)).stale >= 1
-    assert (ops(Index).drop().mode, ops(Index).status().documents) == ("off", 0)
-    assert len(ops(Search).find(q="amount", account=ann.address).items) == 2
-    assert ops(Index).rebuild(Rebuild()).mode == "filling"
-    index_all(served)
-    after = ops(Index).status()
-    assert (after.mode, after.documents, after.queued) == ("on", before.documents, 0)
-    with pytest.raises(NotFound):
-        ops(Index).rebuild(Rebuild(account=f"x.{ann.address}"))
+def test_a_list_that_is_not_searched_is_a_list(ops: Ops, ann: Account, stored: list[str]) -> None:
+    """Without `complete`; an empty search is told, as are one of the trash and a mailbox not there."""
+    assert wire.encode(ops(Messages).browse(ann.address)).keys() == {"items", "next_cursor"}
+    for faulty in ("", " ", "a OR"):
+        with pytest.raises(BadQuery):
+            ops(Messages).browse(ann.address, q=faulty)
+    with pytest.raises(Invalid, match="trash cannot be searched"):
+        ops(Messages).browse(ann.address, q="amount", deleted=True)
+    with pytest.raises(NotFound, match="no mailbox"):
+        ops(Messages).browse(ann.address, q="amount", mailbox="Gone")
+
+
+def test_trap_a2_a_searched_list_reaches_no_further(served: Served, ann: Account, stored: list[str]) -> None:
+    """Another account's key finds no account, whatever it asks for."""
+    other = served.here(Accounts).add(NewAccount(address=f"x{ann.address}"))
+    key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=other.address)
+    with pytest.raises(NotFound, match="no account"):
+        served.there(Messages, key).browse(ann.address, q="amount")
+    assert served.there(Messages, key).browse(other.address, q="amount").items == ()

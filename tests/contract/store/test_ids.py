@@ -12,6 +12,7 @@ from mairust_core.errors import TooMany
 from mairust_core.ids import EPOCH_MS, PROCESSES, IdSource, now_ms
 from mairust_core.store import process_numbers
 from mairust_core.store.process_numbers import LEASE_MS
+from tests.support import forks
 from tests.support.stores import Kit
 
 ROOT = Path(__file__).parents[3]
@@ -127,7 +128,7 @@ def test_rule_a4_processes_at_once_never_share_a_number(kit: Kit, ending: str) -
     command = [sys.executable, "-c", HOLDER, kit.settings.database.url, ending]
     pipe = subprocess.PIPE
     running = [
-        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)
+        forks.Popen[str](command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)
     ]
     try:
         numbers = [int(process.stdout.readline()) for process in running if process.stdout]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +18,21 @@ TIMEOUT_S = 300.0
 Crash = Callable[..., int]
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A furnished site on SQLite."""
-    made = Site(directory=tmp_path / "site")
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A furnished site on SQLite that is only copied."""
+    made = Site(directory=tmp_path_factory.mktemp("template") / "site")
     make_site(made.settings())
     with opened(made.settings()) as here:
         furnish(here, 40)
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path, template: Site) -> Site:
+    """A furnished site on SQLite."""
+    shutil.copytree(template.directory, tmp_path / "site")
+    return Site(directory=tmp_path / "site")
 
 
 def crash(site: Site, step: str, *arguments: object) -> int:

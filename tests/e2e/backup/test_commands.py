@@ -140,6 +140,52 @@ def test_a_flipped_byte_is_found_and_named(site: Site, tmp_path: Path) -> None:
     assert sha256 in err
 
 
+def test_doctor_and_status_know_what_became_of_it(site: Site, tmp_path: Path) -> None:
+    """None; then one, whole; then a flipped bit, which `verify` found here or through a server."""
+
+    def findings() -> set[str]:
+        found = json.loads(run(site, "doctor", "--json")[1])["findings"]
+        return {one["id"] for one in found if one["id"].startswith("backup.")}
+
+    assert findings() == {"backup.none"}
+    assert "never yet" in run(site, "status")[1].partition("Backup")[2].splitlines()[0]
+    must(site, "backup", tmp_path / "r")
+    assert findings() == set()
+    must(site, "backup", "verify", tmp_path / "r", "--read-data")
+    told = json.loads(must(site, "status", "--json"))["backups"]
+    assert told["last"]["repository"] == str(tmp_path / "r")
+    assert (told["verified"], told["last"]["verified_percent"]) == ([told["last"]], 100)
+    pack = max((tmp_path / "r" / "packs").glob("??/*"), key=lambda path: path.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[200] ^= 1
+    pack.write_bytes(data)
+    assert run(site, "backup", "verify", tmp_path / "r", "--read-data")[0] == 1
+    assert findings() == {"backup.damaged"}
+    assert "are damaged" in run(site, "status")[1]
+    assert "壊れています" in run(site, "status", "--lang", "ja")[1]
+    pack.unlink()
+    must(site, "backup", tmp_path / "r")
+    with Server(site=site, http="127.0.0.1:0") as server:
+        there = Site(directory=tmp_path / "client")
+        at = ("--server", f"http://{server.ready['http']}", "--token-file", site.directory / "admin.token")
+        assert run(there, *at, "backup", "verify", tmp_path / "r", "--read-data") == (0, "", "")
+    assert findings() == set()
+
+
+def test_a_repository_can_be_verified_where_no_site_is(site: Site, tmp_path: Path) -> None:
+    """Or another one: nobody is told, and nothing is said. A server that is away is told of."""
+    must(site, "backup", tmp_path / "r")
+    other = Site(directory=tmp_path / "other")
+    assert run(other, "backup", "verify", tmp_path / "r") == (0, "", "")
+    assert not other.directory.exists()
+    must(other, "init")
+    assert run(other, "backup", "verify", tmp_path / "r") == (0, "", "")
+    at = ("--server", "http://127.0.0.1:9", "--token-file", site.directory / "admin.token")
+    code, out, err = run(other, *at, "backup", "verify", tmp_path / "r")
+    assert (code, out) == (0, "")
+    assert "does not know of this result" in err
+
+
 def test_over_a_server_it_is_the_same_backup(site: Site, tmp_path: Path) -> None:
     """A site that runs elsewhere: fetched whole, then only what is lacking; mail put back through it."""
     token = site.directory / "admin.token"
@@ -153,6 +199,14 @@ def test_over_a_server_it_is_the_same_backup(site: Site, tmp_path: Path) -> None
         assert back["messages"] == 42, "all of Ann's"
         code, _, err = run(there, *at, "restore", tmp_path / "r", "--yes")
         assert code == 2, err
+        assert "on its machine" in err
+        done = subprocess.run(
+            command_line(there, "restore", tmp_path / "r", "--yes"),
+            env=clean_environment({**there.environment, "MAIRUST_SERVER": at[1]}),
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 2, "nobody meant this machine"
     assert not there.directory.exists(), "nothing of a site is made on the client"
     restored = Site(directory=tmp_path / "restored")
     must(restored, "restore", tmp_path / "r", "--snapshot", first["snapshot"], "--yes")

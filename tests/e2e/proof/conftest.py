@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,17 +24,38 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture
-def sqlite_site(tmp_path: Path) -> Site:
-    """A fresh site on SQLite."""
-    return make_site(tmp_path / "site")
+@pytest.fixture(scope="session")
+def template_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site on SQLite that is only copied."""
+    return make_site(tmp_path_factory.mktemp("template") / "site")
 
 
-@pytest.fixture
-def postgres_site(tmp_path: Path, postgres: PostgresServer) -> Iterator[Site]:
-    """A fresh site on PostgreSQL."""
+@pytest.fixture(scope="session")
+def template_on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> tuple[Site, str]:
+    """A site on PostgreSQL that is only copied, and the name of its database."""
     name = postgres.create_database()
-    yield make_site(tmp_path / "site", database=postgres.dsn(name))
+    directory = tmp_path_factory.mktemp("template") / "site"
+    return make_site(directory, database=postgres.dsn(name)), name
+
+
+@pytest.fixture
+def sqlite_site(tmp_path: Path, template_on_sqlite: Site) -> Site:
+    """A fresh site on SQLite."""
+    shutil.copytree(template_on_sqlite.directory, tmp_path / "site")
+    return Site(directory=tmp_path / "site")
+
+
+@pytest.fixture
+def postgres_site(
+    tmp_path: Path, postgres: PostgresServer, template_on_postgres: tuple[Site, str]
+) -> Iterator[Site]:
+    """A fresh site on PostgreSQL."""
+    template, database = template_on_postgres
+    shutil.copytree(template.directory, tmp_path / "site")
+    name = postgres.create_database(template=database)
+    yield Site(directory=tmp_path / "site", database=postgres.dsn(name))
     postgres.drop_database(name)
 
 

@@ -10,12 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core import store
+from mairust_core.model.alias import NewAlias
+from mairust_core.model.domain import NewDomain
+from mairust_core.model.job import NewJob
+from mairust_core.model.mailbox import NewMailbox
+from mairust_core.model.principal import Scope
+from mairust_core.model.token import NewToken
+from mairust_core.operations import BytesIn
+from mairust_core.services.aliases import Aliases
+from mairust_core.services.domains import Domains
+from mairust_core.services.mailboxes import Mailboxes
+from mairust_core.services.messages import Messages
+from mairust_core.services.tokens import Tokens
 from tests.e2e.proof.audit import audit
 from tests.e2e.proof.disks import ran_in_namespace, small_disk
 from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
 from tests.e2e.proof.load import Load
 from tests.support.mailbox_client import Dialogue
-from tests.support.server import Server, ServerFailed, make_site
+from tests.support.server import TESTER, Server, ServerFailed, Site, addresses, make_site
 
 DISK_BYTES = 48 << 20
 PATIENCE_S = 20.0
@@ -84,6 +97,67 @@ def test_rule_j3_on_a_full_disk_accounts_can_be_removed_and_collected(
             filler.unlink()
             if running:
                 _wait_for_health(server, 200)
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
+def test_rule_j3_on_a_full_disk_everything_can_be_deleted(
+    request: pytest.FixtureRequest, tmp_path: Path, remote: bool
+) -> None:
+    """One command after the other, each with not one byte left, beside a server or through it."""
+    if ran_in_namespace(request, tmp_path):
+        return
+    with small_disk(tmp_path / "disk", DISK_BYTES) as disk:
+        site = make_site(disk.path / "site")
+        kept = {"MAIRUST_NODE__RESERVE_SIZE": "32MiB"}
+        with Server(site=site, http="127.0.0.1:0", env=kept) as server:
+            _wait_for_health(server, 200)
+            where = [
+                "--server",
+                f"http://{server.ready['http']}",
+                "--token-file",
+                site.directory / "admin.token",
+            ]
+            for command in _deletions(site):
+                filler = disk.fill()
+                done = site.command(*command, "--json", *(where if remote else ()))
+                assert done.returncode == 0, (command, done.stdout, done.stderr)
+                assert not (site.directory / "reserve").exists()
+                filler.unlink()
+                collected = site.command("gc", "--quiet")  # which puts the room back
+                assert collected.returncode == 0, collected.stderr
+                assert (site.directory / "reserve").exists()
+
+
+def _deletions(site: Site) -> list[list[str]]:
+    """Every kind of deletion there is, each of something of its own."""
+    ann, bob = addresses(2)
+    with site.opened() as here:
+        ids = here.service(Messages, TESTER)
+        first, second = (
+            str(ids.append(ann, BytesIn(chunks=[b"Subject: %d\r\n\r\nx\r\n" % number])).id)
+            for number in range(2)
+        )
+        here.service(Mailboxes, TESTER).create(ann, NewMailbox(name="Old"))
+        ids.append(ann, BytesIn(chunks=[b"Subject: old\r\n\r\nx\r\n"]), mailbox="Old")
+        here.service(Aliases, TESTER).add(NewAlias(address="sales@example.org", to=(ann,)))
+        here.service(Domains, TESTER).add(NewDomain(name="other.example"))
+        token = here.service(Tokens, TESTER).create(NewToken(name="t", scopes=(Scope.READ,))).token.id
+        new = [NewJob(kind="nobody's") for _ in range(2)]
+        ids_of_jobs = here.ids
+        with here.storage.write() as tx:
+            job = store.jobs.enqueue(here.storage, tx, ids_of_jobs, new)[0]
+    return [
+        ["message", "delete", first, "--yes"],
+        ["message", "delete", second, "--now", "--yes"],
+        ["mailbox", "delete", "Old", "--account", ann, "--yes"],
+        ["alias", "remove", "sales@example.org", "--yes"],
+        ["token", "revoke", token],
+        ["job", "discard", str(job), "--yes"],
+        ["job", "discard", "--all", "--yes"],
+        ["index", "drop", "--yes"],
+        ["account", "remove", bob, "--yes"],
+        ["domain", "remove", "other.example", "--yes"],
+    ]
 
 
 def _wait_for_health(server: Server, status: int) -> None:

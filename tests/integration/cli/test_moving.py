@@ -111,6 +111,38 @@ def test_some_failed_is_exit_3_and_the_report_says_why(
     assert sorted(told) == ["failed", "skipped", "skipped", "skipped", "skipped"]
 
 
+def test_a_folder_that_no_mailbox_may_be_called_is_told(
+    run: Run, site: Path, maildir: Path, tmp_path: Path
+) -> None:
+    """Its mail is there under a name like it, which the report and stderr tell, in Japanese too."""
+    assert site.exists()
+    odd = maildir / ".100%.Q*"
+    for part in ("cur", "new", "tmp"):
+        (odd / part).mkdir(parents=True)
+    (odd / "cur" / "1.x:2,").write_bytes(message(8))
+    (maildir / "cur" / "9.gone").symlink_to(maildir / "nowhere")
+    report = tmp_path / "report.jsonl"
+    done = run("import", "maildir", str(maildir), *ANN, "--lang", "ja", "--report", str(report))
+    assert done.code == 3
+    assert "フォルダー 100%/Q* の名前は" in done.stderr
+    told = {one["outcome"]: one for one in map(json.loads, report.read_text("utf-8").splitlines())}
+    assert (told["renamed"]["mailbox"], told["renamed"]["code"]) == ("100_/Q_", "renamed")
+    assert told["failed"]["why"] == "途中で移動または削除され、もうありません"
+    names = {one["name"] for one in run("mailbox", "list", *ANN, "--json").json["items"]}
+    assert names == {"INBOX", "Sent", "100_/Q_"}
+    again = run("import", "maildir", str(maildir), *ANN, "--json")
+    assert (again.json["imported"], again.json["skipped"]) == (0, 5)
+
+
+@pytest.mark.parametrize("given", [["--map", "Sent=100%"], ["--prefix", "a//b"]])
+def test_a_name_that_somebody_chose_is_refused(run: Run, site: Path, maildir: Path, given: list[str]) -> None:
+    """As `mailbox create` refuses it; nothing is imported."""
+    assert site.exists()
+    done = run("import", "maildir", str(maildir), *ANN, *given)
+    assert (done.code, "not the name of a mailbox" in done.stderr) == (2, True)
+    assert run("message", "list", *ANN, "--json").json["items"] == []
+
+
 def test_a_dry_run_does_nothing(run: Run, site: Path, maildir: Path) -> None:
     """It counts, and leaves the site as it is."""
     assert site.exists()

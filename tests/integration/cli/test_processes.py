@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import TIMEOUT_S, environment, heed_interrupts, process
+from tests.support.command_line import TIMEOUT_S, environment, heed_interrupts, started
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "fastapi", "httpx", "boto3"}
 WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer"}
@@ -39,13 +39,13 @@ def imported(home: Path, *arguments: str, extra: dict[str, str] | None = None) -
 
 def test_the_version_is_told_before_typer_is_imported(home: Path) -> None:
     """Three times a bare Python is all it may cost."""
-    assert process(home, "--version").stdout == b"mairust 0.1.0\n"
+    assert started(home, "--version").stdout == b"mairust 0.1.0\n"
     assert imported(home, "--version") == set()
 
 
 def test_the_version_is_told_after_a_command_too(home: Path) -> None:
     """As every global option."""
-    assert process(home, "domain", "--version").stdout == b"mairust 0.1.0\n"
+    assert started(home, "domain", "--version").stdout == b"mairust 0.1.0\n"
 
 
 def test_the_help_imports_nothing_heavy(home: Path) -> None:
@@ -86,14 +86,14 @@ def test_a_remote_command_imports_no_database_and_no_web_framework(home: Path) -
 def test_exit_codes_reach_the_shell(home: Path, site: Path) -> None:
     """Contract §1, one of each kind that needs no server."""
     at = ["--data-dir", str(site)]
-    assert process(home, "domain", "list", *at).code == 0
-    assert process(home, "domain", "add", *at).code == 2
-    assert process(home, "domain", "show", "nope.example", *at).code == 4
-    assert process(home, "domain", "add", "example.org", *at).code == 5
-    assert process(home, "domain", "list").code == 78
+    assert started(home, "domain", "list", *at).code == 0
+    assert started(home, "domain", "add", *at).code == 2
+    assert started(home, "domain", "show", "nope.example", *at).code == 4
+    assert started(home, "domain", "add", "example.org", *at).code == 5
+    assert started(home, "domain", "list").code == 78
     unreachable = {"MAIRUST_TOKEN": "mk_0000000000000000_x", "MAIRUST_SERVER": "http://127.0.0.1:1"}
-    assert process(home, "domain", "list", extra=unreachable).code == 75
-    assert process(home, "domain", "list", extra={"MAIRUST_SERVER": "http://127.0.0.1:1"}).code == 77
+    assert started(home, "domain", "list", extra=unreachable).code == 75
+    assert started(home, "domain", "list", extra={"MAIRUST_SERVER": "http://127.0.0.1:1"}).code == 77
 
 
 def test_an_unexpected_error_is_one_line(home: Path, site: Path) -> None:
@@ -125,14 +125,14 @@ def test_an_unexpected_error_is_one_line(home: Path, site: Path) -> None:
 def test_passwords_are_read_from_stdin_and_never_shown(home: Path, site: Path) -> None:
     """Nor are they in the answer or in the database as they were."""
     secret = b"correct horse battery"
-    added = process(
+    added = started(
         home, "account", "add", "carol@example.org", "--password-stdin", "--json", "--data-dir", str(site),
         stdin=secret + b"\nsecond line\n",
     )  # fmt: skip
     assert added.code == 0
     assert secret not in added.stdout + added.stderr.encode()
     assert not any(secret in file.read_bytes() for file in site.rglob("*") if file.is_file())
-    short = process(
+    short = started(
         home, "account", "add", "dave@example.org", "--password-stdin", "--data-dir", str(site), stdin=b"x\n"
     )
     assert short.code == 2
@@ -141,12 +141,12 @@ def test_passwords_are_read_from_stdin_and_never_shown(home: Path, site: Path) -
 def test_a_message_is_appended_from_stdin(home: Path, site: Path) -> None:
     """Any bytes, as they are: NUL, bare CR, no line end."""
     mail = b"Subject: x\n\n\x00\xff\rbare\n.\n" * 5000 + b"end"
-    added = process(
+    added = started(
         home, "message", "append", "-", "--account", "ann@example.org", "--json", "--data-dir", str(site),
         stdin=mail,
     )  # fmt: skip
     assert added.code == 0
-    shown = process(home, "message", "show", added.json["id"], "--original", "--data-dir", str(site))
+    shown = started(home, "message", "show", added.json["id"], "--original", "--data-dir", str(site))
     assert shown.stdout == mail
 
 
@@ -204,7 +204,7 @@ def test_an_interrupted_command_exits_130(home: Path, site: Path) -> None:
 )
 def test_deliver_never_lets_a_mail_server_bounce(home: Path, call: list[str]) -> None:
     """Bad usage, no site, bad configuration: 75, try again, and a line on stderr that says why."""
-    told = process(home, *call, stdin=b"Subject: x\n\nhi\n")
+    told = started(home, *call, stdin=b"Subject: x\n\nhi\n")
     assert told.code == 75
     assert told.stderr.startswith("mairust: error: ")
 
@@ -214,7 +214,7 @@ def test_deliver_asks_to_try_again_when_it_cannot_even_start(home: Path, tmp_pat
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/typer.py").write_text("raise ImportError('half an upgrade')\n")
     checkout = environment(home)["PYTHONPATH"]
-    told = process(
+    told = started(
         home, "deliver", "ann@example.org", extra={"PYTHONPATH": f"{tmp_path / 'broken'}:{checkout}"}
     )
     assert told.code == 75
@@ -225,9 +225,9 @@ def test_deliver_tells_stored_from_unknown(home: Path, site: Path) -> None:
     """0 when all are stored, 67 when all are unknown; without a running server it stores by itself."""
     at = ["--data-dir", str(site)]
     mail = b"From: x@example.net\nSubject: by pipe\n\nhi\n"
-    assert process(home, "deliver", "ann@example.org", "bob@example.org", *at, stdin=mail).code == 0
-    assert process(home, "deliver", "nobody@example.org", *at, stdin=mail).code == 67
-    listed = process(home, "message", "list", "--account", "bob@example.org", "--json", *at).json["items"]
+    assert started(home, "deliver", "ann@example.org", "bob@example.org", *at, stdin=mail).code == 0
+    assert started(home, "deliver", "nobody@example.org", *at, stdin=mail).code == 67
+    listed = started(home, "message", "list", "--account", "bob@example.org", "--json", *at).json["items"]
     assert [message["subject"] for message in listed] == ["by pipe"]
 
 
@@ -292,7 +292,7 @@ def test_a_person_is_asked_before_something_is_destroyed(home: Path, site: Path)
     at = ["--data-dir", str(site)]
     shown = on_terminal(home, "account", "remove", "bob@example.org", *at, typed=b"y\n")
     assert "[y/N]" in shown
-    assert process(home, "account", "show", "bob@example.org", *at).code == 4
+    assert started(home, "account", "show", "bob@example.org", *at).code == 4
 
 
 @pytest.mark.parametrize(
@@ -336,11 +336,11 @@ def test_names_that_are_not_unicode_make_a_document_all_the_same(home: Path, sit
     """Arguments are any octets; JSON is UTF-8."""
     at = ["--data-dir", str(site)]
     broken = os.fsdecode(b"/nowhere/\xff.eml")
-    told = process(home, "message", "append", broken, "--account", "ann@example.org", "--json", *at)
+    told = started(home, "message", "append", broken, "--account", "ann@example.org", "--json", *at)
     assert (told.code, told.stderr) == (2, "")
     assert "/nowhere/?.eml" in told.json["error"]["message"]
-    told = process(home, "message", "append", broken, "--account", "ann@example.org", *at)
+    told = started(home, "message", "append", broken, "--account", "ann@example.org", *at)
     assert told.stderr.startswith("mairust: error: The file /nowhere/.eml cannot be read")
-    told = process(home, "--data-dir", os.fsdecode(b"w \xff"), "init", "--json")
+    told = started(home, "--data-dir", os.fsdecode(b"w \xff"), "init", "--json")
     assert (told.code, told.stderr) == (2, "")
     assert "w ?" in told.json["error"]["message"]

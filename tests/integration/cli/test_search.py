@@ -59,6 +59,36 @@ def test_pages_and_all_of_them(run: Run, mails: list[str]) -> None:
     assert "--cursor" in run("search", "needle", *AT, "--limit", "2").stderr
 
 
+def test_a_list_is_searched_beside_its_filters(run: Run, mails: list[str]) -> None:
+    """`--query` with the other options of `message list`, its pages and all of them."""
+    assert run("message", "flag", mails[1], "--add", r"\Seen").code == 0
+    unseen = ("message", "list", *AT, "--query", "need*", "--unseen")
+    assert [item["id"] for item in run(*unseen, "--json").json["items"]] == [mails[2], mails[0]]
+    assert mails[1] not in run(*unseen).out
+    first = run(*unseen, "--limit", "1", "--json").json
+    assert [item["id"] for item in first["items"]] == [mails[2]]
+    rest = run(*unseen, "--cursor", first["next_cursor"], "--json").json
+    assert [item["id"] for item in rest["items"]] == [mails[0]]
+    every = run(*unseen, "--limit", "1", "--all", "--json").json
+    assert len(every["items"]) == 2
+    assert every["complete"] is True
+    assert "complete" not in run("message", "list", *AT, "--json").json
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(("--query", ""), "The search is empty"), (("--query", "a", "--deleted"), "trash cannot be searched"),
+     (("--query", "*a"), "only the end of a word")],
+)  # fmt: skip
+def test_a_list_that_cannot_be_searched_is_told(
+    run: Run, site: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    """With the exit status of a bad value."""
+    found = run("message", "list", *AT, *arguments)
+    assert (found.code, found.out) == (2, "")
+    assert told in found.stderr
+
+
 def test_what_is_not_complete_is_noted(run: Run, site: Path, mails: list[str]) -> None:
     """On stderr, with the reason; the document on stdout says so too."""
     with opened(load_settings(data_dir=site, env={})) as here, here.storage.write() as tx:
@@ -68,6 +98,8 @@ def test_what_is_not_complete_is_noted(run: Run, site: Path, mails: list[str]) -
     found = run("search", "needle", *AT)
     assert found.code == 0
     assert "not complete: 2 messages might match too" in found.stderr
+    assert "完全ではありません: ほかに 2 通" in run("search", "needle", *AT, "--lang", "ja").stderr
+    assert "not complete: 2" in run("message", "list", *AT, "--query", "needle").stderr
     assert run("search", "needle", *AT, "--json").json["complete"] is False
     assert run("search", "needle", *AT, "--all", "--json").json["unsearched"] == 2
 

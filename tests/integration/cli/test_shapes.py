@@ -172,6 +172,13 @@ def test_the_other_answer_of_trace_has_its_shape(run: Run, home: Path, site: Pat
     assert list(differences(SHAPES["trace"][1], done.json)) == []
 
 
+def test_the_other_answer_of_message_list_has_its_shape(run: Run, ground: Ground) -> None:
+    """One that is searched says whether it is complete."""
+    done = run("message", "list", "--account", "ann@example.org", "--query", "hel*", "--json")
+    assert [item["id"] for item in done.json["items"]] == [ground.message]
+    assert list(differences(SHAPES["message list"][1], done.json)) == []
+
+
 @pytest.mark.parametrize("command", ["retry", "release", "discard"])
 def test_the_other_answers_of_job_have_their_shape(run: Run, ground: Ground, command: str) -> None:
     """Of all jobs of a kind it is their number."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
 from mairust_core.search.indexing import index_some
 from mairust_core.services.index import Index
+from tests.support import forks
 from tests.support.invariants import check_site
 from tests.support.searching import TESTER, Letter, Mailbag
 
@@ -44,12 +44,10 @@ with opened(settings) as site:
 
 def killed(settings: Settings, at: int) -> bool:
     """Index in a process that kills itself at its so-manieth statement or commit; False when it had fewer."""
-    done = subprocess.run(
+    done = forks.run(
         [sys.executable, "-c", INDEX, str(settings.data_dir), settings.database.url, str(at)],
         cwd=ROOT,
-        capture_output=True,
         text=True,
-        check=False,
         timeout=120,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr

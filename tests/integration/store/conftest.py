@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mairust_core.config import Settings
+from tests.support import forks
 
 ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 120
@@ -27,7 +28,7 @@ class Worker:
         command = [sys.executable, "-m", "tests.support.store_process", *arguments]
         environment = {**os.environ, "MAIRUST_CRASH_AT": crash_at}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
+        self.process = forks.Popen[str](
             command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
         assert self.process.stdout is not None

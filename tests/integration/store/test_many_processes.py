@@ -7,13 +7,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.support import forks
+
 PROCESSES = 4
 COMMANDS = 24
 
 
 def _mairust(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mairust_cli.entry", "--data-dir", str(data_dir), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return forks.run(command, text=True, timeout=120)
 
 
 def test_rule_d1_commands_that_come_and_go_share_the_log_index_safely(tmp_path: Path) -> None:

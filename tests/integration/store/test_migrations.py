@@ -26,6 +26,7 @@ from mairust_core.store.migrations import migrate, upgrade
 from mairust_core.store.migrations.runner import config
 from mairust_core.store.sqlite import Sqlite
 from mairust_core.store.tables import SCHEMA_VERSION, alembic_version, metadata
+from tests.support import forks
 from tests.support.postgres import PostgresServer
 from tests.support.stores import settings_for
 
@@ -71,7 +72,7 @@ def start(settings: Settings, die_at: int = 0) -> subprocess.Popen[str]:
     """A process that migrates, and kills itself after that many statements."""
     command = [sys.executable, "-c", MIGRATE, settings.database.url, str(die_at)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    return forks.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
 def described(storage: StorageBackend) -> dict[str, Any]:

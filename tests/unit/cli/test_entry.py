@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from mairust_cli import entry
@@ -30,3 +33,10 @@ def test_every_global_option_with_a_value_is_known_to_the_entry() -> None:
     """A new global option cannot hide `deliver` behind its value."""
     valued = {name for param in global_params() if not param.is_flag for name in param.opts}
     assert valued == entry.WITH_VALUE
+
+
+def test_cycles_are_looked_for_seldom() -> None:
+    """A command holds many objects for a short while; no cycle among them is worth the search."""
+    script = "import gc, sys\nfrom mairust_cli.entry import main\nmain()\nprint(gc.get_threshold())"
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, check=True)
+    assert done.stdout.splitlines()[1] == repr(entry.COLLECTOR).encode()

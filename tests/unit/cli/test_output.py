@@ -74,6 +74,20 @@ def test_an_empty_list_prints_nothing() -> None:
     assert shown(out) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        (Page(items=()), "mairust: there is nothing to list\n"),
+        (Page(items=(), next_cursor="c"), "mairust: there are more: --all, or --cursor c\n"),
+    ],
+)
+def test_an_empty_list_is_told_on_a_terminal(page: Page[Thing], told: str) -> None:
+    """In place of a table of nothing; one that may go on says so instead."""
+    out = output(terminal=True)
+    out.page(page, COLUMNS)
+    assert shown(out) == ("", told)
+
+
 def test_json_is_the_body_that_rest_returns() -> None:
     """Byte for byte, and nothing else on stdout."""
     out = output()

@@ -54,6 +54,28 @@ def test_then_it_tells_share_rate_and_time_left() -> None:
     assert screen.getvalue().endswith("\r\x1b[2K")
 
 
+def test_it_tells_where_it_is_and_how_many_bytes_come() -> None:
+    """The mailbox, stripped of what would move the cursor, and a second rate."""
+    step, screen, clock = progress(4000)
+    with step:
+        step.advance(100, size_bytes=5 << 20, at="Lists/\x1b[31mPython")
+        clock.now += 10
+        step.advance(900, size_bytes=5 << 20)
+    assert "importing  Lists/[31mPython  ━━━━━" in screen.getvalue()
+    assert "1,000 / 4,000  100/s  1.0 MiB/s  30 s left" in screen.getvalue()
+
+
+def test_what_comes_may_become_known_on_the_way() -> None:
+    """Part by part."""
+    step, screen, clock = progress(None)
+    with step:
+        step.expect(10)
+        step.expect(30)
+        clock.now += 10
+        step.advance(10)
+    assert "25%  10 / 40" in screen.getvalue()
+
+
 def test_without_a_total_it_spins() -> None:
     """Each time another sign, with what is done so far."""
     step, screen, clock = progress(None)

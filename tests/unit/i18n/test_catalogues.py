@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from mairust_core import wire
-from mairust_core.errors import BY_CODE, Invalid
-from mairust_core.i18n import LANGUAGES, QUESTION, catalogue
+from mairust_core.errors import BY_CODE, BadQuery, Invalid
+from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
@@ -124,6 +124,13 @@ def test_every_text_says_what_and_how_to_mend_it(lang: str) -> None:
         assert what.rstrip("。.?").strip(), key
         assert "\n" not in what + hint, key
         assert key.split(".")[0] in {*BY_CODE, QUESTION}, key
+
+
+def test_a_hint_begins_as_its_language_does() -> None:
+    """With a capital in English; in Japanese what is to be typed stays as it is typed."""
+    empty = BadQuery("empty")
+    assert explain(empty, "ja")[1].startswith("invoice from:ann")
+    assert explain(Invalid("name", "value", why="no", hint="write it"), "en")[1] == "Write it"
 
 
 def test_the_scan_finds_errors() -> None:

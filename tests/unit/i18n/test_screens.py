@@ -18,8 +18,13 @@ FORMED = {
     *(f"doctor.{level}" for level in Level),
     *(f"status.{part}" for part in (
         "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
+        "backup",
     )),
-    "trace.stored", "trace.appended",
+    *(f"progress.{work}" for work in ("backup", "verify", "prune_plan", "prune", "restore", "rehearse")),
+    *(f"import.{reason}" for reason in (
+        "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
+    )),
+    "trace.stored", "trace.appended", "status.backup_whole", "status.backup_damaged",
 }  # fmt: skip
 """Keys that the code puts together."""
 

@@ -37,6 +37,12 @@ def test_the_empty_line_is_found_across_the_search_window(blank: bytes, size: in
     assert content[header_end(content, 0, len(content)) :].startswith(b"body")
 
 
+def test_the_first_empty_line_ends_the_header_whatever_follows() -> None:
+    """An empty line with LF, and after it one with CRLF: the second one is body already."""
+    content = b"A: x\n\n\r\n\nbody"
+    assert content[header_end(content, 0, len(content)) :] == b"\r\n\nbody"
+
+
 def test_white_space_before_the_colon_is_accepted() -> None:
     """`Subject : x` is read, as other readers do (RFC 5322 §4.5)."""
     assert describe(message("Subject : hello")).subject == "hello"

@@ -41,6 +41,10 @@ def test_terms_of_a_text() -> None:
         (Text("東", Field.SUBJECT), {"\x01東"}),
         (Text("ann", Field.CC), {"\x04ann"}),
         (Text("hello 東京 x"), {"hello", "東京", "x"}),
+        (Text("invo", prefix=True), set()),
+        (Text("one two thr", prefix=True), {"one two"}),
+        (Text("one thr", Field.SUBJECT, prefix=True), {"\x01one"}),
+        (Text("東京都", prefix=True), {"東京", "京都"}),
     ],
 )
 def test_terms_of_a_query(text: Text, terms: set[str]) -> None:
@@ -62,10 +66,11 @@ def test_rule_j1_what_matches_has_every_term() -> None:
         start = rng.randrange(len(source) + 1)
         pattern = normal(source[start : start + rng.randrange(1, 6)])
         where = text if field is None else text.split("\n")[field]
-        if pattern and needle(pattern) in where:
-            matched += 1
-            assert set(query_terms(Text(pattern, field))) <= document_terms(text)
-    assert matched > 300
+        for prefix in (False, True):
+            if pattern and needle(pattern, prefix) in where:
+                matched += 1
+                assert set(query_terms(Text(pattern, field, prefix))) <= document_terms(text)
+    assert matched > 600
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 40, 700])

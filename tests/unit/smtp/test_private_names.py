@@ -40,6 +40,9 @@ def test_asyncio_private_names(machine: SMTP) -> None:
     """What `Inbox` and the sessions know of asyncio's streams is still so."""
     for name in ("_strong_reader", "_stream_reader_wr", "_over_ssl"):
         assert name in vars(machine)
+    assert vars(machine)["_paused"] is False
+    machine.pause_writing()
+    assert vars(machine)["_paused"] is True
     assert callable(asyncio.StreamReaderProtocol._replace_writer)  # type: ignore[attr-defined]
     assert callable(asyncio.StreamReader._wait_for_data)  # type: ignore[attr-defined]
     loop = asyncio.new_event_loop()

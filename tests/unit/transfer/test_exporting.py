@@ -24,7 +24,7 @@ from mairust_core.transfer.mbox_write import MboxWriter
 from mairust_core.transfer.source import Broken, Source
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
-MAILBOXES = ("INBOX", "Empty", "Tom & Jerry/a.b", "cur", "..", "受信箱/仕事")
+MAILBOXES = ("INBOX", "Empty", "Tom & Jerry/a.b", "cur", "...", "受信箱/仕事")
 Row = tuple[str, bytes, tuple[str, ...], datetime]
 
 
@@ -132,9 +132,9 @@ def test_a_damaged_message_is_told_and_left_out(tmp_path: Path) -> None:
     run = ExportRun(tmp_path, MaildirWriter(tmp_path), tell=told.append, progress=lambda _: None)
     tally = run.run(Folders(mailboxes=("INBOX",), subscribed=()), iter([good, Item(value=broken), bad]))
     assert (tally.done, tally.failed) == (2, 1)
-    assert told == [
-        Told(path="9", mailbox="INBOX", outcome=Outcome.FAILED, code="damaged", why="it is damaged")
-    ]
+    (one,) = told
+    assert (one.path, one.mailbox, one.outcome) == ("9", "INBOX", Outcome.FAILED)
+    assert (one.reason.code, one.reason.why()) == ("damaged", "its bytes are damaged: it is damaged")
     assert len(list((tmp_path / "cur").iterdir())) == 2
 
 

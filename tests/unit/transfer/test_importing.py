@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mairust_core.errors import DiskFull, Forbidden
+from mairust_core.errors import DiskFull, Forbidden, TooLarge
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, Tally
 from mairust_core.operations import Item
+from mairust_core.receive.importing import failed
 from mairust_core.transfer.cache import MAGIC, RECORD_BYTES, HashCache
 from mairust_core.transfer.dates import received_date
-from mairust_core.transfer.importing import BATCH_ITEMS, Batches, ImportRun, Told, Wishes
+from mairust_core.transfer.importing import BATCH_ITEMS, RENAMED, Batches, ImportRun, Told, Wishes, refusal_of
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Unusable
+from mairust_core.transfer.source import Broken, Found, Refusal, Unusable
 
 Call = Callable[[list[Item[NewCopy]]], list[ImportedCopy]]
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -65,6 +66,12 @@ class Folder:
     mailbox: str
     found: Sequence[Found | Broken]
     path: str = "folder"
+    original: str = ""
+
+    @property
+    def called(self) -> str:
+        """As there, unless said otherwise."""
+        return self.original or self.mailbox
 
     def messages(self) -> Iterator[Found | Broken]:
         """All of them."""
@@ -249,8 +256,8 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
         "INBOX",
         [
             Message(b"a"),
-            Message(b"", path="gone", broken=Unusable("vanished", "it is gone")),
-            Broken(path="cur", error=Unusable("unreadable", "permission denied")),
+            Message(b"", path="gone", broken=Unusable("vanished")),
+            Broken(path="cur", error=Unusable("unreadable", why="permission denied")),
             Message(b"large", path="large"),
             Message(b"b"),
         ],
@@ -260,9 +267,31 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
         bench.told.clear()
         assert counts(bench.run(folder)) == expected
         failed = [one for one in bench.told if one.outcome is Outcome.FAILED]
-        assert {(one.path, one.code) for one in failed} == {
+        assert {(one.path, one.reason.code) for one in failed} == {
             ("gone", "vanished"), ("cur", "unreadable"), ("large", "too_large"),
         }  # fmt: skip
+
+
+def test_a_folder_that_gets_another_name_is_told(bench: Bench) -> None:
+    """With both names, in either language; one that differs in capitals or in composition is the same."""
+    odd = Folder("100_", [Message(b"a")], original="100%")
+    alike = [Folder("INBOX/x", [], original="Inbox/x"), Folder("é", [], original="e\u0301")]
+    bench.run(odd, *alike)
+    (told,) = [one for one in bench.told if one.outcome == RENAMED]
+    assert (told.path, told.mailbox, told.reason.code) == ("folder", "100_", "renamed")
+    assert "100%" in told.reason.why()
+    assert "メールボックス" in told.reason.why("ja")
+
+
+def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
+    """From its detail and values; of a server that does not give them, in its own words."""
+    error = TooLarge("message", limit=5)
+    here, there = Refusal(error), failed(error)
+    assert there.detail == "message"
+    assert refusal_of(there).why("ja") == here.why("ja") != here.why("en")
+    old = ImportedCopy(outcome=Outcome.FAILED, code="too_large", why="too large, it says")
+    assert refusal_of(old).why("ja") == "too large, it says"
+    assert refusal_of(old).code == "too_large"
 
 
 def test_a_message_whose_words_are_wrong_fails_alone(bench: Bench) -> None:
@@ -273,7 +302,7 @@ def test_a_message_whose_words_are_wrong_fails_alone(bench: Bench) -> None:
             return tuple(f"k{n}" for n in range(1000))
 
     assert counts(bench.run(Folder("INBOX", [Odd(b"a"), Message(b"b")]))) == (1, 0, 1)
-    assert bench.told[0].code == "invalid"
+    assert bench.told[0].reason.code == "invalid"
 
 
 def test_dates_may_be_taken_from_the_messages(bench: Bench) -> None:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mairust_core.errors import Invalid
+from mairust_core.model.copies import target_name
+from mairust_core.model.mailbox import fitting_name
 from mairust_core.transfer.names import (
     Mapping,
     Names,
@@ -16,6 +18,7 @@ from mairust_core.transfer.names import (
     decoded_part,
     encode_utf7,
     file_parts,
+    is_renamed,
     mailbox_name,
     nested_directory,
     plus_plus_directory,
@@ -138,3 +141,45 @@ def test_no_two_mailboxes_share_a_name() -> None:
     """Alike ones get another."""
     names = Names()
     assert [names.free(one) for one in ("a", "b", "a", "a")] == ["a", "b", "a_", "a__"]
+
+
+@pytest.mark.parametrize(
+    ("called", "kept"),
+    [
+        ("100%", "100_"),
+        ("#news/a*b", "_news/a_b"),
+        ("a/./../b", "a/_/__/b"),
+        (" a / b ", "a/b"),
+        ("e\u0301", "é"),
+        ("safe\u202etxt", "safe_txt"),
+        ("\udcff", "_"),
+        ("quarantine", "Quarantine"),
+        ("inbox/x", "INBOX/x"),
+        ("/".join("abcdefghijklmnopqrst"), "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p_q_r_s_t"),
+    ],
+)
+def test_a_folder_gets_a_name_that_a_mailbox_may_have(called: str, kept: str) -> None:
+    """By the rules of `mailbox create`."""
+    assert mailbox_name([called]) == kept
+    assert is_renamed(called, kept) is (kept not in {"é", "Quarantine", "INBOX/x"})
+
+
+def test_two_long_names_stay_two() -> None:
+    """What is cut off is in the hash at their ends."""
+    one, other = (mailbox_name(["日" * 200 + end]) for end in "ab")
+    assert one != other
+    assert {len(name.encode()) <= 255 for name in (one, other)} == {True}
+
+
+@given(st.text(max_size=300))
+def test_every_name_that_an_import_makes_could_have_been_created(called: str) -> None:
+    """And is itself kept as it is, so that what was exported comes back under its name."""
+    kept = fitting_name(called)
+    assert target_name(kept) == kept == fitting_name(kept)
+
+
+@pytest.mark.parametrize(("rule", "prefix"), [("a=100%", ""), ("a=b", "x//y"), ("a=" + "x" * 300, "")])
+def test_names_that_somebody_chose_are_not_mended(rule: str, prefix: str) -> None:
+    """They are refused, as by `mailbox create`."""
+    with pytest.raises(Invalid):
+        Mapping([rule], prefix)

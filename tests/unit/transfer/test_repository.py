@@ -18,8 +18,9 @@ from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.files import failure
 from mairust_core.transfer.repository.pruning import Keep, execute, plan
 from mairust_core.transfer.repository.repository import MAX_INDEX_FILES
+from mairust_core.transfer.repository.taking import take
 from mairust_core.transfer.repository.verifying import verify
-from tests.support.repositories import START, FakeSite, fill, mail_in, run
+from tests.support.repositories import START, FakeSite, Onlooker, fill, mail_in, run
 
 
 def files(path: Path, pattern: str) -> list[Path]:
@@ -196,6 +197,30 @@ def test_sparse_packs_are_written_anew(tmp_path: Path) -> None:
     repository = Repository.open(tmp_path / "r")
     assert mail_in(repository, last) == site.mail
     assert verify(repository, read_data=True).damaged == ()
+
+
+def test_who_looks_on_hears_of_everything(tmp_path: Path) -> None:
+    """Each run tells how much there is to do, and comes to its end, also when little is new."""
+    site = FakeSite(mail={"ann@x": [os.urandom(3000) for _ in range(20)], "bob@x": [b"x"]}, per_pack=3)
+    repository = Repository.create(tmp_path / "r")
+    looked_on = [Onlooker() for _ in range(6)]
+    take(repository, site, watch=looked_on[0])
+    assert (looked_on[0].expected, looked_on[0].size_bytes > 60_000) == (21, True)
+    site.mail["ann@x"] = [*site.mail["ann@x"][:2], b"new"]
+    site.at += timedelta(days=1)
+    take(Repository.open(tmp_path / "r"), site, watch=looked_on[1])
+    assert looked_on[1].expected == 3, "Bob did not change"
+    repository = Repository.open(tmp_path / "r")
+    verify(repository, watch=looked_on[2])
+    assert looked_on[2].expected == 2
+    verify(repository, read_data=True, watch=looked_on[3])
+    packs = sum(path.stat().st_size for path in files(tmp_path / "r", "packs/*/*"))
+    assert looked_on[3].expected == packs
+    with repository.writing(deleting=True) as writer:
+        execute(writer, plan(repository, Keep(last=1), looked_on[4]), looked_on[5])
+    assert looked_on[4].expected == 1
+    assert 0 < looked_on[5].expected < packs
+    assert all(one.done == one.expected for one in looked_on)
 
 
 def test_a_plan_changes_nothing(tmp_path: Path) -> None:

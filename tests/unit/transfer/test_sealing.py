@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import shutil
 import subprocess
 from datetime import timedelta
@@ -13,7 +15,7 @@ from mairust_core.errors import Conflict, Damaged, Forbidden, Usage
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.pruning import Keep, execute, plan
-from mairust_core.transfer.repository.repository import CONFIG, KEY
+from mairust_core.transfer.repository.repository import CONFIG, KEY, Config
 from mairust_core.transfer.repository.sealing import Keys, new_identity
 from mairust_core.transfer.repository.verifying import verify
 from tests.support.repositories import FakeSite, fill, mail_in, run
@@ -22,15 +24,34 @@ IDENTITY, RECIPIENT = new_identity()
 TO_US = Keys(recipients=(RECIPIENT,))
 OURS = Keys(identities=(IDENTITY,))
 
+PASSPHRASE = "correct horse battery staple"
+CHEAP_RECIPIENT = "age1l4y5f6hazh9es0hfe5pj9trkpeq5clecafq77dtxzm5tq35h6fysrlsfhz"
+CHEAP_KEY = base64.b64decode(
+    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBibVQ2YlpKVlp4dHFoR3Q3U2QyMCtRIDEKNjl1dmxqUmRISTM2"
+    "U0hzcDQ0VEJ2b2lQUFM2cjBhS1JXRU05M2dIaG52MAotLS0gTDVJR3ZramtwQXU5bHVUTkhnTGJ5a2pkeU5BTm5WZnpO"
+    "UTRNNGpxdEY4ZwrKmFhzDEBTEhFYCPPLM/Rdm0R31CquplEzLghUTSAiBshvMc5Zh/D07jWFeBVVdxHhzYfYKlZEtoMn"
+    "jx0VXdbs+qE1jlJkqiqYkIt5c8Dxaon8MPtbUiMTpjifxAnd/IfyPwnapA2FTDj1"
+)
+"""`key.age` as age writes it, but with scrypt's N = 2 for the 2^18 that takes a second each time."""
+
 
 def clear_text(path: Path) -> bytes:
     """Everything in a repository, one file after the other."""
     return b"".join(one.read_bytes() for one in sorted(path.rglob("*")) if one.is_file())
 
 
+def lock_cheaply(path: Path) -> None:
+    """Make a repository with `PASSPHRASE`; tests of the commands pay for one with age's own work factor."""
+    Repository.create(path, Keys(recipients=(CHEAP_RECIPIENT,)))
+    made = Config.from_bytes((path / CONFIG).read_bytes())
+    (path / CONFIG).write_bytes(dataclasses.replace(made, passphrase=True).to_bytes())
+    (path / KEY).write_bytes(CHEAP_KEY)
+
+
 def test_a_passphrase_is_all_that_is_needed(tmp_path: Path) -> None:
     """The same one each time; another one, or none, opens nothing."""
-    keys = Keys(passphrase="correct horse battery staple")
+    lock_cheaply(tmp_path / "r")
+    keys = Keys(passphrase=PASSPHRASE)
     site = FakeSite(mail={"ann@x": [b"a secret"]})
     first = run(tmp_path / "r", site, keys)
     site.mail["ann@x"].append(b"another")

@@ -1,0 +1,47 @@
+"""Whether the mail is also somewhere else: how old the last backup is, and what `backup verify` found."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from mairust_core.config import Settings
+from mairust_core.doctor.findings import Found
+from mairust_core.ids import now_ms, to_ms
+from mairust_core.model.backup import BackupRun
+from mairust_core.store import StorageBackend, inspection
+from mairust_core.store import backups as queries
+
+DAY_MS = 24 * 3_600_000
+
+
+def backups(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """There is a backup of the mail, it is not old, and nothing in it is damaged or missing."""
+    now = now_ms()
+    with storage.read() as tx:
+        found, has_mail = queries.status(tx, now), inspection.has_mail(tx)
+    if found.last is None:
+        if has_mail:
+            yield Found("backup.none")
+        return
+    yield from _last(found.last, now, settings.telemetry.backup_days)
+    for one in found.verified:
+        if one.verify_damaged:
+            yield Found("backup.damaged", **_told(one), count=one.verify_damaged, at=_day(one))
+
+
+def _last(last: BackupRun, now: int, days: int) -> Iterator[Found]:
+    age_ms = now - to_ms(last.started_at)
+    if days and age_ms > days * DAY_MS:
+        yield Found("backup.old", **_told(last), days=age_ms // DAY_MS)
+    if last.damaged:
+        yield Found("backup.incomplete", **_told(last), count=last.damaged)
+
+
+def _told(run: BackupRun) -> dict[str, object]:
+    """Where it lies, and how a shell names that."""
+    return {"repository": run.repository, "path": shlex.quote(run.repository)}
+
+
+def _day(run: BackupRun) -> str:
+    return "-" if run.verified_at is None else f"{run.verified_at:%Y-%m-%d %H:%MZ}"
