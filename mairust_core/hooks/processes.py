@@ -37,7 +37,7 @@ class Starter:
         try:
             program = _program_of(runnable, await self._egress.socket() if proxied else None)
             return await Process.start(self._confinement, program, lines=lines)
-        except Unconfinable as error:
+        except (Unconfinable, OSError) as error:
             raise CallFailed(f"it could not be started: {error}") from None
 
     @property

@@ -78,10 +78,14 @@ class Group:
                 continue
             except OSError:
                 return False
+        self.leave()
+        return True
+
+    def leave(self) -> None:
+        """Ask it nothing more; what is left of it is swept by a later server."""
         if self._cpu >= 0:
             os.close(self._cpu)
             self._cpu = -1
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +139,7 @@ class V2:
         _write(directory / "memory.max", most.memory_bytes)
         with suppress(FileNotFoundError):
             _write(directory / "memory.swap.max", 0)
+            _write(directory / "memory.oom.group", 1)
         _write(directory / "pids.max", most.processes)
         readers = Readers(cpu=directory / "cpu.stat", memory_events=directory / "memory.events", version=2)
         return Group({"unified": directory}, readers)

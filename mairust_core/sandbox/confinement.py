@@ -135,8 +135,10 @@ class Confinement:
         return [*args, "--remount-ro", "/dev", "--remount-ro", "/"]
 
     def _own_prefix(self) -> tuple[str, ...]:
-        prefix = self.machine.interpreter.prefix
-        return () if places.is_below(prefix, places.SYSTEM) else (str(prefix),)
+        if places.is_below(self.machine.interpreter.prefix, places.SYSTEM):
+            return ()
+        parts = self.machine.interpreter.parts
+        return tuple(str(path) for path in parts if not places.is_below(path, places.LINKED_SYSTEM))
 
     def _covered(self, directory: Path) -> Iterator[tuple[Path, str]]:
         """What of the hidden paths would show, and how it is called inside."""

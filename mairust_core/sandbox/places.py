@@ -40,6 +40,12 @@ class Interpreter:
         """The search path of a plugin's commands."""
         return ":".join(dict.fromkeys([f"{self.prefix}/bin", "/usr/local/bin", "/usr/bin", "/bin"]))
 
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """What of its prefix it needs: all else there is somebody else's, in a home for example."""
+        found = (self.prefix / name for name in ("bin", "lib", "lib64"))
+        return tuple(path for path in found if path.is_dir())
+
 
 def interpreter() -> Interpreter:
     """The one that runs MaiRust, not its virtual environment: plugins have no business there."""

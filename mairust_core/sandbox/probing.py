@@ -79,6 +79,7 @@ def _give_up(spawned: Spawned) -> None:
 
 
 def _close(spawned: Spawned) -> None:
+    os.close(spawned.pidfd)
     os.close(spawned.status_fd)
     if spawned.info_fd is not None:
         os.close(spawned.info_fd)

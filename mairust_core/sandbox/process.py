@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -29,6 +30,9 @@ _RESERVED_EXIT = 128
 _INFO_S = 5.0
 _REMOVE_S = 0.02
 _REMOVE_TRIES = 250
+
+
+log = logging.getLogger("mairust.sandbox")
 
 
 class Stopped(Exception):
@@ -59,7 +63,7 @@ class Process:
         self._known = asyncio.Event()
         self._gone = asyncio.Event()
         self._pid = spawned.process.pid
-        self._pidfd = os.pidfd_open(self._pid)
+        self._pidfd = spawned.pidfd
         self._reading: dict[int, Callable[[], None]] = {}
         self._transports: list[asyncio.BaseTransport] = []
         self._ending: asyncio.Task[None] | None = None
@@ -162,11 +166,13 @@ class Process:
         self._info += said
         if said:
             return
-        with suppress(ValueError, KeyError, ProcessLookupError):  # it failed before, or is gone again
+        with suppress(ValueError, KeyError, OSError):  # it failed before, or is gone again
             self._first = os.pidfd_open(json.loads(self._info)["child-pid"])
         self._known.set()
 
     def _on_output(self, data: bytes) -> None:
+        if self._fault is not None:
+            return
         seen = len(self._out)
         self._out += data
         if len(self._out) > MAX_OUTPUT_BYTES:
@@ -186,6 +192,8 @@ class Process:
             self._waiting.set_result(line)
 
     def _on_error(self, data: bytes) -> None:
+        if self._fault is not None:
+            return
         self._error_bytes += len(data)
         self._error += data[: KEPT_ERROR_BYTES - len(self._error)]
         if self._error_bytes > MAX_ERROR_BYTES:
@@ -265,11 +273,14 @@ class Process:
 
     async def _remove_group(self) -> None:
         group = self._spawned.group
-        for _ in range(_REMOVE_TRIES if group is not None else 0):
-            assert group is not None
+        if group is None:
+            return
+        for _ in range(_REMOVE_TRIES):
             if group.remove():
                 return
             await asyncio.sleep(_REMOVE_S)
+        group.leave()
+        log.warning("a control group of %s has processes that do not end", self._program.plugin)
 
     def _read(self, fd: int, take: Callable[[bytes], None]) -> None:
         """Hand over what comes on a descriptor of our own, and at last its end."""

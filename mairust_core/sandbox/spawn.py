@@ -27,6 +27,7 @@ class Spawned:
     """
 
     process: subprocess.Popen[bytes]
+    pidfd: int
     status_fd: int
     info_fd: int | None
     group: Group | None
@@ -39,8 +40,10 @@ def spawn(confinement: Confinement, program: Program) -> Spawned:
     """
     group = _group(confinement, program)
     try:
-        with ExitStack() as ours:
-            return _spawn(confinement, program, group, ours)
+        with ExitStack() as always, ExitStack() as on_failure:
+            spawned = _spawn(confinement, program, group, always, on_failure)
+            on_failure.pop_all()
+            return spawned
     except BaseException as error:
         if group is not None:
             group.remove()
@@ -59,22 +62,35 @@ def _group(confinement: Confinement, program: Program) -> Group | None:
         raise Unconfinable(f"{error.filename}: {error.strerror}") from error
 
 
-def _spawn(confinement: Confinement, program: Program, group: Group | None, ours: ExitStack) -> Spawned:
-    status, status_in = ours.enter_context(_pipe())
+def _spawn(
+    confinement: Confinement,
+    program: Program,
+    group: Group | None,
+    always: ExitStack,
+    on_failure: ExitStack,
+) -> Spawned:
+    status, status_in = _pipe(always, on_failure)
     namespaces = confinement.machine.grade is Layers.NAMESPACES
-    info, info_in = ours.enter_context(_pipe()) if namespaces else (None, None)
+    info, info_in = _pipe(always, on_failure) if namespaces else (None, None)
     entrances = group.entrances() if group is not None else []
     for fd in entrances:
-        ours.callback(os.close, fd)
+        always.callback(os.close, fd)
     told = confinement.told(program, status_in, entrances, os.getpid())
-    told_fd = ours.enter_context(_written(marshal.dumps(told)))
+    told_fd = always.enter_context(_written(marshal.dumps(told)))
     passed, args_fd = [status_in, told_fd, *entrances], None
     if info_in is not None:
         arguments = "\0".join(confinement.arguments(program, info_in)).encode()
-        args_fd = ours.enter_context(_written(arguments))
+        args_fd = always.enter_context(_written(arguments))
         passed += [info_in, args_fd]
-    process = subprocess.Popen(  # noqa: S603 - the sandbox, and in it what somebody approved
-        confinement.command_line(args_fd, told_fd),
+    process = _begun(confinement.command_line(args_fd, told_fd), passed)
+    on_failure.callback(_end, process)
+    pidfd = os.pidfd_open(process.pid)
+    return Spawned(process=process, pidfd=pidfd, status_fd=status, info_fd=info, group=group)
+
+
+def _begun(command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - the sandbox, and in it what somebody approved
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,22 +99,22 @@ def _spawn(confinement: Confinement, program: Program, group: Group | None, ours
         cwd="/",
         start_new_session=True,
     )
-    return Spawned(
-        process=process,
-        status_fd=os.dup(status),
-        info_fd=None if info is None else os.dup(info),
-        group=group,
-    )
 
 
-@contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+
+
+def _pipe(always: ExitStack, on_failure: ExitStack) -> tuple[int, int]:
+    """Our end, which stays open, and the child's."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    try:
-        yield reading, writing
-    finally:
-        os.close(reading)
-        os.close(writing)
+    on_failure.callback(os.close, reading)
+    always.callback(os.close, writing)
+    return reading, writing
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -336,6 +337,34 @@ async def test_a_plugin_without_its_directory_says_so(full: Machine, plugin: Mak
     gone.directory.rmdir()
     with pytest.raises(CallFailed, match=r"could not be started: .*No such file"):
         await gone.ask()
+
+
+@pytest.mark.parametrize("free", range(0, 24, 2))
+async def test_without_descriptors_a_call_fails_and_leaves_nothing(
+    full: Machine, plugin: Make, free: int
+) -> None:
+    """Wherever they run out on the way; with enough of them again it answers."""
+    echo = plugin(full, ECHO)
+    before = len(os.listdir("/proc/self/fd")) - 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_highest() + 1 + free, hard))
+    said = ""
+    try:
+        await echo.ask(b"1")
+    except CallFailed as failed:
+        said = str(failed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "Too many open files" in said or free
+    assert (await echo.ask(b"1")).body == b'{"action": "deliver", "asked": 1}'
+    await echo.transport.close()
+    assert echo.pids() == []
+    assert len(os.listdir("/proc/self/fd")) - 1 == before
+
+
+def _highest() -> int:
+    """The highest descriptor; there are gaps below it, so that this is a lower bound."""
+    return max(map(int, os.listdir("/proc/self/fd")))
 
 
 def _is_python(pid: int) -> bool:

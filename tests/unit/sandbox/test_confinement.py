@@ -69,12 +69,15 @@ def test_each_plugin_has_its_user_and_keeps_it() -> None:
     assert user_of("com.example.a") == user_of("com.example.a")
 
 
-def test_the_view_has_what_an_interpreter_needs() -> None:
-    """Its prefix when that lies elsewhere, with a way to it that other users may go."""
-    confinement = Confinement(machine=_machine(prefix="/root/.python/3.11"))
+def test_the_view_has_what_an_interpreter_needs(tmp_path: Path) -> None:
+    """Programs and libraries of a prefix that lies elsewhere, with a way to them that other users may go."""
+    for name in ("bin", "lib", "mail"):
+        (tmp_path / name).mkdir()
+    confinement = Confinement(machine=_machine(prefix=str(tmp_path)))
     words = " ".join(confinement.arguments(_program(), 9))
-    assert "--ro-bind /root/.python/3.11 /root/.python/3.11" in words
-    assert "--perms 0755 --dir /root --perms 0755 --dir /root/.python" in words
+    assert f"--ro-bind {tmp_path}/bin {tmp_path}/bin --ro-bind {tmp_path}/lib {tmp_path}/lib" in words
+    assert f"--perms 0755 --dir {tmp_path.parent} --perms 0755 --dir {tmp_path}" in words
+    assert "mail" not in words
     assert "--ro-bind /plugins/a /plugin" in words
     assert "--unshare-net" in words
     assert words.endswith("--remount-ro /dev --remount-ro / --info-fd 9")
@@ -83,7 +86,7 @@ def test_the_view_has_what_an_interpreter_needs() -> None:
 @pytest.mark.parametrize(
     ("hidden", "directory", "covered"),
     [
-        ("python/site", "plugins/a", "--tmpfs {0}/python/site --remount-ro {0}/python/site"),
+        ("python/lib/site", "plugins/a", "--tmpfs {0}/python/lib/site --remount-ro {0}/python/lib/site"),
         ("plugins/a/site", "plugins/a", "--tmpfs /plugin/site --remount-ro /plugin/site"),
         ("site", "plugins/a", ""),
         ("site", "site/plugins/a", ""),
@@ -121,6 +124,12 @@ def test_rule_h1_without_isolation_nothing_runs_unless_it_is_said(required: bool
         return
     with pytest.raises(Unconfinable, match=r"namespaces: a reason; landlock: a reason"):
         confinement.told(_program(), 3, [], 1)
+
+
+def test_a_prefix_that_is_everything_shows_nothing_more() -> None:
+    """Its programs and libraries are the system's."""
+    words = Confinement(machine=_machine(prefix="/")).arguments(_program(), 9)
+    assert "/" not in {words[at + 1] for at, word in enumerate(words) if word == "--ro-bind"}
 
 
 def test_the_network_of_the_machine_is_shared_only_when_unlimited() -> None:
