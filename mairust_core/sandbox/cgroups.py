@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,12 +52,9 @@ class Group:
         self._readers = readers
         self._cpu = os.open(readers.cpu, os.O_RDONLY | os.O_CLOEXEC)
 
-    def entrances(self) -> list[int]:
-        """Descriptors, the caller's to close: who writes `0` to each has joined."""
-        return [
-            os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-            for directory in {*self._directories.values()}
-        ]
+    def entrances(self) -> list[Path]:
+        """Files to open here and to write `0` to there: who has done so with each has joined."""
+        return [directory / "cgroup.procs" for directory in {*self._directories.values()}]
 
     def cpu_us(self) -> int:
         """CPU time its processes have used, microseconds, those that ended included."""
@@ -113,8 +110,10 @@ class V1:
         """A group in each tree."""
         name = _name()
         made = {controller: base / name for controller, base in self._bases.items()}
-        for directory in {*made.values()}:
-            directory.mkdir()
+        with _made(made.values()):
+            return self._limited(made, most)
+
+    def _limited(self, made: Mapping[str, Path], most: Most) -> Group:
         memory = made["memory"]
         _write(memory / "memory.limit_in_bytes", most.memory_bytes)
         with suppress(FileNotFoundError):  # a kernel that counts no swap
@@ -135,7 +134,10 @@ class V2:
     def make(self, most: Most) -> Group:
         """A group below the base."""
         directory = self._base / _name()
-        directory.mkdir()
+        with _made([directory]):
+            return self._limited(directory, most)
+
+    def _limited(self, directory: Path, most: Most) -> Group:
         _write(directory / "memory.max", most.memory_bytes)
         with suppress(FileNotFoundError):
             _write(directory / "memory.swap.max", 0)
@@ -214,6 +216,17 @@ def _try(home: Home) -> None:
     group.remove()
 
 
+@contextmanager
+def _made(directories: Iterable[Path]) -> Iterator[None]:
+    """Make groups, and take them away again when what follows fails."""
+    with ExitStack() as on_failure:
+        for directory in {*directories}:
+            directory.mkdir()
+            on_failure.callback(_try_to_remove, directory)
+        yield
+        on_failure.pop_all()
+
+
 def _name() -> str:
     return f"{os.getpid()}-{next(_numbers)}"
 
@@ -222,8 +235,12 @@ def _sweep(base: Path) -> None:
     for left in base.iterdir():
         pid = left.name.partition("-")[0]
         if left.is_dir() and pid.isdecimal() and not Path("/proc", pid).exists():
-            with suppress(OSError):  # its processes are ending
-                left.rmdir()
+            _try_to_remove(left)
+
+
+def _try_to_remove(group: Path) -> None:
+    with suppress(OSError):  # its processes are ending
+        group.rmdir()
 
 
 def _write(path: Path, value: object) -> None:

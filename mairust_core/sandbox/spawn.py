@@ -72,9 +72,10 @@ def _spawn(
     status, status_in = _pipe(always, on_failure)
     namespaces = confinement.machine.grade is Layers.NAMESPACES
     info, info_in = _pipe(always, on_failure) if namespaces else (None, None)
-    entrances = group.entrances() if group is not None else []
-    for fd in entrances:
-        always.callback(os.close, fd)
+    entrances = []
+    for path in group.entrances() if group is not None else ():
+        entrances.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        always.callback(os.close, entrances[-1])
     told = confinement.told(program, status_in, entrances, os.getpid())
     told_fd = always.enter_context(_written(marshal.dumps(told)))
     passed, args_fd = [status_in, told_fd, *entrances], None
