@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers
@@ -38,6 +40,14 @@ def machine_without(*layers: Layer) -> Machine:
     machine = tried(machine)
     assert machine.grade is (Layers.LANDLOCK if Layer.NAMESPACES in layers else Layers.NAMESPACES)
     return machine
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server's loop; what is said over pipes on that of commands as well."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
+    return loops | ({"asyncio": asyncio.new_event_loop} if item.path.name == "test_answers.py" else {})
 
 
 @pytest.fixture(params=FEWER)
