@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -34,6 +35,9 @@ _HTTP_PORT = 80
 log = logging.getLogger("mairust.sandbox.egress")
 
 
+_CALLBACK = re.compile(r"/api/v1/plugin/(callback/[\w-]+|metrics)", re.ASCII)
+_ODD = re.compile(rb"[\x00\r\n]")
+"""What one reader takes for the end of a line and another does not."""
 _PREFIX = "mairust-egress-"
 
 
@@ -50,10 +54,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """Where to, and what is said there first; nothing for CONNECT."""
+    """Where to, and what is said there first; nothing for CONNECT.
+
+    `callback_bytes`: it is a plugin's callback, and so much of a body may follow, nothing else.
+    """
 
     target: Target
     first: bytes | None
+    callback_bytes: int | None = None
 
 
 class Egress:
@@ -106,7 +114,7 @@ class Egress:
             if len(self._open) > CONNECTIONS:
                 raise Refused("503 Service Unavailable", "too many connections")
             request = await self._request(reader)
-            there = await self._connected(request.target)
+            there = await self._connected(request)
         except Refused as refused:
             log.info("%s: refused: %s", self._plugin, refused)
             await _refuse((reader, writer), refused)
@@ -116,7 +124,8 @@ class Egress:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 there[1].write(request.first)
-            await _both_ways((reader, writer), there)
+            most = MOST_BYTES if request.callback_bytes is None else request.callback_bytes
+            await _both_ways((reader, writer), there, most)
         finally:
             there[1].transport.abort()
 
@@ -127,6 +136,8 @@ class Egress:
         except asyncio.LimitOverrunError:
             raise Refused("431 Request Header Fields Too Large", "too long a request") from None
         line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        if any(_ODD.search(one) for one in (line, *fields)):
+            raise Refused("400 Bad Request", "not a request to a proxy: a control character in its head")
         try:
             method, where, version = line.decode("ascii").split(" ")
             if method == "CONNECT":
@@ -135,28 +146,29 @@ class Egress:
         except ValueError as error:
             raise Refused("400 Bad Request", f"not a request to a proxy: {error}") from None
 
-    async def _connected(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(self, request: _Request) -> _Stream:
+        target = request.target
         name = f"{target.host}:{target.port}"
         if not self.reach.lists(target):
             raise Refused("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
         try:
             async with asyncio.timeout(CONNECT_S):
-                address = self._judged(name, await _resolved(target), target.port)
+                address = self._judged(request, await _resolved(target))
                 there = await asyncio.open_connection(address, target.port, limit=_CHUNK)
         except (OSError, TimeoutError) as error:
             raise Refused("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
         log.info("%s: connected to %s at %s", self._plugin, name, address)
         return there
 
-    def _judged(self, name: str, addresses: Iterable[str], port: int) -> str:
+    def _judged(self, request: _Request, addresses: Iterable[str]) -> str:
         """The first address that may be connected to."""
-        why = "it has no address"
+        why, is_callback = "it has no address", request.callback_bytes is not None
         for address in addresses:
-            refusal = self.reach.refusal(address, port)
+            refusal = self.reach.refusal(address, request.target.port, is_callback=is_callback)
             if refusal is None:
                 return address
             why = f"{address} is {refusal}"
-        raise Refused("403 Forbidden", f"{name} may not be reached: {why}")
+        raise Refused("403 Forbidden", f"{request.target.host} may not be reached: {why}")
 
 
 async def _refuse(here: _Stream, refused: Refused) -> None:
@@ -184,7 +196,19 @@ def _absolute(method: str, where: str, version: str, fields: list[bytes]) -> _Re
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     lines = [f"{method} {path} {version}".encode("ascii"), b"Host: " + url.netloc.encode("ascii")]
     lines += [field for field in fields if _is_forwarded(field)]
-    return _Request(target=target, first=b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+    first = b"\r\n".join([*lines, b"Connection: close", b"", b""])
+    length = _callback_bytes(path, fields) if method == "POST" else None
+    return _Request(target=target, first=first, callback_bytes=length)
+
+
+def _callback_bytes(path: str, fields: list[bytes]) -> int | None:
+    """How much of a body a plugin's callback has; None when it is none, or does not say it plainly."""
+    named = [
+        (name.strip().lower(), value.strip()) for name, _, value in (one.partition(b":") for one in fields)
+    ]
+    lengths = [value for name, value in named if name == b"content-length"]
+    plain = len(lengths) == 1 and lengths[0].isdigit() and b"transfer-encoding" not in dict(named)
+    return int(lengths[0]) if plain and _CALLBACK.fullmatch(path) else None
 
 
 def _is_forwarded(field: bytes) -> bool:
@@ -206,15 +230,21 @@ async def _resolved(target: Target) -> list[str]:
     return [*dict.fromkeys(str(one[4][0]) for one in found)]
 
 
-async def _both_ways(here: _Stream, there: _Stream) -> None:
+async def _both_ways(here: _Stream, there: _Stream, most_bytes: int) -> None:
     """Carry bytes until both sides have said all, or one is gone."""
-    async with asyncio.TaskGroup() as ways:
-        ways.create_task(_carry(here[0], there[1]))
-        ways.create_task(_carry(there[0], here[1]))
+    ways = [
+        asyncio.ensure_future(_carry(here[0], there[1], most_bytes)),
+        asyncio.ensure_future(_carry(there[0], here[1], MOST_BYTES)),
+    ]
+    try:
+        await asyncio.gather(*ways)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    left = MOST_BYTES
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:
     while left > 0:
         async with asyncio.timeout(IDLE_S):
             data = await reader.read(min(_CHUNK, left))

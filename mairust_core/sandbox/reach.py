@@ -43,10 +43,12 @@ class Site:
     """What of the network belongs to the site, and what its configuration opens.
 
     `listeners`: our own, our database and our blob store, asked at each connection; `0.0.0.0` and `::` are
-    all addresses of this machine. `private`: networks that are not public and may be reached all the same.
+    all addresses of this machine. `callbacks`: those of them that take callbacks of plugins, and are reached
+    for these. `private`: networks that are not public and may be reached all the same.
     """
 
     listeners: Callable[[], Iterable[tuple[str, int]]] = tuple
+    callbacks: Callable[[], Iterable[tuple[str, int]]] = tuple
     private: tuple[Addresses, ...] = ()
 
 
@@ -68,12 +70,13 @@ class Reach:
                 continue
         return False
 
-    def refusal(self, address: str, port: int) -> str | None:
+    def refusal(self, address: str, port: int, *, is_callback: bool = False) -> str | None:
         """Why this address may not be connected to; None when it may."""
         found = unwrapped(address)
         if found is None:
             return "not an address"
-        if self._is_ours(found, port):
+        allowed = is_callback and _is_among(self.site.callbacks(), found, port)
+        if not allowed and _is_among(self.site.listeners(), found, port):
             return "a listener of the site itself"
         if self.network is Network.LOCAL_ONLY:
             return None if found.is_loopback else "not on this machine"
@@ -83,16 +86,16 @@ class Reach:
             return None
         return "not public"
 
-    def _is_ours(self, address: IPv4Address | IPv6Address, port: int) -> bool:
-        for host, taken in self.site.listeners():
-            if taken != port:
-                continue
-            own = unwrapped(host)
-            if own is None or own == address:
-                return True
-            if own.is_unspecified and is_of_this_machine(address):
-                return True
-        return False
+
+def _is_among(listeners: Iterable[tuple[str, int]], address: IPv4Address | IPv6Address, port: int) -> bool:
+    """Whether one of these answers there; one whose address we do not know is none to risk."""
+    for host, taken in listeners:
+        if taken != port:
+            continue
+        own = unwrapped(host)
+        if own is None or own == address or (own.is_unspecified and is_of_this_machine(address)):
+            return True
+    return False
 
 
 def unwrapped(text: str) -> IPv4Address | IPv6Address | None:

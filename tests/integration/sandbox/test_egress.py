@@ -102,6 +102,79 @@ async def test_the_origin_hears_what_an_origin_takes(proxy: Egress, origin: int)
     )
 
 
+async def test_a_line_end_that_not_everybody_sees_is_refused(proxy: Egress, origin: int) -> None:
+    """A second request could hide behind it."""
+    for odd in (b"X: a\nY: b", b"X: a\rY: b", b"X: \0"):
+        head = b"GET http://127.0.0.1:%d/ HTTP/1.1\r\n" % origin
+        assert (await _said(proxy, head + odd + b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "heard"),
+    [
+        (b"POST http://127.0.0.1:{}/api/v1/plugin/callback/a-1 HTTP/1.1\r\nContent-Length: 2", b"hi", True),
+        (b"POST http://127.0.0.1:{}/api/v1/plugin/metrics HTTP/1.1\r\nContent-Length: 2", b"hi", True),
+        (b"GET http://127.0.0.1:{}/api/v1/plugin/metrics HTTP/1.1\r\nContent-Length: 2", b"hi", False),
+        (b"POST http://127.0.0.1:{}/api/v1/tokens HTTP/1.1\r\nContent-Length: 2", b"hi", False),
+        (
+            b"POST http://127.0.0.1:{}/api/v1/plugin/callback/../../x HTTP/1.1\r\nContent-Length: 2",
+            b"hi",
+            False,
+        ),
+        (b"POST http://127.0.0.1:{}/api/v1/plugin/metrics?x HTTP/1.1\r\nContent-Length: 2", b"hi", False),
+        (b"POST http://127.0.0.1:{}/api/v1/plugin/metrics HTTP/1.1\r\nX: y", b"", False),
+        (
+            b"POST http://127.0.0.1:{}/api/v1/plugin/metrics HTTP/1.1\r\nContent-Length: 2\r\n"
+            b"Transfer-Encoding: chunked",
+            b"0\r\n\r\n",
+            False,
+        ),
+        (
+            b"POST http://127.0.0.1:{}/api/v1/plugin/metrics HTTP/1.1\r\nContent-Length: 2\r\n"
+            b"Content-Length: 200",
+            b"hi",
+            False,
+        ),
+    ],
+)
+async def test_rule_h2_our_own_listener_hears_callbacks_and_nothing_else(
+    proxy: Egress, origin: int, head: bytes, body: bytes, heard: bool
+) -> None:
+    """Of one request its own body, however much is sent behind it."""
+    own = [("127.0.0.1", origin)]
+    site = Site(listeners=lambda: own, callbacks=lambda: own)
+    proxy.reach = Reach(network=Network.LOCAL_ONLY, allow=proxy.reach.allow, site=site)
+    request = head.replace(b"{}", b"%d" % origin) + b"\r\n\r\n" + body
+    said = await _said(proxy, request + b"GET /api/v1/tokens HTTP/1.1\r\n\r\n")
+    assert said.startswith(b"heard:POST /api/v1/plugin/" if heard else b"HTTP/1.1 403 ")
+    assert b"GET /api" not in said
+
+
+async def test_a_callback_is_no_tunnel(proxy: Egress, origin: int) -> None:
+    """What is said in one nobody sees."""
+    own = [("127.0.0.1", origin)]
+    site = Site(listeners=lambda: own, callbacks=lambda: own)
+    proxy.reach = Reach(network=Network.LOCAL_ONLY, allow=proxy.reach.allow, site=site)
+    said = await _said(proxy, b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % origin)
+    assert said.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_who_goes_away_in_the_middle_is_no_fault(proxy: Egress, origin: int) -> None:
+    """Nothing is reported to the event loop, and closing waits for nobody."""
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
+    for _ in range(5):
+        reader, writer = await asyncio.open_unix_connection(await proxy.socket())
+        writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % origin + bytes(1_000_000))
+        await reader.readexactly(20)
+        writer.transport.abort()
+    left = await asyncio.open_unix_connection(await proxy.socket())
+    await proxy.close()
+    left[1].transport.abort()
+    await asyncio.sleep(0.05)
+    assert faults == []
+
+
 async def test_connections_are_bounded(proxy: Egress) -> None:
     """One more than there may be is told so; when one ends there is room again."""
     path = await proxy.socket()
