@@ -38,6 +38,7 @@ class Oneshot:
         self._places = asyncio.Semaphore(AT_A_TIME)
         self._running: set[Process] = set()
         self._endings: set[asyncio.Task[None]] = set()
+        self._starting = 0
         self._closed = False
 
     def renew(self, runnable: Runnable) -> None:
@@ -63,14 +64,18 @@ class Oneshot:
         self._closed = True
         for process in self._running:
             process.stop("it is being closed")
-        while self._endings or self._running:
+        while self._endings or self._running or self._starting:
             await asyncio.wait({*self._endings, asyncio.ensure_future(asyncio.sleep(0))})
         await self._starter.close()
 
     async def _start(self) -> Process:
         if self._closed:
             raise CallFailed("it is being closed")
-        process = await self._starter.start(self._runnable, lines=False)
+        self._starting += 1
+        try:
+            process = await self._starter.start(self._runnable, lines=False)
+        finally:
+            self._starting -= 1
         self._running.add(process)
         if self._closed:
             process.stop("it is being closed")

@@ -20,7 +20,7 @@ from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import ECHO, call, newer
+from tests.support.plugins import ECHO, call, descriptors, newer
 
 
 async def test_a_worker_answers_line_by_line(machine: Machine, plugin: Make) -> None:
@@ -303,7 +303,7 @@ async def test_closing_fails_calls_under_way_and_leaves_nothing(
     machine: Machine, plugin: Make, mode: ProcessMode
 ) -> None:
     """No process, no descriptor, no control group."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     sleeper = plugin(machine, "import time; time.sleep(60)", mode=mode)
     calls = [asyncio.ensure_future(sleeper.ask()) for _ in range(3)]
     await sleeper.pid()
@@ -314,7 +314,7 @@ async def test_closing_fails_calls_under_way_and_leaves_nothing(
     with pytest.raises(CallFailed, match="closed"):
         await sleeper.ask()
     assert sleeper.pids() == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert _groups_of(os.getpid()) == []
 
 
@@ -346,7 +346,7 @@ async def test_without_descriptors_a_call_fails_and_leaves_nothing(
 ) -> None:
     """Wherever they run out on the way; with enough of them again it answers."""
     echo = plugin(full, ECHO)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     said = ""
     with _all_but(free):
         try:
@@ -357,7 +357,7 @@ async def test_without_descriptors_a_call_fails_and_leaves_nothing(
     assert (await echo.ask(b"1")).body == b'{"action": "deliver", "asked": 1}'
     await echo.transport.close()
     assert echo.pids() == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 @contextmanager
