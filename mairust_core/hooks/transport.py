@@ -13,7 +13,14 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 class CallFailed(Exception):
-    """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets."""
+    """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets.
+
+    `log` is what its process said on stderr meanwhile, cut: the plugin's own words.
+    """
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
 
 
 class CallTimedOut(CallFailed):

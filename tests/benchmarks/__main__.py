@@ -14,6 +14,7 @@ from tests.benchmarks import (
     memory,
     pages,
     rest,
+    sandbox,
     search,
     startup,
 )
@@ -28,6 +29,7 @@ ALL = {
     "memory": memory.main,
     "pages": pages.main,
     "rest": rest.main,
+    "sandbox": sandbox.main,
     "search": search.main,
     "startup": startup.main,
 }

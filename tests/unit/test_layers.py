@@ -28,6 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "plugins",
         "access jobs vault",
         "hooks",
+        "sandbox",
         "search",
         "store",
         "blobs",
