@@ -44,7 +44,7 @@ _PREFIX = "mairust-egress-"
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Refused(Exception):
+class Denied(Exception):
     """A request that is not carried out: the status line, and why."""
 
     def __init__(self, status: str, why: str) -> None:
@@ -112,12 +112,12 @@ class Egress:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if len(self._open) > CONNECTIONS:
-                raise Refused("503 Service Unavailable", "too many connections")
+                raise Denied("503 Service Unavailable", "too many connections")
             request = await self._request(reader)
             there = await self._connected(request)
-        except Refused as refused:
-            log.info("%s: refused: %s", self._plugin, refused)
-            await _refuse((reader, writer), refused)
+        except Denied as denied:
+            log.info("%s: refused: %s", self._plugin, denied)
+            await _deny((reader, writer), denied)
             return
         try:
             if request.first is None:
@@ -134,29 +134,29 @@ class Egress:
             async with asyncio.timeout(HEAD_S):
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
-            raise Refused("431 Request Header Fields Too Large", "too long a request") from None
+            raise Denied("431 Request Header Fields Too Large", "too long a request") from None
         line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         if any(_ODD.search(one) for one in (line, *fields)):
-            raise Refused("400 Bad Request", "not a request to a proxy: a control character in its head")
+            raise Denied("400 Bad Request", "not a request to a proxy: a control character in its head")
         try:
             method, where, version = line.decode("ascii").split(" ")
             if method == "CONNECT":
                 return _Request(target=Target.parse(where), first=None)
             return _absolute(method, where, version, fields)
         except ValueError as error:
-            raise Refused("400 Bad Request", f"not a request to a proxy: {error}") from None
+            raise Denied("400 Bad Request", f"not a request to a proxy: {error}") from None
 
     async def _connected(self, request: _Request) -> _Stream:
         target = request.target
         name = f"{target.host}:{target.port}"
         if not self.reach.lists(target):
-            raise Refused("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
+            raise Denied("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
         try:
             async with asyncio.timeout(CONNECT_S):
                 address = self._judged(request, await _resolved(target))
                 there = await asyncio.open_connection(address, target.port, limit=_CHUNK)
         except (OSError, TimeoutError) as error:
-            raise Refused("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
+            raise Denied("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
         log.info("%s: connected to %s at %s", self._plugin, name, address)
         return there
 
@@ -168,14 +168,14 @@ class Egress:
             if refusal is None:
                 return address
             why = f"{address} is {refusal}"
-        raise Refused("403 Forbidden", f"{request.target.host} may not be reached: {why}")
+        raise Denied("403 Forbidden", f"{request.target.host} may not be reached: {why}")
 
 
-async def _refuse(here: _Stream, refused: Refused) -> None:
+async def _deny(here: _Stream, denied: Denied) -> None:
     """Say why, and listen on for a moment: closing on what was not read would take the answer back."""
     reader, writer = here
-    text = f"{refused}\n".encode()
-    head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    text = f"{denied}\n".encode()
+    head = f"HTTP/1.1 {denied.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
     writer.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode() + text)
     await writer.drain()
     writer.write_eof()

@@ -115,10 +115,10 @@ class Process:
             self._waiting.set_exception(Stopped(self._fault))
         else:
             self._watch.begin_call()
-        if self._fault is None:
+        if self._fault is None and not self._stdin.is_closing():
             self._stdin.write(question)
-            if not self._lines:
-                self._stdin.write_eof()
+        if not self._lines and not self._stdin.is_closing():
+            self._stdin.write_eof()
         try:
             return await self._waiting
         finally:
@@ -186,7 +186,7 @@ class Process:
             self.stop("it wrote without being asked")
         elif rest:
             self.stop("it wrote more than one line")
-        elif self._stdin.get_write_buffer_size():
+        elif not self._stdin.is_closing() and self._stdin.get_write_buffer_size():
             self.stop("it answered before it had read the question")
         else:
             self._waiting.set_result(line)

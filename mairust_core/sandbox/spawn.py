@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -83,18 +83,21 @@ def _spawn(
         arguments = "\0".join(confinement.arguments(program, info_in)).encode()
         args_fd = always.enter_context(_written(arguments))
         passed += [info_in, args_fd]
-    process = _begun(confinement.command_line(args_fd, told_fd), passed)
+    theirs, ours = _standard(always, on_failure)
+    process = _begun(confinement.command_line(args_fd, told_fd), passed, theirs)
     on_failure.callback(_end, process)
     pidfd = os.pidfd_open(process.pid)
+    process.stdin = os.fdopen(ours[0], "wb", 0)
+    process.stdout, process.stderr = (os.fdopen(fd, "rb", 0) for fd in ours[1:])
     return Spawned(process=process, pidfd=pidfd, status_fd=status, info_fd=info, group=group)
 
 
-def _begun(command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
+def _begun(command: list[str], passed: list[int], theirs: Sequence[int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - the sandbox, and in it what somebody approved
         command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=theirs[0],
+        stdout=theirs[1],
+        stderr=theirs[2],
         pass_fds=passed,
         env={},
         cwd="/",
@@ -105,9 +108,15 @@ def _begun(command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        assert pipe is not None
-        pipe.close()
+
+
+def _standard(always: ExitStack, on_failure: ExitStack) -> tuple[list[int], list[int]]:
+    """Stdin, stdout and stderr, the child's ends and ours: Python 3.11.2 loses its own when they run out."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    always.callback(os.close, reading)
+    on_failure.callback(os.close, writing)
+    (out, out_in), (error, error_in) = (_pipe(always, on_failure) for _ in range(2))
+    return [reading, out_in, error_in], [writing, out, error]
 
 
 def _pipe(always: ExitStack, on_failure: ExitStack) -> tuple[int, int]:
