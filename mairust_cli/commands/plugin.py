@@ -14,19 +14,23 @@ from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.i18n import say
-from mairust_core.model.plugin import State
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review, Right, RightKind
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginState, Review, Right, RightKind
 from mairust_core.services.plugins import Plugins
 
 app = noun(COMMANDS["plugin"])
 
 PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 
-STYLES = {State.ENABLED: "green", State.PENDING: "yellow", State.DISABLED: "dim", State.BLOCKED: "red"}
+STYLES = {
+    PluginState.ENABLED: "green",
+    PluginState.PENDING: "yellow",
+    PluginState.DISABLED: "dim",
+    PluginState.BLOCKED: "red",
+}
 
 
 def _state(plugin: Plugin) -> str:
-    waits = plugin.pending is not None and plugin.state is not State.PENDING
+    waits = plugin.pending is not None and plugin.state is not PluginState.PENDING
     return f"{plugin.state} ({plugin.pending.version} pending)" if waits and plugin.pending else plugin.state
 
 
@@ -114,7 +118,7 @@ def link(
     session.stay_local("plugin link")
     installed = session.here(Plugins).link(Path(directory).expanduser().resolve())
     session.output.change(installed, INSTALLED)
-    if installed.state is State.PENDING:
+    if installed.state is PluginState.PENDING:
         session.output.note(say("plugin.waits", session.output.lang, id=clean(installed.id)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from mairust_core.model.plugin import Entry, Limits, Permissions, State
+from mairust_core.model.plugin import Entry, Limits, Permissions
 
 
 class Source(StrEnum):
@@ -14,6 +14,20 @@ class Source(StrEnum):
 
     LINK = "link"
     """In a directory that somebody linked; nobody signed them."""
+
+
+class PluginState(StrEnum):
+    """Where a plugin stands; an enabled or disabled one may have a newer version that is pending."""
+
+    PENDING = "pending"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginEntry(Entry):
+    """How a plugin is called: an endpoint, or a command."""
 
 
 class RightKind(StrEnum):
@@ -65,14 +79,14 @@ class Plugin:
     id: str
     name: str
     version: str
-    state: State
+    state: PluginState
     source: Source
     directory: str
     author: str
     description: str
     license: str
     homepage: str
-    entry: Entry
+    entry: PluginEntry
     permissions: Permissions
     limits: Limits
     hooks: tuple[str, ...]
@@ -91,7 +105,7 @@ class Installed:
 
     id: str
     version: str
-    state: State
+    state: PluginState
     permissions: Permissions
     signatures: tuple[str, ...]
     review: Review | None
@@ -107,7 +121,7 @@ class Approved:
 
     id: str
     version: str
-    state: State
+    state: PluginState
     hooks: tuple[str, ...]
     secret: str | None = field(repr=False)
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Conflict, Forbidden, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.hook import Filter
-from mairust_core.model.plugin import Manifest, Protocol, State
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Source
+from mairust_core.model.plugin import Entry, Manifest, Protocol, State
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginEntry, PluginState, Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.rights import asks_for_more, review
 from mairust_core.store import breakers, hooks, plugins
@@ -111,7 +111,7 @@ class Registry:
         return Approved(
             id=id_,
             version=found.shown.version,
-            state=found.state,
+            state=PluginState(found.state),
             hooks=tuple(plugins.hooks_of(tx, by, [id_])[id_]),
             secret=self._issue(tx, by, found.shown),
         )
@@ -177,7 +177,7 @@ def _installed(found: Registered, wanted: Manifest) -> Installed:
     return Installed(
         id=wanted.id,
         version=wanted.version,
-        state=State.PENDING if waits else found.state,
+        state=PluginState.PENDING if waits else PluginState(found.state),
         permissions=wanted.permissions,
         signatures=(),
         review=review(wanted, found.manifest) if waits else None,
@@ -190,14 +190,14 @@ def _shown(found: Registered, names: tuple[str, ...], metrics: dict[str, float])
         id=found.id,
         name=manifest.name,
         version=manifest.version,
-        state=found.state,
+        state=PluginState(found.state),
         source=found.source,
         directory=found.directory,
         author=manifest.author,
         description=manifest.description,
         license=manifest.license,
         homepage=manifest.homepage,
-        entry=manifest.entry,
+        entry=PluginEntry(**{one.name: getattr(manifest.entry, one.name) for one in fields(Entry)}),
         permissions=manifest.permissions,
         limits=manifest.limits,
         hooks=names,

@@ -14,8 +14,7 @@ from mairust_core.app import Site, opened
 from mairust_core.config import Settings, load_settings
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Outcome, ShownHook
-from mairust_core.model.plugin import State
-from mairust_core.model.plugin_forms import Plugin
+from mairust_core.model.plugin_forms import Plugin, PluginState
 from mairust_core.restore import restore_site
 from mairust_core.restore.rehearsal import rehearse, table_differences
 from mairust_core.services.hooks import Hooks
@@ -107,7 +106,7 @@ def test_rule_i3_without_the_master_key_secrets_are_issued_anew(
         (tickets,) = (one.plugin for one in there.hook_book.enabled())
         assert there.credentials.secrets(tickets) == []
         done = there.service(Plugins, TESTER).approve(TICKETS)
-        assert (done.state, done.secret) == (State.ENABLED, there.credentials.secrets(tickets)[0])
+        assert (done.state, done.secret) == (PluginState.ENABLED, there.credentials.secrets(tickets)[0])
 
 
 def test_a_rehearsal_compares_plugins_and_hooks(site: Site, repository: Repository, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mairust_core.config import Settings, load_settings
 from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Body, Runnable, State
+from mairust_core.model.plugin_forms import PluginState
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.plugins.registry import secret_name
 from mairust_core.services.audit import Audit
@@ -37,25 +38,25 @@ def test_linked_reviewed_approved_disabled_removed(ops: Ops, served: Served, tmp
     """The life of a plugin; its hooks are asked while it is enabled, and only then."""
     id_ = new_id()
     linked = link(served.site, tmp_path, manifest_text(id_, "pre_receive", "post_receive"))
-    assert (linked.id, linked.version, linked.state) == (id_, "1.0.0", State.PENDING)
+    assert (linked.id, linked.version, linked.state) == (id_, "1.0.0", PluginState.PENDING)
     plugin = ops(Plugins).show(id_)
-    assert (plugin.state, plugin.hooks, plugin.directory) == (State.PENDING, (), str(tmp_path))
+    assert (plugin.state, plugin.hooks, plugin.directory) == (PluginState.PENDING, (), str(tmp_path))
     assert plugin.pending == linked.review
     assert runs(served, id_) == {}
 
     done = ops(Plugins).approve(id_)
     names = (f"{id_}:post_receive", f"{id_}:pre_receive")
-    assert (done.state, done.hooks, done.secret) == (State.ENABLED, names, None)
+    assert (done.state, done.hooks, done.secret) == (PluginState.ENABLED, names, None)
     plugin = ops(Plugins).show(id_)
-    assert (plugin.state, plugin.pending, plugin.hooks) == (State.ENABLED, None, names)
+    assert (plugin.state, plugin.pending, plugin.hooks) == (PluginState.ENABLED, None, names)
     assert plugin.approved_by is not None
     assert sorted(runs(served, id_)) == list(names)
     assert runs(served, id_)[names[0]].permissions == plugin.permissions
 
-    assert ops(Plugins).disable(id_).state is State.DISABLED
-    assert ops(Plugins).disable(id_).state is State.DISABLED
+    assert ops(Plugins).disable(id_).state is PluginState.DISABLED
+    assert ops(Plugins).disable(id_).state is PluginState.DISABLED
     assert runs(served, id_) == {}
-    assert ops(Plugins).enable(id_).state is State.ENABLED
+    assert ops(Plugins).enable(id_).state is PluginState.ENABLED
     assert sorted(runs(served, id_)) == list(names)
 
     assert ops(Plugins).remove(id_).removed
@@ -103,7 +104,7 @@ def test_what_asks_for_no_more_runs_at_once(ops: Ops, served: Served, tmp_path: 
     linked = link(
         served.site, tmp_path, manifest_text(id_, version="1.1.0", permissions="read_headers = true")
     )
-    assert (linked.state, linked.review) == (State.ENABLED, None)
+    assert (linked.state, linked.review) == (PluginState.ENABLED, None)
     plugin = ops(Plugins).show(id_)
     assert (plugin.version, plugin.permissions.write_tags) == ("1.1.0", False)
     assert plugin.generation > before
@@ -117,7 +118,7 @@ def test_what_asks_for_more_waits_while_the_old_runs(ops: Ops, served: Served, t
         id_, "pre_receive", "post_receive", version="2.0.0", permissions='read_body = "full"'
     )
     linked = link(served.site, tmp_path / "two", wanted)
-    assert linked.state is State.PENDING
+    assert linked.state is PluginState.PENDING
     assert linked.review is not None
     assert {right.name for right in linked.review.rights if right.more} == {
         "read_body",
@@ -125,7 +126,7 @@ def test_what_asks_for_more_waits_while_the_old_runs(ops: Ops, served: Served, t
     }
 
     plugin = ops(Plugins).show(id_)
-    assert (plugin.state, plugin.version, plugin.directory) == (State.ENABLED, "1.0.0", str(tmp_path))
+    assert (plugin.state, plugin.version, plugin.directory) == (PluginState.ENABLED, "1.0.0", str(tmp_path))
     (running,) = runs(served, id_).values()
     assert (running.version, running.permissions.read_body) == ("1.0.0", Body.NONE)
 
@@ -144,10 +145,10 @@ def test_nothing_is_approved_that_was_not_reviewed(ops: Ops, served: Served, tmp
     link(served.site, tmp_path, manifest_text(id_, permissions='read_body = "full"'))
     with pytest.raises(Conflict, match="something else than was reviewed"):
         ops(Plugins).approve_review(id_, reviewed.id)
-    assert ops(Plugins).show(id_).state is State.PENDING
+    assert ops(Plugins).show(id_).state is PluginState.PENDING
     newer = ops(Plugins).show(id_).pending
     assert newer is not None
-    assert ops(Plugins).approve_review(id_, newer.id).state is State.ENABLED
+    assert ops(Plugins).approve_review(id_, newer.id).state is PluginState.ENABLED
 
 
 def test_a_disabled_plugin_stays_so_when_more_is_approved(ops: Ops, served: Served, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_a_disabled_plugin_stays_so_when_more_is_approved(ops: Ops, served: Serv
     id_ = approved(served.site, tmp_path, manifest_text(new_id()))
     ops(Plugins).disable(id_)
     link(served.site, tmp_path, manifest_text(id_, permissions='read_body = "full"'))
-    assert ops(Plugins).approve(id_).state is State.DISABLED
+    assert ops(Plugins).approve(id_).state is PluginState.DISABLED
 
 
 def test_what_was_never_approved_is_not_enabled(ops: Ops, served: Served, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_hook_of_somebody_elses_name_is_no_way_in(ops: Ops, served: Served, tm
     link(served.site, tmp_path / "2", manifest_text(second, "post_receive", hook))
     with pytest.raises(Conflict, match="already"):
         ops(Plugins).approve(second)
-    assert ops(Plugins).show(second).state is State.PENDING
+    assert ops(Plugins).show(second).state is PluginState.PENDING
     assert ops(Hooks).show(name).plugin == first
     with pytest.raises(NotFound):
         ops(Hooks).show(f"{second}:post_receive")
