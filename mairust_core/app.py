@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Invalid, Locked, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite
 from mairust_core.ids import IdSource
-from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Protocol as PluginProtocol
@@ -32,12 +31,10 @@ if TYPE_CHECKING:
     from mairust_core.hooks.book import HookBook
     from mairust_core.hooks.chain import HookChain
     from mairust_core.hooks.credentials import Credentials
-    from mairust_core.hooks.destinations import Surroundings
     from mairust_core.hooks.log import HookLog
-    from mairust_core.hooks.pool import Open
-    from mairust_core.hooks.transport import Transport
+    from mairust_core.hooks.pool import Ready
     from mairust_core.hooks.trial import Trial
-    from mairust_core.jobs.lease import Lease
+    from mairust_core.hooks.ways import Ways
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
@@ -65,11 +62,6 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Service)
 
-SCHEDULES = (
-    Schedule(name="gc", cron="17 * * * *", kind="gc"),
-    Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
-)
-
 
 class Kept(Protocol):
     """Whatever says where the bytes of a message lie."""
@@ -92,10 +84,6 @@ class Renderable(Kept, Protocol):
     def hidden(self) -> Hidden: ...
 
 
-INDEX_RESTS = 2.0
-"""For each second of indexing so many of rest: mail goes first."""
-
-
 @dataclass
 class Site:
     """One open site. Thread-safe; every part that is not needed is never loaded."""
@@ -112,8 +100,8 @@ class Site:
         """Likewise for the jobs of hooks, which have a runner of their own."""
         self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
         """The hooks that the event loop of this process asks; None where there is no loop."""
-        self.listening: Sequence[tuple[str, int]] = ()
-        """Host and port of what this process listens on, which no plugin may reach (rule H2)."""
+        self.listening: Mapping[str, tuple[str, int]] = {}
+        """Host and port of what this process listens on, by name: no plugin may reach it (rule H2)."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -327,9 +315,10 @@ class Site:
 
     def job_runner(self) -> Runner:
         """This process's share in the queue, not started yet: every kind and schedule there is."""
+        from mairust_core import chores
         from mairust_core.jobs.runner import Runner
 
-        return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
+        return Runner(self, chores.KINDS, chores.SCHEDULES, threads=self.settings.jobs.workers)
 
     def open_chain(self) -> HookChain:
         """The hooks of the site for one event loop; the caller polls and closes it."""
@@ -338,7 +327,7 @@ class Site:
         return HookChain(
             self.storage,
             self.hook_book,
-            self.hook_openers,
+            self.ways_to_plugins,
             self.credentials,
             self.hook_log,
             self.settings.hooks.budget_ms,
@@ -346,20 +335,9 @@ class Site:
 
     def ask_hooks(self, mail: Asked) -> Told:
         """What the hooks say of a mail that a thread brings; shadows are left out."""
-        import asyncio
+        from mairust_core.hooks.chain import ask_from_thread
 
-        if self.running_chain is None:
-            return asyncio.run(self._ask_alone(mail))
-        chain, loop = self.running_chain
-        return asyncio.run_coroutine_threadsafe(chain.ask(mail), loop).result()
-
-    async def _ask_alone(self, mail: Asked) -> Told:
-        chain = self.open_chain()
-        try:
-            await chain.poll()
-            return await chain.ask(mail)
-        finally:
-            await chain.close()
+        return ask_from_thread(mail, self.running_chain, self.open_chain)
 
     def hook_schemas(self) -> HookSchemas:
         """The JSON Schemas of what hooks are asked and answer."""
@@ -368,42 +346,24 @@ class Site:
 
         return HookSchemas(request=REQUEST, answer=ANSWER)
 
-    @cached_property
-    def hook_openers(self) -> dict[PluginProtocol, Open]:
-        """The ways to plugins."""
-        return {PluginProtocol.HTTP: self._over_tcp, PluginProtocol.UNIX: self._over_unix}
-
-    def _over_tcp(self, plugin: Runnable) -> Transport:
-        from mairust_core.hooks.http import over_tcp
-
-        return over_tcp(plugin, self.credentials, self.surroundings)
-
-    def _over_unix(self, plugin: Runnable) -> Transport:
-        from mairust_core.hooks.http import over_unix
-
-        return over_unix(plugin, self.credentials, self.settings.plugins.socket_dir)
+    @property
+    def ways_to_plugins(self) -> dict[PluginProtocol, Ready]:
+        """How plugins of each protocol are reached."""
+        return self._ways.by_protocol
 
     @cached_property
-    def surroundings(self) -> Surroundings:
-        """What plugins may not reach, and what they may although it is not public (rule H2)."""
-        from mairust_core.hooks.destinations import Surroundings
+    def _ways(self) -> Ways:
+        from mairust_core.hooks.ways import Ways
 
-        return Surroundings(private=self.settings.plugins.private_networks, own=self._own_places)
+        return Ways(self.settings, self.credentials, self._listening)
 
-    def _own_places(self) -> list[tuple[str, int]]:
-        """Our listeners as they are and as they are set, the database, the blob store."""
-        from urllib.parse import urlsplit
+    def _listening(self) -> Mapping[str, tuple[str, int]]:
+        from mairust_core.config.addresses import ListenAddress
 
-        settings = self.settings
-        found = list(self.listening)
-        for listen in (settings.smtp.listen, settings.lmtp.listen, settings.http.listen):
-            if listen.port:
-                found.append((listen.host, listen.port))
-        for url, port in ((settings.database.url, 5432), (settings.blobs.s3.endpoint_url or "", 443)):
-            parts = urlsplit(url)
-            if parts.hostname:
-                found.append((parts.hostname, parts.port or port))
-        return found
+        if self.listening or (running := self.running()) is None:
+            return self.listening
+        found = {name: ListenAddress.parse(at) for name, at in running.listeners.items()}
+        return {name: (at.host, at.port) for name, at in found.items() if at.port is not None}
 
     def hook_runner(self, chain: HookChain, loop: AbstractEventLoop) -> Runner:
         """This process's share in the jobs of hooks, which wait on that loop; not started yet."""
@@ -498,7 +458,9 @@ class Site:
         """By what plugins know us, and we know them."""
         from mairust_core.plugins.credentials import SiteCredentials
 
-        return SiteCredentials(self.storage, self.secrets, self.plugin_key, self._callback_base)
+        return SiteCredentials(
+            self.storage, self.secrets, self.plugin_key, lambda: self._ways.callback_base()
+        )
 
     @cached_property
     def plugin_key(self) -> SiteKey:
@@ -506,16 +468,6 @@ class Site:
         from mairust_core.plugins.site_key import SiteKey
 
         return SiteKey(self.storage, self.secrets)
-
-    def _callback_base(self) -> str:
-        """Where plugins reach our API; empty where they cannot."""
-        if self.settings.plugins.callback_url:
-            return self.settings.plugins.callback_url.rstrip("/")
-        running = self.running()
-        at = running.listeners.get("http", "off") if running else "off"
-        if at == "off" or at.startswith("unix:"):
-            return ""
-        return f"{'http' if self.settings.http.tls_cert is None else 'https'}://{at}"
 
     @cached_property
     def callbacks(self) -> Callbacks:
@@ -593,43 +545,6 @@ class Site:
                 process_numbers.give_back(self.storage, self._ids)
             self._ids = None
         self.storage.close()
-
-
-def job_kinds() -> tuple[Kind, ...]:
-    """Every kind of job and what does it; what that needs is loaded when the first one runs."""
-    return (
-        Kind(name="gc", handler=_collect, concurrency=1),
-        Kind(name="index", handler=_index, concurrency=1),
-        Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
-    )
-
-
-def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.receive.collection import Stopped, collect
-    from mairust_core.search.upkeep import forget_gone
-
-    try:
-        collect(site, lease.stopping)
-    except Stopped as error:
-        raise Interrupted from error
-    except Locked:
-        return  # `mairust gc` is at it
-    forget_gone(site, lease.stopping)
-
-
-def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.search.indexing import index_some
-
-    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(INDEX_RESTS * took_s))
-    if lease.stopping.is_set():
-        raise Interrupted
-
-
-def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.jobs.purge import purge
-
-    site.make_room()
-    purge(site.storage, site.settings.jobs.done_days, lease)
 
 
 def open_site(settings: Settings) -> Site:

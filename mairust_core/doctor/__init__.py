@@ -6,11 +6,8 @@ network.py     listeners and certificates
 machine.py     disk, clock, limits, Python
 databases.py   SQLite and PostgreSQL: versions, settings, growth
 usage.py       domains, accounts, postmaster, collection
-<<<<<<< HEAD
 sandbox.py     how well local plugins are held here
-=======
 backups.py     age and health of the last backup
->>>>>>> main
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 
 from mairust_core.errors import MaiRustError, StorageDown
 from mairust_core.hooks import Asked, Told
@@ -17,7 +16,7 @@ from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.filters import Sieve
 from mairust_core.hooks.log import HookLog, Lines
 from mairust_core.hooks.payload import Asking, MessagePart, request
-from mairust_core.hooks.pool import Open, Transports
+from mairust_core.hooks.pool import Ready, Transports
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.shadows import Shadows
 from mairust_core.hooks.steps import Step
@@ -29,7 +28,6 @@ from mairust_core.store import StorageBackend, generations
 LARGE_AT_ONCE = 2
 """Large mails that one process holds in memory because some plugin reads all of them (rule B4)."""
 THREADS = 2
-_OVER_HTTP = frozenset({Protocol.HTTP, Protocol.UNIX})
 NOT_YET = Verdict(action=Action.TEMPFAIL, reply=StorageDown.reply, reason="hooks are not known yet")
 
 log = logging.getLogger("mairust.hooks")
@@ -42,18 +40,18 @@ class HookChain:
         self,
         storage: StorageBackend,
         book: HookBook,
-        openers: Mapping[Protocol, Open],
+        ways: Mapping[Protocol, Ready],
         credentials: Credentials,
         log: HookLog,
         budget_ms: int,
     ) -> None:
-        """`openers` are the ways to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
+        """`ways` are those to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
         self._storage = storage
         self._book = book
         self.credentials = credentials
         self._budget_ms = budget_ms
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
-        self._transports = Transports(openers)
+        self._transports = Transports(ways)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers)
         self._lines = Lines(log)
@@ -81,14 +79,9 @@ class HookChain:
         """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""
         with self._storage.read() as tx:
             generation = generations.current(tx)
-        if generation == known:
-            return None
-        sieve = Sieve(self._book.enabled())
-        if any(one.plugin.entry.protocol in _OVER_HTTP for one in sieve.hooks):
-            import_module(
-                "mairust_core.hooks.http"
-            )  # a third of a second, not on the loop with the first mail
-        return generation, sieve
+        sieve = self._sieve if generation == known else Sieve(self._book.enabled())
+        self._transports.prepare(one.plugin for one in sieve.hooks)
+        return None if generation == known else (generation, sieve)
 
     async def ask(self, mail: Asked) -> Told:
         """What the hooks say of a mail; never raises. Before they are known every mail is put off."""
@@ -149,3 +142,24 @@ class HookChain:
         await self._transports.close()
         await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def ask_from_thread(
+    mail: Asked,
+    running: tuple[HookChain, asyncio.AbstractEventLoop] | None,
+    open_chain: Callable[[], HookChain],
+) -> Told:
+    """What the hooks say of a mail, asked on the loop that runs them or on one made for it; blocks."""
+    if running is None:
+        return asyncio.run(_ask_alone(mail, open_chain))
+    chain, loop = running
+    return asyncio.run_coroutine_threadsafe(chain.ask(mail), loop).result()
+
+
+async def _ask_alone(mail: Asked, open_chain: Callable[[], HookChain]) -> Told:
+    chain = open_chain()
+    try:
+        await chain.poll()
+        return await chain.ask(mail)
+    finally:
+        await chain.close()

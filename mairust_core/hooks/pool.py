@@ -12,6 +12,8 @@ from mairust_core.model.plugin import Protocol, Runnable
 
 Open = Callable[[Runnable], Transport]
 """Makes the transport of a plugin; raises `CallFailed` when it cannot be spoken to."""
+Ready = Callable[[], Open]
+"""What a way to plugins takes before its first use; may block: imports, a look at the machine."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -27,9 +29,25 @@ class _Way:
 class Transports:
     """One transport for each plugin in use; belongs to one event loop."""
 
-    def __init__(self, openers: Mapping[Protocol, Open]) -> None:
-        self._openers = openers
+    def __init__(self, ways: Mapping[Protocol, Ready]) -> None:
+        self._getting_ready = ways
+        self._openers: dict[Protocol, Open] = {}
+        self._faults: dict[Protocol, str] = {}
         self._ways: dict[str, _Way] = {}
+
+    def prepare(self, plugins: Iterable[Runnable]) -> None:
+        """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
+
+        A way that cannot be got ready fails the calls of its plugins, and is tried again next time.
+        """
+        for protocol in {one.entry.protocol for one in plugins} - self._openers.keys():
+            if (get_ready := self._getting_ready.get(protocol)) is None:
+                continue
+            try:
+                self._openers[protocol] = get_ready()
+            except (OSError, ImportError) as error:
+                log.exception("plugins of protocol %s cannot be asked for now", protocol.value)
+                self._faults[protocol] = f"this server is not ready for it: {error}"
 
     @asynccontextmanager
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
@@ -50,7 +68,9 @@ class Transports:
     def _open(self, plugin: Runnable) -> _Way:
         opener = self._openers.get(plugin.entry.protocol)
         if opener is None:
-            raise CallFailed(f"this server cannot speak {plugin.entry.protocol.value} to plugins")
+            protocol = plugin.entry.protocol
+            unknown = f"this server cannot speak {protocol.value} to plugins"
+            raise CallFailed(self._faults.get(protocol, unknown))
         return _Way(plugin.generation, opener(plugin))
 
     async def keep(self, plugins: Iterable[Runnable]) -> None:

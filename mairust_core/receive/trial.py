@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,14 +15,13 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import NoBreakers
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.filters import Sieve
-from mairust_core.hooks.pool import Open, Transports
+from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.steps import Step
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
-from mairust_core.model.plugin import Protocol
 from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import DELIVER, Action
 from mairust_core.receive.afterwards import asked_again, find_stored
@@ -90,17 +89,16 @@ def try_on_stored(site: Site, hooks: Sequence[Registered], message_id: Id, addre
 
 
 def _trial(site: Site, hooks: Sequence[Registered], mail: Asked) -> Trial:
-    told = asyncio.run(_told(site.hook_openers, hooks, mail, site.settings.hooks.budget_ms))
+    transports = Transports(site.ways_to_plugins)
+    transports.prepare(one.plugin for one in hooks)
+    told = asyncio.run(_told(transports, hooks, mail, site.settings.hooks.budget_ms))
     verdicts = told.verdicts
     planned = plan([tuple(verdicts)], verdicts)
     action = max((one.action for one in verdicts.values()), default=DELIVER.action)
     return Trial(steps=told.steps, action=action, reply=planned.refusals[0] or STORED)
 
 
-async def _told(
-    openers: Mapping[Protocol, Open], hooks: Sequence[Registered], mail: Asked, budget_ms: int
-) -> Told:
-    transports = Transports(openers)
+async def _told(transports: Transports, hooks: Sequence[Registered], mail: Asked, budget_ms: int) -> Told:
     matching = Sieve(hooks).matching(mail)
     with ThreadPoolExecutor(1) as threads:
         try:

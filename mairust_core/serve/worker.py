@@ -118,11 +118,11 @@ class _Worker:
 
     async def run(self) -> None:
         self._heed_signals()
-        self._site.listening = [
-            (name[0], name[1])
-            for one in self._sockets.values()
-            if isinstance(name := one.getsockname(), tuple)
-        ]
+        self._site.listening = {
+            name: (at[0], at[1])
+            for name, one in self._sockets.items()
+            if isinstance(at := one.getsockname(), tuple)
+        }
         chain = self._site.open_chain()
         self._site.running_chain = chain, asyncio.get_running_loop()
         road = open_road(self._site, self._health, self._refusals, chain)

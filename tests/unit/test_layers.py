@@ -20,7 +20,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "deliver first_run",
         "api remote",
         "app remote_http",
-        "smtp",
+        "chores smtp",
         "services",
         "backup",
         "doctor",

@@ -97,7 +97,8 @@ async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_
         made.append(_Way())
         return made[-1]
 
-    pool = Transports({Protocol.INPROCESS: opener})
+    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool.prepare([runnable()])
     async with pool.to(runnable(generation=1)) as first:
         async with pool.to(runnable(generation=1)) as same:
             assert same is first
@@ -109,6 +110,28 @@ async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_
     assert made[1].closed
     await pool.close()
     assert len(made) == 2
+
+
+async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
+    """With what went wrong; each preparation tries again, and one that worked is not repeated."""
+    tried: list[int] = []
+
+    def ready() -> Any:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OSError(28, "No space left on device")
+        return lambda _: _Way()
+
+    pool = Transports({Protocol.INPROCESS: ready})
+    pool.prepare([runnable()])
+    with pytest.raises(CallFailed, match="No space left"):
+        async with pool.to(runnable()):
+            pass
+    pool.prepare([runnable()])
+    pool.prepare([runnable(), runnable(protocol=Protocol.HTTP)])
+    async with pool.to(runnable()) as way:
+        assert isinstance(way, _Way)
+    assert len(tried) == 2
 
 
 async def test_a_way_that_nobody_knows_is_a_failure() -> None:
