@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message import export job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message import export plugin hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -30,7 +30,7 @@ _mairust_words() {
         "mairust mailbox rename") echo "--account --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust mailbox delete") echo "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message") echo "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust message append") echo "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust message append") echo "--account --mailbox --flag --tag --date --hooks --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message list") echo "--account --query --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message show") echo "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust message export") echo "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -46,6 +46,27 @@ _mairust_words() {
         "mairust export") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust export maildir") echo "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust export mbox") echo "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin") echo "link module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin link") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin module") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin approve") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin enable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin disable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin remove") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook") echo "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook add") echo "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook list") echo "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook edit") echo "--priority --timeout-ms --on-timeout --on-error --filter --no-filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook enable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook disable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook remove") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook reset") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook log") echo "--outcome --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook test") echo "--message --type --from --to --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust hook replay") echo "--account --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job") echo "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job list") echo "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust job show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -116,6 +137,21 @@ _mairust_values() {
         "mairust import mbox") echo files ;;
         "mairust export maildir") echo files ;;
         "mairust export mbox") echo files ;;
+        "mairust plugin link") echo files ;;
+        "mairust plugin approve") echo plugins ;;
+        "mairust plugin show") echo plugins ;;
+        "mairust plugin enable") echo plugins ;;
+        "mairust plugin disable") echo plugins ;;
+        "mairust plugin remove") echo plugins ;;
+        "mairust hook show") echo hooks ;;
+        "mairust hook edit") echo hooks ;;
+        "mairust hook enable") echo hooks ;;
+        "mairust hook disable") echo hooks ;;
+        "mairust hook remove") echo hooks ;;
+        "mairust hook reset") echo hooks ;;
+        "mairust hook log") echo hooks ;;
+        "mairust hook test") echo hooks ;;
+        "mairust hook replay") echo hooks ;;
         "mairust job show") echo jobs ;;
         "mairust job retry") echo jobs ;;
         "mairust job discard") echo jobs ;;
@@ -150,7 +186,7 @@ _mairust() {
     for ((i = 1; i < count; i++)); do
         word="${typed[i]}"
         case "$word" in
-            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--filter|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "$(_mairust_words "$at $word")" ]] && at="$at $word" ;;
         esac
@@ -166,12 +202,13 @@ _mairust() {
         *" --mailbox") kind=mailboxes ;;
         *" --recipient") kind=accounts ;;
         *" --tag") kind=tags ;;
+        *" --plugin") kind=plugins ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--identity|--master-key|--output|--passphrase-file|--report|--token-file) _mairust_files "$current"; return ;;
+        --ca-file|--config|--data-dir|--identity|--master-key|--message|--output|--passphrase-file|--report|--token-file) _mairust_files "$current"; return ;;
         --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
         --state) COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
-        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--filter|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
         kind="$(_mairust_values "$at")"

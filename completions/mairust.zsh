@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" kind="" i
     local -A words_of values_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message import export job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message import export plugin hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -33,7 +33,7 @@ _mairust() {
         "mairust mailbox rename" "--account --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust mailbox delete" "--account --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message" "append list show export tag flag move delete undelete release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust message append" "--account --mailbox --flag --tag --date --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust message append" "--account --mailbox --flag --tag --date --hooks --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message list" "--account --query --mailbox --tag --flag --unflag --unseen --since --before --deleted --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message show" "--text --html --headers --attachment --part --raw --original --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust message export" "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -49,6 +49,27 @@ _mairust() {
         "mairust export" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export maildir" "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export mbox" "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin" "link module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin link" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin module" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin approve" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin enable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin disable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin remove" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook" "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook add" "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook list" "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook edit" "--priority --timeout-ms --on-timeout --on-error --filter --no-filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook enable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook disable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook remove" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook reset" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook log" "--outcome --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook test" "--message --type --from --to --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook replay" "--account --since --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job" "list show retry discard release --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job list" "--state --kind --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust job show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -116,6 +137,21 @@ _mairust() {
         "mairust import mbox" files
         "mairust export maildir" files
         "mairust export mbox" files
+        "mairust plugin link" files
+        "mairust plugin approve" plugins
+        "mairust plugin show" plugins
+        "mairust plugin enable" plugins
+        "mairust plugin disable" plugins
+        "mairust plugin remove" plugins
+        "mairust hook show" hooks
+        "mairust hook edit" hooks
+        "mairust hook enable" hooks
+        "mairust hook disable" hooks
+        "mairust hook remove" hooks
+        "mairust hook reset" hooks
+        "mairust hook log" hooks
+        "mairust hook test" hooks
+        "mairust hook replay" hooks
         "mairust job show" jobs
         "mairust job retry" jobs
         "mairust job discard" jobs
@@ -132,7 +168,7 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${(Q)words[i]}"
         case "$previous" in
-            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--filter|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
@@ -149,12 +185,13 @@ _mairust() {
         *" --mailbox") kind=mailboxes ;;
         *" --recipient") kind=accounts ;;
         *" --tag") kind=tags ;;
+        *" --plugin") kind=plugins ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--identity|--master-key|--output|--passphrase-file|--report|--token-file) _files; return ;;
+        --ca-file|--config|--data-dir|--identity|--master-key|--message|--output|--passphrase-file|--report|--token-file) _files; return ;;
         --lang) compadd en ja; return ;;
         --state) compadd ready running done dead held; return ;;
-        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--name|--operation|--output|--part|--passphrase-file|--prefix|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--to|--token-file|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--dialect|--domain|--every|--expires|--filter|--flag|--from|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"
     if [[ "$kind" == files ]]; then

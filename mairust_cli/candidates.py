@@ -105,6 +105,8 @@ def _listed(server: Server, wanted: Wanted) -> list[str]:
     from mairust_core.services.accounts import Accounts
     from mairust_core.services.aliases import Aliases
     from mairust_core.services.domains import Domains
+    from mairust_core.services.hooks import Hooks
+    from mairust_core.services.plugins import Plugins
     from mairust_core.services.tokens import Tokens
     from mairust_core.services.traces import Traces
 
@@ -118,6 +120,10 @@ def _listed(server: Server, wanted: Wanted) -> list[str]:
             return [one.address for one in remote(Aliases, server).browse(limit=200).items]
         case "tokens":
             return [one.id for one in remote(Tokens, server).browse(cursor=before, limit=200).items]
+        case "plugins":
+            return [one.id for one in remote(Plugins, server).browse(cursor=before, limit=200).items]
+        case "hooks":
+            return [one.name for one in remote(Hooks, server).browse(cursor=before, limit=200).items]
         case "traces":
             return [str(int(one.id)) for one in remote(Traces, server).browse(limit=50).items]
         case "jobs":

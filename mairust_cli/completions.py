@@ -170,12 +170,13 @@ _BY_OPTION = {
     "message move --to": "mailboxes", "message tag --add": "tags", "message tag --remove": "tags",
     "backup create --recipient": "",
     "--account": "accounts", "--to": "accounts", "--domain": "domains", "--mailbox": "mailboxes",
-    "--recipient": "accounts", "--tag": "tags",
+    "--recipient": "accounts", "--tag": "tags", "--plugin": "plugins",
 }  # fmt: skip
 """By option; where a command means something else by it, by both; empty for what nobody can look up."""
 _BY_NOUN = {
     "domain": "domains", "account": "accounts", "alias": "aliases", "token": "tokens", "message": "messages",
     "trace": "traces", "deliver": "accounts", "mailbox": "mailboxes", "job": "jobs",
+    "plugin": "plugins", "hook": "hooks",
 }  # fmt: skip
 _BY_COMMAND = {"message undelete": "deleted"}
 _STATES = " ".join(State)
@@ -183,7 +184,7 @@ _CHOICES = {"--state": _STATES, "--lang": " ".join(LANGUAGES)}
 """Options that take one of a few words."""
 _FILES = "files"
 """What an argument names that the shell itself can look up."""
-_NEW = frozenset({"add", "append", "create", "list"})
+_NEW = frozenset({"add", "append", "create", "link", "list"})
 """Commands whose argument is not there yet."""
 
 

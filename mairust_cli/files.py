@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from mairust_cli.output import Column, Columns
 from mairust_cli.text import size
 from mairust_core.errors import Usage
-from mairust_core.operations import BytesOut
+from mairust_core.operations import BytesIn, BytesOut
+
+if TYPE_CHECKING:
+    from mairust_cli.session import Session
+
+CHUNK_BYTES = 1 << 18
+STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +70,24 @@ def write_message(directory: Path, id_: str, content: BytesOut) -> Exported:
             raise Usage("unwritable_file", path=path, why=error.strerror) from error
         raise
     return Exported(id=id_, file=str(path), size=content.size_bytes)
+
+
+@contextmanager
+def opened_message(session: Session, file: str) -> Iterator[BytesIn]:
+    """The content of the file, or of stdin; raises `Usage`."""
+    if file == STDIN:
+        yield BytesIn(chunks=_chunks(session.input_bytes))
+        return
+    try:
+        source = open(file, "rb")  # noqa: SIM115 - closed below; only opening it may fail so
+    except OSError as error:
+        raise Usage("unreadable_file", path=file, why=error.strerror) from error
+    with source:
+        status = os.fstat(source.fileno())
+        size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
+        yield BytesIn(chunks=_chunks(source), size_bytes=size_bytes)
+
+
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        yield chunk

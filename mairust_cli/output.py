@@ -171,6 +171,10 @@ class Output:
         if not self.quiet:
             self._talk(f"mairust: {text}")
 
+    def tell(self, text: str) -> None:
+        """Say a line to a person who is to decide; also to those who want no notes."""
+        self._talk(text)
+
     def warn(self, text: str) -> None:
         """Tell what is wrong although the command goes on; also to those who want no notes."""
         self._talk(f"mairust: {clean(text)}")

@@ -83,6 +83,10 @@ class Session:
             from mairust_core.remote import remote
 
             return remote(kind, self._remote_server())
+        return self.here(kind)
+
+    def here(self, kind: type[S]) -> S:
+        """The service of one noun on the local site, whatever server is named: with what no server can do."""
         from mairust_core.model.principal import Principal
 
         return self._local_site().service(kind, Principal.local(os_user()))

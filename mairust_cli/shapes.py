@@ -27,16 +27,19 @@ from mairust_core.model.copies import MovedIn, MovedOut
 from mairust_core.model.domain import Domain
 from mairust_core.model.finding import Examination
 from mairust_core.model.forms import Page, Removed
+from mairust_core.model.hook_forms import HookCall, ShownHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin
 from mairust_core.model.search import Found, IndexStatus
 from mairust_core.model.secret import Prepared, Rotated, Secret, SecretsStatus
 from mairust_core.model.settings import Export, Setting
 from mairust_core.model.status import Overview
 from mairust_core.model.story import KINDS, Mail, Story
 from mairust_core.model.token import IssuedToken, Token
+from mairust_core.model.trial import Replayed, Tried
 from mairust_core.restore import Restored
 from mairust_core.restore.rehearsal import Rehearsed
 from mairust_core.transfer.repository.verifying import Verified
@@ -81,6 +84,24 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "import mbox": (MovedIn,),
     "export maildir": (MovedOut,),
     "export mbox": (MovedOut,),
+    "plugin link": (Installed,),
+    "plugin approve": (Approved,),
+    "plugin list": (Page[Plugin],),
+    "plugin show": (Plugin,),
+    "plugin enable": (Plugin,),
+    "plugin disable": (Plugin,),
+    "plugin remove": (Removed,),
+    "hook add": (ShownHook,),
+    "hook list": (Page[ShownHook],),
+    "hook show": (ShownHook,),
+    "hook edit": (ShownHook,),
+    "hook enable": (ShownHook,),
+    "hook disable": (ShownHook,),
+    "hook remove": (Removed,),
+    "hook reset": (ShownHook,),
+    "hook log": (Page[HookCall],),
+    "hook test": (Tried,),
+    "hook replay": (Page[Replayed],),
     "job list": (Page[Job],),
     "job show": (Job,),
     "job retry": (Job, JobsChanged),
@@ -113,6 +134,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
 WITHOUT = {
     "serve": 'one line when it is ready: `{"event": "ready", "smtp", "lmtp", "http", "pid"}`',
     "deliver": "nothing: the exit status is the answer",
+    "plugin module": "the module: there is no other form of it",
     "completion": "the script: there is no other form of it",
 }
 """Commands whose results are no document, and what they print."""

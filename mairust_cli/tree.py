@@ -28,6 +28,8 @@ COMMANDS = {
     "message": "Append, list, show, change and delete messages.",
     "import": "Bring in mail from a Maildir or mbox.",
     "export": "Write mail out as a Maildir or mbox.",
+    "plugin": "Register, review, approve and remove plugins, which hooks ask.",
+    "hook": "Manage where plugins are asked about mail, and try them out.",
     "job": "Watch and steer what is done later.",
     "trace": "Tell all that happened to one mail, or list the mails that came.",
     "search": "Find an account's messages that match, newest first.",

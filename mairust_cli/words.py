@@ -19,13 +19,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NO_LIMIT = frozenset({"none", "unlimited"})
 
 
-def parse_size(text: str) -> int | None:
-    """Bytes in `500M` or `2GiB` (units of 1024), None for `none`; raises `Invalid`."""
+def parse_size(text: str, field: str = "quota") -> int | None:
+    """Bytes in `500M` or `2GiB` (units of 1024), None for `none`; raises `Invalid` naming `field`."""
     if text.lower() in _NO_LIMIT:
         return None
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
-        raise Invalid("quota", "not_size", value=repr(text[:40]))
+        raise Invalid(field, "not_size", value=repr(text[:40]))
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 

@@ -6,25 +6,35 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Locked, MaiRustError, NoSite
+from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite
 from mairust_core.ids import IdSource
-from mairust_core.jobs import Interrupted, Kind, Schedule
 from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
+from mairust_core.model.plugin import Protocol as PluginProtocol
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
 from mairust_core.store import Pool, StorageBackend, open_storage
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from pathlib import Path
+
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
-    from mairust_core.jobs.lease import Lease
+    from mairust_core.hooks import Asked, Told
+    from mairust_core.hooks.book import HookBook
+    from mairust_core.hooks.chain import HookChain
+    from mairust_core.hooks.credentials import Credentials
+    from mairust_core.hooks.log import HookLog
+    from mairust_core.hooks.pool import Ready
+    from mairust_core.hooks.trial import Trial
+    from mairust_core.hooks.ways import Ways
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
@@ -32,12 +42,18 @@ if TYPE_CHECKING:
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
+    from mairust_core.model.hook import Filter
+    from mairust_core.model.hook_schema import HookSchemas
     from mairust_core.model.message_change import Appended, MessageFilter
+    from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
+    from mairust_core.plugins.callbacks import Callbacks
+    from mairust_core.plugins.registry import Registry
+    from mairust_core.plugins.site_key import SiteKey
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -45,11 +61,6 @@ if TYPE_CHECKING:
     from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
-
-SCHEDULES = (
-    Schedule(name="gc", cron="17 * * * *", kind="gc"),
-    Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
-)
 
 
 class Kept(Protocol):
@@ -73,10 +84,6 @@ class Renderable(Kept, Protocol):
     def hidden(self) -> Hidden: ...
 
 
-INDEX_RESTS = 2.0
-"""For each second of indexing so many of rest: mail goes first."""
-
-
 @dataclass
 class Site:
     """One open site. Thread-safe; every part that is not needed is never loaded."""
@@ -89,6 +96,12 @@ class Site:
         self._ids: IdSource | None = None
         self.job_bell = threading.Event()
         """Rung after a commit that made jobs, so that this process's runner looks at once."""
+        self.hook_bell = threading.Event()
+        """Likewise for the jobs of hooks, which have a runner of their own."""
+        self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None
+        """The hooks that the event loop of this process asks; None where there is no loop."""
+        self.listening: Mapping[str, tuple[str, int]] = {}
+        """Host and port of what this process listens on, by name: no plugin may reach it (rule H2)."""
 
     def service(self, kind: type[S], by: Principal) -> S:
         """The operations of one noun for one caller."""
@@ -302,9 +315,68 @@ class Site:
 
     def job_runner(self) -> Runner:
         """This process's share in the queue, not started yet: every kind and schedule there is."""
+        from mairust_core import chores
         from mairust_core.jobs.runner import Runner
 
-        return Runner(self, job_kinds(), SCHEDULES, threads=self.settings.jobs.workers)
+        return Runner(self, chores.KINDS, chores.SCHEDULES, threads=self.settings.jobs.workers)
+
+    def open_chain(self) -> HookChain:
+        """The hooks of the site for one event loop; the caller polls and closes it."""
+        from mairust_core.hooks.chain import HookChain
+
+        return HookChain(
+            self.storage,
+            self.hook_book,
+            self.ways_to_plugins,
+            self.credentials,
+            self.hook_log,
+            self.settings.hooks.budget_ms,
+        )
+
+    def ask_hooks(self, mail: Asked) -> Told:
+        """What the hooks say of a mail that a thread brings; shadows are left out."""
+        from mairust_core.hooks.chain import ask_from_thread
+
+        return ask_from_thread(mail, self.running_chain, self.open_chain)
+
+    def hook_schemas(self) -> HookSchemas:
+        """The JSON Schemas of what hooks are asked and answer."""
+        from mairust_core.hooks.schema import ANSWER, REQUEST
+        from mairust_core.model.hook_schema import HookSchemas
+
+        return HookSchemas(request=REQUEST, answer=ANSWER)
+
+    @property
+    def ways_to_plugins(self) -> dict[PluginProtocol, Ready]:
+        """How plugins of each protocol are reached."""
+        return self._ways.by_protocol
+
+    @cached_property
+    def _ways(self) -> Ways:
+        from mairust_core.hooks.ways import Ways
+
+        return Ways(self.settings, self.credentials, self._listening)
+
+    def _listening(self) -> Mapping[str, tuple[str, int]]:
+        from mairust_core.config.addresses import ListenAddress
+
+        if self.listening or (running := self.running()) is None:
+            return self.listening
+        found = {name: ListenAddress.parse(at) for name, at in running.listeners.items()}
+        return {name: (at.host, at.port) for name, at in found.items() if at.port is not None}
+
+    def hook_runner(self, chain: HookChain, loop: AbstractEventLoop) -> Runner:
+        """This process's share in the jobs of hooks, which wait on that loop; not started yet."""
+        from mairust_core.jobs.runner import Runner
+        from mairust_core.jobs.tasks import AT_ONCE, Tasks
+        from mairust_core.receive.afterwards import Afterwards
+
+        kinds = Afterwards(self, chain).kinds()
+        by_name = {kind.name: kind for kind in kinds}
+        return Runner(
+            self, kinds, threads=AT_ONCE, bell=self.hook_bell,
+            workforce=lambda tell: Tasks(self, by_name, loop, tell),
+        )  # fmt: skip
 
     def blob_room(self) -> BlobStatus:
         """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
@@ -327,6 +399,90 @@ class Site:
         from mairust_core.config.effective import exported
 
         return exported(self.settings)
+
+    @cached_property
+    def plugins(self) -> Registry:
+        """What is registered, and with which rights."""
+        from mairust_core.plugins.registry import Registry
+
+        return Registry(self.settings.plugins, self.secrets, self.check_filter)
+
+    def read_plugin(self, directory: Path) -> Manifest:
+        """The plugin.toml of a directory, judged; raises `Invalid`."""
+        from mairust_core.plugins.manifest import Ground, read_directory
+
+        return read_directory(
+            directory,
+            Ground(
+                socket_dir=self.settings.plugins.socket_dir,
+                private_networks=self.settings.plugins.private_networks,
+            ),
+        )
+
+    def check_filter(self, wanted: Filter) -> None:
+        """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
+        from mairust_core.hooks.filters import check
+
+        check(wanted)
+
+    def check_hook_name(self, name: str, plugin: str) -> None:
+        """Raise `Invalid` for what cannot be the name of a hook of this plugin (rule J5)."""
+        from mairust_core.plugins.identity import is_hook_name
+
+        if not is_hook_name(name, plugin):
+            raise Invalid("name", "hook_name", value=repr(name[:80]), plugin=plugin)
+
+    def runnable(self, by: Principal, plugin: str) -> Runnable:
+        """A plugin with its approved rights; raises `NotFound`, `Conflict` before its approval."""
+        from mairust_core.plugins.book import runnable
+
+        with self.storage.read() as tx:
+            return runnable(tx, by, plugin)
+
+    @cached_property
+    def hook_book(self) -> HookBook:
+        """Which hooks there are, and the plugins that answer them."""
+        from mairust_core.plugins.book import Book
+
+        return Book(self.storage)
+
+    @cached_property
+    def hook_log(self) -> HookLog:
+        """Where is written down what came of each call of a hook."""
+        from mairust_core.plugins.calls import CallLog
+
+        return CallLog(self.storage, lambda: self.ids)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """By what plugins know us, and we know them."""
+        from mairust_core.plugins.credentials import SiteCredentials
+
+        return SiteCredentials(
+            self.storage, self.secrets, self.plugin_key, lambda: self._ways.callback_base()
+        )
+
+    @cached_property
+    def plugin_key(self) -> SiteKey:
+        """The key under which tokens for plugins are made."""
+        from mairust_core.plugins.site_key import SiteKey
+
+        return SiteKey(self.storage, self.secrets)
+
+    @cached_property
+    def callbacks(self) -> Callbacks:
+        """What plugins say later, and of themselves."""
+        from mairust_core.plugins.callbacks import Callbacks
+        from mairust_core.receive.answering import apply_callback
+
+        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self))
+
+    @cached_property
+    def trial(self) -> Trial:
+        """What tries hooks out without effect."""
+        from mairust_core.receive.trying import SiteTrial
+
+        return SiteTrial(self)
 
     def running(self) -> Running | None:
         """The server that runs on this data directory."""
@@ -389,43 +545,6 @@ class Site:
                 process_numbers.give_back(self.storage, self._ids)
             self._ids = None
         self.storage.close()
-
-
-def job_kinds() -> tuple[Kind, ...]:
-    """Every kind of job and what does it; what that needs is loaded when the first one runs."""
-    return (
-        Kind(name="gc", handler=_collect, concurrency=1),
-        Kind(name="index", handler=_index, concurrency=1),
-        Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
-    )
-
-
-def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.receive.collection import Stopped, collect
-    from mairust_core.search.upkeep import forget_gone
-
-    try:
-        collect(site, lease.stopping)
-    except Stopped as error:
-        raise Interrupted from error
-    except Locked:
-        return  # `mairust gc` is at it
-    forget_gone(site, lease.stopping)
-
-
-def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.search.indexing import index_some
-
-    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(INDEX_RESTS * took_s))
-    if lease.stopping.is_set():
-        raise Interrupted
-
-
-def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.jobs.purge import purge
-
-    site.make_room()
-    purge(site.storage, site.settings.jobs.done_days, lease)
 
 
 def open_site(settings: Settings) -> Site:

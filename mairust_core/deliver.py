@@ -24,6 +24,7 @@ from mairust_core.smtp.path import as_path
 from mairust_core.smtp.replies import BAD_RECIPIENT
 
 if TYPE_CHECKING:
+    from mairust_core.app import Site
     from mairust_core.receive.road import MailRoad
 
 EX_OK, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL = 0, 65, 67, 75  # sysexits.h
@@ -238,14 +239,22 @@ def _deliver_here(
     import asyncio
 
     from mairust_core.app import opened
-    from mairust_core.receive.road import open_road
 
     with opened(settings) as site:
-        road = open_road(site)
-        try:
-            return asyncio.run(_walk(road, recipients, content, sender))
-        finally:
-            road.close()
+        return asyncio.run(_deliver(site, recipients, content, sender))
+
+
+async def _deliver(site: Site, recipients: Sequence[str], content: IO[bytes], sender: str) -> list[Answer]:
+    from mairust_core.receive.road import open_road
+
+    chain = site.open_chain()
+    road = open_road(site, hooks=chain)
+    try:
+        await chain.poll()
+        return await _walk(road, recipients, content, sender)
+    finally:
+        await chain.close()
+        road.close()
 
 
 async def _walk(road: MailRoad, recipients: Sequence[str], content: IO[bytes], sender: str) -> list[Answer]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from mairust_cli.commands import message_changes
 from mairust_cli.commands.message_changes import COLUMNS, Ids
 from mairust_cli.each import each
-from mairust_cli.files import EXPORTED, made_directory, write_message
+from mairust_cli.files import EXPORTED, STDIN, made_directory, opened_message, write_message
 from mairust_cli.found import print_found
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.session import Session
@@ -28,14 +25,10 @@ from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.message import Message, Summary
 from mairust_core.model.search import Found
-from mairust_core.operations import BytesIn, BytesOut
+from mairust_core.operations import BytesOut
 from mairust_core.services.messages import Messages
 
 app = noun(COMMANDS["message"])
-
-CHUNK_BYTES = 1 << 18
-STDIN = "-"
-
 
 FLAG = typer.Option("--flag", metavar="FLAG", help=r"A system flag as \Seen, or a keyword; may be repeated.")
 
@@ -56,21 +49,25 @@ def append(
         str | None,
         typer.Option("--date", metavar="WHEN", help="When it was received, as 2027-01-31T00:00:00Z."),
     ] = None,
+    hooks: Annotated[
+        bool, typer.Option("--hooks", help="Ask the hooks about it, as about mail that comes in.")
+    ] = False,
 ) -> None:
     """Put a message into a mailbox, byte for byte, without trace headers.
 
     When it ends, the message is as durable as one that SMTP answered with 250.
 
-    Exit status: 0 stored; 1 the mailbox is full; 2 no such file, a bad flag, tag or date, or too large; 4 no
-    such account or mailbox.
+    Exit status: 0 stored; 1 the mailbox is full, or a hook refused it; 2 no such file, a bad flag, tag or
+    date, or too large; 4 no such account or mailbox; 75 a hook put it off.
 
     Examples:
       mairust message append mail.eml --account ann@example.org
       mairust message append mail.eml --account ann@example.org --flag '\\Seen' --tag bill --date 2026-03-01
+      mairust message append mail.eml --account ann@example.org --hooks
       cat mail.eml | mairust message append - --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
-    with _opened(session, file) as content:
+    with opened_message(session, file) as content:
         summary = session.operations(Messages).append(
             account,
             content,
@@ -78,6 +75,7 @@ def append(
             flag=tuple(flag or ()),
             tag=tuple(tag or ()),
             date=None if date is None else parse_moment(date, datetime.now(UTC), "date", ago=True),
+            hooks=hooks,
         )
     session.output.change(summary, COLUMNS)
 
@@ -297,24 +295,3 @@ def _shown(message: Message) -> list[str]:
     if message.preview:
         lines += ["", *(clean(line) for line in message.preview.splitlines())]
     return lines
-
-
-@contextmanager
-def _opened(session: Session, file: str) -> Iterator[BytesIn]:
-    """The content of the file, or of stdin."""
-    if file == STDIN:
-        yield BytesIn(chunks=_chunks(session.input_bytes))
-        return
-    try:
-        source = open(file, "rb")  # noqa: SIM115 - closed below; only opening it may fail so
-    except OSError as error:
-        raise Usage("unreadable_file", path=file, why=error.strerror) from error
-    with source:
-        status = os.fstat(source.fileno())
-        size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None
-        yield BytesIn(chunks=_chunks(source), size_bytes=size_bytes)
-
-
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk

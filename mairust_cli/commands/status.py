@@ -98,6 +98,7 @@ def _parts(found: Overview, output: Output) -> Iterator[tuple[str, str]]:
         yield "queues", say("status.queues_are", lang, **waiting)
     yield from (("queues", line) for line in _trash(found, lang))
     yield from (("jobs", line) for line in _jobs(found, lang))
+    yield from (("hooks", line) for line in _hooks(found, lang))
     if found.database is not None:
         yield "collection", _run(found.collection, found.at, lang)
     yield from (("backup", line) for line in _backups(found, lang))
@@ -134,6 +135,19 @@ def _stores(found: Overview, lang: str) -> Iterator[tuple[str, str]]:
         room = {"used": blobs.used_bytes, "free": blobs.free_bytes, "total": blobs.total_bytes}
         told = {name: size(value) for name, value in room.items()}
         yield "blobs", say("status.blobs_are", lang, driver=blobs.driver, **told)
+
+
+def _hooks(found: Overview, lang: str) -> Iterator[str]:
+    """What is asked about mail, where anything is registered."""
+    hooks = found.hooks
+    if hooks is None:
+        return
+    plugins = hooks.plugins_enabled + hooks.plugins_disabled + hooks.plugins_blocked + hooks.plugins_waiting
+    if plugins:
+        counts = {"hooks": hooks.hooks, "plugins": hooks.plugins_enabled, "waiting": hooks.plugins_waiting}
+        yield say("status.hooks_are", lang, **counts)
+    if hooks.breakers_open:
+        yield say("status.breakers", lang, names=", ".join(hooks.breakers_open))
 
 
 def _trash(found: Overview, lang: str) -> Iterator[str]:

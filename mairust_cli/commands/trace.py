@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mairust_cli import hook_events
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
@@ -154,6 +155,10 @@ def _told(event: Event, lang: str) -> str:
             return say(f"trace.{event['kind']}", lang, **(event | {"mailbox": event.get("mailbox") or "?"}))
         case "now":
             return _now(event, lang)
+        case "hook" if event.keys() >= {"action", "ms"}:
+            return hook_events.told(event, lang)
+        case "decided":
+            return hook_events.decided(event, lang)
     return ", ".join(f"{name} {value}" for name, value in _further(event))
 
 

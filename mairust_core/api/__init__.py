@@ -22,6 +22,7 @@ from mairust_core.api.edge import Bounds, Edge
 from mairust_core.api.frame import Frame
 from mairust_core.api.health import add_health
 from mairust_core.api.pages import add_pages
+from mairust_core.api.plugin_doors import add_doors
 from mairust_core.api.problems import answer_framework
 from mairust_core.api.routes import add_operations
 from mairust_core.services.registry import SERVICES
@@ -47,6 +48,7 @@ def create_app(
         docs_url=None, redoc_url=None, redirect_slashes=False, telemetry={"tracing": False},
     )  # fmt: skip
     add_operations(app, services, edge.handler)
+    add_doors(app, site, edge)
     add_health(app, site)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)

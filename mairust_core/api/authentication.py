@@ -135,9 +135,17 @@ class Doorkeeper:
 
 
 def key_of(scope: dict[str, Any]) -> Key:
-    """The API key of an ASGI request.
+    """The API key of an ASGI request; raises as `bearer_of`."""
+    match = _KEY.fullmatch(bearer_of(scope))
+    # What does not even look like a key is looked up like one, under an id that no key has.
+    public_id, secret = match.groups() if match else ("", "")
+    return Key(public_id=public_id, secret_hash=hash_secret(secret))
 
-    Raises `Unauthenticated` when there is none or several, `Forbidden` over plain http from elsewhere.
+
+def bearer_of(scope: dict[str, Any]) -> str:
+    """What an ASGI request authenticates itself with (RFC 6750 §2.1).
+
+    Raises `Unauthenticated` when there is nothing or several, `Forbidden` over plain http from elsewhere.
     """
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     if not sent:
@@ -147,10 +155,7 @@ def key_of(scope: dict[str, Any]) -> Key:
     scheme, _, text = sent[0].decode("latin-1").partition(" ")
     if len(sent) > 1 or scheme.lower() != "bearer":
         raise Unauthenticated("missing")
-    match = _KEY.fullmatch(text.strip())
-    # What does not even look like a key is looked up like one, under an id that no key has.
-    public_id, secret = match.groups() if match else ("", "")
-    return Key(public_id=public_id, secret_hash=hash_secret(secret))
+    return str(text).strip()
 
 
 def _is_private(scope: dict[str, Any]) -> bool:

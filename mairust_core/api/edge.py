@@ -81,16 +81,22 @@ class Edge:
         """The HTTP handler of one operation; it answers every error itself, as a problem."""
 
         going = headers_of(op)
+        answered = self.guarded(op.id, partial(self._serve, kind, op))
 
         async def handle(request: Request) -> Response:
             response = await answered(request)
             response.headers.update(going)
             return response
 
+        return handle
+
+    def guarded(self, name: str, serve: Handler) -> Handler:
+        """The handler within the limits of this process; whatever `serve` raises is a problem."""
+
         async def answered(request: Request) -> Response:
             try:
                 with self._requests.one():
-                    return await self._serve(kind, op, request)
+                    return await serve(request)
             except (MaiRustError, Fault) as error:
                 return problem(request, error)
             except ClientDisconnect:
@@ -98,10 +104,19 @@ class Edge:
                 return Response(status_code=499)  # nobody reads it; it is for the line in the log
             except Exception:
                 request_id = request.scope["mairust.request_id"]
-                log.exception("%s %s failed", request_id, op.id)
+                log.exception("%s %s failed", request_id, name)
                 return problem(request, MaiRustError("unexpected", request_id=request_id))
 
-        return handle
+        return answered
+
+    async def take(self, request: Request, call: Callable[[], T]) -> T:
+        """The outcome of a call on a thread, counted for the address that asked for it."""
+        self._limits.take_from(request.client.host if request.client else None)
+        return await self._run(call)
+
+    async def body_of(self, request: Request) -> bytes:
+        """The whole JSON body of a request that is no operation's."""
+        return await read_json(request, self._idle_s)
 
     async def close(self) -> None:
         """Wait for the calls under way and end the threads."""

@@ -182,6 +182,8 @@ def _type_name(kind: Any) -> str:
         return "{" + _type_name(arguments[1]) + ", …}" if arguments[1] is not Any else "{…}"
     if get_origin(kind) is list:
         return f"[{_type_name(arguments[0])}, …]"
+    if kind is Any:
+        return "anything"
     if is_dataclass(kind):
         return "{" + _members(kind) + "}"
     if issubclass(kind, Enum):

@@ -276,7 +276,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What filters may take. Reserved: accepted, not used by this version."""
+    """What hooks may take."""
 
     budget_ms: int = setting(
         Number(1, 600_000),
@@ -288,7 +288,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
-    """What plugins may be and do. Reserved: accepted, not used by this version."""
+    """What plugins may be and do."""
 
     allow_unsigned: bool = setting(
         Flag(), "Whether plugins without a trusted signature may be installed.", default=False
@@ -302,6 +302,15 @@ class Plugins:
         FilePath(),
         "The directory that alone may hold UNIX sockets of plugins.",
         default=_under_data_dir("run", "plugins"),
+    )
+    callback_url: str | None = setting(
+        Text(),
+        "Where plugins reach this site's API, as https://mx.example.org; default: at the HTTP listener.",
+    )
+    private_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        Networks(),
+        "Networks that are not public and where plugins may nevertheless be, or may reach what they name.",
+        default=(),
     )
 
 

@@ -35,7 +35,7 @@ def read_toml(path: Path, text: str) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
+class Statement:
     """A table header or a key with its value; `paths` are the names it brings, outer before inner."""
 
     first: int
@@ -44,15 +44,15 @@ class _Statement:
 
 
 def _fault(path: Path, text: str, message: str) -> BadConfig:
-    statements, broken = _statements(text)
+    found, broken = statements(text)
     position = _POSITION.search(message)
-    if broken is None and statements:
-        return _defined_again(path, text, statements)
+    if broken is None and found:
+        return _defined_again(path, text, found)
     line = int(position[1]) if position and position[1] else broken
     return bad_file("syntax", path, line, why=message[: position.start()] if position else message)
 
 
-def _defined_again(path: Path, text: str, statements: list[_Statement]) -> BadConfig:
+def _defined_again(path: Path, text: str, statements: list[Statement]) -> BadConfig:
     """Every statement is well formed, not all together: name the first that contradicts an earlier one."""
     rows = text.split("\n")
 
@@ -71,15 +71,15 @@ def _defined_again(path: Path, text: str, statements: list[_Statement]) -> BadCo
 
 def _lines(text: str) -> Mapping[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
-    for statement in _statements(text)[0]:
+    for statement in statements(text)[0]:
         for path in statement.paths:
             lines.setdefault(path, statement.first)
     return lines
 
 
-def _statements(text: str) -> tuple[list[_Statement], int | None]:
+def statements(text: str) -> tuple[list[Statement], int | None]:
     """All statements, and the first line of one that never becomes well formed."""
-    statements: list[_Statement] = []
+    complete: list[Statement] = []
     table: KeyPath = ()
     chunk, first = "", 1
     for number, line in enumerate(text.split("\n"), 1):
@@ -94,8 +94,8 @@ def _statements(text: str) -> tuple[list[_Statement], int | None]:
         if found:
             paths = tuple(_paths(found, () if header else table))
             table = paths[-1] if header else table
-            statements.append(_Statement(first, number, paths))
-    return statements, first if chunk else None
+            complete.append(Statement(first, number, paths))
+    return complete, first if chunk else None
 
 
 def _paths(found: Mapping[str, object], above: KeyPath) -> Iterator[KeyPath]:

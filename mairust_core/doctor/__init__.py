@@ -6,8 +6,10 @@ network.py     listeners and certificates
 machine.py     disk, clock, limits, Python
 databases.py   SQLite and PostgreSQL: versions, settings, growth
 usage.py       domains, accounts, postmaster, collection
+sandbox.py     how well local plugins are held here
 backups.py     age and health of the last backup
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
+filters.py     plugins that wait or cannot run, hooks that fail
 
 A check is a function that yields what it finds; one that fails is itself a finding.
 """
@@ -19,7 +21,7 @@ from contextlib import closing
 from functools import partial
 
 from mairust_core.config import Settings
-from mairust_core.doctor import backups, databases, later, machine, network, places, usage
+from mairust_core.doctor import backups, databases, filters, later, machine, network, places, usage
 from mairust_core.doctor.findings import Found, explained
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import explain
@@ -56,6 +58,8 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     backups.backups,
     later.jobs,
     later.master_key,
+    filters.plugins,
+    filters.hooks,
 )
 
 

@@ -61,6 +61,17 @@ LEVELS: dict[str, Level] = {
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,
+    "plugins.pending": Level.INFO,
+    "plugins.unsigned": Level.WARNING,
+    "plugins.directory": Level.ERROR,
+    "plugins.secret": Level.ERROR,
+    "hooks.open": Level.WARNING,
+    "sandbox.not_enough": Level.WARNING,
+    "sandbox.namespaces": Level.INFO,
+    "sandbox.own_user": Level.INFO,
+    "sandbox.landlock": Level.INFO,
+    "sandbox.seccomp": Level.INFO,
+    "sandbox.cgroup": Level.INFO,
     "doctor.check_failed": Level.WARNING,
 }
 """By id, in the order of the reference. An id never changes its meaning."""

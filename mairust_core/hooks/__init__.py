@@ -1,31 +1,101 @@
-"""What others say about a mail before it is accepted: the points at which the road asks."""
+"""What others say about a mail: the hooks of a site, asked on its way in and after it is stored.
+
+    book.py        which hooks there are (a port), and those a test writes down
+    filters.py     which mail a hook wants: RE2, all hooks at once
+    payload.py     what a plugin is told: as much as its approved permissions allow (rule F1)
+    answers.py     what it may say, and what of it counts (rule F2)
+    effects.py     what answers change of a stored message
+    opinions.py    many answers, one verdict: stop, merge, the strongest action (R-HOOK-4)
+    breakers.py    hooks that fail are left alone for a while (rule E5)
+    calls.py       one call: time, bulkhead, breaker; what counts when there is no answer
+    log.py         one line for each question, written a little later
+    rounds.py      all questions about one mail, in their order
+    chain.py       the hooks of a site, followed as they change
+    transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
+
+The first six decide and do no I/O, `effects.py` excepted, which writes in its caller's transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.verdict import DELIVER, Verdict
 
+Event = dict[str, Any]
+"""What the trace notes of a call: `kind` "hook", and what `model.story.KINDS` names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One mail before the hooks, not yet stored; `reached` are the accounts, each with the addresses it has
+    in the envelope (rule E1).
+
+    `delivery` is the same in every attempt (rule F3); `hidden` are byte ranges that no plugin sees (rule B2).
+    """
+
+    delivery: str
+    envelope: Envelope
+    content: Content
+    facts: Facts | None
+    reached: Mapping[int, Sequence[str]]
+    hidden: tuple[tuple[int, int], ...] = ()
+    attempt: int = 1
+    trace_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the hooks said of one mail: a verdict for each account, what of it belongs into the trace, and
+    which `post_receive` hooks want the copy of which account.
+    """
+
+    verdicts: Mapping[int, Verdict]
+    events: Sequence[Event] = ()
+    later: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    shadows: Sequence[Any] = ()
+    """Calls without effect, ready to be made after the reply."""
+    steps: Sequence[Any] = ()
+    """Every question as `steps.Step`, for whoever wants to know exactly."""
+
 
 class Chain(Protocol):
-    """The hooks of a site, asked once per mail."""
+    """The hooks of a site, asked once per mail; belongs to one event loop."""
 
-    async def pre_receive(
-        self, envelope: Envelope, content: Content, facts: Facts | None, accounts: Sequence[int]
-    ) -> dict[int, Verdict]:
-        """The verdict for each account, before anything is stored; never raises."""
+    async def ask(self, mail: Asked) -> Told:
+        """What the hooks say before anything is stored; never raises."""
+        ...
+
+    def follow(self, told: Told, trace_id: int) -> None:
+        """Make the shadow calls of a mail that was answered; returns at once."""
+        ...
+
+    async def poll(self) -> None:
+        """Notice changed hooks; to be called at least once a second."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of transports; calls under way fail."""
         ...
 
 
 class NoHooks:
     """A chain without hooks: every copy is delivered."""
 
-    async def pre_receive(
-        self, envelope: Envelope, content: Content, facts: Facts | None, accounts: Sequence[int]
-    ) -> dict[int, Verdict]:
+    async def ask(self, mail: Asked) -> Told:
         """Deliver to everyone."""
-        return dict.fromkeys(accounts, DELIVER)
+        return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
+
+    def follow(self, told: Told, trace_id: int) -> None:
+        """Nothing follows."""
+
+    async def poll(self) -> None:
+        """Nothing changes."""
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -6,6 +6,7 @@ In the order of a job's life:
     schedules.py        or by a schedule whose time has come
     runner.py           leased with others in one transaction, by the one thread that speaks to the queue
     crew.py             handled by one of a few threads
+    tasks.py            or on the event loop, by what does nothing but wait
     retries.py          what its outcome means: done, once more later, or dead
     watch.py            and taken from workers that died
     purge.py            forgotten after its time (rule J3)
@@ -17,7 +18,7 @@ stood still for longer than the lease. One that must know uses `Lease.confirm` i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Site", Mapping[str, Any], "Lease"], None]
 """Does one job: with the site, the job's payload, and the lease under which it runs. Runs on a thread."""
+
+TaskHandler = Callable[["Site", Mapping[str, Any], "Lease"], Coroutine[Any, Any, None]]
+"""Likewise on the event loop, where it waits without holding a thread; cancelled when it is to stop."""
 
 
 class Interrupted(Exception):
@@ -49,7 +53,7 @@ class Kind:
     """
 
     name: str
-    handler: Handler
+    handler: Handler | TaskHandler
     retry_after_s: tuple[float, ...] = (30.0, 120.0, 600.0)
     concurrency: int | None = None
     timeout_s: float | None = None

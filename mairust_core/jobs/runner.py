@@ -12,9 +12,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mairust_core.errors import MaiRustError
 from mairust_core.ids import to_time
@@ -38,8 +38,43 @@ AFTER_TROUBLE_S = 1.0
 log = logging.getLogger("mairust.jobs")
 
 
+class Workforce(Protocol):
+    """Those who run handlers: leases go in, outcomes come out."""
+
+    def start(self) -> None:
+        """Begin to work."""
+        ...
+
+    def pace_s(self) -> float | None:
+        """How long a job takes of late; None when nothing is to be leased ahead."""
+        ...
+
+    def take(self, leases: list[Lease]) -> None:
+        """Run these."""
+        ...
+
+    def outcomes(self) -> list[Outcome]:
+        """What has ended since the last call."""
+        ...
+
+    def withdraw(self) -> list[Lease]:
+        """The leases that are not begun, and will not be."""
+        ...
+
+    def begun(self) -> dict[Lease, float]:
+        """What is being run, and since when."""
+        ...
+
+    def end(self) -> None:
+        """Take nothing any more."""
+        ...
+
+
 class Runner:
-    """Runs jobs of the given kinds until it is stopped; `threads` at a time."""
+    """Runs jobs of the given kinds until it is stopped; `threads` at a time.
+
+    `workforce` makes those who run them, given what tells the runner of an outcome; threads otherwise.
+    """
 
     def __init__(
         self,
@@ -50,15 +85,19 @@ class Runner:
         threads: int,
         timing: Timing | None = None,
         chance: Random | None = None,
+        workforce: Callable[[Callable[[], None]], Workforce] | None = None,
+        bell: threading.Event | None = None,
     ) -> None:
         self._storage = site.storage
         self._kinds = {kind.name: kind for kind in kinds}
         self._threads = threads
         self._timing = timing or Timing()
         self._chance = chance or Random()  # noqa: S311 - spreads retries, keeps no secret
-        self._bell = site.job_bell
+        self._bell = bell or site.job_bell
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._crew = Crew(site, self._kinds, threads, self._bell.set)
+        self._crew: Workforce = (
+            workforce(self._bell.set) if workforce else Crew(site, self._kinds, threads, self._bell.set)
+        )
         self._calendar = Calendar(site.storage, site.ids, schedules)
         self._watch = Watch(self._lease_ms, self._timing.renew_s)
         self._held: dict[Lease, float] = {}

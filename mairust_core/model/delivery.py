@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.ids import Id
+from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.receipt import Receipt
 
@@ -60,6 +61,19 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A job that is made with one of the copies of a delivery, in the same transaction, and not without it.
+
+    The job's payload is given `message`, the id of the copy, and `place`, its mailbox and UID.
+    """
+
+    id: Id
+    copy: Id
+    job: NewJob
+    delay_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Everything that one transaction writes for one mail; `facts` None when it could not be described."""
 
@@ -72,6 +86,7 @@ class Delivery:
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None
+    later: tuple[Later, ...] = ()
     receipt: Receipt | None = None
     """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 

@@ -81,12 +81,16 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """Where an appended message goes, and what it carries; `date` is when it was received, None for now."""
+    """Where an appended message goes, and what it carries; `date` is when it was received, None for now.
+
+    `asked_for`: the address for which hooks are asked about it, empty when they are not (rule E3).
+    """
 
     mailbox: str = INBOX
     flags: Texts = ()
     tags: Texts = ()
     date: datetime | None = None
+    asked_for: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mailbox", folded_inbox(self.mailbox))

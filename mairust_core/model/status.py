@@ -95,6 +95,18 @@ class JobsStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HooksStatus:
+    """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone."""
+
+    plugins_enabled: int
+    plugins_disabled: int
+    plugins_blocked: int
+    plugins_waiting: int
+    hooks: int
+    breakers_open: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrashStatus:
     """Deleted messages, and when the first of them can no longer be undeleted; None without any."""
 
@@ -135,6 +147,7 @@ class Overview:
     mail: MailStatus | None = None
     queues: Queues | None = None
     jobs: JobsStatus | None = None
+    hooks: HooksStatus | None = None
     trash: TrashStatus | None = None
     database: DatabaseStatus | None = None
     blobs: BlobStatus | None = None

@@ -16,13 +16,22 @@ KINDS: dict[str, tuple[str, ...]] = {
     "recipient": ("address", "accounts"),
     "refused": ("reply",),
     "stored": ("message", "account", "mailbox"),
+    "hook": ("hook", "type", "plugin", "version", "ms", "action", "account"),
+    "decided": ("message", "account", "action", "attempt"),
+    "callback": ("hook", "plugin", "message_id", "action"),
     "replied": ("reply",),
     "appended": ("message", "account"),
     "now": ("message", "account", "mailbox", "undelete_until"),
 }
 """The kinds of events, and what each tells beside `at`, `kind` and `trace`. More kinds may come.
 
-`now`: the `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
+`hook`: one hook was asked, or could not be; `accounts` instead of `account` when it was asked once about
+several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the mail
+that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode` shadow,
+and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
+storing. `callback`: a plugin answered again, later. `decided`: a copy that
+waited for delivery was decided about again. `now`: the `mailbox` a message is
+in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 
 

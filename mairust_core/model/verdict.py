@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from mairust_core.model.reply import Reply
 
@@ -18,12 +19,30 @@ class Action(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """What plugins change of a copy, as far as they may (R-PERM-2).
+
+    `metadata` by its full names, `plugin:<id>:…`. `move_to` None: where it is, or INBOX.
+    """
+
+    tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    move_to: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+NO_EFFECTS = Effects()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The strongest answer of a hook chain for one account; `reply` goes with reject and tempfail."""
 
     action: Action = Action.DELIVER
     reply: Reply | None = None
     reason: str = ""
+    effects: Effects = NO_EFFECTS
 
 
 DELIVER = Verdict()

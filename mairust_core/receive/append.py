@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mairust_core.errors import MaiRustError, TooLarge
-from mairust_core.ids import now_ms, to_ms
+from mairust_core.errors import MaiRustError, Refused, Temporary, TooLarge
+from mairust_core.hooks.opinions import together
+from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.blob import Content
+from mairust_core.model.content import Facts
 from mairust_core.model.delivery import Copy, Delivery
+from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.flags import split
 from mairust_core.model.ids import Id
 from mairust_core.model.message_change import Appended
+from mairust_core.model.verdict import REJECTED, TEMPFAILED, Action, Effects, Verdict
 from mairust_core.operations import BytesIn
+from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
 from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.plan import plan
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -26,33 +33,93 @@ def append(
 
     `to` are tenant and account. Raises `Invalid` for too many keywords, `Locked` when a request with this
     receipt came first, `TooLarge` beyond `smtp.max_size`, `TooMany`, `DiskFull`, `QuotaExceeded`,
-    `StorageDown`.
+    `StorageDown`; with hooks `Refused` and `Temporary`.
     """
-    tenant_id, account_id = to
-    flags, keywords = split(wanted.flags)
     content = collect(site, given)
     try:
         facts = describe_safely(content)
-        copy = Copy(
-            id=site.ids.next(),
-            account_id=account_id,
-            mailbox=wanted.mailbox,
-            size_bytes=facts.crlf_size_bytes if facts else content.size_bytes,
-            flags=flags,
-            keywords=keywords,
-            tags=wanted.tags,
-        )
-        received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
-        delivery = Delivery(
-            tenant_id=tenant_id, content=content, facts=facts, copies=(copy,), received_ms=received_ms,
-            receipt=receipt,
-        )  # fmt: skip
+        one = _One(site, to, wanted, content, facts)
+        delivery = replace(one.asked() if wanted.asked_for else one.plain(), receipt=receipt)
         outcome = site.committer.commit_many([delivery])[0]
     finally:
         content.close()
     if isinstance(outcome, MaiRustError):
         raise outcome
+    if delivery.later:
+        site.hook_bell.set()
     return outcome.ids[0]
+
+
+class _One:
+    """One message that is appended."""
+
+    def __init__(
+        self, site: Site, to: tuple[int, int], wanted: Appended, content: Content, facts: Facts | None
+    ) -> None:
+        self._site = site
+        self._tenant_id, self._account_id = to
+        self._wanted = wanted
+        self._content = content
+        self._facts = facts
+        self._received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
+
+    def plain(self) -> Delivery:
+        """It goes where it is put, and nobody is asked."""
+        flags, keywords = split(self._wanted.flags)
+        copy = Copy(
+            id=self._site.ids.next(),
+            account_id=self._account_id,
+            mailbox=self._wanted.mailbox,
+            size_bytes=self._facts.crlf_size_bytes if self._facts else self._content.size_bytes,
+            flags=flags,
+            keywords=keywords,
+            tags=self._wanted.tags,
+        )
+        return Delivery(
+            tenant_id=self._tenant_id,
+            content=self._content,
+            facts=self._facts,
+            copies=(copy,),
+            received_ms=self._received_ms,
+        )
+
+    def asked(self) -> Delivery:
+        """It goes where hooks let it go (rule E3); raises `Refused`, `Temporary`."""
+        source = self._source()
+        told = self._site.ask_hooks(source.asked())
+        verdict = told.verdicts[self._account_id]
+        if verdict.action is Action.REJECT:
+            raise Refused("hook", why=verdict.reason or verdict.reply or REJECTED)
+        if verdict.action is Action.TEMPFAIL:
+            raise Temporary("hook_later", why=verdict.reason or verdict.reply or TEMPFAILED)
+        planned = plan([(self._account_id,)], self._with_own(verdict))
+        copies = copies_of(source, b"", planned, self._site.ids)
+        trace = trace_of(source, told)
+        return replace(
+            self.plain(),
+            copies=copies,
+            trace=trace,
+            later=later_of(source, copies, planned, told, self._site.ids),
+        )
+
+    def _with_own(self, verdict: Verdict) -> dict[int, Verdict]:
+        """What hooks said, and what the caller wants besides."""
+        wanted = self._wanted
+        own = Effects(tags=wanted.tags, flags=wanted.flags)
+        effects = together(own, verdict.effects)
+        placed = replace(effects, move_to=verdict.effects.move_to or wanted.mailbox)
+        return {self._account_id: replace(verdict, effects=placed)}
+
+    def _source(self) -> Source:
+        facts, address = self._facts, self._wanted.asked_for
+        sender = next((one.address for one in facts.from_), "") if facts else ""
+        envelope = Envelope(
+            mail_from=sender,
+            recipients=(Recipient(address=address, accounts=(self._account_id,)),),
+            connection=Connection(road=Road.APPEND),
+            received_at=to_time(self._received_ms),
+        )
+        return Source.of(self._site.ids.next(), envelope, self._content, facts)
 
 
 def collect(site: Site, given: BytesIn) -> Content:

@@ -42,7 +42,7 @@ from mairust_core.store import (
     trash,
     upkeeps,
 )
-from mairust_core.store.tables import audit, idempotency, pipe_delivery, trace
+from mairust_core.store.tables import audit, hook_log, idempotency, pipe_delivery, plugin_callback, trace
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -76,6 +76,7 @@ class Ages:
     tombstone_days: int = 90
     """How long a client may have been away and still learn what left a mailbox (RFC 7162 §3.2.10)."""
     idempotency_days: int = 1
+    callback_days: int = 1
 
 
 def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
@@ -233,6 +234,8 @@ class Collection:
             (audit, ages.audit_days),
             (pipe_delivery, ages.pipe_days),
             (idempotency, ages.idempotency_days),
+            (hook_log, ages.trace_days),
+            (plugin_callback, ages.callback_days),
         ):
             found += self._repeat(self._expiry(table, self._before_ms(days)))
         now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)

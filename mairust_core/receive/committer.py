@@ -226,9 +226,13 @@ class Committer:
 
     def _with_new_ids(self, delivery: Delivery) -> Delivery:
         ids = self._ids()
+        new = {copy.id: ids.next() for copy in delivery.copies}
         return replace(
             delivery,
-            copies=tuple(replace(copy, id=ids.next()) for copy in delivery.copies),
+            copies=tuple(replace(copy, id=new[copy.id]) for copy in delivery.copies),
+            later=tuple(
+                replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
+            ),
             trace=None if delivery.trace is None else replace(delivery.trace, id=ids.next()),
         )
 

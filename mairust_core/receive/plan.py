@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.reply import Reply
-from mairust_core.model.verdict import DELIVER, REJECTED, TEMPFAILED, Action, Verdict
+from mairust_core.model.verdict import DELIVER, NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects, Verdict
 
 Group = tuple[int, ...]
 
@@ -26,6 +26,7 @@ class Placing:
 
     mailbox: str = INBOX
     reason: str = ""
+    effects: Effects = NO_EFFECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ _INBOX = Placing()
 
 def plan(groups: Sequence[Group], verdicts: Mapping[int, Verdict]) -> Plan:
     """The plan for one mail; pure. An account in several groups gets one copy (rule E1)."""
-    if all(verdict.action is Action.DELIVER for verdict in verdicts.values()):
+    if all(verdict is DELIVER for verdict in verdicts.values()):
         everyone = dict.fromkeys((account for group in groups for account in group), _INBOX)
         return Plan(stored=everyone, deferred={}, refusals=(None,) * len(groups))
     stored: dict[int, Placing] = {}
@@ -74,5 +75,6 @@ def _refusal(verdicts: Sequence[Verdict]) -> Reply | None:
 
 def _placing(verdict: Verdict) -> Placing:
     if verdict.action is Action.DELIVER:
-        return Placing()
-    return Placing(mailbox=QUARANTINE, reason=verdict.reason or str(verdict.reply or REJECTED))
+        return Placing(mailbox=verdict.effects.move_to or INBOX, effects=verdict.effects)
+    reason = verdict.reason or str(verdict.reply or REJECTED)
+    return Placing(mailbox=QUARANTINE, reason=reason, effects=verdict.effects)

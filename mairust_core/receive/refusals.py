@@ -6,15 +6,22 @@ import json
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError
 from mairust_core.ids import IdSource, now_ms
+from mairust_core.model.delivery import Trace
 from mairust_core.model.envelope import Envelope
+from mairust_core.model.ids import Id
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.reply import Reply
 from mairust_core.store import StorageBackend
-from mairust_core.store.facts import cleaned
+from mairust_core.store.facts import cleaned, to_json
 from mairust_core.store.tables import trace
+
+if TYPE_CHECKING:
+    from mairust_core.receive.copying import Source
 
 MAX_WAITING = 1000
 MAX_PER_ADDRESS = 20
@@ -36,7 +43,19 @@ class Refusals:
         self._lock = threading.Lock()
 
     def add(self, envelope: Envelope, rcpt_to: str, reply: Reply) -> None:
-        """Note one refusal; drops it when there are too many."""
+        """Note one refusal before the content; drops it when there are too many."""
+        names = [rcpt_to] if rcpt_to else [one.address for one in envelope.recipients]
+        self._add(envelope, _recipients((name, ()) for name in names), reply, (self._ids.next(), "", "[]"))
+
+    def add_whole(self, told: Trace, source: Source, reply: Reply) -> None:
+        """Note a mail that was refused after its content, with what hooks said of it; likewise."""
+        message_id = cleaned(source.facts.message_id) if source.facts else ""
+        names = ((one.address, one.accounts) for one in source.envelope.recipients)
+        kept = (told.id, message_id, to_json(told.events))
+        self._add(source.envelope, _recipients(names), reply, kept)
+
+    def _add(self, envelope: Envelope, rcpt_to: str, reply: Reply, kept: tuple[Id, str, str]) -> None:
+        """`kept` are the trace's id, the Message-ID and the events."""
         connection = envelope.connection
         who = connection.ip or "unknown"
         with self._lock:
@@ -46,9 +65,9 @@ class Refusals:
             self._per_address[who] += 1
             self._waiting.append(
                 (
-                    self._ids.next(), DEFAULT_TENANT, now_ms(), False, connection.road.value, connection.ip,
-                    clean(connection.helo), clean(envelope.mail_from), _recipients(envelope, rcpt_to), "",
-                    clean(str(reply)), "[]",
+                    kept[0], DEFAULT_TENANT, now_ms(), False, connection.road.value, connection.ip,
+                    clean(connection.helo), clean(envelope.mail_from), rcpt_to, kept[1],
+                    clean(str(reply)), kept[2],
                 )
             )  # fmt: skip
 
@@ -72,9 +91,8 @@ class Refusals:
         return len(rows)
 
 
-def _recipients(envelope: Envelope, rcpt_to: str) -> str:
-    names = [rcpt_to] if rcpt_to else [one.address for one in envelope.recipients]
-    return json.dumps([[clean(name), []] for name in names], ensure_ascii=False)
+def _recipients(names: Iterable[tuple[str, Sequence[int]]]) -> str:
+    return json.dumps([[clean(name), list(accounts)] for name, accounts in names], ensure_ascii=False)
 
 
 def clean(text: str) -> str:

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
-from mairust_core.hooks import Chain, NoHooks
-from mairust_core.mime import hidden_ranges, rendered_size
+from mairust_core.hooks import Chain, NoHooks, Told
+from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
-from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
+from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Committer
+from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
 from mairust_core.receive.describing import describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
@@ -58,12 +59,16 @@ class Parts:
     ids: IdSource
     hostname: str
     authserv_id: str
+    ring: Callable[[], None]
+    """Tells those who run the jobs of hooks that there are some."""
     strict_lines: bool
     """Whether the listeners refuse bare CR and LF (rule B3)."""
 
 
-def open_road(site: Site, health: Health | None = None, refusals: Refusals | None = None) -> MailRoad:
-    """The road of an open site, its hook points asked and empty; belongs to one event loop."""
+def open_road(
+    site: Site, health: Health | None = None, refusals: Refusals | None = None, hooks: Chain | None = None
+) -> MailRoad:
+    """The road of an open site, without hooks unless they are given; belongs to one event loop."""
     node = site.settings.node
     parts = Parts(
         blobs=site.blobs,
@@ -71,10 +76,11 @@ def open_road(site: Site, health: Health | None = None, refusals: Refusals | Non
         directory=Directory(site.storage),
         health=health or Health(site.blobs.free_bytes, lambda: None),
         refusals=refusals or Refusals(site.storage, site.ids),
-        hooks=NoHooks(),
+        hooks=hooks or NoHooks(),
         ids=site.ids,
         hostname=node.hostname,
         authserv_id=node.authserv_id,
+        ring=site.hook_bell.set,
         strict_lines=site.settings.smtp.bare_newlines == "reject",
     )
     return MailRoad(parts, site.settings.smtp.max_size)
@@ -98,6 +104,7 @@ class MailRoad:
     async def poll(self) -> None:
         """Notice administrative changes; to be called at least once a second."""
         await self._parts.directory.poll()
+        await self._parts.hooks.poll()
 
     def ready(self) -> Reply | None:
         """None when a mail may come (rule J3)."""
@@ -123,14 +130,15 @@ class MailRoad:
         groups = _groups(envelope)
         if facts is not None and facts.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
-        accounts = sorted({account for group in groups for account in group})
-        verdicts = await self._parts.hooks.pre_receive(envelope, content, facts, accounts)
-        planned = plan(groups, verdicts)
-        # delivery jobs come with the hooks; until then the sender keeps a mail with a copy for later
-        if planned.deferred or not planned.stored:
-            return [refusal or TRY_AGAIN for refusal in planned.refusals]
-        delivery = self._prepare(envelope, content, facts, planned)
-        replies = await self._commit(groups, planned, delivery)
+        source = self._source(envelope, content, facts)
+        told = await self._parts.hooks.ask(source.asked())
+        planned = plan(groups, told.verdicts)
+        if planned.stored:
+            replies = await self._commit(groups, planned, self._prepare(source, planned, told))
+        else:
+            replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
+            self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
+        self._parts.hooks.follow(told, source.trace_id)
         crash_point("reply.before")
         return replies
 
@@ -140,38 +148,24 @@ class MailRoad:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved)
 
-    def _prepare(self, envelope: Envelope, content: Content, facts: Facts | None, planned: Plan) -> Delivery:
-        parts = self._parts
-        trace_id = parts.ids.next()
-        view = content.view()
+    def _source(self, envelope: Envelope, content: Content, facts: Facts | None) -> Source:
         over_smtp = envelope.connection.road is not Road.DELIVER
-        added = trace_headers(envelope, hostname=parts.hostname, message_id=str(int(trace_id)))
-        hidden = hidden_ranges(view, parts.authserv_id, over_smtp)
-        size_bytes = len(added) + content.size_bytes
-        if facts is not None:
-            size_bytes = rendered_size(added, facts, hidden, view)
-        addresses = {account: one.address for one in envelope.recipients for account in one.accounts}
-        copies = tuple(
-            Copy(
-                id=parts.ids.next(),
-                account_id=account,
-                size_bytes=size_bytes,
-                address=addresses[account],
-                mailbox=placing.mailbox,
-                trace_headers=added,
-                hidden=hidden,
-                metadata={"quarantine": placing.reason} if placing.reason else {},
-            )
-            for account, placing in sorted(planned.stored.items())
-        )
+        hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
+        return Source.of(self._parts.ids.next(), envelope, content, facts, hidden)
+
+    def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
+        ids, envelope = self._parts.ids, source.envelope
+        added = trace_headers(envelope, hostname=self._parts.hostname, message_id=str(int(source.trace_id)))
+        copies = copies_of(source, added, planned, ids)
         return Delivery(
             tenant_id=envelope.recipients[0].tenant_id,
-            content=content,
-            facts=facts,
+            content=source.content,
+            facts=source.facts,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
-            trace=_trace(trace_id, envelope, content),
+            trace=trace_of(source, told),
             once=envelope.connection.road is Road.DELIVER,
+            later=later_of(source, copies, planned, told, ids),
         )
 
     async def _commit(self, groups: Sequence[Group], planned: Plan, delivery: Delivery) -> list[Reply]:
@@ -181,6 +175,8 @@ class MailRoad:
             outcome = await self._parts.committer.commit(delivery)
             if isinstance(outcome, Stored):
                 ids = dict(zip((c.account_id for c in delivery.copies), outcome.ids, strict=True))
+                if delivery.later:
+                    self._parts.ring()
                 return _replies(groups, planned, ids, failed)
             culprit = outcome.values.get("account_id")
             if not isinstance(outcome, (NotFound, QuotaExceeded)) or not isinstance(culprit, int):
@@ -242,29 +238,5 @@ def _force(delivery: Delivery, account_id: int) -> Delivery:
         copies=tuple(
             replace(copy, over_quota=True) if copy.account_id == account_id else copy
             for copy in delivery.copies
-        ),
-    )
-
-
-def _trace(trace_id: Id, envelope: Envelope, content: Content) -> Trace:
-    connection = envelope.connection
-    at_ms = round(envelope.received_at.timestamp() * 1000)
-    return Trace(
-        id=trace_id,
-        at_ms=at_ms,
-        road=connection.road.value,
-        client_ip=connection.ip,
-        helo=connection.helo,
-        mail_from=envelope.mail_from,
-        rcpt_to=tuple((one.address, one.accounts) for one in envelope.recipients),
-        events=(
-            {
-                "at": at_ms,
-                "kind": "received",
-                "session": connection.session_id,
-                "tls": connection.tls,
-                "size": content.size_bytes,
-                "sha256": content.sha256.hex(),
-            },
         ),
     )

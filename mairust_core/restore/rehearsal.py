@@ -19,6 +19,7 @@ from mairust_core.config import load_settings
 from mairust_core.errors import Damaged
 from mairust_core.model.blob import Locator
 from mairust_core.restore.site import restore_site
+from mairust_core.store.portable import by_name
 from mairust_core.store.restoring import UIDNEXT_MORE
 from mairust_core.transfer.plain_reader import Mail, Reader
 from mairust_core.transfer.repository import Repository
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_DIFFERENCES = 100
 PAGE_MESSAGES = 500
+COMPARED = ("plugin", "hook", "hook_log")
+"""Tables of the site that a restore changes nothing of, compared row by row."""
 
 _PLACED = (
     "SELECT m.id, a.address, b.name, p.uid, m.sha256, p.flags, p.keywords, m.tags, p.received_ms, l.location"
@@ -95,6 +98,7 @@ def compare(
     """
     yield from _of_messages(site, reader.mails(snapshot), watch)
     yield from _of_mailboxes(site, reader, snapshot)
+    yield from table_differences(site, reader, snapshot)
 
 
 def _of_messages(site: Site, wanted: Iterator[Mail], watch: Watcher) -> Iterator[str]:
@@ -147,3 +151,21 @@ def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> It
                 yield f"mailbox {row['name']} of {account['address']}: {wanted} wanted, {there} restored"
     for address, name in found:
         yield f"mailbox {name} of {address}: it is not in the backup"
+
+
+def table_differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+    """Plugins and hooks: what was approved and set, every value of it."""
+    parts: list[dict[str, object]] = snapshot["tables"]  # type: ignore[assignment]  # by the book
+    for part in parts:
+        if (name := part["table"]) not in COMPARED:
+            continue
+        one = by_name()[str(name)]
+        wanted = reader.rows(part["objects"], one.name)  # type: ignore[arg-type]  # by the book
+        there = json.loads(one.section(_all(site, one.select)))["rows"]
+        rows = [dict(zip(one.columns, row, strict=True)) for row in there]
+        left = {tuple(row[key] for key in one.order): row for row in rows}
+        for row in wanted:
+            key = tuple(row[key] for key in one.order)
+            if left.pop(key, None) != row:
+                yield f"{name} {key}: it was not restored as it is in the backup"
+        yield from (f"{name} {key}: it is not in the backup" for key in left)

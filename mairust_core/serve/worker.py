@@ -19,6 +19,7 @@ from mairust_core.config import Settings
 from mairust_core.doctor.databases import outgrown
 from mairust_core.doctor.findings import explained
 from mairust_core.errors import MaiRustError
+from mairust_core.jobs.runner import Runner
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -113,14 +114,23 @@ class _Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
-        self._jobs = site.job_runner() if site.settings.jobs.workers else None
+        self._jobs: list[Runner] = [site.job_runner()] if site.settings.jobs.workers else []
 
     async def run(self) -> None:
         self._heed_signals()
-        road = open_road(self._site, self._health, self._refusals)
+        self._site.listening = {
+            name: (at[0], at[1])
+            for name, one in self._sockets.items()
+            if isinstance(at := one.getsockname(), tuple)
+        }
+        chain = self._site.open_chain()
+        self._site.running_chain = chain, asyncio.get_running_loop()
+        road = open_road(self._site, self._health, self._refusals, chain)
+        if self._jobs:
+            self._jobs.append(self._site.hook_runner(chain, asyncio.get_running_loop()))
         listeners = Listeners(self._site, road, self._sockets)
-        await listeners.start()
         await road.poll()
+        await listeners.start()
         self._tasks = [
             asyncio.create_task(_poll(road)),
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
@@ -129,8 +139,8 @@ class _Worker:
             asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
             asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))),
         ]
-        if self._jobs is not None:
-            self._jobs.start()
+        for runner in self._jobs:
+            runner.start()
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
@@ -138,6 +148,8 @@ class _Worker:
             notify("STOPPING=1")
         await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
+        self._site.running_chain = None
+        await chain.close()
         road.close()
 
     def _heed_signals(self) -> None:
@@ -162,8 +174,8 @@ class _Worker:
         process_numbers.renew(self._site.storage, self._site.ids)
 
     async def _stop_jobs(self) -> None:
-        if self._jobs is not None:
-            await asyncio.to_thread(self._jobs.stop, self._site.settings.node.grace_s)
+        grace_s = self._site.settings.node.grace_s
+        await asyncio.gather(*(asyncio.to_thread(runner.stop, grace_s) for runner in self._jobs))
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -17,6 +17,7 @@ from mairust_core.errors import (
     NotFound,
     QuotaExceeded,
     Refused,
+    Temporary,
     TooLarge,
 )
 from mairust_core.model.forms import DEFAULT_LIMIT
@@ -45,7 +46,7 @@ class Messages(Service):
 
     @operation(
         "POST", "/accounts/{address:path}/messages", scope=WRITE, status=201,
-        errors=(NotFound, TooLarge, QuotaExceeded, Refused),
+        errors=(NotFound, TooLarge, QuotaExceeded, Refused, Temporary),
     )  # fmt: skip
     def append(
         self,
@@ -56,13 +57,17 @@ class Messages(Service):
         flag: tuple[str, ...] = (),
         tag: tuple[str, ...] = (),
         date: datetime | None = None,
+        hooks: bool = False,
     ) -> Summary:
         """Put a message into a mailbox, byte for byte, without trace headers.
 
-        `date` is when it was received, now if it is left out. When it answers, the message is as durable as
-        one that SMTP answered with 250.
+        `date` is when it was received, now if it is left out. With `hooks` the site's hooks are asked about
+        it as about mail that comes in, and it has a trace. When it answers, the message is as durable as one
+        that SMTP answered with 250.
         """
-        wanted = Appended(mailbox=mailbox, flags=flag, tags=tag, date=date)
+        wanted = Appended(
+            mailbox=mailbox, flags=flag, tags=tag, date=date, asked_for=address if hooks else ""
+        )
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
             if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:

@@ -12,11 +12,14 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
+from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugins import Plugins
 from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
@@ -43,4 +46,7 @@ SERVICES: tuple[type[Service], ...] = (
     Search,
     Index,
     Backups,
+    Plugins,
+    Hooks,
+    Schemas,
 )

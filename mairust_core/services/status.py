@@ -39,6 +39,7 @@ class Status(Service):
                 mail=store.counting.mail(tx, self.by),
                 queues=store.counting.queues(tx, self.by),
                 jobs=store.counting.jobs(self.site.storage, tx),
+                hooks=store.hooks.status(self.site.storage, tx, self.by),
                 trash=store.counting.trash(tx, self.by, self.site.settings.database.trash_days),
                 database=store.counting.database(self.site.storage, tx),
                 blobs=self.site.blob_room(),

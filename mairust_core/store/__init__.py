@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
     from mairust_core.store import backups as backups
+    from mairust_core.store import breakers as breakers
     from mairust_core.store import counting as counting
     from mairust_core.store import domains as domains
     from mairust_core.store import exporting as exporting
     from mairust_core.store import generations as generations
+    from mairust_core.store import hook_calls as hook_calls
+    from mairust_core.store import hooks as hooks
     from mairust_core.store import idempotency as idempotency
     from mairust_core.store import indexing as indexing
     from mairust_core.store import jobs as jobs
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
     from mairust_core.store import placements as placements
+    from mairust_core.store import plugins as plugins
     from mairust_core.store import secrets as secrets
     from mairust_core.store import stories as stories
     from mairust_core.store import subscriptions as subscriptions
@@ -49,10 +53,13 @@ _QUERIES = frozenset(
         "aliases",
         "audits",
         "backups",
+        "breakers",
         "counting",
         "domains",
         "exporting",
         "generations",
+        "hook_calls",
+        "hooks",
         "idempotency",
         "indexing",
         "jobs",
@@ -62,6 +69,7 @@ _QUERIES = frozenset(
         "message_pages",
         "messages",
         "placements",
+        "plugins",
         "secrets",
         "stories",
         "subscriptions",

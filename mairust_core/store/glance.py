@@ -38,6 +38,11 @@ _SQL = {
     ),
     "messages": "SELECT id FROM message ORDER BY id DESC LIMIT 50",
     "deleted": "SELECT message_id FROM trash ORDER BY deleted_ms DESC LIMIT 50",
+    "plugins": "SELECT id FROM plugin WHERE substr(id, 1, length(?)) = ? ORDER BY id LIMIT 200",
+    "hooks": (
+        "SELECT name FROM hook WHERE removed_ms IS NULL AND substr(name, 1, length(?)) = ?"
+        " ORDER BY name LIMIT 200"
+    ),
     "jobs": "SELECT id FROM job WHERE state <> 'done' ORDER BY id DESC LIMIT 50",
     "traces": "SELECT id FROM trace ORDER BY id DESC LIMIT 50",
 }

@@ -21,7 +21,7 @@ from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import StorageBackend, idempotency, ledger, threads
+from mairust_core.store import StorageBackend, idempotency, jobs, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import content, index_queue, message, message_tag, placement, trace
@@ -99,6 +99,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     placed = _take_uids(storage, tx, located)
     modseqs = _charge_accounts(storage, tx, located)
     storage.insert_rows(tx, placement, _placement_rows(batch, placed, modseqs))
+    _make_jobs(storage, tx, batch, placed)
 
 
 def _skip_repetitions(
@@ -309,6 +310,18 @@ def _placement_rows(
                 )
             )
     return rows
+
+
+def _make_jobs(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery], placed: Placed) -> None:
+    """What is to be done later about the copies of this batch (rule E2)."""
+    made = []
+    for one in batch:
+        for later in one.later:
+            if later.copy in placed:  # a copy that was there already has had its jobs
+                told = {"message": str(int(later.copy)), "place": placed[later.copy]}
+                new = replace(later.job, payload={**later.job.payload, **told})
+                made.append((later.id, new, later.delay_ms))
+    jobs.insert(storage, tx, made)
 
 
 def find_stored(storage: StorageBackend, batch: Sequence[Delivery]) -> list[bool]:

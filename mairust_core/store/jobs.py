@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,17 @@ def enqueue(storage: StorageBackend, tx: Connection, ids: IdSource, new: Sequenc
         [_row(ids.next(), one, now_ms) for one in new],
     )
     return [None if row is None else Id(row[0]) for row in made]
+
+
+def insert(storage: StorageBackend, tx: Connection, made: Sequence[tuple[Id, NewJob, int]]) -> None:
+    """Make jobs that have their ids, each after so many milliseconds; without regard to `dedupe`."""
+    if made:
+        now_ms = storage.now_ms(tx)
+        rows = [
+            _row(job_id, replace(new, run_at_ms=now_ms + delay_ms, dedupe=None), now_ms)
+            for job_id, new, delay_ms in made
+        ]
+        storage.insert_rows(tx, job, rows)
 
 
 def _row(job_id: Id, new: NewJob, now_ms: int) -> tuple[Any, ...]:

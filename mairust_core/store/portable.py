@@ -157,6 +157,9 @@ SITE: tuple[Portable, ...] = (
     ),
     Portable(table=t.job, order=("id",), where="state <> 'done'"),
     Portable(table=t.audit, order=("id",)),
+    Portable(table=t.plugin, order=("tenant_id", "id"), cut="id"),
+    Portable(table=t.hook, order=("tenant_id", "name"), cut="name"),
+    Portable(table=t.hook_log, order=("id",)),
     Portable(table=t.trace, order=("id",)),
 )
 """Tables of the site as a whole, those that others refer to first."""
@@ -196,12 +199,16 @@ EXCLUDED: dict[str, str] = {
     "upkeep": "tells what this site's own processes did",
     "auth_failure": "is forgiven within a day",
     "idempotency": "is forgotten within a day",
+    "plugin_metric": "is told again by the plugins themselves",
+    "plugin_callback": "is forgotten within a day",
     "content_text": "is made again from the bytes, as the index needs it",
     "index_queue": "holds every message of a restored site",
     "index_segment": "is made again from the mail",
     "index_document": "is made again from the mail",
     "index_posting": "is made again from the mail",
     "index_state": "is on where nothing says otherwise",
+    "hook_breaker": "tells of failures of the last minutes",
+    "hook_poison": "is forgotten within an hour",
     "alembic_version": "is the schema a snapshot names",
 }
 """Tables that are in no backup, and why."""

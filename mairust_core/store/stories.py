@@ -220,21 +220,36 @@ def _events(row: AnyRow, seen: _Seen, now: str) -> Iterator[Event]:
     for address, ids in _recipients(row, seen):
         named = [seen.addresses[one] for one in ids if one in seen.addresses]
         yield _event(row, at, "recipient", address=address, accounts=named)
+    before, after = _told(row, noted, seen)
+    yield from before
     if not row.accepted:
         yield _event(row, at, "refused", reply=row.reply)
+        yield from after
         return
-    for other in noted:
-        if other["kind"] not in {"received", "stored"} and _may_see(other, seen):
-            yield _event(row, encode_time(to_time(other["at"])), other["kind"], **_further(other, seen))
     copies = [copy for copy in _copies(row) if seen.account(copy.account_id)]
     names = {one: address for address, ids in json.loads(row.rcpt_to) for one in ids} | {**seen.addresses}
     for copy in copies:
         told = {"message": str(copy.message_id), "account": names.get(copy.account_id, "")}
         yield _event(row, at, "stored", **told, mailbox=copy.mailbox)
     yield _event(row, at, "replied", reply=_reply(row, seen))
+    yield from after
     for copy in copies:
         told = {"message": str(copy.message_id), "account": names.get(copy.account_id, "")}
         yield _event(row, now, "now", **told, **seen.places.get(copy.message_id, _GONE))
+
+
+def _told(row: AnyRow, noted: Sequence[dict[str, Any]], seen: _Seen) -> tuple[list[Event], list[Event]]:
+    """What other parts noted, as far as it may be seen: before the mail was stored, and afterwards."""
+    before: list[Event] = []
+    after: list[Event] = []
+    found = before
+    for other in noted:
+        if other["kind"] == "stored":
+            found = after
+        elif other["kind"] != "received" and _may_see(other, seen):
+            told = _event(row, encode_time(to_time(other["at"])), other["kind"], **_further(other, seen))
+            (after if other.get("mode") == "shadow" else found).append(told)
+    return before, after
 
 
 def _received(row: AnyRow, noted: Sequence[Mapping[str, Any]], at: str) -> Event:
@@ -249,13 +264,22 @@ def _received(row: AnyRow, noted: Sequence[Mapping[str, Any]], at: str) -> Event
 
 def _may_see(noted: Mapping[str, Any], seen: _Seen) -> bool:
     """An event of one account is its own; one of the whole mail belongs to the site."""
-    return seen.everything or noted.get("account_id") in seen.addresses
+    return (
+        seen.everything
+        or noted.get("account_id") in seen.addresses
+        or any(one in seen.addresses for one in noted.get("account_ids", ()))
+    )
 
 
 def _further(noted: Mapping[str, Any], seen: _Seen) -> dict[str, Any]:
     """What a part that comes later noted: its own words, and the account by its address."""
-    words = {name: value for name, value in noted.items() if name not in {"at", "kind", "account_id"}}
-    return words | ({"account": seen.addresses.get(noted["account_id"], "")} if "account_id" in noted else {})
+    hidden = {"at", "kind", "account_id", "account_ids"}
+    words = {name: value for name, value in noted.items() if name not in hidden}
+    if "account_id" in noted:
+        words["account"] = seen.addresses.get(noted["account_id"], "")
+    if "account_ids" in noted:
+        words["accounts"] = [seen.addresses[one] for one in noted["account_ids"] if one in seen.addresses]
+    return words
 
 
 def _event(row: AnyRow, at: str, kind: str, **told: Any) -> Event:

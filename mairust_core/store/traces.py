@@ -5,17 +5,23 @@ What a caller may see of them is decided in `stories`; a row alone belongs to th
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select, update
 
 from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES
 from mairust_core.model.principal import Principal
+from mairust_core.store.facts import to_json
 from mairust_core.store.tables import AnyRow, message, trace
 
 MAX_MAILS = 20
 """Mails with one Message-ID that are told of."""
 MAX_LOOKED_AT = 500
+MAX_EVENTS = 2000
+"""Events of one mail that are kept: the first ones."""
 NEAR_MS = 10_000
 """How long after its trace's id a message's id is made, at the most (both come from one process)."""
 _IDS_OF_MS = PROCESSES * SEQUENCES
@@ -88,6 +94,19 @@ def count(tx: Connection, by: Principal, since_ms: int) -> tuple[int, int]:
     )
     found = {bool(row[0]): int(row[1]) for row in tx.execute(query)}
     return found.get(True, 0), found.get(False, 0)
+
+
+def note(tx: Connection, trace_id: int, events: Sequence[Mapping[str, Any]]) -> bool:
+    """Add to the story of a mail what happened later; False when it has no trace, not yet or not any more."""
+    query = select(trace.c.events).where(trace.c.id == trace_id).with_for_update()
+    noted = tx.execute(query).scalar_one_or_none()
+    if noted is None:
+        return False
+    known = json.loads(noted)
+    # the first ones are from the transaction that stored it, and stay
+    written = to_json([*known, *events][:MAX_EVENTS])
+    tx.execute(update(trace).where(trace.c.id == trace_id).values(events=written))
+    return True
 
 
 def _mine(by: Principal) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks import (
     backup,
+    hooks,
     importing,
     ingest,
     jobs,
@@ -13,12 +14,14 @@ from tests.benchmarks import (
     memory,
     pages,
     rest,
+    sandbox,
     search,
     startup,
 )
 
 ALL = {
     "backup": backup.main,
+    "hooks": hooks.main,
     "import": importing.main,
     "ingest": ingest.main,
     "jobs": jobs.main,
@@ -26,6 +29,7 @@ ALL = {
     "memory": memory.main,
     "pages": pages.main,
     "rest": rest.main,
+    "sandbox": sandbox.main,
     "search": search.main,
     "startup": startup.main,
 }

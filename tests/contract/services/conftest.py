@@ -27,6 +27,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
 from tests.support.http_server import HttpServerProcess, running
+from tests.support.linking import allow_unsigned
 from tests.support.postgres import PostgresServer, require_server
 
 S = TypeVar("S", bound=Service)
@@ -94,6 +95,7 @@ def serving(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Served]:
 
 
 def _make_site(data_dir: Path, url: str | None) -> Settings:
+    allow_unsigned(data_dir)
     settings = load_settings(data_dir=data_dir, env={}, overrides={"database.url": url})
     create_site(settings, "tester")
     return settings

@@ -10,15 +10,17 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from mairust_core.errors import Invalid, MaiRustError
+from mairust_core.errors import Invalid, MaiRustError, NotFound
 from mairust_core.model.account import Account
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import Operation
+from mairust_core.services.hooks import Hooks
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support.linking import approved, manifest_text, new_id
 
 LISTS: list[Operation] = [
     op
@@ -26,6 +28,8 @@ LISTS: list[Operation] = [
     for op in kind.operations.values()
     if {"cursor", "limit"} <= {param.name for param in op.query}
 ]
+HOOK = "listed-by-hostile-clients"
+
 HOSTILE = [
     "' OR 1=1 --",
     '"; DROP TABLE token; --',
@@ -43,6 +47,16 @@ HOSTILE = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hook(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A hook whose calls can be listed."""
+    named = f'type = "post_receive"\nname = "{HOOK}"\nfilter = {{subject_matches = "never in any mail"}}'
+    try:
+        served.here(Hooks).show(HOOK)
+    except NotFound:
+        approved(served.site, tmp_path_factory.mktemp("plugin"), manifest_text(new_id(), named))
+
+
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
     """A plain client with the first administrator's key."""
@@ -52,8 +66,8 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 def path_of(op: Operation, account: str) -> str:
-    """The path of a list, of this account where it is one's."""
-    return op.path.replace("{address:path}", account)
+    """The path of a list, of this account where it is one's, of a hook that the site has."""
+    return op.path.replace("{address:path}", account).replace("{name}", HOOK)
 
 
 def needed(op: Operation, account: str) -> dict[str, str]:

@@ -24,11 +24,19 @@ from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from mairust_core.store.tables import audit, idempotency, secret
 from tests.contract.services.conftest import Served
+from tests.support.linking import link, manifest_text
 
 MAIL = b"Subject: once\r\n\r\nHello.\r\n"
 REPLAYED = "idempotent-replayed"
+PLUGIN = "com.example.repeated"
 
 Post = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A plugin that hooks can be added to; it waits for approval, so that none of them is asked."""
+    link(served.site, tmp_path_factory.mktemp("plugin"), manifest_text(PLUGIN))
 
 
 @pytest.fixture
@@ -65,6 +73,7 @@ def creating(domain: str, account: str) -> dict[str, tuple[str, Any]]:
         "mailboxes.create": (f"/accounts/{account}/mailboxes", {"name": f"Box{local}"}),
         "messages.append": (f"/accounts/{account}/messages", MAIL),
         "tokens.create": ("/tokens", {"name": "x", "scopes": ["read"]}),
+        "hooks.add": ("/hooks", {"name": f"h{local}", "type": "post_receive", "plugin": PLUGIN}),
     }
 
 
@@ -80,6 +89,7 @@ def test_every_operation_that_creates_is_here() -> None:
         "mailboxes.create",
         "messages.append",
         "tokens.create",
+        "hooks.add",
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -16,12 +18,16 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.hook import HookType
+from mairust_core.model.hook_forms import HookChange, NewHook
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.plugin_forms import Installed
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
+from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, ItemsIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
@@ -32,11 +38,14 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
+from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
@@ -45,6 +54,7 @@ from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
+from tests.support.linking import approved, link, manifest_text, new_id
 from tests.support.packs import pack_for_nobody
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
@@ -142,6 +152,7 @@ status.show           + - +   + - +   + - +     own
 doctor.examine        + - +   - - -   - - -     own
 config.show           + - +   - - -   - - -     own
 config.export         + - +   - - -   - - -     own
+schemas.hooks         + - +   + - +   + - +     own
 secrets.browse        - - +   - - -   - - -     own
 secrets.status        - - +   - - -   - - -     own
 secrets.prepare_master - - +   - - -   - - -    own
@@ -162,6 +173,24 @@ backups.pack          - - +   - - -   - - -     own
 backups.finish        - - +   - - -   - - -     own
 backups.verified      - - +   - - -   - - -     own
 backups.put_back      - - +   - - -   - - -     own
+plugins.browse        - - +   - - -   - - -     own
+plugins.show          - - +   - - -   - - -     own
+plugins.approve       - - +   - - -   - - -     own
+plugins.approve_review - - +   - - -   - - -    own
+plugins.enable        - - +   - - -   - - -     own
+plugins.disable       - - +   - - -   - - -     own
+plugins.remove        - - +   - - -   - - -     own
+hooks.add             - - +   - - -   - - -     own
+hooks.browse          - - +   - - -   - - -     own
+hooks.show            - - +   - - -   - - -     own
+hooks.edit            - - +   - - -   - - -     own
+hooks.enable          - - +   - - -   - - -     own
+hooks.disable         - - +   - - -   - - -     own
+hooks.remove          - - +   - - -   - - -     own
+hooks.reset           - - +   - - -   - - -     own
+hooks.log             - - +   - - -   - - -     own
+hooks.test            - - +   - - -   - - -     own
+hooks.replay          - - +   - - -   - - -     own
 """
 """`+` done, `-` 403, `0` 404: as if it were not there. Scopes: read, write, admin (which includes both)."""
 
@@ -233,6 +262,31 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
 def _begun(served: Served) -> str:
     """A backup that somebody else has begun."""
     return str(int(served.here(Backups).begin(NewBackup()).id))
+
+
+def _plugin(served: Served) -> str:
+    """An approved plugin, which nobody needs to answer."""
+    with TemporaryDirectory() as directory:
+        return approved(served.site, Path(directory), manifest_text(new_id(), *FILTERED))
+
+
+def _waiting(served: Served) -> Installed:
+    with TemporaryDirectory() as directory:
+        return link(served.site, Path(directory), manifest_text(new_id()))
+
+
+def _review(served: Served, key: str) -> Any:
+    installed = _waiting(served)
+    assert installed.review is not None
+    return served.there(Plugins, key).approve_review(installed.id, installed.review.id)
+
+
+def _hook(served: Served) -> str:
+    return f"{_plugin(served)}:post_receive"
+
+
+FILTERED = ('type = "post_receive"\nfilter = {subject_matches = "never in any mail"}',)
+"""A hook that no mail of these tests is for: nothing is asked."""
 
 
 def _looked_at(served: Served) -> Verification:
@@ -307,6 +361,7 @@ ASK: dict[str, Ask] = {
     "doctor.examine": lambda s, k, _: s.there(Doctor, k).examine(),
     "config.show": lambda s, k, _: s.there(Config, k).show(),
     "config.export": lambda s, k, _: s.there(Config, k).export(),
+    "schemas.hooks": lambda s, k, _: s.there(Schemas, k).hooks(),
     "secrets.browse": lambda s, k, _: s.there(Secrets, k).browse(),
     "secrets.status": lambda s, k, _: s.there(Secrets, k).status(),
     "secrets.prepare_master": lambda s, k, _: s.there(Secrets, k).prepare_master(),
@@ -320,6 +375,26 @@ ASK: dict[str, Ask] = {
     "jobs.discard_all": lambda s, k, _: s.there(Jobs, k).discard_all(JobSelection(kind="none")),
     "jobs.release": lambda s, k, _: s.there(Jobs, k).release(_job(s)),
     "jobs.release_all": lambda s, k, _: s.there(Jobs, k).release_all(JobSelection(kind="none")),
+    "plugins.browse": lambda s, k, _: s.there(Plugins, k).browse(),
+    "plugins.show": lambda s, k, _: s.there(Plugins, k).show(_plugin(s)),
+    "plugins.approve": lambda s, k, _: s.there(Plugins, k).approve(_waiting(s).id),
+    "plugins.approve_review": lambda s, k, _: _review(s, k),
+    "plugins.enable": lambda s, k, _: s.there(Plugins, k).enable(_plugin(s)),
+    "plugins.disable": lambda s, k, _: s.there(Plugins, k).disable(_plugin(s)),
+    "plugins.remove": lambda s, k, _: s.there(Plugins, k).remove(_plugin(s)),
+    "hooks.add": lambda s, k, _: s.there(Hooks, k).add(
+        NewHook(name=f"h{uuid4().hex[:10]}", type=HookType.POST_RECEIVE, plugin=_plugin(s), enabled=False)
+    ),
+    "hooks.browse": lambda s, k, _: s.there(Hooks, k).browse(),
+    "hooks.show": lambda s, k, _: s.there(Hooks, k).show(_hook(s)),
+    "hooks.edit": lambda s, k, _: s.there(Hooks, k).edit(_hook(s), HookChange(priority=5)),
+    "hooks.enable": lambda s, k, _: s.there(Hooks, k).enable(_hook(s)),
+    "hooks.disable": lambda s, k, _: s.there(Hooks, k).disable(_hook(s)),
+    "hooks.remove": lambda s, k, _: s.there(Hooks, k).remove(_hook(s)),
+    "hooks.reset": lambda s, k, _: s.there(Hooks, k).reset(_hook(s)),
+    "hooks.log": lambda s, k, _: s.there(Hooks, k).log(_hook(s)),
+    "hooks.test": lambda s, k, _: s.there(Hooks, k).test(_hook(s), BytesIn(chunks=[MAIL])),
+    "hooks.replay": lambda s, k, p: s.there(Hooks, k).replay(_hook(s), Replay(account=p.account)),
     "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
     "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),

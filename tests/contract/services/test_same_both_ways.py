@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,12 +17,15 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Verification
 from mairust_core.model.copies import AskedCopies, NewFolders
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.hook import HookType
+from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
+from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
@@ -30,11 +35,14 @@ from mairust_core.services.config import Config
 from mairust_core.services.doctor import Doctor
 from mairust_core.services.domains import Domains
 from mairust_core.services.exporting import Exports
+from mairust_core.services.hook_schemas import Schemas
+from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
@@ -43,6 +51,7 @@ from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
+from tests.support.linking import approved, manifest_text, new_id
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MAIL = b"From: a@x.example\r\nSubject: both\r\n\r\nways\r\n"
@@ -146,6 +155,26 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Jobs, lambda s: s.retry("2")),
     (Jobs, lambda s: s.discard("3")),
     (Jobs, lambda s: s.release("4")),
+    (Plugins, lambda s: s.show("com.example.none")),
+    (Plugins, lambda s: s.show("../../etc/passwd")),
+    (Plugins, lambda s: s.approve("com.example.none")),
+    (Plugins, lambda s: s.approve_review("com.example.none", "a/b?c")),
+    (Plugins, lambda s: s.enable("")),
+    (Plugins, lambda s: s.remove("a\0b")),
+    (Plugins, lambda s: s.browse(cursor="\0")),
+    (Hooks, lambda s: s.show("a:b/c d")),
+    (Hooks, lambda s: s.add(NewHook(name="x", type=HookType.PRE_RECEIVE, plugin="com.example.none"))),
+    (Hooks, lambda s: s.add(NewHook(name="x y", type=HookType.PRE_RECEIVE, plugin="com.example.none"))),
+    (Hooks, lambda s: s.edit("none", HookChange(priority=1))),
+    (Hooks, lambda s: s.edit("none", HookChange(filter=FilterForm(subject_matches="(")))),
+    (Hooks, lambda s: s.enable("none")),
+    (Hooks, lambda s: s.remove("none")),
+    (Hooks, lambda s: s.reset("none")),
+    (Hooks, lambda s: s.log("none")),
+    (Hooks, lambda s: s.log("none", outcome="bad")),
+    (Hooks, lambda s: s.test("none", BytesIn(chunks=[MAIL]))),
+    (Hooks, lambda s: s.test("none", BytesIn(chunks=[MAIL]), type="pre_send")),
+    (Hooks, lambda s: s.replay("none", Replay(account="ann@taken.example"))),
 ]
 
 
@@ -207,10 +236,19 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     served.here(Backups).finish(str(int(begun)), nothing)
     job_id = enqueue(served.site, NewJob(kind="seen", subject="both ways", run_at_ms=4_000_000_000_000))
     yield Jobs, lambda s: s.show(job_id)
+    with TemporaryDirectory() as directory:
+        plugin = approved(served.site, Path(directory), manifest_text(new_id()))
+    yield Plugins, lambda s: s.show(plugin)
+    yield Plugins, lambda s: s.browse(limit=2)
+    yield Hooks, lambda s: s.show(f"{plugin}:pre_receive")
+    yield Hooks, lambda s: s.browse(plugin=plugin)
+    yield Hooks, lambda s: s.log(f"{plugin}:pre_receive")
+    served.here(Plugins).remove(plugin)
     yield Jobs, lambda s: s.browse(kind="seen", state="ready")
     yield Traces, lambda s: [e for e in s.show(str(summary.id)).events if e["kind"] != "now"]
     yield Traces, lambda s: s.browse(recipient="nobody@taken.example")
     yield Audit, lambda s: s.browse(limit=3)
+    yield Schemas, lambda s: s.hooks()
     yield Status, lambda s: replace(s.show(), at=NOW, blobs=None)
     yield Doctor, lambda s: s.examine(lang="ja")
     yield Config, lambda s: [(one.key, one.value) for one in s.show().items]

@@ -181,7 +181,7 @@ def test_rule_g4_a_narrow_key_is_told_little(
         domains=0 if narrow else 1, accounts=1 if narrow else 2, messages=1, bytes=used
     )
     told = (found.mail, found.queues, found.database, found.blobs, found.server, found.collection)
-    assert (*told, found.jobs, found.trash) == (None,) * 8
+    assert (*told, found.jobs, found.hooks, found.trash) == (None,) * 9
     assert found.processes == ()
 
 
@@ -201,7 +201,7 @@ def statements(served: Served) -> Iterator[list[str]]:
 def test_a_screen_costs_few_statements(served: Served, statements: list[str]) -> None:
     """However much there is; and the mails of a day are counted off an index alone."""
     served.here(Status).show()
-    assert len(statements) <= 13
+    assert len(statements) <= 17
     counting = next(one for one in statements if "FROM trace" in one)
     if served.site.storage.name == "sqlite":
         with served.site.storage.read() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,8 +13,9 @@ from mairust_core.config import Settings
 from mairust_core.errors import NotFound, QuotaExceeded, StorageDown
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
-from mairust_core.model.delivery import Copy, Delivery, Stored
+from mairust_core.model.delivery import Copy, Delivery, Later, Stored
 from mairust_core.model.ids import Id
+from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.store.guilt import Located
 from mairust_core.store.ingest import BYTES_GOOD_S, boot_clock, write_batch
@@ -356,3 +358,54 @@ def test_locations_are_never_reused(kit: Kit) -> None:
         places |= set(kit.blobs.put_many([one.content]))
     assert len(places) == 3
     assert isinstance(one.copies[0].id, Id)
+
+
+def _with_jobs(kit: Kit, delivery: Delivery) -> Delivery:
+    """A delivery that leaves a job for each of its copies."""
+    new = NewJob(kind="hook", payload={"hook": "h"})
+    later = tuple(
+        Later(id=kit.ids.next(), copy=copy.id, job=new, delay_ms=30_000) for copy in delivery.copies
+    )
+    return replace(delivery, later=later)
+
+
+def _jobs(kit: Kit) -> list[dict[str, object]]:
+    rows = kit.rows("SELECT payload, run_at_ms - created_ms FROM job ORDER BY id")
+    return [{**json.loads(str(payload)), "delay_ms": delay} for payload, delay in rows]
+
+
+def test_rule_e2_jobs_are_made_with_their_copies(kit: Kit) -> None:
+    """They know the message and where it was put, and wait as long as they should."""
+    ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
+    first, second = kit.store(_with_jobs(kit, kit.mail(ann, bob)))
+    boxes = {
+        str(row[0]): row[1] for row in kit.rows("SELECT account_id, id FROM mailbox WHERE name = 'INBOX'")
+    }
+    assert _jobs(kit) == [
+        {"hook": "h", "message": str(first), "place": [boxes[str(ann)], 1], "delay_ms": 30_000},
+        {"hook": "h", "message": str(second), "place": [boxes[str(bob)], 1], "delay_ms": 30_000},
+    ]
+
+
+def test_rule_e2_no_job_without_its_copy(kit: Kit) -> None:
+    """A repetition through the pipe makes none, nor a mail whose account is gone, nor an open transaction."""
+    ann = kit.account("ann@example.org")
+    data = message()
+    kit.store(_with_jobs(kit, kit.mail(ann, data=data, once=True)))
+    kit.store(_with_jobs(kit, kit.mail(ann, data=data, once=True)))
+    assert len(_jobs(kit)) == 1
+    [outcome] = kit.commit(_with_jobs(kit, kit.mail(4711)))
+    assert isinstance(outcome, NotFound)
+    assert len(_jobs(kit)) == 1
+
+
+def test_rule_a4_a_collision_gives_jobs_the_new_id(kit: Kit) -> None:
+    """The message has another id than its delivery said, and its job says that one."""
+    ann = kit.account("ann@example.org")
+    [taken] = kit.store(kit.mail(ann))
+    delivery = kit.mail(ann)
+    delivery = replace(delivery, copies=(replace(delivery.copies[0], id=taken),))
+    [outcome] = kit.commit(_with_jobs(kit, delivery))
+    assert isinstance(outcome, Stored)
+    [row] = kit.rows("SELECT id FROM message WHERE id <> ?", taken)
+    assert [one["message"] for one in _jobs(kit)] == [str(row[0])]

@@ -10,10 +10,12 @@ from pathlib import Path
 from tests.e2e.docs.shell import Running, reader, serving, with_tools
 from tests.support import docs
 from tests.support.docs import CHECKOUT, TUTORIAL
+from tests.support.linking import allow_unsigned
 from tests.support.postgres import PostgresServer
 from tests.support.processes import process_tree
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
+FIRST_PLUGIN = CHECKOUT / "docs" / "tutorial" / "first-plugin.md"
 KEY_PAGE = "rotate-the-master-key.md"
 MAIL = r"""
 printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
@@ -43,6 +45,20 @@ def test_the_tutorial_works_from_its_first_to_its_last_command(tmp_path: Path) -
     assert "identical" in read.splitlines()
     assert "up" in read.splitlines()
     assert read.count("Hello again") >= 6, "listed, shown three ways, over the API, and after the kill"
+
+
+def test_the_tutorial_of_plugins_works(tmp_path: Path) -> None:
+    """A shell plugin and a Python plugin: linked, approved, tried, asked about real mail, replayed."""
+    who = with_tools(reader(tmp_path))
+    allow_unsigned(who.home / ".local/share/mairust")
+    with serving(who, ".venv/bin/mairust serve") as server:
+        read = who.types(SITE + script(FIRST_PLUGIN, server))
+    assert read.count("hello") > 3
+    assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["65"]
+    assert "the sender hears: 550 5.7.1 No casinos, please" in read
+    assert "enabled (1.0.0 pending)" in read
+    listed = who.types(f"{PATH}mairust message list --account {ANN} --json")
+    assert listed.count('"tags":["hello"]') == 1
 
 
 def test_the_how_to_of_keys_works(tmp_path: Path) -> None:

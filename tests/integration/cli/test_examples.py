@@ -17,9 +17,12 @@ import pytest
 from mairust_cli.outline import outline
 from mairust_core.app import opened
 from mairust_core.model.job import NewJob
+from mairust_core.services.plugins import Plugins
 from tests.integration.cli.conftest import make_sources
+from tests.support.answering import http_plugin
 from tests.support.command_line import TIMEOUT_S, Ran, Run, environment, process
 from tests.support.jobs import enqueue, kill
+from tests.support.linking import TESTER, allow_unsigned, http_text, link, write
 from tests.support.stores import settings_for
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
@@ -94,6 +97,20 @@ def make_job(data_dir: Path, *, dead: bool) -> str:
         return job_id
 
 
+def register(path: tuple[str, ...], site: Path, directory: Path, port: int) -> None:
+    """The plugin com.example.spam, for commands on plugins and hooks: beside them, linked, or approved."""
+    if not path or path[0] not in {"plugin", "hook"}:
+        return
+    allow_unsigned(site)
+    text = http_text("com.example.spam", port, "pre_receive")
+    write(directory, text)
+    if path != ("plugin", "link"):
+        with opened(settings_for(site)) as here:
+            link(here, directory, text)
+            if path != ("plugin", "approve"):
+                here.service(Plugins, TESTER).approve("com.example.spam")
+
+
 @pytest.mark.parametrize(
     ("path", "example"), EXAMPLES, ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -116,9 +133,11 @@ def test_an_example_of_the_help_works(
         assert delivered.code == 0
     for placeholder, value in prepare(path, run, site, mail).items():
         example = re.sub(placeholder, value, example)
-    words = words_of(example)
-    # `deliver` guards its process before it is a command: only a process shows that.
-    done = shell(tmp_path, home, example, site) if words is None or path == ("deliver",) else run(*words)
+    with http_plugin() as plugin:
+        register(path, site, tmp_path / "spam", plugin.port)
+        words = words_of(example)
+        # `deliver` guards its process before it is a command: only a process shows that.
+        done = shell(tmp_path, home, example, site) if words is None or path == ("deliver",) else run(*words)
     assert done.code == 0, done.stderr
     if " --json" in example:
         assert done.json

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -14,15 +15,19 @@ import pytest
 
 from mairust_cli.outline import outline
 from mairust_cli.shapes import SHAPES, WITHOUT, members, named_types
-from mairust_core import wire
+from mairust_core import store, wire
 from mairust_core.app import opened
 from mairust_core.config import load_settings
 from mairust_core.model.forms import Page
+from mairust_core.model.hook import Mode
+from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.job import NewJob
 from mairust_core.model.story import Story
 from tests.integration.cli.conftest import make_sources
+from tests.support.answering import http_plugin
 from tests.support.command_line import CHECKOUT, Run, process
 from tests.support.jobs import enqueue, kill
+from tests.support.linking import allow_unsigned, approved, http_text, link, manifest_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,11 @@ class Ground:
     def repository(self) -> Path:
         """A repository of backups, with one of this site."""
         return Path(self.mail).parent / "backup"
+
+    @property
+    def plugin(self) -> Path:
+        """The directory of a plugin."""
+        return Path(self.mail).parent / "spam"
 
     @property
     def out(self) -> Path:
@@ -96,6 +106,24 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "import mbox": lambda g: f"import mbox {g.mbox} --account ann@example.org",
     "export maildir": lambda g: f"export maildir {g.out} --account ann@example.org",
     "export mbox": lambda g: f"export mbox {g.out} --account ann@example.org",
+    "plugin link": lambda g: f"plugin link {g.plugin}",
+    "plugin approve": lambda _: "plugin approve com.example.waiting --yes",
+    "plugin list": lambda _: "plugin list",
+    "plugin show": lambda _: "plugin show com.example.waiting",
+    "plugin enable": lambda _: "plugin enable com.example.spam",
+    "plugin disable": lambda _: "plugin disable com.example.spam",
+    "plugin remove": lambda _: "plugin remove com.example.spam --yes",
+    "hook add": lambda _: "hook add bills --type post_receive --plugin com.example.spam --filter size_gt=1M",
+    "hook list": lambda _: "hook list",
+    "hook show": lambda _: "hook show com.example.spam:pre_receive",
+    "hook edit": lambda _: "hook edit com.example.spam:pre_receive --mode shadow",
+    "hook enable": lambda _: "hook enable com.example.spam:pre_receive",
+    "hook disable": lambda _: "hook disable com.example.spam:pre_receive",
+    "hook remove": lambda _: "hook remove com.example.spam:pre_receive --yes",
+    "hook reset": lambda _: "hook reset com.example.spam:pre_receive",
+    "hook log": lambda _: "hook log com.example.spam:pre_receive",
+    "hook test": lambda g: f"hook test com.example.spam --message {g.mail} --to ann@example.org",
+    "hook replay": lambda _: "hook replay com.example.spam:pre_receive --account ann@example.org",
     "job list": lambda _: "job list",
     "job show": lambda g: f"job show {g.job}",
     "job retry": lambda g: f"job retry {g.job}",
@@ -127,8 +155,8 @@ CALLS: dict[str, Callable[[Ground], str]] = {
 
 
 @pytest.fixture
-def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    """A site with one of everything, and a new password on stdin."""
+def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
+    """A site with one of everything, a plugin that answers, and a new password on stdin."""
     monkeypatch.setattr("sys.stdin", StringIO("correct horse battery staple\n"))
     assert run("domain", "add", "empty.example").code == 0
     assert run("alias", "add", "sales@example.org", "--to", "ann@example.org").code == 0
@@ -147,8 +175,26 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
             here.secrets.put(tx, "shape", b"secret")
     make_sources(mail.parent)
     found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
-    assert run("backup", "create", str(found.repository)).code == 0
-    return found
+    with http_plugin() as plugin:
+        register_plugins(site, found.plugin, plugin.port)
+        assert run("backup", "create", str(found.repository)).code == 0
+        yield found
+
+
+def register_plugins(site: Path, directory: Path, port: int) -> None:
+    """A plugin that is approved and was called once, and one that waits."""
+    allow_unsigned(site)
+    with opened(load_settings(data_dir=site, env={})) as here:
+        approved(here, directory, http_text("com.example.spam", port, "pre_receive"))
+        link(here, directory.with_name("waiting"), manifest_text("com.example.waiting"))
+        call = HookCall(
+            id=here.ids.next(), at=datetime.now(UTC), hook="com.example.spam:pre_receive",
+            plugin="com.example.spam", delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.FAILED,
+            action="tempfail", ms=1.5, detail="it was late", trace_id=here.ids.next(),
+            message_id=None, recipient="ann@example.org",
+        )  # fmt: skip
+        with here.storage.write() as tx:
+            store.hook_calls.record(here.storage, tx, [call])
 
 
 @pytest.mark.parametrize("command", SHAPES)

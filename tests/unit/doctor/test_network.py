@@ -119,7 +119,7 @@ def test_listeners_are_those_of_the_running_server(data_dir: Path, found: Examin
 def test_settings_without_effect(found: Examine) -> None:
     """Those of parts that are not there yet, and those that another setting makes idle."""
     assert "config.no_effect" not in found()
-    one = found(smtp__proxy_protocol="true", plugins__allow_unsigned="true")["config.no_effect"]
+    one = found(smtp__proxy_protocol="true", blobs__s3__bucket="mail")["config.no_effect"]
     assert "smtp.proxy_protocol" in one.what
-    assert "plugins.allow_unsigned" in one.what
+    assert "blobs.s3.bucket" in one.what
     assert "config.no_effect" not in found(smtp__proxy_protocol="true", smtp__trusted_networks="10.0.0.0/8")

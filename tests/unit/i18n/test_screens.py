@@ -17,14 +17,22 @@ FORMED = {
     *(f"trace.kind.{kind}" for kind in KINDS),
     *(f"doctor.{level}" for level in Level),
     *(f"status.{part}" for part in (
-        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "processes", "collection",
-        "backup",
+        "site", "server", "mail", "content", "database", "blobs", "queues", "jobs", "hooks", "processes",
+        "collection", "backup",
     )),
     *(f"progress.{work}" for work in ("backup", "verify", "prune_plan", "prune", "restore", "rehearse")),
     *(f"import.{reason}" for reason in (
         "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
     )),
     "trace.stored", "trace.appended", "status.backup_whole", "status.backup_damaged",
+    *(f"review.{name}.{value}" for name, value in (
+        ("read_headers", "true"), ("read_body", "preview"), ("read_body", "full"),
+        ("read_attachments", "metadata"), ("read_attachments", "full"), ("write_tags", "true"),
+        ("write_flags", "true"), ("move_message", "true"), ("write_metadata", "true"),
+    )),
+    *(f"review.{name}" for name in (
+        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+    )),
 }  # fmt: skip
 """Keys that the code puts together."""
 

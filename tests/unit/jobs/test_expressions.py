@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cronsim import CronSimError
 
-from mairust_core.app import SCHEDULES, job_kinds
+from mairust_core.chores import KINDS, SCHEDULES
 from mairust_core.ids import to_ms
 from mairust_core.jobs.schedules import next_ms
 
@@ -42,7 +42,7 @@ def test_what_is_no_expression_is_refused(cron: str) -> None:
 
 def test_the_built_in_schedules_are_sound() -> None:
     """Each names a kind there is, and comes again within the day."""
-    kinds = {kind.name for kind in job_kinds()}
+    kinds = {kind.name for kind in KINDS}
     now = ms("2026-11-25 12:00:00")
     assert {one.name for one in SCHEDULES} == {"gc", "jobs.purge"}
     for one in SCHEDULES:

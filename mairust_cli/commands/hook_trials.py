@@ -1,0 +1,140 @@
+"""`mairust hook test` and `mairust hook replay`: trying hooks out, without effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from mairust_cli.choices import choice
+from mairust_cli.files import opened_message
+from mairust_cli.listing import All, Cursor, Limit, pages
+from mairust_cli.output import Column, Columns
+from mairust_cli.session import Session
+from mairust_cli.text import clean, moment
+from mairust_cli.words import AccountOption, parse_moment
+from mairust_core.errors import MaiRustError
+from mairust_core.i18n import say
+from mairust_core.model.hook import HookType
+from mairust_core.model.trial import Replay, Replayed, Step, Tried
+from mairust_core.services.hooks import Hooks
+
+FAILED = MaiRustError.exit_code
+
+REPLAYED: Columns[Replayed] = (
+    Column("Id", lambda one: str(int(one.id))),
+    Column("Received", lambda one: moment(one.received_at)),
+    Column("Action", lambda one: one.action if one.matched else "passed over"),
+    Column("ms", lambda one: f"{one.ms:.1f}", right=True),
+    Column("Effect", lambda one: one.error or _brief(one.effect) or "-", shrink=True),
+    Column("Subject", lambda one: one.subject, shrink=True),
+)
+
+
+def try_on_mail(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A hook, or the id of a plugin.")],
+    message: Annotated[
+        str, typer.Option("--message", metavar="FILE", help="The mail; - reads it from stdin.")
+    ],
+    type_: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Of a plugin, only its hooks of this type.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="The sender of its envelope.")
+    ] = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="ADDRESS", help="A recipient; may be repeated.")
+    ] = None,
+) -> None:
+    """Ask a hook about a mail, and tell each step; nothing is stored and nobody gets it.
+
+    It is asked as on the road, also while it or its plugin is disabled. Told are what it was sent, how long
+    it took, what it said, what that would change, and the reply that the sender would hear.
+
+    Exit status: 0 every hook answered; 1 one did not, or not as it must; 2 a bad value; 4 there is no such
+    hook; 5 its plugin is not approved; 75 it cannot be tried now.
+
+    Examples:
+      mairust hook test com.example.spam:pre_receive --message mail.eml --to ann@example.org
+      mairust hook test com.example.spam --type pre_receive --message mail.eml --to ann@example.org --json
+    """
+    session = Session.of(ctx)
+    with opened_message(session, message) as content:
+        tried = session.operations(Hooks).test(
+            name,
+            content,
+            type=choice(HookType, "type", type_).value if type_ else "",
+            mail_from=from_ or "",
+            rcpt_to=tuple(to or ()),
+        )
+    if session.output.json:
+        session.output.document(tried)
+    else:
+        session.output.lines([*_told(tried, session.output.lang)])
+    if tried.failed:
+        raise SystemExit(FAILED)
+
+
+def _told(tried: Tried, lang: str) -> Iterator[str]:
+    for step in tried.steps:
+        yield from _step(step, lang)
+    yield say("trial.end", lang, action=clean(tried.action), reply=clean(tried.reply))
+
+
+def _step(step: Step, lang: str) -> Iterator[str]:
+    yield say("trial.step", lang, hook=clean(step.hook), type=step.type.value, ms=f"{step.ms:.1f}")
+    yield f"  {say('trial.sent', lang)}"
+    for line in json.dumps(step.payload, ensure_ascii=False, indent=2).splitlines():
+        yield f"    {clean(line)}"
+    yield f"  {say('trial.said', lang)} {clean(step.error or _brief(step.answer))}"
+    yield f"  {say('trial.effect', lang)} {clean(_brief(step.effect) or '-')}"
+
+
+def _brief(value: Any) -> str:
+    if not value:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def replay(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `hook list` shows it.")],
+    account: AccountOption,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only mail received since: as 7d, or a time."),
+    ] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    all_: All = False,
+) -> None:
+    """Ask a hook about mail that is stored, newest first, and tell what it would have changed.
+
+    Nothing changes. A hook can be tried on the mail of last month before it is enabled.
+
+    Exit status: 0 asked; 1 on some messages it failed; 2 a bad time; 4 there is no such hook or account; 5
+    its plugin is not approved; 75 it cannot be tried now.
+
+    Examples:
+      mairust hook replay com.example.spam:pre_receive --account ann@example.org --since 30d
+    """
+    session = Session.of(ctx)
+    hooks = session.operations(Hooks)
+    wanted = Replay(
+        account=account,
+        since=None if since is None else parse_moment(since, datetime.now(UTC), "since", ago=True),
+    )
+    found = pages(
+        lambda after, count: hooks.replay(name, replace(wanted, cursor=after, limit=count)),
+        limit,
+        cursor,
+        all_,
+    )
+    session.output.page(found, REPLAYED)
+    if any(one.error for one in found.items):
+        raise SystemExit(FAILED)

@@ -1,0 +1,264 @@
+"""`mairust plugin`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from mairust_cli.listing import All, Cursor, Limit, pages
+from mairust_cli.output import Column, Columns, Output
+from mairust_cli.session import Session
+from mairust_cli.text import clean, moment
+from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_cli.words import Yes
+from mairust_core.i18n import say
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginState, Review, Right, RightKind
+from mairust_core.services.plugins import Plugins
+
+app = noun(COMMANDS["plugin"])
+
+PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
+
+STYLES = {
+    PluginState.ENABLED: "green",
+    PluginState.PENDING: "yellow",
+    PluginState.DISABLED: "dim",
+    PluginState.BLOCKED: "red",
+}
+
+
+def _state(plugin: Plugin) -> str:
+    waits = plugin.pending is not None and plugin.state is not PluginState.PENDING
+    return f"{plugin.state} ({plugin.pending.version} pending)" if waits and plugin.pending else plugin.state
+
+
+COLUMNS: Columns[Plugin] = (
+    Column("Id", lambda plugin: plugin.id),
+    Column("Version", lambda plugin: plugin.version),
+    Column("State", _state, style=lambda plugin: STYLES[plugin.state]),
+    Column("Protocol", lambda plugin: plugin.entry.protocol),
+    Column("Hooks", lambda plugin: str(len(plugin.hooks)), right=True),
+    Column("Name", lambda plugin: plugin.name, shrink=True),
+)
+
+FIELDS: Columns[Plugin] = (
+    Column("Id", lambda plugin: plugin.id),
+    Column("Name", lambda plugin: plugin.name),
+    Column("Version", lambda plugin: plugin.version),
+    Column("State", _state),
+    Column("Author", lambda plugin: plugin.author or "-"),
+    Column("Description", lambda plugin: plugin.description or "-"),
+    Column("License", lambda plugin: plugin.license or "-"),
+    Column("Called by", lambda plugin: _entry(plugin)),
+    Column("Directory", lambda plugin: plugin.directory),
+    Column("Signed by", lambda plugin: ", ".join(plugin.signatures) or "nobody"),
+    Column("Hooks", lambda plugin: ", ".join(plugin.hooks) or "-"),
+    Column("May", lambda plugin: _permissions(plugin) or "-"),
+    Column("Network", lambda plugin: " ".join((plugin.limits.network, *plugin.limits.network_allow))),
+    Column("Approved", lambda plugin: _approval(plugin)),
+    Column("Told", lambda plugin: ", ".join(f"{n} = {v:g}" for n, v in plugin.metrics.items()) or "-"),
+)
+
+INSTALLED: Columns[Installed] = (
+    Column("Id", lambda installed: installed.id),
+    Column("Version", lambda installed: installed.version),
+    Column("State", lambda installed: installed.state),
+)
+
+APPROVED: Columns[Approved] = (
+    Column("Id", lambda approved: approved.id),
+    Column("Version", lambda approved: approved.version),
+    Column("State", lambda approved: approved.state),
+    Column("Hooks", lambda approved: ", ".join(approved.hooks) or "-"),
+    Column("Secret", lambda approved: approved.secret or "-"),
+)
+
+
+def _entry(plugin: Plugin) -> str:
+    entry = plugin.entry
+    return f"{entry.protocol} {entry.endpoint or ' '.join(entry.command)}".strip()
+
+
+def _permissions(plugin: Plugin) -> str:
+    wanted = plugin.permissions
+    given = {name: getattr(wanted, name) for name in type(wanted).__dataclass_fields__}
+    return ", ".join(
+        name if value is True else f"{name} = {value}"
+        for name, value in given.items()
+        if value is not False and value != "none"
+    )
+
+
+def _approval(plugin: Plugin) -> str:
+    return f"{moment(plugin.approved_at)} by {plugin.approved_by}" if plugin.approved_at else "-"
+
+
+@app.command("link", cls=Command)
+def link(
+    ctx: typer.Context,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="The directory with its plugin.toml.")],
+) -> None:
+    """Register a plugin's directory in place, for developing it.
+
+    Its files are used where they are; link it again after a change of its plugin.toml. What asks for more
+    than was approved waits for `plugin approve`, and meanwhile what was approved goes on. Needs
+    plugins.allow_unsigned = true in the configuration of the site.
+
+    Exit status: 0 registered; 2 its plugin.toml is wrong; 5 the plugin is blocked; 77 unsigned plugins are
+    not allowed.
+
+    Examples:
+      mairust plugin link ./spam
+    """
+    from pathlib import Path
+
+    session = Session.of(ctx)
+    session.stay_local("plugin link")
+    installed = session.here(Plugins).link(Path(directory).expanduser().resolve())
+    session.output.change(installed, INSTALLED)
+    if installed.state is PluginState.PENDING:
+        session.output.note(say("plugin.waits", session.output.lang, id=clean(installed.id)))
+
+
+@app.command("module", cls=Command)
+def module(ctx: typer.Context) -> None:
+    """Print the module for plugins in Python, to be copied beside them.
+
+    One file without dependencies: it reads requests, writes answers, verifies signatures and calls back.
+
+    Exit status: 0 printed.
+
+    Examples:
+      mairust plugin module > mairust_plugin.py
+    """
+    session = Session.of(ctx)
+    session.stay_local("plugin module")
+    from mairust_core.plugins.for_authors import module_text
+
+    session.output.raw([module_text().encode()])
+
+
+@app.command("approve", cls=Command)
+def approve(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
+    """Show what a plugin asks for, and give it.
+
+    Its hooks are registered and asked from then on. A plugin that is reached by http or a UNIX socket gets a
+    secret, shown this once: it signs what the plugin is sent.
+
+    Exit status: 0 approved, now or before; 1 the answer was no; 4 there is no such plugin; 5 it is blocked,
+    or asks for something else by now; 77 not allowed.
+
+    Examples:
+      mairust plugin approve com.example.spam --yes
+    """
+    session = Session.of(ctx)
+    plugins = session.operations(Plugins)
+    review = plugins.show(id_).pending
+    if review is not None:
+        for line in review_lines(id_, review, session.output):
+            session.output.tell(line)
+        session.confirm("approve_plugin", yes, id=id_, version=review.version)
+    approved = plugins.approve(id_) if review is None else plugins.approve_review(id_, review.id)
+    session.output.item(approved, APPROVED)
+
+
+def review_lines(id_: str, review: Review, output: Output) -> Iterator[str]:
+    """What a version asks for, in words; what is more than before is marked."""
+    yield say("review.title", output.lang, id=clean(id_), version=clean(review.version))
+    for kind in RightKind:
+        for right in (one for one in review.rights if one.kind is kind):
+            mark = "+" if right.more else " "
+            yield f"  {mark} {_in_words(right, output.lang)}"
+
+
+def _in_words(right: Right, lang: str) -> str:
+    """One right as a person says it."""
+    value, name = clean(right.value), clean(right.name)
+    if right.kind is RightKind.DECIDE:
+        text = say("review.hook", lang, name=name, value=value)
+    elif right.kind in (RightKind.READ, RightKind.WRITE):
+        nothing = right.value in ("false", "none")
+        text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
+    else:
+        text = say(f"review.{right.name}", lang, value=value)
+    return text if right.was is None else f"{text} {say('review.was', lang, was=clean(right.was))}"
+
+
+@app.command("list", cls=Command)
+def list_(ctx: typer.Context, limit: Limit = None, cursor: Cursor = None, all_: All = False) -> None:
+    """List the plugins, by id.
+
+    One is pending until somebody approved it, then enabled or disabled; blocked when whoever signed it
+    revoked that. Of an enabled one a newer version may be pending.
+
+    Exit status: 0 listed.
+
+    Examples:
+      mairust plugin list
+      mairust plugin list --json
+    """
+    session = Session.of(ctx)
+    plugins = session.operations(Plugins)
+    found = pages(lambda after, count: plugins.browse(cursor=after, limit=count), limit, cursor, all_)
+    session.output.page(found, COLUMNS)
+
+
+@app.command("show", cls=Command)
+def show(ctx: typer.Context, id_: PluginId) -> None:
+    """Show one plugin: what it is, what it may, and what waits for approval.
+
+    Exit status: 0 shown; 4 there is no such plugin.
+
+    Examples:
+      mairust plugin show com.example.spam
+    """
+    session = Session.of(ctx)
+    plugin = session.operations(Plugins).show(id_)
+    session.output.item(plugin, FIELDS)
+    if plugin.pending is not None and not session.output.json:
+        session.output.lines([*review_lines(plugin.id, plugin.pending, session.output)])
+
+
+@app.command("enable", cls=Command)
+def enable(ctx: typer.Context, id_: PluginId) -> None:
+    """Have the hooks of an approved plugin asked.
+
+    Exit status: 0 enabled, now or before; 4 there is no such plugin; 5 it is not approved, or blocked; 77 it
+    is not signed, and unsigned plugins are not allowed.
+
+    Examples:
+      mairust plugin enable com.example.spam
+    """
+    session = Session.of(ctx)
+    session.output.change(session.operations(Plugins).enable(id_), FIELDS)
+
+
+@app.command("disable", cls=Command)
+def disable(ctx: typer.Context, id_: PluginId) -> None:
+    """Have none of a plugin's hooks asked; mail goes on as if they were not there.
+
+    Exit status: 0 disabled, now or before; 4 there is no such plugin; 5 it is not approved, or blocked.
+
+    Examples:
+      mairust plugin disable com.example.spam
+    """
+    session = Session.of(ctx)
+    session.output.change(session.operations(Plugins).disable(id_), FIELDS)
+
+
+@app.command("remove", cls=Command)
+def remove(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
+    """Forget a plugin with its hooks, their settings and its secret.
+
+    A linked directory stays as it is; so do tags and metadata that the plugin gave to mail.
+
+    Exit status: 0 removed; 4 there is no such plugin.
+
+    Examples:
+      mairust plugin remove com.example.spam --yes
+    """
+    session = Session.of(ctx)
+    session.confirm("remove_plugin", yes, id=id_)
+    session.output.removed(session.operations(Plugins).remove(id_), "plugin")

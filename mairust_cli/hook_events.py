@@ -1,0 +1,45 @@
+"""What hooks said, in the words of a story's lines."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mairust_core.i18n import say
+from mairust_core.model.story import Event
+
+
+def told(event: Event, lang: str) -> str:
+    """One call of a hook: who was asked about whose copy, what came of it, and what was not accepted."""
+    about = event.get("account") or ", ".join(event.get("accounts", ()))
+    parts = [
+        say(
+            "trace.hook",
+            lang,
+            hook=event["hook"],
+            action=event["action"],
+            ms=f"{event['ms']:.0f}",
+            about=about,
+        )
+    ]
+    if event.get("mode") == "shadow":
+        parts.append(say("trace.hook_shadow", lang))
+    if error := event.get("error"):
+        parts.append(say("trace.hook_error", lang, why=error))
+    parts += [str(event[name]) for name in ("reply", "message") if event.get(name) and not event.get("error")]
+    parts += [f"{name} {_shown(value)}" for name, value in event.get("effect", {}).items()]
+    parts += [f"{name} {_shown(event[name])}" for name in ("score", "annotations") if name in event]
+    if refused := [*event.get("refused", ()), *event.get("left_out", ())]:
+        parts.append(say("trace.hook_refused", lang, fields=", ".join(refused)))
+    return "; ".join(parts)
+
+
+def decided(event: Event, lang: str) -> str:
+    """What was decided about a copy that waited."""
+    return say("trace.decided", lang, **event)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

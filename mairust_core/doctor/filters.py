@@ -1,0 +1,57 @@
+"""Plugins and hooks: what waits, what runs unsigned, what cannot run, what fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mairust_core.config import Settings
+from mairust_core.doctor.findings import Found
+from mairust_core.model.breaker import BreakerState
+from mairust_core.model.plugin import Protocol, State
+from mairust_core.model.plugin_forms import Source
+from mairust_core.model.principal import Principal
+from mairust_core.plugins.registry import secret_name
+from mairust_core.store import StorageBackend, breakers, secrets
+from mairust_core.store import plugins as queries
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mairust_core.store.plugins import Registered
+
+MAX_LOOKED = 500
+_ME = Principal.local("doctor")
+
+
+def plugins(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """No plugin waits or is unsigned, and each that is enabled has its files and its secret."""
+    with storage.read() as tx:
+        found = queries.page(tx, _ME, "", MAX_LOOKED)
+        enabled = [one for one in found if one.state is State.ENABLED]
+        secretless = [one.id for one in enabled if _lacks_secret(tx, storage, one)]
+    if waiting := [one.id for one in found if one.pending is not None]:
+        yield Found("plugins.pending", names=", ".join(waiting), count=len(waiting), first=waiting[0])
+    if unsigned := [one.id for one in enabled if one.source is Source.LINK]:
+        yield Found("plugins.unsigned", names=", ".join(unsigned), count=len(unsigned), first=unsigned[0])
+    for one in enabled:
+        if one.shown.entry.protocol is Protocol.STDIN and not os.access(one.directory, os.R_OK | os.X_OK):
+            yield Found("plugins.directory", id=one.id, path=one.directory)
+    for id_ in secretless:
+        yield Found("plugins.secret", id=id_)
+
+
+def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> bool:
+    needs = one.shown.entry.protocol in (Protocol.HTTP, Protocol.UNIX)
+    return needs and secrets.get(tx, _ME.tenant_id, secret_name(one.id), storage.now_ms(tx)) is None
+
+
+def hooks(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Every hook is called: no breaker is open."""
+    with storage.read() as tx:
+        now_ms = storage.now_ms(tx)
+        failing = breakers.load(storage, tx).breakers
+    for name, one in sorted(failing.items()):
+        if one.state(now_ms) is not BreakerState.CLOSED:
+            yield Found("hooks.open", name=name, why=one.last_error)

@@ -1,0 +1,285 @@
+"""What a plugin answered: read without trust, limited to what it may say (rule F2, trap H1).
+
+An answer that is not one raises `CallFailed` with a word on why, never with the answer itself. A field that
+the plugin may not write, or a value that cannot stand, is left out and named in `refused`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from mairust_core.errors import Invalid
+from mairust_core.hooks.transport import CallFailed
+from mairust_core.model.flags import MAX_TAGS, parse_flag, parse_tag
+from mairust_core.model.hook import Fallback, HookType
+from mairust_core.model.mailbox import QUARANTINE, mailbox_name
+from mairust_core.model.message_change import MAX_METADATA_BYTES, MAX_NAMESPACE_LENGTH
+from mairust_core.model.plugin import Permissions
+from mairust_core.model.reply import Reply
+from mairust_core.model.verdict import NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects
+
+MAX_MESSAGE_OCTETS = 200
+MAX_NAMES = 32
+"""Names of metadata in one answer."""
+ACTIONS = {
+    "deliver": Action.DELIVER,
+    "allow": Action.DELIVER,
+    "tag": Action.DELIVER,
+    "quarantine": Action.QUARANTINE,
+    "tempfail": Action.TEMPFAIL,
+    "reject": Action.REJECT,
+}
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "code": (int, str),
+    "permanent": (bool,),
+    "message": (str,),
+    "tags": (list,),
+    "remove_tags": (list,),
+    "flags": (list,),
+    "move_to": (str,),
+    "metadata": (dict,),
+    "annotations": (dict,),
+    "score": (int, float),
+}
+"""What may stand beside `action`, and as what; null is as if it were left out."""
+_CODE = re.compile(r"([0-9]{3})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One answer as it counts. `refused` names fields that were left out."""
+
+    action: Action = Action.DELIVER
+    reply: Reply | None = None
+    reason: str = ""
+    effects: Effects = NO_EFFECTS
+    annotations: dict[str, Any] = field(default_factory=dict)
+    score: float | None = None
+    refused: tuple[str, ...] = ()
+
+
+def read(body: bytes, plugin: str, permissions: Permissions, type_: HookType) -> Said:
+    """The answer in `body` as far as it counts; raises `CallFailed`."""
+    given = _document(body)
+    action = _action(given)
+    if len(given) == 1:
+        return _bare(action, permissions, type_)
+    return _full(given, action, plugin, permissions, type_)
+
+
+@lru_cache
+def _bare(action: Action, permissions: Permissions, type_: HookType) -> Said:
+    """An answer without anything but its action: the usual one."""
+    return _full({}, action, "", permissions, type_)
+
+
+def _full(
+    given: dict[str, Any], action: Action, plugin: str, permissions: Permissions, type_: HookType
+) -> Said:
+    reader = _Reader(given, plugin, permissions)
+    effects = reader.effects()
+    said = Said(
+        action=action,
+        effects=effects,
+        annotations=reader.annotations,
+        score=reader.score,
+    )
+    said = _after_storing(said, reader) if type_ is HookType.POST_RECEIVE else _before_storing(said, reader)
+    return replace(said, refused=tuple(dict.fromkeys(reader.refused)))
+
+
+def fallback(wanted: Fallback, why: str) -> Said:
+    """What a hook is taken to say when it does not answer (R-HOOK-2)."""
+    if wanted is Fallback.ALLOW:
+        return Said(reason=why)
+    if wanted is Fallback.REJECT:
+        return Said(action=Action.REJECT, reply=REJECTED, reason=why)
+    return Said(action=Action.TEMPFAIL, reply=TEMPFAILED, reason=why)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        raise CallFailed("the answer is empty")
+    try:
+        found = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise CallFailed("the answer is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise CallFailed("the answer is not one JSON document") from None
+    if not isinstance(found, dict):
+        raise CallFailed("the answer is not a JSON object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _action(given: dict[str, Any]) -> Action:
+    action = given.get("action")
+    if not isinstance(action, str) or action not in ACTIONS:
+        raise CallFailed(
+            "the answer has no known action" if "action" in given else "the answer has no action"
+        )
+    for name, kinds in _FIELDS.items() if len(given) > 1 else ():
+        value = given.get(name)
+        odd_bool = isinstance(value, bool) and bool not in kinds
+        if value is not None and (odd_bool or not isinstance(value, kinds)):
+            raise CallFailed(f"{name} in the answer is of the wrong type")
+    for name in ("tags", "remove_tags", "flags"):
+        if not all(isinstance(one, str) for one in given.get(name) or ()):
+            raise CallFailed(f"{name} in the answer is not a list of texts")
+    return ACTIONS[action]
+
+
+class _Reader:
+    """Takes the fields of an answer one by one and notes what is left out."""
+
+    def __init__(self, given: dict[str, Any], plugin: str, permissions: Permissions) -> None:
+        self.given = given
+        self._prefix = f"plugin:{plugin}:"
+        self._may = permissions
+        self.refused: list[str] = [
+            f"{name[:40]} (unknown)" for name in given if name not in _FIELDS and name != "action"
+        ][:MAX_NAMES]
+        self.annotations = self._fitting("annotations")
+        self.score = self._score()
+
+    def effects(self) -> Effects:
+        """What the answer changes of a copy."""
+        may = self._may
+        effects = Effects(
+            tags=self._parsed("tags", may.write_tags, parse_tag),
+            remove_tags=self._parsed("remove_tags", may.write_tags, parse_tag),
+            flags=self._parsed("flags", may.write_flags, parse_flag),
+            move_to=self._mailbox(),
+            metadata=self._metadata(),
+        )
+        return NO_EFFECTS if effects == NO_EFFECTS else effects
+
+    def _parsed(self, name: str, allowed: bool, parse: Callable[[str], str]) -> tuple[str, ...]:
+        texts: Iterable[str] = self.given.get(name) or ()
+        if texts and not allowed:
+            self.refused.append(name)
+            return ()
+        found: dict[str, None] = {}
+        for text in texts:
+            try:
+                found[parse(text)] = None
+            except Invalid:
+                self.refused.append(name)
+        if len(found) > MAX_TAGS:
+            self.refused.append(name)
+        return tuple(found)[:MAX_TAGS]
+
+    def _mailbox(self) -> str | None:
+        wanted = self.given.get("move_to")
+        if not wanted:
+            return None
+        try:
+            name = mailbox_name("move_to", wanted) if self._may.move_message else ""
+        except Invalid:
+            name = ""
+        if not name or name.casefold() == QUARANTINE.casefold():  # that is an action, with a reason
+            self.refused.append("move_to")
+            return None
+        return name
+
+    def _metadata(self) -> dict[str, Any]:
+        """Metadata under the plugin's own names, its score and annotations beside them."""
+        given = self._fitting("metadata")
+        if given and not self._may.write_metadata:
+            self.refused.append("metadata")
+        if not self._may.write_metadata:
+            return {}
+        if self.score is not None:
+            given = {"score": self.score, **given}
+        if self.annotations:
+            given = {"annotations": self.annotations, **given}
+        return {f"{self._prefix}{name}": value for name, value in given.items()}
+
+    def _fitting(self, name: str) -> dict[str, Any]:
+        """An object of bounded size with printable names, or nothing."""
+        given: dict[str, Any] = self.given.get(name) or {}
+        if not given:
+            return {}
+        room = MAX_NAMESPACE_LENGTH - len(self._prefix)
+        fits = len(given) <= MAX_NAMES and all(key.isprintable() and 0 < len(key) <= room for key in given)
+        if (
+            not fits
+            or len(json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")) > MAX_METADATA_BYTES
+        ):
+            self.refused.append(name)
+            return {}
+        return given
+
+    def _score(self) -> float | None:
+        given = self.given.get("score")
+        if given is None:
+            return None
+        try:
+            score = float(given)
+        except OverflowError:
+            score = math.inf
+        if not math.isfinite(score):
+            self.refused.append("score")
+            return None
+        return score
+
+
+def _before_storing(said: Said, reader: _Reader) -> Said:
+    """Action, rank and reply of an answer that decides what becomes of the mail (R-HOOK-5)."""
+    action, permanent = said.action, reader.given.get("permanent")
+    if action in {Action.REJECT, Action.TEMPFAIL} and permanent is not None:
+        action = Action.REJECT if permanent else Action.TEMPFAIL
+    text = _message(reader)
+    if action not in {Action.REJECT, Action.TEMPFAIL}:
+        return replace(said, action=action, reason=text)
+    default = REJECTED if action is Action.REJECT else TEMPFAILED
+    code, enhanced = _code(reader, default)
+    shown = text if text.isascii() and text else default.text
+    return replace(said, action=action, reply=Reply(code, enhanced, shown), reason=text)
+
+
+def _after_storing(said: Said, reader: _Reader) -> Said:
+    """A mail that is stored is delivered: its sender cannot be told anything any more."""
+    action = said.action
+    if action in {Action.REJECT, Action.TEMPFAIL} or (
+        action is Action.QUARANTINE and not reader._may.move_message
+    ):
+        reader.refused.append("action")
+        action = Action.DELIVER
+    return replace(said, action=action, reason=_message(reader))
+
+
+def _message(reader: _Reader) -> str:
+    """One printable line of at most 200 octets, or nothing."""
+    text: str = reader.given.get("message") or ""
+    if text and (not text.isprintable() or len(text.encode("utf-8", "replace")) > MAX_MESSAGE_OCTETS):
+        reader.refused.append("message")
+        return ""
+    return text
+
+
+def _code(reader: _Reader, default: Reply) -> tuple[int, str]:
+    given = reader.given.get("code")
+    if given is None:
+        return default.code, default.enhanced
+    found = _CODE.fullmatch(str(given))
+    code = int(found[1]) if found else 0
+    if found is None or code // 100 != default.code // 100 or code == 421:
+        reader.refused.append("code")
+        return default.code, default.enhanced
+    enhanced = found[2]
+    if enhanced is None:
+        return code, default.enhanced
+    if enhanced[0] != str(code // 100):
+        reader.refused.append("code")
+        return default.code, default.enhanced
+    return code, enhanced

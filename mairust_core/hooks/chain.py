@@ -1,0 +1,165 @@
+"""The hooks of a site, followed as they change, asked about one mail after another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from mairust_core.errors import MaiRustError, StorageDown
+from mairust_core.hooks import Asked, Told
+from mairust_core.hooks.book import HookBook, Registered
+from mairust_core.hooks.breakers import Breakers
+from mairust_core.hooks.calls import Caller
+from mairust_core.hooks.credentials import Credentials
+from mairust_core.hooks.filters import Sieve
+from mairust_core.hooks.log import HookLog, Lines
+from mairust_core.hooks.payload import Asking, MessagePart, request
+from mairust_core.hooks.pool import Ready, Transports
+from mairust_core.hooks.rounds import Round
+from mairust_core.hooks.shadows import Shadows
+from mairust_core.hooks.steps import Step
+from mairust_core.ids import now_ms
+from mairust_core.model.plugin import Protocol
+from mairust_core.model.verdict import DELIVER, Action, Verdict
+from mairust_core.store import StorageBackend, generations
+
+LARGE_AT_ONCE = 2
+"""Large mails that one process holds in memory because some plugin reads all of them (rule B4)."""
+THREADS = 2
+NOT_YET = Verdict(action=Action.TEMPFAIL, reply=StorageDown.reply, reason="hooks are not known yet")
+
+log = logging.getLogger("mairust.hooks")
+
+
+class HookChain:
+    """The `Chain` of a site; belongs to one event loop."""
+
+    def __init__(
+        self,
+        storage: StorageBackend,
+        book: HookBook,
+        ways: Mapping[Protocol, Ready],
+        credentials: Credentials,
+        log: HookLog,
+        budget_ms: int,
+    ) -> None:
+        """`ways` are those to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
+        self._storage = storage
+        self._book = book
+        self.credentials = credentials
+        self._budget_ms = budget_ms
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
+        self._transports = Transports(ways)
+        self._breakers = Breakers(storage, self._threads)
+        self._caller = Caller(self._transports, self._breakers)
+        self._lines = Lines(log)
+        self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._sieve = Sieve(())
+        self._generation: int | None = None
+
+    async def poll(self) -> None:
+        """Follow changed hooks and other processes' breakers; what cannot be read stays as it was (D3)."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._lines.flush)
+        try:
+            found = await loop.run_in_executor(self._threads, self._read, self._generation)
+        except MaiRustError as error:
+            log.warning("hooks are not read for now: %s", error)
+            return
+        if found is not None:
+            self._generation, self._sieve = found
+            await self._transports.keep(one.plugin for one in self._sieve.hooks)
+        if self._sieve.hooks:
+            await self._breakers.poll()
+
+    def _read(self, known: int | None) -> tuple[int, Sieve] | None:
+        """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""
+        with self._storage.read() as tx:
+            generation = generations.current(tx)
+        sieve = self._sieve if generation == known else Sieve(self._book.enabled())
+        self._transports.prepare(one.plugin for one in sieve.hooks)
+        return None if generation == known else (generation, sieve)
+
+    async def ask(self, mail: Asked) -> Told:
+        """What the hooks say of a mail; never raises. Before they are known every mail is put off."""
+        if self._generation is None:
+            await self.poll()
+        if self._generation is None:
+            return Told(verdicts=dict.fromkeys(mail.reached, NOT_YET))
+        matching = self._sieve.matching(mail) if self._sieve.hooks else {}
+        if not matching:
+            return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
+        round_ = Round(self._caller, mail, matching, self._budget_ms, self._threads)
+        told = await round_.told_within(self._large)
+        self._lines.add(told.steps, mail.trace_id)
+        return told
+
+    async def ask_later(
+        self, registered: Registered, asking: Asking, part: MessagePart, mail: str, trace_id: int | None
+    ) -> Step:
+        """What a `post_receive` hook says of a stored message; `mail` is its hash."""
+        message = await asyncio.get_running_loop().run_in_executor(
+            self._threads, part.of, registered.plugin.permissions
+        )
+        body = request(asking, registered.plugin.permissions, message)
+        at_ms = now_ms()
+        outcome = await self._caller.ask(
+            registered, asking.delivery_id, body, mail, registered.hook.timeout_ms
+        )
+        step = Step(
+            registered=registered,
+            accounts=(),
+            at_ms=at_ms,
+            delivery_id=asking.delivery_id,
+            recipient=asking.recipient,
+            request=body,
+            outcome=outcome,
+        )
+        self._lines.add([step], trace_id, int(asking.message_id or 0) or None)
+        return step
+
+    def find(self, name: str) -> Registered | None:
+        """An enabled hook by its name."""
+        return next((one for one in self._sieve.hooks if one.hook.name == name), None)
+
+    def follow(self, told: Told, trace_id: int) -> None:
+        """Make the shadow calls of a mail that was answered; returns at once."""
+        if told.shadows:
+            self._shadows.begin(told.shadows, told.verdicts, trace_id)
+
+    async def settle(self) -> None:
+        """Wait for shadow calls and probes under way."""
+        await self._shadows.settle()
+        await self._breakers.settle()
+
+    async def close(self) -> None:
+        """Let go of everything; calls under way fail."""
+        await self._shadows.close()
+        await self._breakers.close()
+        await self._transports.close()
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def ask_from_thread(
+    mail: Asked,
+    running: tuple[HookChain, asyncio.AbstractEventLoop] | None,
+    open_chain: Callable[[], HookChain],
+) -> Told:
+    """What the hooks say of a mail, asked on the loop that runs them or on one made for it; blocks."""
+    if running is None:
+        return asyncio.run(_ask_alone(mail, open_chain))
+    chain, loop = running
+    return asyncio.run_coroutine_threadsafe(chain.ask(mail), loop).result()
+
+
+async def _ask_alone(mail: Asked, open_chain: Callable[[], HookChain]) -> Told:
+    chain = open_chain()
+    try:
+        await chain.poll()
+        return await chain.ask(mail)
+    finally:
+        await chain.close()

@@ -1,0 +1,202 @@
+"""Plugins that are HTTP services, over TCP or a UNIX socket: one POST for each question (contract §4).
+
+No redirect is followed, no proxy is used, no cookie kept, nothing decompressed; the answer is JSON by its own
+word and bounded. A request on a kept connection that the plugin closed meanwhile is sent once more, on a new
+one: its delivery id is the same, and nothing of an answer had come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from mairust_core.hooks.credentials import Credentials
+from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver, Surroundings
+from mairust_core.hooks.signature import headers
+from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
+from mairust_core.model.plugin import Runnable
+
+CONNECTIONS = 64
+KEPT_S = 2.0
+"""How long an idle connection is kept: less than servers usually do."""
+KEYS_S = 0.5
+"""For so long secrets are good that were read (rule D3)."""
+UNIX = "unix:"
+_FIXED = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "MaiRust",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    secrets: tuple[str, ...]
+    until: float
+
+
+class HttpTransport:
+    """One plugin over HTTP; belongs to one event loop."""
+
+    def __init__(
+        self,
+        plugin: Runnable,
+        url: str,
+        credentials: Credentials,
+        connect: Callable[[], aiohttp.BaseConnector],
+    ) -> None:
+        self._plugin = plugin
+        self._url = url
+        self._credentials = credentials
+        self._connect = connect
+        self._keys: _Keys | None = None
+        self._answered = float("-inf")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(self, call: Call) -> Answer:
+        """Ask once; raises `CallFailed`. Who calls it cancels it when the time is over."""
+        try:
+            return await self._ask(call)
+        except aiohttp.ClientError as error:
+            raise CallFailed(_why(error)) from error
+
+    async def _ask(self, call: Call) -> Answer:
+        told = await self._headers(call)
+        try:
+            return await self._post(call, told)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if time.monotonic() - self._answered > KEPT_S:
+                raise  # no connection is kept: this one was new
+        return await self._post(call, told)
+
+    async def _post(self, call: Call, told: dict[str, str]) -> Answer:
+        async with self._open().post(
+            self._url, data=call.body, headers=told, allow_redirects=False
+        ) as response:
+            _check(response)
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(1 << 16):
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    response.close()
+                    raise CallFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+            self._answered = time.monotonic()
+            return Answer(body=bytes(body))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=self._connect(),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                trust_env=False,
+            )
+        return self._session
+
+    async def _headers(self, call: Call) -> dict[str, str]:
+        now = time.monotonic()
+        if self._keys is None or self._keys.until < now:
+            secrets = await asyncio.to_thread(self._credentials.secrets, self._plugin)
+            self._keys = _Keys(tuple(secrets), now + KEYS_S)
+        found = headers(self._keys.secrets, int(time.time()), call.delivery_id, self._plugin.id, call.body)
+        found |= {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        if token := self._credentials.call_token(self._plugin, call.delivery_id):
+            found["Authorization"] = f"Bearer {token}"
+        return found
+
+    async def close(self) -> None:
+        """End its connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def over_tcp(
+    plugin: Runnable, credentials: Credentials, around: Surroundings, tls: ssl.SSLContext | None = None
+) -> HttpTransport:
+    """The transport of an `http` plugin; raises `CallFailed` when it may not be where it is (rule H2)."""
+    destination = Destination.of(plugin.entry.endpoint, plugin.limits, around)
+
+    def connect() -> aiohttp.BaseConnector:
+        return aiohttp.TCPConnector(
+            resolver=PinnedResolver(destination),
+            use_dns_cache=False,
+            limit=CONNECTIONS,
+            keepalive_timeout=KEPT_S,
+            ssl=tls or True,
+        )
+
+    return HttpTransport(plugin, destination.url, credentials, connect)
+
+
+def over_unix(plugin: Runnable, credentials: Credentials, socket_dir: Path) -> HttpTransport:
+    """The transport of a `unix` plugin, whose socket lies below `socket_dir`; raises `CallFailed`."""
+    path = socket_below(socket_dir, plugin.entry.endpoint)
+
+    def connect() -> aiohttp.BaseConnector:
+        return aiohttp.UnixConnector(path=str(path), limit=CONNECTIONS, keepalive_timeout=KEPT_S)
+
+    return HttpTransport(plugin, "http://plugin/", credentials, connect)
+
+
+def socket_below(socket_dir: Path, endpoint: str) -> Path:
+    """The real path of a socket that lies below the directory, links followed; raises `CallFailed`."""
+    given = Path(endpoint.removeprefix(UNIX))
+    try:
+        found = given.resolve(strict=True)
+        inside = found.is_relative_to(socket_dir.resolve(strict=True))
+        is_socket = stat.S_ISSOCK(found.stat().st_mode)
+    except OSError as error:
+        raise CallFailed(f"its socket cannot be reached: {error.strerror}") from error
+    if not given.is_absolute() or not inside:
+        raise CallFailed("its socket is not below plugins.socket_dir")
+    if not is_socket:
+        raise CallFailed("its endpoint is no socket")
+    return found
+
+
+def _check(response: aiohttp.ClientResponse) -> None:
+    """Return when what comes may be an answer; raises `CallFailed`."""
+    if 300 <= response.status < 400:
+        raise CallFailed(f"HTTP {response.status}: redirects are not followed")
+    if response.status != 200:
+        raise CallFailed(f"HTTP {response.status}")
+    if response.content_type != "application/json":
+        raise CallFailed("the answer is not application/json")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise CallFailed("the answer is compressed")
+    if response.content_length is not None and response.content_length > MAX_ANSWER_BYTES:
+        raise CallFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+
+
+def _why(error: aiohttp.ClientError) -> str:
+    """A word on it, without addresses or content."""
+    cause: BaseException | None = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    if isinstance(cause, Misled):
+        return str(cause)
+    if isinstance(error, aiohttp.InvalidURL):
+        return "its endpoint is no http URL"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not found"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"it cannot be reached: {error.os_error.strerror or 'no connection'}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection before it answered"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "its answer is not complete"
+    return f"its answer is not HTTP ({type(error).__name__})"

@@ -1,0 +1,93 @@
+"""Ways to plugins, opened when first needed, replaced when the plugin changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mairust_core.hooks.transport import CallFailed, Transport
+from mairust_core.model.plugin import Protocol, Runnable
+
+Open = Callable[[Runnable], Transport]
+"""Makes the transport of a plugin; raises `CallFailed` when it cannot be spoken to."""
+Ready = Callable[[], Open]
+"""What a way to plugins takes before its first use; may block: imports, a look at the machine."""
+
+log = logging.getLogger("mairust.hooks")
+
+
+@dataclass(slots=True)
+class _Way:
+    generation: int
+    transport: Transport
+    calls: int = 0
+    left: bool = False
+
+
+class Transports:
+    """One transport for each plugin in use; belongs to one event loop."""
+
+    def __init__(self, ways: Mapping[Protocol, Ready]) -> None:
+        self._getting_ready = ways
+        self._openers: dict[Protocol, Open] = {}
+        self._faults: dict[Protocol, str] = {}
+        self._ways: dict[str, _Way] = {}
+
+    def prepare(self, plugins: Iterable[Runnable]) -> None:
+        """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
+
+        A way that cannot be got ready fails the calls of its plugins, and is tried again next time.
+        """
+        for protocol in {one.entry.protocol for one in plugins} - self._openers.keys():
+            if (get_ready := self._getting_ready.get(protocol)) is None:
+                continue
+            try:
+                self._openers[protocol] = get_ready()
+            except (OSError, ImportError) as error:
+                log.exception("plugins of protocol %s cannot be asked for now", protocol.value)
+                self._faults[protocol] = f"this server is not ready for it: {error}"
+
+    @asynccontextmanager
+    async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
+        """The transport of a plugin, kept open while the block runs. Raises `CallFailed`."""
+        way = self._ways.get(plugin.id)
+        if way is None or way.generation != plugin.generation:
+            if way is not None:
+                await self._leave(plugin.id)
+            way = self._ways[plugin.id] = self._open(plugin)
+        way.calls += 1
+        try:
+            yield way.transport
+        finally:
+            way.calls -= 1
+            if way.left and not way.calls:
+                await way.transport.close()
+
+    def _open(self, plugin: Runnable) -> _Way:
+        opener = self._openers.get(plugin.entry.protocol)
+        if opener is None:
+            protocol = plugin.entry.protocol
+            unknown = f"this server cannot speak {protocol.value} to plugins"
+            raise CallFailed(self._faults.get(protocol, unknown))
+        return _Way(plugin.generation, opener(plugin))
+
+    async def keep(self, plugins: Iterable[Runnable]) -> None:
+        """Let go of all others, once their calls are over."""
+        wanted = {one.id: one.generation for one in plugins}
+        for name, way in list(self._ways.items()):
+            if wanted.get(name) != way.generation:
+                await self._leave(name)
+
+    async def _leave(self, name: str) -> None:
+        way = self._ways.pop(name)
+        way.left = True
+        if not way.calls:
+            await way.transport.close()
+
+    async def close(self) -> None:
+        """End all of them; calls under way fail."""
+        ways, self._ways = list(self._ways.values()), {}
+        for way in ways:
+            await way.transport.close()

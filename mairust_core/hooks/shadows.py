@@ -1,0 +1,124 @@
+"""Shadow calls: live mail, a real question, no effect; the answer is noted beside what was decided (B-6).
+
+They run after the reply, a bounded number at a time; beyond it they are left out and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mairust_core.errors import MaiRustError
+from mairust_core.hooks import Event
+from mairust_core.hooks.book import Registered
+from mairust_core.hooks.calls import Caller
+from mairust_core.hooks.log import Lines
+from mairust_core.hooks.steps import Step, event
+from mairust_core.ids import now_ms
+from mairust_core.model.hook import PRE_TIMEOUT_MAX_MS
+from mairust_core.model.verdict import Verdict
+from mairust_core.store import StorageBackend, traces
+
+MAX_WAITING = 256
+"""Shadow calls of one process that wait or run."""
+REFUSED_S = 2.0
+"""After this the trace of a mail that was refused is there."""
+MAX_WAITING_BYTES = 64 << 20
+"""And what they hold of mail."""
+
+log = logging.getLogger("mairust.hooks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """One call to be made after the reply; `mail` is the hash of what it is about."""
+
+    registered: Registered
+    accounts: Sequence[int]
+    delivery_id: str
+    recipient: str
+    request: bytes
+    mail: str
+
+
+class Shadows:
+    """Makes shadow calls and notes their answers in the trace; belongs to one event loop."""
+
+    def __init__(
+        self, storage: StorageBackend, threads: ThreadPoolExecutor, caller: Caller, lines: Lines
+    ) -> None:
+        self._lines = lines
+        self._storage = storage
+        self._threads = threads
+        self._caller = caller
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = self._bytes = 0
+        self.left_out = 0
+        """Calls that were not made: too many waited."""
+
+    def begin(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
+        """Make these calls beside everything else."""
+        size_bytes = sum(len(one.request) for one in shadows)
+        if self._waiting + len(shadows) > MAX_WAITING or (
+            self._bytes and self._bytes + size_bytes > MAX_WAITING_BYTES
+        ):
+            self.left_out += len(shadows)
+            log.warning("%d shadow calls left out, %d in all", len(shadows), self.left_out)
+            return
+        self._waiting += len(shadows)
+        self._bytes += size_bytes
+        task = asyncio.create_task(self._run(shadows, decided, trace_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
+        await asyncio.sleep(0)  # the reply goes first
+        try:
+            events = [await self._ask(one, decided, trace_id) for one in shadows]
+        finally:
+            self._waiting -= len(shadows)
+            self._bytes -= sum(len(one.request) for one in shadows)
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._threads, self._note, trace_id, events):
+            await asyncio.sleep(REFUSED_S)  # the trace of a refusal is written with others
+            await loop.run_in_executor(self._threads, self._note, trace_id, events)
+
+    async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict], trace_id: int) -> Event:
+        at_ms = now_ms()
+        outcome = await self._caller.ask(
+            shadow.registered, shadow.delivery_id, shadow.request, shadow.mail, PRE_TIMEOUT_MAX_MS
+        )
+        step = Step(
+            registered=shadow.registered,
+            accounts=shadow.accounts,
+            at_ms=at_ms,
+            delivery_id=shadow.delivery_id,
+            recipient=shadow.recipient,
+            request=b"",
+            outcome=outcome,
+        )
+        self._lines.add([step], trace_id)
+        differs = any(decided[one].action is not outcome.said.action for one in shadow.accounts)
+        return event(step) | {"differs": differs}
+
+    def _note(self, trace_id: int, events: Sequence[Event]) -> bool:
+        try:
+            with self._storage.write() as tx:
+                return traces.note(tx, trace_id, events)
+        except MaiRustError as error:
+            log.warning("answers of %d shadow calls are lost for the trace: %s", len(events), error)
+            return True
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settle()

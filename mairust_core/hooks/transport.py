@@ -1,0 +1,63 @@
+"""The port between the chain and the code that answers: one call, one document each way.
+
+Transports: HTTP and UNIX sockets, STDIN processes in the sandbox, in-process Python, memory (for tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+MAX_ANSWER_BYTES = 1 << 20
+
+
+class CallFailed(Exception):
+    """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets.
+
+    `log` is what its process said on stderr meanwhile, cut: the plugin's own words.
+    """
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+class CallTimedOut(CallFailed):
+    """It did not answer in time; `on_timeout` decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One question: `body` is the request of the contract as JSON, one line without its newline."""
+
+    delivery_id: str
+    hook: str
+    body: bytes
+    timeout_ms: int
+    """What is left for it: waiting for a worker counts (rule E4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, at most `MAX_ANSWER_BYTES`, undecoded; and what its process said on stderr, cut."""
+
+    body: bytes
+    log: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the trace shall say besides, such as which layers of the sandbox were missing."""
+
+
+class Transport(Protocol):
+    """A way to one plugin; belongs to one event loop; calls may overlap."""
+
+    async def call(self, call: Call) -> Answer:
+        """Ask once. Raises `CallFailed` (`CallTimedOut`) and nothing else; never retries by itself.
+
+        It is cancelled when its time is over, should it not have noticed that itself.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End connections and processes; calls under way fail."""
+        ...

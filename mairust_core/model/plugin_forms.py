@@ -1,0 +1,142 @@
+"""Plugins as they are shown, reviewed and approved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mairust_core.model.plugin import Entry, Limits, Permissions
+
+
+class Source(StrEnum):
+    """Where the files of a plugin are."""
+
+    LINK = "link"
+    """In a directory that somebody linked; nobody signed them."""
+
+
+class PluginState(StrEnum):
+    """Where a plugin stands; an enabled or disabled one may have a newer version that is pending."""
+
+    PENDING = "pending"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginEntry(Entry):
+    """How a plugin is called: an endpoint, or a command."""
+
+
+class RightKind(StrEnum):
+    """What a right is about, in the order of a review."""
+
+    READ = "read"
+    WRITE = "write"
+    DECIDE = "decide"
+    REACH = "reach"
+    USE = "use"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """One thing a plugin may do.
+
+    `name` is the key of its `plugin.toml`, or that of a hook, `value` what it asks for; `was` what was
+    approved before, None when nothing was; `more` says that it asks for more than that.
+    """
+
+    kind: RightKind
+    name: str
+    value: str
+    was: str | None = None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a version asks for, for somebody to decide.
+
+    `id` stands for exactly this: who approves it approves nothing that came later.
+    """
+
+    id: str
+    version: str
+    rights: tuple[Right, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A plugin as it is registered.
+
+    `permissions` and `limits` are those approved, or while nothing is, those asked for. `pending` is what
+    waits for approval; until then what was approved before runs. `metrics` are numbers the plugin told of
+    itself.
+    """
+
+    id: str
+    name: str
+    version: str
+    state: PluginState
+    source: Source
+    directory: str
+    author: str
+    description: str
+    license: str
+    homepage: str
+    entry: PluginEntry
+    permissions: Permissions
+    limits: Limits
+    hooks: tuple[str, ...]
+    signatures: tuple[str, ...]
+    pending: Review | None
+    approved_by: str | None
+    approved_at: datetime | None
+    created_at: datetime
+    generation: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A version that was linked; in state pending it waits for approval of what `review` says."""
+
+    id: str
+    version: str
+    state: PluginState
+    permissions: Permissions
+    signatures: tuple[str, ...]
+    review: Review | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A plugin after its approval.
+
+    `secret` is the one it shares with this site, shown this once; None for local processes, and when it has
+    one already.
+    """
+
+    id: str
+    version: str
+    state: PluginState
+    hooks: tuple[str, ...]
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledBack:
+    """What became of a callback: where the message was moved, and what was left out and why."""
+
+    delivery_id: str
+    moved_to: str | None
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How many numbers of a plugin were kept."""
+
+    metrics: int

@@ -1,0 +1,14 @@
+"""Who may say something about mail: what plugins declare, what was approved, and by what they are known.
+
+source.py       a `plugin.toml` as text, its faults with file, line and key
+manifest.py     a `plugin.toml` as a `Manifest`
+identity.py     ids, versions, names of hooks
+endpoints.py    where a plugin is and what it may reach, by the words of rule H2
+rights.py       what a plugin may, told one by one; what asks for more than was approved
+registry.py     linked, approved, enabled, disabled, removed
+site_key.py     the key by which others know this site
+tokens.py       tokens for plugins, and of plugins
+credentials.py  what a call of a plugin is signed with
+book.py         the hooks that run, as they are now
+callbacks.py    what plugins say later
+"""

@@ -1,0 +1,59 @@
+"""The hooks that run, as they are now: what the chain reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mairust_core.errors import Conflict
+from mairust_core.hooks import book
+from mairust_core.model.plugin import Runnable, State
+from mairust_core.model.principal import Principal
+from mairust_core.store import StorageBackend, hooks, plugins
+from mairust_core.store.plugins import Registered
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class Book:
+    """The hooks of a site, read from its tables. Thread-safe: it holds nothing."""
+
+    def __init__(self, storage: StorageBackend) -> None:
+        self._storage = storage
+
+    def enabled(self) -> list[book.Registered]:
+        """Every enabled hook of an enabled or blocked plugin; one statement."""
+        with self._storage.read() as tx:
+            found = hooks.running(tx)
+        return [
+            book.Registered(
+                hook=one.hook,
+                plugin=as_runnable(one.plugin),
+                blocked=one.plugin.state is State.BLOCKED,
+            )
+            for one in found
+        ]
+
+
+def runnable(tx: Connection, by: Principal, id_: str) -> Runnable:
+    """A plugin with what was approved of it; raises `NotFound`, `Conflict` before its approval."""
+    found = plugins.get(tx, by, id_)
+    if found.manifest is None:
+        raise Conflict("plugin_pending", id=id_)
+    return as_runnable(found)
+
+
+def as_runnable(found: Registered) -> Runnable:
+    """An approved plugin as chain and transports need it."""
+    manifest = found.manifest
+    assert manifest is not None
+    return Runnable(
+        id=found.id,
+        version=manifest.version,
+        entry=manifest.entry,
+        permissions=manifest.permissions,
+        limits=manifest.limits,
+        directory=Path(found.directory),
+        generation=found.generation,
+    )

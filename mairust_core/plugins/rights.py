@@ -1,0 +1,164 @@
+"""What a plugin may do, told one by one, and whether that is more than was approved (R-PERM-3, rule G1).
+
+Pure: from manifests alone, so that a review on paper, over the API and on a terminal is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+from mairust_core.model.hook import POST_TIMEOUT_MS, Filter, Hook, HookType
+from mairust_core.model.plugin import Attachments, Body, Limits, Manifest, Network, Permissions, Protocol
+from mairust_core.model.plugin_forms import Review, Right, RightKind
+from mairust_core.wire import encode
+
+READS = ("read_headers", "read_body", "read_attachments")
+USES = ("cpu_ms", "memory_mb", "wall_time_ms")
+_ORDERS: dict[type, tuple[Any, ...]] = {
+    Body: tuple(Body),
+    Attachments: tuple(Attachments),
+    Network: tuple(Network),
+}
+
+
+def review(wanted: Manifest, approved: Manifest | None) -> Review:
+    """What a version asks for, beside what was approved of an earlier one."""
+    rights = (*_of_mail(wanted, approved), *_decides(wanted, approved), *_reaches(wanted, approved),
+              *_uses(wanted, approved))  # fmt: skip
+    return Review(id=fingerprint(wanted), version=wanted.version, rights=rights)
+
+
+def asks_for_more(wanted: Manifest, approved: Manifest) -> bool:
+    """Whether somebody has to approve it; what asks for the same or less runs at once."""
+    return any(right.more for right in review(wanted, approved).rights)
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """What stands for exactly this manifest."""
+    text = json.dumps(encode(manifest), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
+    """Whether nobody needs to be asked (rule G1).
+
+    It reads headers at most, is asked after storing, reaches nothing and takes the usual limits.
+    """
+    usual = Limits()
+    modest = Permissions(read_headers=manifest.permissions.read_headers)
+    limits = manifest.limits
+    return (
+        marketplace_signed
+        and manifest.permissions == modest
+        and all(hook.type is HookType.POST_RECEIVE for hook in manifest.hooks)
+        and all(hook.timeout_ms <= POST_TIMEOUT_MS for hook in manifest.hooks)
+        and limits.network is Network.NONE
+        and limits.cpu_ms <= usual.cpu_ms
+        and limits.memory_mb <= usual.memory_mb
+        and (limits.wall_time_ms is None or limits.wall_time_ms <= POST_TIMEOUT_MS)
+    )
+
+
+def _of_mail(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """Reading and writing, without what it may not do and might not before."""
+    for one in fields(Permissions):
+        new = getattr(wanted.permissions, one.name)
+        old = getattr(approved.permissions, one.name) if approved else None
+        nothing = one.default
+        if new == nothing and old in (None, nothing):
+            continue
+        yield Right(
+            kind=RightKind.READ if one.name in READS else RightKind.WRITE,
+            name=one.name,
+            value=_spelt(new),
+            was=None if old is None else _spelt(old),
+            more=_rank(new) > (_rank(nothing) if old is None else _rank(old)),
+        )
+
+
+def _decides(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """Its hooks: where it is asked, about which mail, and what counts when it does not answer."""
+    known = {hook.name: hook for hook in approved.hooks} if approved else {}
+    for hook in wanted.hooks:
+        old = known.get(hook.name)
+        yield Right(
+            kind=RightKind.DECIDE,
+            name=hook.name,
+            value=_of_hook(hook),
+            was=None if old is None else _of_hook(old),
+            more=old is None or _of_hook(old) != _of_hook(hook),
+        )
+
+
+def _of_hook(hook: Hook) -> str:
+    """What of a hook concerns anybody's mail; when it runs and how long it may take is not in it."""
+    given = {one.name: getattr(hook.filter, one.name) for one in fields(Filter)}
+    wants = " ".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    silent = f"on_timeout={hook.on_timeout.value} on_error={hook.on_error.value}"
+    return " ".join(filter(None, (hook.type.value, silent, wants)))
+
+
+def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """How it is spoken to, and what it reaches in the network."""
+    protocol = wanted.entry.protocol
+    if protocol in (Protocol.HTTP, Protocol.UNIX):
+        was = approved.entry.endpoint if approved else None
+        new = wanted.entry.endpoint
+        yield Right(kind=RightKind.REACH, name="endpoint", value=new, was=was, more=was != new)
+    elif approved is not None and approved.entry.protocol is not protocol:
+        was = approved.entry.protocol.value
+        yield Right(kind=RightKind.REACH, name="protocol", value=protocol.value, was=was, more=True)
+    limits, old = wanted.limits, approved.limits if approved else None
+    if limits.network is Network.NONE and (old is None or old.network is Network.NONE):
+        return
+    places = old.network_allow if old else ()
+    yield Right(
+        kind=RightKind.REACH,
+        name="network",
+        value=_network(limits),
+        was=None if old is None else _network(old),
+        more=_rank(limits.network) > _rank(old.network if old else Network.NONE)
+        or not set(limits.network_allow) <= set(places),
+    )
+
+
+def _network(limits: Limits) -> str:
+    return " ".join((limits.network.value, *limits.network_allow))
+
+
+def _uses(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """What one call may take; the usual limits are as if approved, since everybody has them."""
+    usual = approved.limits if approved else Limits()
+    for name in USES:
+        new, old = getattr(wanted.limits, name), getattr(usual, name)
+        if new != old or approved is None:
+            yield Right(
+                kind=RightKind.USE,
+                name=name,
+                value=_spelt(new),
+                was=_spelt(old) if approved else None,
+                more=_beyond(new, old),
+            )
+
+
+def _beyond(new: int | None, old: int | None) -> bool:
+    """Whether a limit is further out; without one of its own only the hook's time-out holds."""
+    return old is not None and (new is None or new > old)
+
+
+def _rank(value: Any) -> int:
+    order: Sequence[Any] = _ORDERS.get(type(value), (False, True))
+    return order.index(value)
+
+
+def _spelt(value: Any) -> str:
+    if value is None:
+        return "timeout_ms"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value.value) if isinstance(value, Enum) else str(value)

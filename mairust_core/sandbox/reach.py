@@ -1,0 +1,122 @@
+"""Which addresses a plugin may be connected to, by the words of its approval (rule H2, trap H4)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from mairust_core.model.plugin import Network
+from mairust_core.networks import Network as Addresses
+from mairust_core.networks import plain_address
+
+_CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""Of IPv6, with an address of IPv4 in the last 32 bits (RFC 6052, RFC 4291 §2.5.5.1)."""
+_OTHERWISE = IPv6Network("64:ff9b:1::/48")
+"""With one in a place that its network alone knows (RFC 8215)."""
+_HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A host and a port as a plugin names them: a name in lower case without a last dot, or an address."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """From `host:port`, an IPv6 address in brackets. Raises `ValueError`."""
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]").rstrip(".").lower()
+        if not colon or not host or not port.isascii() or not port.isdecimal():
+            raise ValueError("not host:port")
+        if not 0 < int(port) <= _HIGHEST_PORT:
+            raise ValueError("no such port")
+        address = plain_address(host)
+        return cls(host=str(address) if address else host, port=int(port))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What of the network belongs to the site, and what its configuration opens.
+
+    `listeners`: our own, our database and our blob store, asked at each connection; `0.0.0.0` and `::` are
+    all addresses of this machine. `callbacks`: those of them that take callbacks of plugins, and are reached
+    for these. `private`: networks that are not public and may be reached all the same.
+    """
+
+    listeners: Callable[[], Iterable[tuple[str, int]]] = tuple
+    callbacks: Callable[[], Iterable[tuple[str, int]]] = tuple
+    private: tuple[Addresses, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What one plugin may reach: its words, its list, and the site it runs on."""
+
+    network: Network
+    allow: tuple[str, ...]
+    site: Site
+
+    def lists(self, target: Target) -> bool:
+        """Whether its approval names this host and port."""
+        for text in self.allow:
+            try:
+                if Target.parse(text) == target:
+                    return True
+            except ValueError:
+                continue
+        return False
+
+    def refusal(self, address: str, port: int, *, is_callback: bool = False) -> str | None:
+        """Why this address may not be connected to; None when it may."""
+        found = unwrapped(address)
+        if found is None:
+            return "not an address"
+        allowed = is_callback and _is_among(self.site.callbacks(), found, port)
+        if not allowed and _is_among(self.site.listeners(), found, port):
+            return "a listener of the site itself"
+        if self.network is Network.LOCAL_ONLY:
+            return None if found.is_loopback else "not on this machine"
+        if found.is_multicast or found.is_unspecified or found in _OTHERWISE:
+            return "no address of one machine"
+        if found.is_global or (not found.is_loopback and any(found in one for one in self.site.private)):
+            return None
+        return "not public"
+
+
+def _is_among(listeners: Iterable[tuple[str, int]], address: IPv4Address | IPv6Address, port: int) -> bool:
+    """Whether one of these answers there; one whose address we do not know is none to risk."""
+    for host, taken in listeners:
+        if taken != port:
+            continue
+        own = unwrapped(host)
+        if own is None or own == address or (own.is_unspecified and is_of_this_machine(address)):
+            return True
+    return False
+
+
+def unwrapped(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that is really meant: one of IPv4 inside of one of IPv6 is taken out."""
+    address = plain_address(text)
+    if isinstance(address, IPv6Address):
+        if any(address in one for one in _CARRYING) and int(address) > 1:
+            return IPv4Address(int(address) & 0xFFFF_FFFF)
+        if address.sixtofour is not None:
+            return address.sixtofour
+        if address.teredo is not None:
+            return address.teredo[1]
+    return address
+
+
+def is_of_this_machine(address: IPv4Address | IPv6Address) -> bool:
+    """Whether packets to it stay here: only then can a socket be bound to it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind((str(address), 0))
+        except OSError:
+            return False
+    return True

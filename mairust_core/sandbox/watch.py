@@ -1,0 +1,94 @@
+"""Looking after the limits of a process while it works, no more often than they can be broken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from mairust_core.sandbox.confinement import Program
+from mairust_core.sandbox.usage import Usage
+
+SHORTEST_S = 0.005
+IDLE_S = 1.0
+UNCOUNTED_S = 0.02
+"""Memory that no control group bounds is looked at so often."""
+_CPUS = os.cpu_count() or 1
+
+
+class Watch:
+    """The CPU and memory of one process: a call's limit for each call, and for each time between two.
+
+    It cannot use more CPU than there are processors: until then nobody needs to look.
+    """
+
+    def __init__(
+        self, usage: Callable[[], Usage], program: Program, stop: Callable[[str], None], *, counted: bool
+    ) -> None:
+        self._usage = usage
+        self._limits = program.limits
+        self._stop = stop
+        self._counted = counted
+        self._base_us = 0
+        self._startup_us = program.startup_cpu_ms * 1000
+        self._begun = False
+        self._called = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def begin(self) -> None:
+        """The launcher became the plugin; what was used until now is ours."""
+        self._base_us = self._usage().cpu_us
+        self._begun = True
+        self._arm(0)
+
+    def begin_call(self) -> None:
+        """From here on it works for a call; what it did since the last one is judged by itself."""
+        self._called = True
+        if self._begun and not self._startup_us:
+            used = self._usage()
+            self._judge(used)
+            self._base_us = used.cpu_us
+        self._arm(0)
+
+    def end_call(self) -> None:
+        """It answered, or never will."""
+        self._called = False
+        self._startup_us = 0
+        if not self._closed:
+            self._base_us = self._usage().cpu_us
+            self._arm(0)
+
+    def close(self) -> None:
+        """Nothing more is looked at."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _limit_us(self) -> int:
+        return self._limits.cpu_ms * 1000 + self._startup_us
+
+    def _arm(self, used_us: int) -> None:
+        if self._closed or not self._begun:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._delay_s(used_us), self._look)
+
+    def _delay_s(self, used_us: int) -> float:
+        if not self._called:
+            return IDLE_S
+        left_s = (self._limit_us() - used_us) / 1_000_000 / _CPUS
+        return max(left_s if self._counted else min(left_s, UNCOUNTED_S), SHORTEST_S)
+
+    def _look(self) -> None:
+        used = self._usage()
+        if self._judge(used):
+            self._arm(used.cpu_us - self._base_us)
+
+    def _judge(self, used: Usage) -> bool:
+        if used.cpu_us - self._base_us > self._limit_us():
+            self._stop(f"it used more than {self._limits.cpu_ms} ms of CPU")
+        elif used.memory_bytes > self._limits.memory_mb << 20:
+            self._stop(f"it used more than {self._limits.memory_mb} MB of memory")
+        return not self._closed

@@ -1,0 +1,100 @@
+"""Operations on plugins; they belong to the site (rule G4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mairust_core import store
+from mairust_core.errors import Conflict, Forbidden, NotFound
+from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin
+from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.operations import Service, operation
+from mairust_core.services.changes import change
+from mairust_core.services.pages import cut, limited
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
+
+
+class Plugins(Service):
+    """Code of others that hooks ask: what is registered, and what it may."""
+
+    def link(self, directory: Path) -> Installed:
+        """Register an unpacked directory of this machine in place; no operation: a server has no such path.
+
+        Raises `Invalid` naming file, line and key, `Forbidden` without `plugins.allow_unsigned`, `Conflict`
+        for a plugin that is blocked.
+        """
+        self.by.require(ADMIN, SITE)
+        manifest = self.site.read_plugin(directory)
+        with change(self, "link", manifest.id) as tx:
+            return self.site.plugins.link(tx, self.by, manifest, directory)
+
+    @operation("GET", "/plugins", scope=ADMIN, reach=SITE)
+    def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Plugin]:
+        """List the plugins by id."""
+        with self.site.storage.read() as tx:
+            found = store.plugins.page(tx, self.by, cursor, limited(limit) + 1)
+            shown = self.site.plugins.shown(tx, self.by, found)
+        return cut(shown, limit, lambda last: last.id)
+
+    @operation("GET", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def show(self, id: str) -> Plugin:
+        """Show one plugin: what it is, what it may, and what waits for approval."""
+        with self.site.storage.read() as tx:
+            return self._shown(tx, id)
+
+    @operation(
+        "POST", "/plugins/{id}/approve", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict, Forbidden)
+    )
+    def approve(self, id: str) -> Approved:
+        """Give a plugin what it asks for, register its hooks and have them asked.
+
+        A plugin that is reached by http or a UNIX socket gets a secret, shown this once. Whoever wants to
+        approve no more than was reviewed names the review.
+        """
+        with change(self, "approve", id) as tx:
+            return self.site.plugins.approve(tx, self.by, id)
+
+    @operation(
+        "POST",
+        "/plugins/{id}/approve/{review}",
+        scope=ADMIN,
+        reach=SITE,
+        errors=(NotFound, Conflict, Forbidden),
+    )
+    def approve_review(self, id: str, review: str) -> Approved:
+        """Give a plugin what a review said, by its id; nothing if it asks for something else by now."""
+        with change(self, "approve", id) as tx:
+            return self.site.plugins.approve(tx, self.by, id, review)
+
+    @operation(
+        "POST", "/plugins/{id}/enable", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict, Forbidden)
+    )
+    def enable(self, id: str) -> Plugin:
+        """Have the hooks of an approved plugin asked."""
+        with change(self, "enable", id) as tx:
+            self.site.plugins.enable(tx, self.by, id)
+            return self._shown(tx, id)
+
+    @operation("POST", "/plugins/{id}/disable", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
+    def disable(self, id: str) -> Plugin:
+        """Have none of a plugin's hooks asked; mail goes on as if they were not there."""
+        with change(self, "disable", id) as tx:
+            self.site.plugins.disable(tx, self.by, id)
+            return self._shown(tx, id)
+
+    @operation("DELETE", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def remove(self, id: str) -> Removed:
+        """Forget a plugin with its hooks, their settings and its secret; a linked directory stays."""
+        with change(self, "remove", id) as tx:
+            self.site.plugins.remove(tx, self.by, id)
+        return Removed(name=id)
+
+    def _shown(self, tx: Connection, id_: str) -> Plugin:
+        return self.site.plugins.shown(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]

@@ -1,0 +1,71 @@
+"""The log of hooks: one row for each call, kept for a while (rule J3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from mairust_core.errors import Invalid
+from mairust_core.ids import to_ms, to_time
+from mairust_core.model.hook import Mode
+from mairust_core.model.hook_forms import HookCall, Outcome
+from mairust_core.model.ids import Id
+from mairust_core.model.principal import DEFAULT_TENANT, Principal
+from mairust_core.store import StorageBackend
+from mairust_core.store.tables import AnyRow, hook_log
+
+MAX_DETAIL = 1000
+
+
+def record(
+    storage: StorageBackend, tx: Connection, calls: Iterable[HookCall], *, tenant_id: int = DEFAULT_TENANT
+) -> None:
+    """Write down what came of calls."""
+    storage.insert_rows(
+        tx,
+        hook_log,
+        [
+            (
+                one.id, tenant_id, to_ms(one.at), one.hook, one.plugin, one.delivery_id, one.mode.value,
+                one.outcome.value, one.action, round(one.ms * 1000), one.detail[:MAX_DETAIL], one.trace_id,
+                one.message_id, one.recipient,
+            )
+            for one in calls
+        ],
+    )  # fmt: skip
+
+
+def page(tx: Connection, by: Principal, hook: str, outcome: str, cursor: str, limit: int) -> list[HookCall]:
+    """Calls of a hook, newest first, those older than `cursor`; only with this outcome, if one is given."""
+    query = select(hook_log).where(hook_log.c.tenant_id == by.tenant_id, hook_log.c.hook == hook)
+    if cursor:
+        query = query.where(hook_log.c.id < Id.parse(cursor))
+    if outcome:
+        query = query.where(hook_log.c.outcome == _outcome(outcome).value)
+    return [_model(row) for row in tx.execute(query.order_by(hook_log.c.id.desc()).limit(limit))]
+
+
+def _outcome(text: str) -> Outcome:
+    try:
+        return Outcome(text)
+    except ValueError as error:
+        raise Invalid("outcome", "not_choice", value=repr(text[:40]), known=", ".join(Outcome)) from error
+
+
+def _model(row: AnyRow) -> HookCall:
+    return HookCall(
+        id=Id(row.id),
+        at=to_time(row.at_ms),
+        hook=row.hook,
+        plugin=row.plugin,
+        delivery_id=row.delivery_id,
+        mode=Mode(row.mode),
+        outcome=Outcome(row.outcome),
+        action=row.action,
+        ms=row.took_us / 1000,
+        detail=row.detail,
+        trace_id=None if row.trace_id is None else Id(row.trace_id),
+        message_id=None if row.message_id is None else Id(row.message_id),
+        recipient=row.recipient,
+    )

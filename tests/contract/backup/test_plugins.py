@@ -1,0 +1,124 @@
+"""R-BAK-1: links, approvals, hooks, calls, wrapped secrets: in backup, restore and rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mairust_core import store
+from mairust_core.app import Site, opened
+from mairust_core.config import Settings, load_settings
+from mairust_core.model.hook import HookType, Mode
+from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Outcome, ShownHook
+from mairust_core.model.plugin_forms import Plugin, PluginState
+from mairust_core.restore import restore_site
+from mairust_core.restore.rehearsal import rehearse, table_differences
+from mairust_core.services.hooks import Hooks
+from mairust_core.services.plugins import Plugins
+from mairust_core.transfer.plain_reader import Reader
+from mairust_core.transfer.repository import Repository
+from tests.contract.backup.conftest import EmptySettings
+from tests.support.linking import approved, http_text, link, manifest_text
+from tests.support.sites import TESTER, back_up
+
+SPAM, TICKETS = "com.example.spam", "com.example.tickets"
+
+
+def lenient(settings: Settings) -> Settings:
+    """The settings of a site that takes unsigned plugins."""
+    overrides = {"database.url": settings.database.url, "plugins.allow_unsigned": True}
+    return load_settings(data_dir=settings.data_dir, env={}, overrides=overrides)
+
+
+@contextmanager
+def registered(site: Site, directory: Path) -> Iterator[Site]:
+    """The site with plugins and hooks in every state."""
+    with opened(lenient(site.settings)) as here:
+        approved(here, directory / "spam", manifest_text(SPAM, "pre_receive", "post_receive"))
+        link(here, directory / "spam", manifest_text(SPAM, "pre_receive", permissions='read_body = "full"'))
+        approved(here, directory / "tickets", http_text(TICKETS))
+        hooks = here.service(Hooks, TESTER)
+        hooks.edit(f"{SPAM}:pre_receive", HookChange(mode=Mode.SHADOW, filter=FilterForm(size_gt=7)))
+        hooks.remove(f"{SPAM}:post_receive")
+        hooks.add(NewHook(name="mine", type=HookType.PRE_DELIVERY, plugin=TICKETS, enabled=False))
+        here.service(Plugins, TESTER).disable(SPAM)
+        here.plugin_key.get()
+        call = HookCall(
+            id=here.ids.next(), at=datetime.now(UTC).replace(microsecond=0), hook="mine", plugin=TICKETS,
+            delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.TIMED_OUT, action="tempfail", ms=2000.5,
+            detail="late", trace_id=None, message_id=None, recipient=None,
+        )  # fmt: skip
+        with here.storage.write() as tx:
+            store.hook_calls.record(here.storage, tx, [call])
+        yield here
+
+
+def told(site: Site) -> tuple[tuple[Plugin, ...], tuple[ShownHook, ...], tuple[HookCall, ...]]:
+    """Everything that is shown of plugins and hooks."""
+    hooks = site.service(Hooks, TESTER)
+    return (
+        site.service(Plugins, TESTER).browse(limit=100).items,
+        hooks.browse(limit=100).items,
+        hooks.log("mine").items,
+    )
+
+
+def restore(repository: Repository, name: str, settings: Settings, master_key: Path | None) -> None:
+    """Bring a snapshot back."""
+    restore_site(settings, Repository.open(repository.path), name, os_user="tester", master_key=master_key)
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_plugins_and_hooks_come_back_as_they_were(
+    site: Site, repository: Repository, empty: EmptySettings, tmp_path: Path, target: str
+) -> None:
+    """What waits, is approved, was set or removed; secrets and the site's key under its master key."""
+    with registered(site, tmp_path) as here:
+        before = told(here)
+        tickets = next(one.plugin for one in here.hook_book.enabled() if one.hook.plugin == TICKETS)
+        secrets, key = here.credentials.secrets(tickets), here.plugin_key.get().id
+        taken = back_up(here, repository)
+    settings = empty(target)
+    restore(repository, taken.snapshot, settings, site.settings.secrets.master_key_file)
+    with opened(lenient(settings)) as there:
+        assert told(there) == before
+        assert there.credentials.secrets(tickets) == secrets
+        assert there.plugin_key.get().id == key
+        assert [one.hook.name for one in there.hook_book.enabled()] == [f"{TICKETS}:post_receive"]
+        link(there, tmp_path / "spam", manifest_text(SPAM, "pre_receive", "post_receive"))
+        names = {one.name for one in there.service(Hooks, TESTER).browse(plugin=SPAM).items}
+        assert names == {f"{SPAM}:pre_receive"}, "what was removed stays away"
+
+
+def test_rule_i3_without_the_master_key_secrets_are_issued_anew(
+    site: Site, repository: Repository, empty: EmptySettings, tmp_path: Path
+) -> None:
+    """The plugins are there; nothing is signed until they are approved again."""
+    with registered(site, tmp_path) as here:
+        taken = back_up(here, repository)
+    settings = empty()
+    restore(repository, taken.snapshot, settings, None)
+    with opened(lenient(settings)) as there:
+        (tickets,) = (one.plugin for one in there.hook_book.enabled())
+        assert there.credentials.secrets(tickets) == []
+        done = there.service(Plugins, TESTER).approve(TICKETS)
+        assert (done.state, done.secret) == (PluginState.ENABLED, there.credentials.secrets(tickets)[0])
+
+
+def test_a_rehearsal_compares_plugins_and_hooks(site: Site, repository: Repository, tmp_path: Path) -> None:
+    """Row by row; what differs is named."""
+    with registered(site, tmp_path) as here:
+        taken = back_up(here, repository)
+        assert rehearse(Repository.open(repository.path), taken.snapshot, "tester").differences == ()
+        reader = Reader(repository.path)
+        snapshot = reader.snapshot(taken.snapshot)
+        assert list(table_differences(here, reader, snapshot)) == []
+        here.service(Hooks, TESTER).edit("mine", HookChange(priority=3))
+        here.service(Plugins, TESTER).remove(SPAM)
+        found = list(table_differences(here, reader, snapshot))
+    assert [one for one in found if "'mine'" in one]
+    assert [one for one in found if one.startswith("plugin ") and SPAM in one]

@@ -1,0 +1,402 @@
+"""What hooks leave to do: `post_receive` jobs, and copies that wait for delivery (rules E2, F2, F3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mairust_core import store
+from mairust_core.errors import Conflict, Temporary
+from mairust_core.hooks.transport import CallFailed
+from mairust_core.jobs import LeaseLost
+from mairust_core.model.hook import Fallback, Filter, HookType, Mode
+from mairust_core.model.ids import Id
+from mairust_core.model.job import Leased
+from mairust_core.model.mailbox import QUARANTINE
+from mairust_core.model.message_change import MessageChange
+from mairust_core.model.plugin import Permissions
+from mairust_core.receive.afterwards import Afterwards
+from mairust_core.receive.answering import apply_callback
+from mairust_core.receive.copying import RETRY_AFTER_S
+from mairust_core.services.messages import Messages
+from tests.contract.hooks.conftest import TESTER, House, stored_id
+from tests.support.hooking import registered, runnable
+
+EACH, POST = HookType.PRE_DELIVERY, HookType.POST_RECEIVE
+ALLOW = Fallback.ALLOW
+
+
+async def _put_off_bob(house: House, *, until: int = 99) -> list[int]:
+    """A hook that tempfails Bob's copy `until` it was asked so often; how often it was asked."""
+    asked: list[int] = []
+
+    def plugin(told: dict[str, Any]) -> dict[str, Any]:
+        asked.append(told["attempt"])
+        return {"action": "deliver" if len(asked) > until else "tempfail", "message": "not yet"}
+
+    await house.hook(plugin, registered("later", EACH, wanted=Filter(recipient_matches="^bob@")))
+    return asked
+
+
+async def test_rule_e2_a_tempfailed_copy_becomes_a_delivery_job(house: House) -> None:
+    """Made in the transaction of the 250; the copy is safe in Quarantine meanwhile, due in 30 s."""
+    await _put_off_bob(house)
+    [reply] = await house.receive(house.ann, house.bob)
+    assert reply.code == 250
+    assert len(house.box(house.ann)) == 1
+    assert house.box(house.bob) == []
+    [waiting] = house.box(house.bob, QUARANTINE)
+    assert waiting.metadata["quarantine"] == "waits for delivery: later: not yet"
+    [job] = house.jobs("delivery")
+    assert job.payload["message"] == str(int(waiting.id))
+    with house.site.storage.read() as tx:
+        [[delay_ms]] = house.site.storage.fetch_all(
+            tx, "SELECT run_at_ms - created_ms FROM job WHERE id = ?", (job.id,)
+        )
+    assert delay_ms == 30_000
+
+
+async def test_rule_e2_it_is_delivered_once_the_hook_lets_it(house: House) -> None:
+    """The same message, its id kept, in INBOX; its effects and its own `post_receive` hooks with it."""
+    asked = await _put_off_bob(house, until=1)
+    await house.hook(
+        lambda _: {"action": "deliver"}, registered("after", POST, plugin=runnable("com.example.p"))
+    )
+    [reply] = await house.receive(house.ann, house.bob)
+    [waiting] = house.box(house.bob, QUARANTINE)
+    assert [one.payload["addresses"] for one in house.jobs("hook")] == [[house.ann]]
+    [job] = house.jobs("delivery")
+    await house.run(job)
+    [found] = house.box(house.bob)
+    assert (found.id, found.metadata) == (waiting.id, {})
+    assert asked == [1, 2]
+    assert len({one["delivery_id"] for one in house.plugins.requests("com.example.test")}) == 2
+    assert [one.payload["addresses"] for one in house.jobs("hook")] == [[house.ann], [house.bob]]
+    assert [one["action"] for one in house.trace(stored_id(reply), "decided")] == ["deliver"]
+
+
+async def test_rule_e2_after_three_more_tries_it_stays_in_quarantine(house: House) -> None:
+    """30 s, 2 min, 10 min: then the job is done and the reason says why."""
+    await _put_off_bob(house)
+    await house.receive(house.ann, house.bob)
+    [job] = house.jobs("delivery")
+    for attempt in (1, 2):
+        with pytest.raises(Temporary, match="not yet"):
+            await house.run(job, attempt)
+    await house.run(job, 3)
+    [found] = house.box(house.bob, QUARANTINE)
+    assert found.metadata["quarantine"] == "later: not yet"
+    kinds = {one.name: one.retry_after_s for one in Afterwards(house.site, house.chain).kinds()}
+    assert (RETRY_AFTER_S, kinds) == ((30, 120, 600), {"hook": (30, 120, 600), "delivery": (120, 600)})
+
+
+async def test_rule_e2_a_copy_that_is_rejected_later_stays_in_quarantine(house: House) -> None:
+    """Its sender has its 250: nobody can be told any more."""
+    asked = 0
+
+    def plugin(_: dict[str, Any]) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"action": "tempfail" if asked == 1 else "reject", "message": "no"}
+
+    await house.hook(plugin, registered("guard", EACH, wanted=Filter(recipient_matches="^bob@")))
+    await house.receive(house.ann, house.bob)
+    [job] = house.jobs("delivery")
+    await house.run(job)
+    [found] = house.box(house.bob, QUARANTINE)
+    assert found.metadata["quarantine"] == "guard: no"
+
+
+async def test_a_copy_that_somebody_released_is_left_where_it_is(house: House) -> None:
+    """Neither asked about nor moved."""
+    asked = await _put_off_bob(house)
+    await house.receive(house.ann, house.bob)
+    [waiting] = house.box(house.bob, QUARANTINE)
+    house.site.service(Messages, TESTER).release(str(int(waiting.id)))
+    house.site.service(Messages, TESTER).change(str(int(waiting.id)), MessageChange(mailbox="INBOX"))
+    [job] = house.jobs("delivery")
+    await house.run(job)
+    assert asked == [1]
+    assert [one.id for one in house.box(house.bob)] == [waiting.id]
+
+
+async def test_a_job_that_runs_twice_delivers_once(house: House) -> None:
+    """A worker that died after its commit: the second run finds the copy gone from its place."""
+    await _put_off_bob(house, until=1)
+    await house.receive(house.ann, house.bob)
+    [job] = house.jobs("delivery")
+    await house.run(job)
+    await house.run(job, 2)
+    assert len(house.box(house.bob)) == 1
+    assert house.box(house.bob, QUARANTINE) == []
+
+
+async def test_rule_f3_nothing_is_written_under_a_lost_lease(house: House) -> None:
+    """Another worker has the job by now: its fencing number is higher."""
+    await _put_off_bob(house, until=1)
+    await house.receive(house.ann, house.bob)
+    [job] = house.jobs("delivery")
+    handlers: dict[str, Any] = {
+        kind.name: kind.handler for kind in Afterwards(house.site, house.chain).kinds()
+    }
+    from mairust_core.jobs.lease import Lease
+
+    with pytest.raises(LeaseLost):
+        await handlers["delivery"](house.site, job.payload, Lease(job))
+    assert house.box(house.bob) == []
+    assert len(house.box(house.bob, QUARANTINE)) == 1
+
+
+async def test_post_receive_is_a_job_made_with_the_copy(house: House) -> None:
+    """One for each hook and copy whose filter matches; none for a copy in Quarantine."""
+    await house.hook(lambda _: {"action": "deliver"}, registered("p1", POST), registered("p2", POST))
+    await house.hook(
+        lambda _: {"action": "deliver"}, registered("p3", POST, wanted=Filter(subject_matches="^never$"))
+    )
+    await house.hook(
+        lambda _: {"action": "quarantine"},
+        registered(
+            "guard", EACH, wanted=Filter(recipient_matches="^carol@"), plugin=runnable("com.example.g")
+        ),
+    )
+    await house.receive(house.ann, house.bob, house.carol)
+    found = sorted((one.payload["hook"], one.payload["addresses"][0]) for one in house.jobs("hook"))
+    assert found == [(name, who) for name in ("p1", "p2") for who in sorted((house.ann, house.bob))]
+    assert house.plugins.requests("com.example.test") == []
+
+
+async def test_post_receive_effects_are_applied_by_write_scope(house: House) -> None:
+    """Tags, flags, metadata, move: in one change, and in the trace."""
+    await house.hook(
+        lambda _: {
+            "action": "deliver", "tags": ["ticket"], "flags": ["\\Flagged"], "move_to": "Support",
+            "metadata": {"ticket": 17}, "score": 0.5,
+        },
+        registered("desk", POST),
+    )  # fmt: skip
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    [found] = house.box(house.ann, "Support")
+    assert (found.tags, found.flags) == (("ticket",), ("\\Flagged",))
+    assert found.metadata == {"plugin:com.example.test:ticket": 17, "plugin:com.example.test:score": 0.5}
+    [told] = house.trace(stored_id(reply))
+    assert (told["hook"], told["type"], told["moved_to"], told["attempt"]) == (
+        "desk", "post_receive", "Support", 1,
+    )  # fmt: skip
+    [request] = house.plugins.requests("com.example.test")
+    assert request["message"]["id"] == stored_id(reply)
+    assert request["envelope"] == {"mail_from": "eve@elsewhere.example", "rcpt_to": [house.ann]}
+    assert request["connection"]["ip"] == "192.0.2.7"
+
+
+async def test_rule_f2_a_move_applies_only_where_it_has_not_moved_since(house: House) -> None:
+    """Who moved it meanwhile knows better; the rest of the answer counts."""
+    await house.hook(
+        lambda _: {"action": "deliver", "tags": ["x"], "move_to": "Support"}, registered("desk", POST)
+    )
+    [reply] = await house.receive()
+    messages = house.site.service(Messages, TESTER)
+    with house.site.storage.write() as tx:
+        owner = store.accounts.get(tx, TESTER, house.ann)
+        store.mailboxes.ensure(tx, 1, owner.id, house.site.ids.next(), "Mine")
+    for mailbox in ("Mine", "INBOX"):  # also when it is back where it was
+        messages.change(stored_id(reply), MessageChange(mailbox=mailbox))
+    [job] = house.jobs("hook")
+    await house.run(job)
+    [found] = house.box(house.ann)
+    assert found.tags == ("x",)
+    [told] = house.trace(stored_id(reply))
+    assert told["left_out"] == ["move_to: it was moved meanwhile"]
+
+
+async def test_post_receive_sees_and_keeps_its_own_metadata(house: House) -> None:
+    """Rule F1: its own names only, without their prefix; null takes one away."""
+    await house.hook(lambda _: {"action": "deliver", "metadata": {"a": 1, "b": 2}}, registered("one", POST))
+    await house.hook(
+        lambda _: {"action": "deliver", "metadata": {"a": None, "c": 3}}, registered("two", POST)
+    )
+    await house.hook(
+        lambda _: {"action": "deliver"}, registered("other", POST, plugin=runnable("com.example.other"))
+    )
+    await house.receive()
+    house.plugins.opened["com.example.test"] = house.plugins.open(runnable())
+    answers = iter([{"a": 1, "b": 2}, {"a": None, "c": 3}])
+    house.plugins.opened.clear()
+    house.plugins.add("com.example.test", lambda _: {"action": "deliver", "metadata": next(answers)})
+    for job in sorted(house.jobs("hook"), key=lambda job: ("one", "two", "other").index(job.payload["hook"])):
+        await house.run(job)
+    [found] = house.box(house.ann)
+    prefix = "plugin:com.example.test:"
+    assert found.metadata == {f"{prefix}b": 2, f"{prefix}c": 3}
+    assert house.plugins.requests("com.example.other")[0]["metadata"] == {}
+    assert house.plugins.requests("com.example.test")[1]["metadata"] == {"a": 1, "b": 2}
+
+
+async def test_post_receive_quarantine_is_a_move_with_a_reason(house: House) -> None:
+    """Where the plugin may move; otherwise the mail stays, and the trace says that it may not."""
+    await house.hook(lambda _: {"action": "quarantine", "message": "late find"}, registered("av", POST))
+    await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    [found] = house.box(house.ann, QUARANTINE)
+    assert found.metadata["quarantine"] == "av: late find"
+
+
+async def test_a_plugin_without_rights_changes_nothing(house: House) -> None:
+    """Its fields are named in the trace."""
+    plugin = runnable(permissions=Permissions(read_headers=True))
+    await house.hook(
+        lambda _: {"action": "reject", "tags": ["x"], "move_to": "Junk"}, registered("p", POST, plugin=plugin)
+    )
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    [found] = house.box(house.ann)
+    assert (found.tags, found.mailbox) == ((), "INBOX")
+    assert house.trace(stored_id(reply))[0]["refused"] == ["tags", "move_to", "action"]
+
+
+async def test_no_answer_lets_the_job_come_again(house: House) -> None:
+    """The failure is in the trace and in the job; the next attempt has the same delivery id."""
+    await house.hook(lambda _: b"not json", registered("p", POST))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    assert job.max_attempts == 4
+    for attempt in (1, 2):
+        with pytest.raises(Temporary, match="not one JSON document"):
+            await house.run(job, attempt)
+    requests = house.plugins.requests("com.example.test")
+    assert [one["attempt"] for one in requests] == [1, 2]
+    assert len({one["delivery_id"] for one in requests}) == 1
+    assert [one["error"] for one in house.trace(stored_id(reply))] == [
+        "the answer is not one JSON document"
+    ] * 2
+
+
+async def test_a_hook_or_a_message_that_is_gone_is_no_failure(house: House) -> None:
+    """There is nothing to do any more."""
+    await house.hook(lambda _: {"action": "deliver", "tags": ["x"]}, registered("p", POST))
+    first = stored_id((await house.receive())[0])
+    second = stored_id((await house.receive())[0])
+    house.site.service(Messages, TESTER).delete(first)
+    jobs = house.jobs("hook")
+    await house.run(jobs[0])
+    house.book.write()
+    await house.changed()
+    await house.run(jobs[1])
+    assert house.plugins.requests("com.example.test") == []
+    assert house.site.service(Messages, TESTER).show(second).tags == ()
+
+
+async def test_a_shadow_after_storing_changes_nothing(house: House) -> None:
+    """Its answer is in the trace."""
+    await house.hook(lambda _: {"action": "deliver", "tags": ["x"]}, registered("p", POST, mode=Mode.SHADOW))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    assert [one.tags for one in house.box(house.ann)] == [()]
+    [told] = house.trace(stored_id(reply))
+    assert (told["mode"], told["effect"]) == ("shadow", {"tags": ["x"]})
+
+
+async def test_jobs_of_hooks_run_on_the_loop_and_hold_no_thread(house: House) -> None:
+    """Rule E4: twenty wait beside each other, more than there are threads; all are done, none twice."""
+    waiting: list[str] = []
+    all_there = asyncio.Event()
+
+    async def plugin(told: dict[str, Any]) -> dict[str, Any]:
+        waiting.append(told["message"]["id"])
+        if len(waiting) == 20:
+            all_there.set()
+        await asyncio.wait_for(all_there.wait(), 20)
+        return {"action": "deliver", "tags": ["done"]}
+
+    await house.hook(plugin, registered("p", POST, timeout_ms=30_000))
+    ids = [stored_id((await house.receive())[0]) for _ in range(20)]
+    runner = house.site.hook_runner(house.chain, asyncio.get_running_loop())
+    runner.start()
+    try:
+        async with asyncio.timeout(30):
+            while house.jobs("hook"):  # noqa: ASYNC110 - another thread settles them
+                await asyncio.sleep(0.05)
+    finally:
+        await asyncio.to_thread(runner.stop, 10)
+    assert sorted(waiting) == sorted(ids)
+    assert {one.tags for one in house.box(house.ann)} == {("done",)}
+
+
+async def test_a_runner_that_stops_gives_its_jobs_back(house: House) -> None:
+    """A plugin that does not answer does not keep the process; the attempt is not counted."""
+    called = asyncio.Event()
+
+    async def plugin(_: dict[str, Any]) -> dict[str, Any]:
+        called.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    await house.hook(plugin, registered("p", POST, timeout_ms=100_000))
+    await house.receive()
+    runner = house.site.hook_runner(house.chain, asyncio.get_running_loop())
+    runner.start()
+    await asyncio.wait_for(called.wait(), 20)
+    await asyncio.to_thread(runner.stop, 10)
+    [job] = house.jobs("hook")
+    assert isinstance(job, Leased)
+    with house.site.storage.read() as tx:
+        rows = house.site.storage.fetch_all(tx, "SELECT state, attempts FROM job WHERE id = ?", (Id(job.id),))
+    assert rows == [("ready", 0)]
+
+
+async def test_every_question_is_a_line_of_the_log(house: House) -> None:
+    """Answered, failed, not asked; before and after storing, shadows too."""
+    await house.hook(lambda _: {"action": "deliver", "color": 1}, registered("fine", mode=Mode.SHADOW))
+    await house.hook(lambda _: b"", registered("broken", plugin=runnable("com.example.b"), on_error=ALLOW))
+    await house.hook(
+        lambda _: b"", registered("off", plugin=runnable("com.example.c"), on_error=ALLOW, blocked=True)
+    )
+    await house.hook(lambda _: {"action": "deliver"}, registered("p", POST, plugin=runnable("com.example.p")))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    assert house.lines == []
+    await house.chain.poll()
+    found = {one.hook: one for one in house.lines}
+    assert {name: one.came.value for name, one in found.items()} == {
+        "fine": "answered", "broken": "failed", "off": "skipped", "p": "answered",
+    }  # fmt: skip
+    assert found["fine"].detail == "ignored: color (unknown)"
+    assert found["broken"].detail == "the answer is empty"
+    assert {one.recipient for one in house.lines} == {house.ann}
+    assert (found["p"].message_id, found["broken"].message_id) == (int(stored_id(reply)), None)
+    assert len({one.trace_id for one in house.lines}) == 1
+
+
+async def test_rule_f3_a_callback_applies_within_permissions_once(house: House) -> None:
+    """In one transaction with whatever says that it was used; a second one undoes itself."""
+    plugin = runnable(permissions=Permissions(write_tags=True))
+    await house.hook(lambda _: {"action": "deliver"}, registered("p", POST, plugin=plugin))
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    message_id, place = Id.parse(stored_id(reply)), job.payload["place"]
+    used: list[str] = []
+
+    def use(_: Any) -> None:
+        if used:
+            raise Conflict("deleted", id=message_id)
+        used.append("once")
+
+    body = b'{"action": "deliver", "tags": ["later"], "move_to": "Junk"}'
+    answer = (house.site, ("p", plugin), message_id, tuple(place))
+    said, applied = await asyncio.to_thread(apply_callback, *answer, body, use)
+    assert (said.refused, applied.moved_to) == (("move_to",), None)
+    with pytest.raises(Conflict):
+        await asyncio.to_thread(apply_callback, *answer, body.replace(b"later", b"again"), use)
+    with pytest.raises(CallFailed):
+        await asyncio.to_thread(apply_callback, *answer, b"{}", use)
+    assert [one.tags for one in house.box(house.ann)] == [("later",)]
+    [told] = house.trace(stored_id(reply), "callback")
+    assert (told["plugin"], told["effect"]) == ("com.example.test", {"tags": ["later"]})
+    assert house.jobs("hook") == [job]

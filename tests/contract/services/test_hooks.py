@@ -1,0 +1,235 @@
+"""Hooks: added, set, removed, tried out; locally and over HTTP, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mairust_core import store
+from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.model.hook import Fallback, Filter, HookType, Mode
+from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Origin, Outcome
+from mairust_core.services.hooks import Hooks
+from mairust_core.services.plugins import Plugins
+from tests.contract.services.conftest import Served
+from tests.contract.services.words import Ops
+from tests.support.linking import approved, link, manifest_text, new_id
+
+PRE, POST = HookType.PRE_RECEIVE, HookType.POST_RECEIVE
+
+
+@pytest.fixture
+def plugin(served: Served, tmp_path: Path) -> str:
+    """An approved plugin with a `pre_receive` hook."""
+    return approved(served.site, tmp_path, manifest_text(new_id()))
+
+
+def new_name() -> str:
+    """A name that no other hook has."""
+    return f"h-{uuid4().hex[:12]}"
+
+
+def test_add_show_edit_disable_enable_remove(ops: Ops, plugin: str) -> None:
+    """The life of a hook that a person added."""
+    name = new_name()
+    added = ops(Hooks).add(NewHook(name=name, type=POST, plugin=plugin, filter=FilterForm(size_gt=10)))
+    assert (added.timeout_ms, added.priority, added.mode) == (30_000, 100, Mode.ENFORCE)
+    assert (added.on_timeout, added.on_error) == (Fallback.TEMPFAIL, Fallback.TEMPFAIL)
+    assert (added.origin, added.running, added.filter) == (Origin.ADDED, True, Filter(size_gt=10))
+    assert ops(Hooks).show(name) == added
+
+    edited = ops(Hooks).edit(name, HookChange(mode=Mode.SHADOW, timeout_ms=300_000))
+    assert (edited.mode, edited.timeout_ms, edited.filter) == (Mode.SHADOW, 300_000, added.filter)
+    assert ops(Hooks).edit(name, HookChange(filter=FilterForm())).filter == Filter()
+    assert ops(Hooks).edit(name, HookChange()) == ops(Hooks).show(name)
+
+    disabled = ops(Hooks).disable(name)
+    assert (disabled.enabled, disabled.running) == (False, False)
+    assert ops(Hooks).enable(name).running
+    assert ops(Hooks).remove(name).removed
+    with pytest.raises(NotFound, match=f"no hook {name}"):
+        ops(Hooks).show(name)
+
+
+def test_on_error_follows_on_timeout_until_it_is_set(ops: Ops, plugin: str) -> None:
+    """Contract §4; also when the time-out is set later."""
+    name = new_name()
+    added = ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin, on_timeout=Fallback.ALLOW))
+    assert (added.on_timeout, added.on_error) == (Fallback.ALLOW, Fallback.ALLOW)
+    edited = ops(Hooks).edit(name, HookChange(on_timeout=Fallback.REJECT))
+    assert edited.on_error is Fallback.REJECT
+    edited = ops(Hooks).edit(name, HookChange(on_error=Fallback.TEMPFAIL))
+    assert (edited.on_timeout, edited.on_error) == (Fallback.REJECT, Fallback.TEMPFAIL)
+    assert ops(Hooks).edit(name, HookChange(on_timeout=Fallback.ALLOW)).on_error is Fallback.TEMPFAIL
+
+
+def test_a_hook_needs_a_registered_plugin_and_a_name_of_its_own(ops: Ops, plugin: str) -> None:
+    """Contract §4; names with a colon belong to the plugin before it."""
+    with pytest.raises(NotFound, match="no plugin"):
+        ops(Hooks).add(NewHook(name=new_name(), type=PRE, plugin=new_id()))
+    with pytest.raises(Conflict, match="already"):
+        ops(Hooks).add(NewHook(name=f"{plugin}:pre_receive", type=PRE, plugin=plugin))
+    for name in ("", "a b", "../x", f"{new_id()}:pre_receive", "x" * 201, "é"):
+        with pytest.raises(Invalid, match="cannot be the name"):
+            ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+
+
+def test_a_hook_of_a_plugin_that_waits_is_not_asked(ops: Ops, served: Served, tmp_path: Path) -> None:
+    """Its plugin is registered; it runs once that is approved."""
+    id_, name = new_id(), new_name()
+    link(served.site, tmp_path, manifest_text(id_))
+    assert not ops(Hooks).add(NewHook(name=name, type=PRE, plugin=id_)).running
+    assert name not in {one.hook.name for one in served.site.hook_book.enabled()}
+    ops(Plugins).approve(id_)
+    assert ops(Hooks).show(name).running
+    assert name in {one.hook.name for one in served.site.hook_book.enabled()}
+
+
+@pytest.mark.parametrize(
+    ("type_", "timeout_ms"), [(PRE, 5001), (PRE, 0), (POST, 300_001), (HookType.PRE_DELIVERY, 300_000)]
+)
+def test_a_time_out_has_the_bounds_of_its_type(
+    ops: Ops, plugin: str, type_: HookType, timeout_ms: int
+) -> None:
+    """When it is added, and when it is set."""
+    with pytest.raises(Invalid, match="timeout_ms"):
+        NewHook(name="x", type=type_, plugin=plugin, timeout_ms=timeout_ms)
+    name = new_name()
+    ops(Hooks).add(NewHook(name=name, type=type_, plugin=plugin))
+    with pytest.raises(Invalid, match="timeout_ms"):
+        ops(Hooks).edit(name, HookChange(timeout_ms=timeout_ms))
+
+
+@pytest.mark.parametrize("expression", ["(?=a)b", r"(a)\1", "a(", "(?<!x)y"])
+def test_trap_h5_expressions_match_in_linear_time(ops: Ops, plugin: str, expression: str) -> None:
+    """What RE2 does not know is refused when a hook is added, and when it is set."""
+    wanted = FilterForm(sender_matches=expression)
+    with pytest.raises(Invalid, match="sender_matches"):
+        ops(Hooks).add(NewHook(name=new_name(), type=PRE, plugin=plugin, filter=wanted))
+    with pytest.raises(Invalid, match="sender_matches"):
+        ops(Hooks).edit(f"{plugin}:pre_receive", HookChange(filter=wanted))
+
+
+def test_rule_j5_what_is_set_survives_an_upgrade(
+    ops: Ops, served: Served, plugin: str, tmp_path: Path
+) -> None:
+    """What is not set follows the plugin."""
+    name = f"{plugin}:pre_receive"
+    assert ops(Hooks).show(name).origin is Origin.PLUGIN
+    ops(Hooks).edit(name, HookChange(mode=Mode.SHADOW, priority=7))
+    ops(Hooks).disable(name)
+    newer = 'type = "pre_receive"\npriority = 1\ntimeout_ms = 900'
+    link(served.site, tmp_path, manifest_text(plugin, newer, version="1.1.0"))
+    found = ops(Hooks).show(name)
+    assert (found.mode, found.priority, found.timeout_ms) == (Mode.SHADOW, 7, 900)
+    assert not found.enabled
+    assert found.changed == ("mode", "priority")
+
+
+def test_rule_j5_a_declared_hook_that_was_removed_stays_away(
+    ops: Ops, served: Served, plugin: str, tmp_path: Path
+) -> None:
+    """Until somebody adds it again, as its plugin declares it."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).edit(name, HookChange(priority=7))
+    ops(Hooks).remove(name)
+    link(served.site, tmp_path, manifest_text(plugin, version="1.1.0"))
+    with pytest.raises(NotFound):
+        ops(Hooks).show(name)
+    assert name not in {one.hook.name for one in served.site.hook_book.enabled()}
+    back = ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+    assert (back.origin, back.priority, back.running) == (Origin.PLUGIN, 100, True)
+
+
+def test_rule_j5_added_hooks_are_not_the_plugins(
+    ops: Ops, served: Served, plugin: str, tmp_path: Path
+) -> None:
+    """An upgrade that declares none of its hooks any more leaves them."""
+    name = new_name()
+    ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+    link(
+        served.site, tmp_path, manifest_text(plugin, 'type = "pre_receive"\nname = "other"', version="1.1.0")
+    )
+    ops(Plugins).approve(plugin)
+    assert {one.name for one in ops(Hooks).browse(plugin=plugin).items} == {name, "other"}
+    ops(Plugins).remove(plugin)
+
+
+def test_lists_are_by_name_and_by_plugin(ops: Ops, plugin: str) -> None:
+    """Pages continue after a name."""
+    names = sorted(new_name() for _ in range(3))
+    for name in names:
+        ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+    listed = [one.name for one in ops(Hooks).browse(plugin=plugin, limit=500).items]
+    assert listed == sorted([*names, f"{plugin}:pre_receive"])
+    first = ops(Hooks).browse(plugin=plugin, limit=2)
+    second = ops(Hooks).browse(plugin=plugin, limit=2, cursor=first.next_cursor or "")
+    assert [one.name for one in (*first.items, *second.items)] == listed
+
+
+def call(served: Served, hook: str, outcome: Outcome, ms: float = 1.5) -> HookCall:
+    """A call that was made now."""
+    return HookCall(
+        id=served.site.ids.next(),
+        at=datetime.now(UTC).replace(microsecond=0),
+        hook=hook,
+        plugin=hook.partition(":")[0],
+        delivery_id="d1",
+        mode=Mode.ENFORCE,
+        outcome=outcome,
+        action="deliver",
+        ms=ms,
+        detail="",
+        trace_id=None,
+        message_id=served.site.ids.next(),
+        recipient="ann@example.org",
+    )
+
+
+def test_the_log_tells_calls_newest_first(ops: Ops, served: Served, plugin: str) -> None:
+    """Those of one hook, in pages, by outcome."""
+    name = f"{plugin}:pre_receive"
+    outcomes = (Outcome.ANSWERED, Outcome.FAILED, Outcome.TIMED_OUT)
+    calls = [call(served, name, outcome) for outcome in outcomes]
+    with served.site.storage.write() as tx:
+        store.hook_calls.record(served.site.storage, tx, [*calls, call(served, "other", Outcome.FAILED)])
+    assert ops(Hooks).log(name).items == tuple(reversed(calls))
+    first = ops(Hooks).log(name, limit=2)
+    assert first.items == (calls[2], calls[1])
+    assert ops(Hooks).log(name, cursor=first.next_cursor or "").items == (calls[0],)
+    assert ops(Hooks).log(name, outcome="failed").items == (calls[1],)
+    with pytest.raises(Invalid, match="timed_out"):
+        ops(Hooks).log(name, outcome="bad")
+    with pytest.raises(NotFound):
+        ops(Hooks).log(new_name())
+
+
+def test_rule_j3_calls_are_kept_as_long_as_traces(served: Served, plugin: str) -> None:
+    """Collection deletes older ones, and callbacks after a day."""
+    name = f"{plugin}:pre_receive"
+    old, new = call(served, name, Outcome.ANSWERED), call(served, name, Outcome.FAILED)
+    day_ms = 86_400_000
+    with served.site.storage.write() as tx:
+        store.hook_calls.record(served.site.storage, tx, [old, new])
+        tx.exec_driver_sql(f"UPDATE hook_log SET at_ms = at_ms - {15 * day_ms} WHERE id = {int(old.id)}")
+        store.plugins.use_callback(tx, 1, plugin, f"old-{name}")
+        store.plugins.use_callback(tx, 1, plugin, f"new-{name}")
+        tx.exec_driver_sql(
+            f"UPDATE plugin_callback SET at_ms = at_ms - {2 * day_ms} WHERE delivery_id = 'old-{name}'"
+        )
+    served.site.collect()
+    assert served.here(Hooks).log(name).items == (new,)
+    with served.site.storage.write() as tx:
+        assert store.plugins.use_callback(tx, 1, plugin, f"old-{name}")
+        assert not store.plugins.use_callback(tx, 1, plugin, f"new-{name}")
+
+
+def test_reset_is_harmless_when_nothing_is_open(ops: Ops, plugin: str) -> None:
+    """It is audited and answers with the hook."""
+    name = f"{plugin}:pre_receive"
+    assert ops(Hooks).reset(name) == ops(Hooks).show(name)
+    with pytest.raises(NotFound):
+        ops(Hooks).reset(new_name())

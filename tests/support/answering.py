@@ -1,0 +1,56 @@
+"""An http plugin in a thread of the test: it answers every request alike and remembers what it was sent."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TAGS_ALL = b'{"action": "deliver", "tags": ["seen"]}'
+
+
+@dataclass(slots=True, kw_only=True)
+class HttpPlugin:
+    """Where it listens, what it says, and the requests with their headers so far."""
+
+    port: int
+    says: bytes = TAGS_ALL
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+
+@contextmanager
+def http_plugin(says: bytes = TAGS_ALL) -> Iterator[HttpPlugin]:
+    """A plugin on a free port of 127.0.0.1, for the length of a block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            plugin.asked.append(json.loads(body))
+            plugin.bodies.append(body)
+            plugin.headers.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(plugin.says)))
+            self.end_headers()
+            self.wfile.write(plugin.says)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        plugin = HttpPlugin(port=server.server_address[1], says=says)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield plugin
+        finally:
+            server.shutdown()
+            thread.join()

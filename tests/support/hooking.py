@@ -1,0 +1,120 @@
+"""Hooks for tests: written down in memory, answered by functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mairust_core.hooks import Asked
+from mairust_core.hooks.book import Registered
+from mairust_core.hooks.memory import MemoryTransport, Plugin
+from mairust_core.mime import describe
+from mairust_core.model.blob import Bytes
+from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
+from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
+from mairust_core.model.plugin import Attachments, Body, Entry, Limits, Permissions, Protocol, Runnable
+
+EVERYTHING = Permissions(
+    read_headers=True,
+    read_body=Body.PREVIEW,
+    read_attachments=Attachments.METADATA,
+    write_tags=True,
+    write_flags=True,
+    move_message=True,
+    write_metadata=True,
+)
+CLIENT = Connection(road=Road.SMTP, ip="192.0.2.7", helo="mx.elsewhere.example", session_id="s1")
+
+
+def runnable(
+    plugin: str = "com.example.test",
+    permissions: Permissions = EVERYTHING,
+    *,
+    generation: int = 0,
+    wall_time_ms: int | None = None,
+    protocol: Protocol = Protocol.INPROCESS,
+    endpoint: str = "",
+) -> Runnable:
+    """A plugin."""
+    return Runnable(
+        id=plugin,
+        version="1.0.0",
+        entry=Entry(protocol=protocol, endpoint=endpoint),
+        permissions=permissions,
+        limits=Limits(wall_time_ms=wall_time_ms),
+        generation=generation,
+    )
+
+
+def registered(
+    name: str = "com.example.test:pre_receive",
+    type_: HookType = HookType.PRE_RECEIVE,
+    *,
+    plugin: Runnable | None = None,
+    wanted: Filter | None = None,
+    mode: Mode = Mode.ENFORCE,
+    priority: int = 100,
+    timeout_ms: int = 2000,
+    on_timeout: Fallback = Fallback.TEMPFAIL,
+    on_error: Fallback = Fallback.TEMPFAIL,
+    blocked: bool = False,
+) -> Registered:
+    """A hook of a plugin."""
+    plugin = plugin or runnable()
+    hook = Hook(
+        name=name, type=type_, plugin=plugin.id, mode=mode, priority=priority, timeout_ms=timeout_ms,
+        on_timeout=on_timeout, on_error=on_error, filter=wanted or Filter(),
+    )  # fmt: skip
+    return Registered(hook=hook, plugin=plugin, blocked=blocked)
+
+
+def asked(
+    data: bytes,
+    reached: dict[int, Sequence[str]] | None = None,
+    *,
+    sender: str = "eve@elsewhere.example",
+    delivery: str = "1",
+    described: bool = True,
+) -> Asked:
+    """A mail before the hooks."""
+    reached = reached or {1: ["ann@example.org"]}
+    recipients = [
+        Recipient(address=address, accounts=(account,))
+        for account, all_ in reached.items()
+        for address in all_
+    ]
+    return Asked(
+        delivery=delivery,
+        envelope=Envelope(
+            mail_from=sender,
+            recipients=tuple(recipients),
+            connection=CLIENT,
+            received_at=datetime.now(UTC),
+        ),
+        content=Bytes.of(data),
+        facts=describe(data) if described else None,
+        reached=reached,
+    )
+
+
+class Plugins:
+    """The transports of plugins that are functions, by the id of the plugin; kept to be looked at."""
+
+    def __init__(self, **functions: Plugin) -> None:
+        self._functions = {name.replace("_", "."): one for name, one in functions.items()}
+        self.opened: dict[str, MemoryTransport] = {}
+
+    def add(self, plugin: str, function: Plugin) -> None:
+        """One more."""
+        self._functions[plugin] = function
+
+    def open(self, plugin: Runnable) -> MemoryTransport:
+        """The transport of a plugin; the same one as long as this object lives."""
+        if plugin.id not in self.opened:
+            self.opened[plugin.id] = MemoryTransport(self._functions[plugin.id])
+        return self.opened[plugin.id]
+
+    def requests(self, plugin: str) -> list[dict[str, Any]]:
+        """What a plugin was told so far."""
+        return self.opened[plugin].requests if plugin in self.opened else []

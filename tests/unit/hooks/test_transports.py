@@ -1,0 +1,141 @@
+"""The transports that need no socket: a function on the loop, a function on a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mairust_core.hooks.inprocess import THREADS, InProcess
+from mairust_core.hooks.memory import MemoryTransport
+from mairust_core.hooks.pool import Transports
+from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Call, CallFailed, CallTimedOut
+from mairust_core.model.plugin import Protocol, Runnable
+from tests.support.hooking import runnable
+
+CALL = Call(delivery_id="d", hook="h", body=b'{"a":1}', timeout_ms=5000)
+SHORT = Call(delivery_id="d", hook="h", body=b'{"a":1}', timeout_ms=50)
+
+
+async def test_a_function_of_ours_runs_on_a_thread_and_answers() -> None:
+    """It gets the request as an object."""
+    seen: list[tuple[dict[str, Any], bool]] = []
+
+    def plugin(told: dict[str, Any]) -> Mapping[str, Any]:
+        seen.append((told, threading.current_thread() is threading.main_thread()))
+        return {"action": "deliver"}
+
+    assert (await InProcess(plugin).call(CALL)).body == b'{"action": "deliver"}'
+    assert seen == [({"a": 1}, False)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(ZeroDivisionError(), "ZeroDivisionError"), (object(), "TypeError"), (float("nan"), "ValueError"),
+     ("x" * MAX_ANSWER_BYTES, "larger than")],
+)  # fmt: skip
+async def test_trap_h1_whatever_it_raises_is_its_failure(answer: Any, why: str) -> None:
+    """With a word, without its text."""
+
+    def plugin(_: dict[str, Any]) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(CallFailed, match=why):
+        await InProcess(plugin).call(CALL)
+
+
+async def test_one_that_does_not_return_is_left_behind() -> None:
+    """The call ends in time; when all threads are taken the next one waits, and that counts (rule E4)."""
+    release = threading.Event()
+
+    def plugin(_: dict[str, Any]) -> Mapping[str, Any]:
+        release.wait(30)
+        return {"action": "deliver"}
+
+    transport = InProcess(plugin)
+    late = await asyncio.gather(*(transport.call(SHORT) for _ in range(THREADS + 2)), return_exceptions=True)
+    assert {type(one) for one in late} == {CallTimedOut}
+    release.set()
+    assert (await transport.call(CALL)).body == b'{"action": "deliver"}'
+
+
+async def test_memory_keeps_what_was_asked() -> None:
+    """And answers with bytes as they are."""
+    transport = MemoryTransport(lambda _: b"raw")
+    assert (await transport.call(CALL)).body == b"raw"
+    assert transport.requests == [{"a": 1}]
+    with pytest.raises(CallFailed, match="larger than"):
+        await MemoryTransport(lambda _: b"x" * (MAX_ANSWER_BYTES + 1)).call(CALL)
+
+
+class _Way:
+    """A transport that notes that it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.release = asyncio.Event()
+
+    async def call(self, call: Call) -> Any:
+        """Wait."""
+        await self.release.wait()
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_its_calls() -> None:
+    """Calls under way end on the old one."""
+    made: list[_Way] = []
+
+    def opener(_: Runnable) -> Any:
+        made.append(_Way())
+        return made[-1]
+
+    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool.prepare([runnable()])
+    async with pool.to(runnable(generation=1)) as first:
+        async with pool.to(runnable(generation=1)) as same:
+            assert same is first
+        async with pool.to(runnable(generation=2)) as second:
+            assert second is not first
+        assert not made[0].closed
+    assert [one.closed for one in made] == [True, False]
+    await pool.keep([])
+    assert made[1].closed
+    await pool.close()
+    assert len(made) == 2
+
+
+async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
+    """With what went wrong; each preparation tries again, and one that worked is not repeated."""
+    tried: list[int] = []
+
+    def ready() -> Any:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OSError(28, "No space left on device")
+        return lambda _: _Way()
+
+    pool = Transports({Protocol.INPROCESS: ready})
+    pool.prepare([runnable()])
+    with pytest.raises(CallFailed, match="No space left"):
+        async with pool.to(runnable()):
+            pass
+    pool.prepare([runnable()])
+    pool.prepare([runnable(), runnable(protocol=Protocol.HTTP)])
+    async with pool.to(runnable()) as way:
+        assert isinstance(way, _Way)
+    assert len(tried) == 2
+
+
+async def test_a_way_that_nobody_knows_is_a_failure() -> None:
+    """Such as a process where there is no sandbox."""
+    with pytest.raises(CallFailed, match="cannot speak stdin"):
+        async with Transports({}).to(runnable(protocol=Protocol.STDIN)):
+            pass

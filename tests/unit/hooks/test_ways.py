@@ -1,0 +1,64 @@
+"""What of the network is the site's own, and where plugins reach it (rule H2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mairust_core.config import load_settings
+from mairust_core.hooks.credentials import NoCredentials
+from mairust_core.hooks.ways import Ways
+from mairust_core.model.plugin import Protocol
+
+SET = {
+    "smtp.listen": "0.0.0.0:25",
+    "lmtp.listen": "unix:/run/lmtp.sock",
+    "http.listen": "127.0.0.1:8025",
+    "database.url": "postgresql://db.example/mail",
+    "blobs.s3.endpoint_url": "https://s3.example:9000",
+}
+
+
+def _ways(path: Path, listening: Mapping[str, tuple[str, int]] | None = None, **more: str) -> Ways:
+    settings = load_settings(data_dir=path, env={}, overrides={**SET, **more})
+    return Ways(settings, NoCredentials(), lambda: listening or {})
+
+
+def test_rule_h2_listeners_database_and_blob_store_are_our_own(tmp_path: Path) -> None:
+    """As they are set, whether a server runs or not, and as they are, when ports were free ones."""
+    set_ = [("0.0.0.0", 25), ("127.0.0.1", 8025), ("db.example", 5432), ("s3.example", 9000)]
+    assert [*_ways(tmp_path).site.listeners()] == set_
+    running = {"lmtp": ("::1", 24), "http": ("127.0.0.1", 40_001)}
+    assert [*_ways(tmp_path, running).site.listeners()] == [("::1", 24), ("127.0.0.1", 40_001), *set_]
+
+
+def test_rule_h2_only_the_http_listener_takes_callbacks(tmp_path: Path) -> None:
+    """Not the others, nor the database."""
+    running = {"smtp": ("127.0.0.1", 40_000), "http": ("127.0.0.1", 40_001)}
+    assert [*_ways(tmp_path, running).site.callbacks()] == [("127.0.0.1", 40_001), ("127.0.0.1", 8025)]
+    closed = _ways(tmp_path, {"smtp": ("127.0.0.1", 40_000)}, **{"http.listen": "off"})
+    assert [*closed.site.callbacks()] == []
+
+
+@pytest.mark.parametrize(
+    ("listening", "more", "base"),
+    [
+        ({}, {}, ""),
+        ({"smtp": ("127.0.0.1", 25)}, {}, ""),
+        ({"http": ("127.0.0.1", 80)}, {}, "http://127.0.0.1:80"),
+        ({"http": ("::1", 80)}, {}, "http://[::1]:80"),
+        ({}, {"plugins.callback_url": "https://mx.example/"}, "https://mx.example"),
+    ],
+)
+def test_callbacks_go_to_the_http_listener_or_where_the_settings_say(
+    tmp_path: Path, listening: Mapping[str, tuple[str, int]], more: dict[str, str], base: str
+) -> None:
+    """Nowhere when there is none."""
+    assert _ways(tmp_path, listening, **more).callback_base() == base
+
+
+def test_there_is_a_way_for_every_protocol_of_a_plugin_toml(tmp_path: Path) -> None:
+    """And one that is in this process has no plugin.toml."""
+    assert _ways(tmp_path).by_protocol.keys() == {*Protocol} - {Protocol.INPROCESS}

@@ -1,0 +1,114 @@
+"""What asks for more than was approved, and what approves itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mairust_core.model.hook import HookType
+from mairust_core.model.plugin import Body, Limits, Manifest, Network, Permissions
+from mairust_core.model.plugin_forms import RightKind
+from mairust_core.plugins.rights import approves_itself, asks_for_more, fingerprint, review
+from tests.unit.plugins.manifests import SPAM, TICKETS, manifest
+
+
+def changed(old: str, new: str, text: str = SPAM) -> Manifest:
+    """A version that differs in one place."""
+    assert old in text
+    return manifest(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "more"),
+    [
+        (changed('"1.2.3"', '"1.3.0"'), False),
+        (changed("write_tags = true\n", ""), False),
+        (changed("write_tags", "write_flags"), True),
+        (changed("write_tags = true", 'write_tags = true\nread_body = "preview"'), True),
+        (changed("[permissions]", '[[hooks]]\ntype = "post_receive"\n[permissions]'), True),
+        (changed('[[hooks]]\ntype = "pre_receive"\n', ""), False),
+        (changed('type = "pre_receive"', 'type = "pre_receive"\npriority = 5\ntimeout_ms = 100'), False),
+        (changed('type = "pre_receive"', 'type = "pre_receive"\nfilter = {size_gt = 5}'), True),
+        (changed('type = "pre_receive"', 'type = "pre_receive"\non_timeout = "reject"'), True),
+        (manifest(SPAM + "[limits]\nmemory_mb = 128\nwall_time_ms = 50\n"), False),
+        (manifest(SPAM + "[limits]\nmemory_mb = 257\n"), True),
+        (manifest(SPAM + '[limits]\nnetwork = "unlimited"\n'), True),
+        (changed('command = ["./spam"]', 'command = ["./spam2"]'), False),
+    ],
+)
+def test_what_asks_for_more_needs_approval(wanted: Manifest, more: bool) -> None:
+    """Reading, writing, deciding, reaching, using: any of them."""
+    assert asks_for_more(wanted, manifest(SPAM)) is more
+
+
+def test_another_endpoint_or_place_is_more() -> None:
+    """The mail goes elsewhere."""
+    old = manifest(TICKETS)
+    assert asks_for_more(changed("9000", "9001", TICKETS), old)
+    assert asks_for_more(changed('["127', '["127.0.0.1:25", "127', TICKETS), old)
+    assert not asks_for_more(manifest(TICKETS), old)
+    assert asks_for_more(
+        changed('"stdin"\ncommand = ["./spam"]', '"unix"\nendpoint = "unix:/srv/mairust/run/plugins/x"'),
+        manifest(SPAM),
+    )
+
+
+def test_a_review_tells_each_right_beside_what_it_was() -> None:
+    """Also one that is given up; what is not asked for is not in it."""
+    old = manifest(SPAM)
+    new = changed("write_tags = true", 'read_body = "full"')
+    told = {right.name: right for right in review(new, old).rights}
+    assert (told["read_body"].value, told["read_body"].was, told["read_body"].more) == ("full", "none", True)
+    assert (told["write_tags"].value, told["write_tags"].was, told["write_tags"].more) == (
+        "false",
+        "true",
+        False,
+    )
+    assert "move_message" not in told
+    first = {right.name: right for right in review(old, None).rights}
+    assert all(right.was is None for right in first.values())
+    assert first["com.example.spam:pre_receive"].kind is RightKind.DECIDE
+    assert first["cpu_ms"].value == "500"
+
+
+def test_an_approval_stands_for_exactly_what_was_reviewed() -> None:
+    """Another manifest has another id."""
+    assert fingerprint(manifest(SPAM)) == fingerprint(manifest(SPAM))
+    assert fingerprint(manifest(SPAM)) != fingerprint(changed("1.2.3", "1.2.4"))
+    assert review(manifest(SPAM), None).id == fingerprint(manifest(SPAM))
+
+
+QUIET = replace(
+    changed('"pre_receive"', '"post_receive"'), permissions=Permissions(read_headers=True), limits=Limits()
+)
+
+
+def test_rule_g1_modest_plugins_approve_themselves() -> None:
+    """Signed by the marketplace, headers at most, after storing, no network, the usual limits."""
+    assert approves_itself(QUIET, marketplace_signed=True)
+    assert approves_itself(replace(QUIET, permissions=Permissions()), marketplace_signed=True)
+
+
+@pytest.mark.parametrize(
+    "manifest_",
+    [
+        replace(QUIET, permissions=Permissions(read_headers=True, read_body=Body.PREVIEW)),
+        replace(QUIET, permissions=Permissions(read_headers=True, write_tags=True)),
+        replace(QUIET, hooks=(replace(QUIET.hooks[0], type=HookType.PRE_RECEIVE),)),
+        replace(QUIET, hooks=(replace(QUIET.hooks[0], type=HookType.PRE_DELIVERY),)),
+        replace(QUIET, hooks=(replace(QUIET.hooks[0], timeout_ms=300_000),)),
+        replace(QUIET, limits=Limits(network=Network.LOCAL_ONLY, network_allow=("127.0.0.1:1",))),
+        replace(QUIET, limits=Limits(cpu_ms=501)),
+        replace(QUIET, limits=Limits(memory_mb=257)),
+        replace(QUIET, limits=Limits(wall_time_ms=40_000)),
+    ],
+)
+def test_rule_g1_any_power_needs_somebody(manifest_: Manifest) -> None:
+    """A hook before storing, any network, any more."""
+    assert not approves_itself(manifest_, marketplace_signed=True)
+
+
+def test_rule_g1_what_nobody_signed_needs_somebody() -> None:
+    """However modest."""
+    assert not approves_itself(QUIET, marketplace_signed=False)

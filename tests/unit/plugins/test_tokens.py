@@ -1,0 +1,108 @@
+"""Tokens for plugins and of plugins: who made them, for what, until when (rule G3)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mairust_core.errors import Unauthenticated
+from mairust_core.plugins import tokens
+from mairust_core.plugins.site_key import Key
+from mairust_core.plugins.tokens import Use, call_token, callback_token, read
+
+KEY = Key(id="kid", issuer="mairust:site", private=Ed25519PrivateKey.generate())
+PLUGIN = "com.example.spam"
+
+
+def now() -> int:
+    """The time, in seconds."""
+    return int(time.time())
+
+
+def test_the_token_of_a_call_tells_a_plugin_who_calls() -> None:
+    """Contract §4: EdDSA, a key id, `aud` the plugin, `jti` the delivery, five minutes."""
+    token = call_token(KEY, PLUGIN, "d1", now())
+    assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": "kid", "typ": "JWT"}
+    public = jwt.PyJWK(KEY.jwk())
+    claims = jwt.decode(token, public, algorithms=["EdDSA"], audience=PLUGIN, issuer="mairust:site")
+    assert (claims["jti"], claims["plugin"], claims["scope"]) == ("d1", PLUGIN, f"plugin:{PLUGIN}:call")
+    assert claims["exp"] - claims["iat"] == 300
+
+
+def test_a_callback_token_comes_back_with_what_it_holds() -> None:
+    """For callback and metrics, nothing else; further claims are kept."""
+    token = callback_token(KEY, PLUGIN, "d1", now(), {"message": "7", "place": [1, 2]})
+    claims = read(KEY, token)
+    assert (claims.plugin, claims.id, claims.more) == (PLUGIN, "d1", {"message": "7", "place": [1, 2]})
+    assert claims.allows(Use.CALLBACK)
+    assert claims.allows(Use.METRICS)
+    assert not claims.allows(Use.CALL)
+
+
+def made(key: Ed25519PrivateKey | str = "", algorithm: str = "EdDSA", **changed: Any) -> str:
+    """A token with some claims changed, or left out where they are None."""
+    claims = {
+        "iss": KEY.issuer,
+        "aud": KEY.issuer,
+        "plugin": PLUGIN,
+        "jti": "d1",
+        "scope": f"plugin:{PLUGIN}:callback",
+        "iat": now(),
+        "exp": now() + 60,
+    } | changed
+    given = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(given, key or KEY.private, algorithm=algorithm, headers={"kid": "kid"})
+
+
+def test_tokens_made_here_are_good_for_the_changes_below() -> None:
+    """Otherwise the next test would prove nothing."""
+    assert read(KEY, made()).id == "d1"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "x.y.z",
+        "mk_0123_secret",
+        made(iss="mairust:other"),
+        made(aud=PLUGIN),
+        made(aud=None),
+        made(exp=None),
+        made(iat=None),
+        made(jti=None),
+        made(plugin=None),
+        made(exp=int(time.time()) - 60, iat=int(time.time()) - 120),
+        made(exp=int(time.time()) + tokens.CALLBACK_S + 60),
+        made(iat=int(time.time()) + 600, exp=int(time.time()) + 700),
+        made(Ed25519PrivateKey.generate()),
+        made("a secret that both could know, long enough for HMAC", algorithm="HS256"),
+        jwt.encode({"plugin": PLUGIN}, "", algorithm="none"),
+        call_token(KEY, PLUGIN, "d1", int(time.time())),
+    ],
+)
+def test_rule_g3_another_token_is_refused_alike(token: str) -> None:
+    """Other makers, audiences, algorithms and times; the token of a call is none to come back with."""
+    with pytest.raises(Unauthenticated, match="none of this site's"):
+        read(KEY, token)
+
+
+def test_a_token_that_was_changed_is_refused() -> None:
+    """Any bit of it."""
+    head, body, signature = made().split(".")
+    other = made(plugin="com.example.other").split(".")[1]
+    for token in (f"{head}.{other}.{signature}", f"{head}.{body}.{signature[:-2]}AA", f"{head}.{body}."):
+        with pytest.raises(Unauthenticated):
+            read(KEY, token)
+
+
+def test_the_key_is_not_shown() -> None:
+    """Neither by `repr` nor in its public form."""
+    private = KEY.private.private_bytes_raw()
+    assert "private" not in repr(KEY)
+    assert set(KEY.jwk()) == {"kty", "crv", "x", "kid", "use", "alg"}
+    assert private.hex() not in repr(KEY.jwk())

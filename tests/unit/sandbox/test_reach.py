@@ -1,0 +1,107 @@
+"""Which addresses a plugin may be connected to (rule H2, trap H4)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from mairust_core.model.plugin import Network
+from mairust_core.sandbox.reach import Reach, Site, Target
+
+OUTSIDE = "93.184.215.14"
+
+
+def _reach(network: Network, *allow: str, site: Site | None = None) -> Reach:
+    return Reach(network=network, allow=allow, site=site or Site())
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("example.org:443", "example.org", 443),
+        ("EXAMPLE.org.:443", "example.org", 443),
+        ("[::1]:80", "::1", 80),
+        ("[::ffff:127.0.0.1]:80", "127.0.0.1", 80),
+        ("[2001:DB8::0:1]:80", "2001:db8::1", 80),
+    ],
+)
+def test_targets_are_written_one_way(text: str, host: str, port: int) -> None:
+    """So that two spellings of one thing are equal."""
+    assert Target.parse(text) == Target(host=host, port=port)
+
+
+@pytest.mark.parametrize(
+    "text", ["example.org", ":80", "example.org:", "a:0", "a:65536", "a:-1", "a:٣", "a:8 0"]
+)
+def test_other_texts_are_no_targets(text: str) -> None:
+    """Each of them is an error."""
+    with pytest.raises(ValueError, match="port"):
+        Target.parse(text)
+
+
+def test_only_what_is_listed_is_tried() -> None:
+    """Host and port both; what the list has wrong opens nothing."""
+    reach = _reach(Network.OUTBOUND_LIMITED, "Example.ORG:443", "nonsense")
+    assert reach.lists(Target.parse("example.org:443"))
+    for other in ("example.org:80", "www.example.org:443", "example.org.evil.test:443"):
+        assert not reach.lists(Target.parse(other))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::"),
+        *(
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "fe80::1",
+            "fe80::1%eth0",
+        ),
+        *("fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:10.0.0.1"),
+        *("::127.0.0.1", "::10.0.0.1", "64:ff9b:1::127.0.0.1"),
+        *("192.0.2.1", "not an address", "2001:0:0:0:0:0:f5ff:fffe"),
+    ],
+)
+def test_trap_h4_outbound_reaches_public_addresses_only(address: str) -> None:
+    """Not one that leads back here or into a network of ours, in whatever form."""
+    assert _reach(Network.OUTBOUND_LIMITED).refusal(address, 443) is not None
+
+
+@pytest.mark.parametrize("address", [OUTSIDE, "2606:4700::1111", f"::ffff:{OUTSIDE}"])
+def test_rule_h2_outbound_reaches_the_public(address: str) -> None:
+    """And local-only does not."""
+    assert _reach(Network.OUTBOUND_LIMITED).refusal(address, 443) is None
+    assert _reach(Network.LOCAL_ONLY).refusal(address, 443) == "not on this machine"
+
+
+def test_rule_h2_configuration_opens_private_networks_but_not_loopback() -> None:
+    """What the site lists, and no more."""
+    site = Site(private=(ip_network("10.1.0.0/16"), ip_network("127.0.0.0/8")))
+    reach = _reach(Network.OUTBOUND_LIMITED, site=site)
+    assert reach.refusal("10.1.2.3", 443) is None
+    assert reach.refusal("10.2.2.3", 443) == "not public"
+    assert reach.refusal("127.0.0.1", 443) == "not public"
+
+
+@pytest.mark.parametrize(
+    ("listener", "address", "refused"),
+    [
+        (("127.0.0.1", 25), "127.0.0.1", True),
+        (("127.0.0.1", 25), "::ffff:127.0.0.1", True),
+        (("127.0.0.1", 25), "127.0.0.2", False),
+        (("0.0.0.0", 25), "127.0.0.2", True),
+        (("::", 25), "127.0.0.1", True),
+        (("db.example.org", 25), "127.0.0.1", True),
+        (("127.0.0.1", 26), "127.0.0.1", False),
+    ],
+)
+def test_rule_h2_our_own_listeners_are_not_reached(
+    listener: tuple[str, int], address: str, refused: bool
+) -> None:
+    """On any address when we listen on all; a listener whose address we do not know is none to risk."""
+    reach = _reach(Network.LOCAL_ONLY, site=Site(listeners=lambda: [listener]))
+    assert (reach.refusal(address, 25) is not None) is refused

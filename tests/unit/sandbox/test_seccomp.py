@@ -1,0 +1,116 @@
+"""The filter of system calls, read as the kernel reads it, on both architectures."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from mairust_core.sandbox import syscalls
+from mairust_core.sandbox.seccomp import Denials, Sockets, is_known, program
+from mairust_core.sandbox.syscalls import AARCH64, AUDIT_ARCH, X86_64
+from tests.unit.sandbox.bpf import ALLOWED, KILLED, REFUSED, verdict
+
+ARCHES = [X86_64, AARCH64]
+READ = {X86_64: 0, AARCH64: 63}
+EXECVE = {X86_64: 59, AARCH64: 221}
+
+
+def _says(arch: str, denials: Denials, number: int, *arguments: int) -> int:
+    return verdict(program(arch, denials), AUDIT_ARCH[arch], number, *arguments)
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_what_a_program_needs_is_allowed(arch: str) -> None:
+    """Reading, and becoming another program."""
+    assert _says(arch, Denials(), READ[arch]) == ALLOWED
+    assert _says(arch, Denials(), EXECVE[arch]) == ALLOWED
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_every_call_of_the_list_is_refused(arch: str) -> None:
+    """Each of them, and the filter is within what the kernel takes."""
+    for number in syscalls.numbers(syscalls.NEVER, arch):
+        assert _says(arch, Denials(), number) == REFUSED | errno.EPERM
+    longest = program(arch, Denials(outside_namespaces=True, signals=True))
+    assert len(longest) // 8 <= 4096
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_a_call_of_another_architecture_kills(arch: str) -> None:
+    """Its numbers mean something else."""
+    assert verdict(program(arch, Denials()), 0x40000003, READ[arch]) == KILLED
+
+
+def test_the_third_numbering_of_x86_is_refused() -> None:
+    """`x32` would be a way around each number."""
+    assert _says(X86_64, Denials(), 0x40000000 | 272) == REFUSED | errno.ENOSYS
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_threads_and_children_are_made_but_no_namespaces(arch: str) -> None:
+    """By `clone`, whose flags can be read; `clone3` is as if it did not exist."""
+    thread, new_user = 0x3D0F00, 0x10000000
+    assert _says(arch, Denials(), syscalls.CLONE[arch], thread) == ALLOWED
+    assert _says(arch, Denials(), syscalls.CLONE[arch], thread | new_user) == REFUSED | errno.EPERM
+    assert _says(arch, Denials(), syscalls.CLONE3[arch]) == REFUSED | errno.ENOSYS
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_nothing_is_typed_into_a_terminal(arch: str) -> None:
+    """TIOCSTI; other requests pass."""
+    assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, 0x5412) == REFUSED | errno.EPERM
+    assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, 0x5401) == ALLOWED
+
+
+STREAM, DATAGRAM = int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM)
+CLOEXEC = 0o2000000
+
+
+@pytest.mark.parametrize(
+    ("sockets", "family", "kind", "allowed"),
+    [
+        (Sockets.NONE, socket.AF_INET, STREAM, False),
+        (Sockets.NONE, socket.AF_UNIX, STREAM, False),
+        (Sockets.TCP, socket.AF_INET, STREAM | CLOEXEC, True),
+        (Sockets.TCP, socket.AF_INET, DATAGRAM, False),
+        (Sockets.TCP, socket.AF_INET6, STREAM, False),
+        (Sockets.TCP, socket.AF_UNIX, STREAM, False),
+        (Sockets.INTERNET, socket.AF_INET, DATAGRAM, True),
+        (Sockets.INTERNET, socket.AF_INET6, STREAM, True),
+        (Sockets.INTERNET, socket.AF_NETLINK, DATAGRAM, True),
+        (Sockets.INTERNET, socket.AF_UNIX, STREAM, False),
+        (Sockets.INTERNET, socket.AF_PACKET, STREAM, False),
+        (Sockets.INTERNET, socket.AF_VSOCK, STREAM, False),
+    ],
+)
+@pytest.mark.parametrize("arch", ARCHES)
+def test_sockets_are_those_of_the_network(
+    arch: str, sockets: Sockets, family: int, kind: int, allowed: bool
+) -> None:
+    """None, streams to the relay, or the internet's; never a UNIX socket."""
+    said = _says(arch, Denials(sockets=sockets), syscalls.SOCKET[arch], family, kind)
+    assert (said == ALLOWED) is allowed
+    assert allowed or said & 0xFFFF0000 == REFUSED
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_outside_of_namespaces_more_is_refused(arch: str) -> None:
+    """Leaving its group, changing modes of files it cannot open, signals."""
+    chmod_at = {X86_64: 268, AARCH64: 53}[arch]
+    for name in ("setsid", "setpgid"):
+        one = {name: syscalls.LEAVE_THE_GROUP[name]}
+        (number,) = syscalls.numbers(one, arch)
+        assert _says(arch, Denials(), number) == ALLOWED
+        assert _says(arch, Denials(outside_namespaces=True), number) == REFUSED | errno.EPERM
+    assert _says(arch, Denials(), chmod_at) == ALLOWED
+    assert _says(arch, Denials(outside_namespaces=True), chmod_at) == REFUSED | errno.EPERM
+    (kill,) = syscalls.numbers({"kill": syscalls.SIGNAL["kill"]}, arch)
+    assert _says(arch, Denials(outside_namespaces=True), kill) == ALLOWED
+    assert _says(arch, Denials(signals=True), kill) == REFUSED | errno.EPERM
+
+
+def test_an_unknown_machine_has_no_filter() -> None:
+    """It is named as missing, not guessed."""
+    assert [is_known(arch) for arch in ("x86_64", "aarch64", "riscv64")] == [True, True, False]
