@@ -167,9 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--goal", type=float, default=GOAL_PER_S, help="jobs per second")
     options: Any = parser.parse_args(arguments)
-    scratch = Path(tempfile.mkdtemp(prefix="mairust-jobs-", dir="/tmp"))
-    with databases(options.database) as found:
-        return max([measure(name, new_url, options, scratch) for name, new_url in found.items()])
+    with (
+        tempfile.TemporaryDirectory(prefix="mairust-jobs-", dir="/tmp") as scratch,
+        databases(options.database) as found,
+    ):
+        return max([measure(name, new_url, options, Path(scratch)) for name, new_url in found.items()])
 
 
 if __name__ == "__main__":
