@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from mairust_core.mime.bodies import attachment, part_text, sort_parts
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.preview import WHOLE, preview
@@ -171,8 +173,11 @@ def _callback(callback: Callback | None) -> dict[str, str] | None:
 
 
 def to_json(value: object) -> bytes:
-    """One line of JSON in UTF-8; what is no character becomes U+FFFD."""
-    return _encode(value).encode("utf-8", "replace")
+    """One line of JSON in UTF-8; what is no character becomes a question mark."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # lone surrogates, numbers beyond 64 bits
+        return _encode(value).encode("utf-8", "replace")
 
 
 def _base64(data: bytes) -> str:
