@@ -21,6 +21,8 @@ from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
+from mairust_core.model.hook import Fallback, HookType, Mode
+from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
@@ -29,6 +31,7 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
+from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -64,6 +67,12 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.just(UNSET) | values
 
 
+FILTERS = st.builds(
+    FilterForm,
+    subject_matches=st.none() | st.text(min_size=1, max_size=20).filter(str.isprintable),
+    has_attachments=st.none() | st.booleans(),
+    size_gt=st.none() | st.integers(0, 1 << 40),
+)
 REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewDomain: st.builds(NewDomain, name=DOMAIN),
     NewAlias: st.builds(NewAlias, address=PLAIN_ADDRESS, to=st.lists(PLAIN_ADDRESS, min_size=1).map(tuple)),
@@ -93,6 +102,28 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
             mailbox=maybe(LEVELS),
         ),
     ),
+    NewHook: st.builds(
+        NewHook,
+        name=TEXT,
+        type=st.sampled_from(HookType),
+        plugin=TEXT,
+        enabled=st.booleans(),
+        mode=st.sampled_from(Mode),
+        priority=st.integers(-1_000_000, 1_000_000),
+        timeout_ms=st.none() | st.integers(1, 5000),
+        on_timeout=st.sampled_from(Fallback),
+        on_error=st.none() | st.sampled_from(Fallback),
+        filter=FILTERS,
+    ),
+    HookChange: st.builds(
+        HookChange,
+        mode=st.just(UNSET) | st.sampled_from(Mode),
+        priority=st.just(UNSET) | st.integers(-1_000_000, 1_000_000),
+        timeout_ms=st.just(UNSET) | st.integers(1, 300_000),
+        on_error=st.just(UNSET) | st.sampled_from(Fallback),
+        filter=st.just(UNSET) | FILTERS,
+    ),
+    Replay: st.builds(Replay, account=PLAIN_ADDRESS, since=st.none() | TIMES, limit=st.integers(1, 500)),
     JobSelection: st.builds(JobSelection, kind=st.sampled_from(["", "gc", "jobs.purge"])),
     NewToken: st.builds(
         lambda scopes, where, expires: NewToken(name="of tests", scopes=scopes, expires_at=expires, **where),
