@@ -12,7 +12,6 @@ import pickle
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,8 +24,6 @@ from mairust_core.model.content import Facts
 from mairust_core.receive.describing import describe_safely
 
 MAX_PROCESSES = 4
-AT_ONCE = 2
-"""Calls to one process: it has the next one at hand when it is done with this."""
 LENGTH = struct.Struct("<Q")
 PIPE_BYTES = 1 << 20
 """Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
@@ -45,10 +42,10 @@ class Describers:
         count = min(os.cpu_count() or 1, MAX_PROCESSES) if processes is None else processes
         self._free: SimpleQueue[_Child] = SimpleQueue()
         self._children = [_Child() for _ in range(count)]
-        for child in self._children * AT_ONCE:
+        for child in self._children:
             self._free.put(child)
-        self._threads = ThreadPoolExecutor(count * AT_ONCE, "describer")
-        self.ahead = count * (AT_ONCE + 1)
+        self._threads = ThreadPoolExecutor(count, "describer")
+        self.ahead = count * 2
         """How many calls keep every process busy."""
 
     def submit(self, contents: Sequence[Content]) -> Future[list[Described]]:
@@ -95,38 +92,22 @@ def _described(content: Content, answer: Answer) -> Described:
 
 
 class _Child:
-    """One process and its two pipes; starts when it is first asked. Thread-safe.
-
-    A call is written while the one before it is being answered: whoever has written holds `_asking` until
-    its turn to read comes, so that answers are read in the order of the calls.
-    """
+    """One process and its two pipes; starts when it is first asked. Not thread-safe."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._asking = threading.Lock()
-        self._answering = threading.Lock()
 
     def ask(self, messages: list[bytes]) -> list[Answer]:
         """Its answers, one for each message. Raises `OSError` or `EOFError` when it is gone."""
-        data = pickle.dumps(messages, protocol=5)
-        with self._asking:
-            process = self._started()
-            try:
-                _write_to(process, data)
-            except BaseException:
-                with self._answering:
-                    self._end(process)
-                raise
-            self._answering.acquire()
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            answer = _read_from(process)
+            write_frame(process.stdin, messages)
+            answers: list[Answer] = read_frame(process.stdout)
         except BaseException:
-            self._answering.release()
-            with self._asking, self._answering:
-                self._end(process)
+            self.close()
             raise
-        self._answering.release()
-        answers: list[Answer] = pickle.loads(answer)  # noqa: S301 - written by our own child, on a pipe nobody else has
         return answers
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -141,16 +122,10 @@ class _Child:
         return self._process
 
     def close(self) -> None:
-        """End it."""
-        with self._asking, self._answering:
-            if self._process is not None:
-                self._end(self._process)
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process that nobody uses any more, unless another call did."""
-        if self._process is not process:
+        """End it, if it runs."""
+        process, self._process = self._process, None
+        if process is None:
             return
-        self._process = None
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             with suppress(OSError):  # what was left in the buffer of a dead one
@@ -167,33 +142,16 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
                 fcntl.fcntl(pipe, set_size, PIPE_BYTES)
 
 
-def _write_to(process: subprocess.Popen[bytes], data: bytes) -> None:
-    assert process.stdin is not None
-    _write(process.stdin, data)
-
-
-def _read_from(process: subprocess.Popen[bytes]) -> bytes:
-    assert process.stdout is not None
-    return _read(process.stdout)
-
-
 def write_frame(pipe: IO[bytes], value: Any) -> None:
     """Write one value to a pipe between two of our own processes."""
-    _write(pipe, pickle.dumps(value, protocol=5))
-
-
-def read_frame(pipe: IO[bytes]) -> Any:
-    """Read one value; raises `EOFError` at the end of the pipe."""
-    return pickle.loads(_read(pipe))  # noqa: S301 - as above
-
-
-def _write(pipe: IO[bytes], data: bytes) -> None:
+    data = pickle.dumps(value, protocol=5)
     pipe.write(LENGTH.pack(len(data)))
     pipe.write(data)
     pipe.flush()
 
 
-def _read(pipe: IO[bytes]) -> bytes:
+def read_frame(pipe: IO[bytes]) -> Any:
+    """Read one value; raises `EOFError` at the end of the pipe."""
     head = pipe.read(LENGTH.size)
     if len(head) < LENGTH.size:
         raise EOFError
@@ -201,4 +159,4 @@ def _read(pipe: IO[bytes]) -> bytes:
     data = pipe.read(length)
     if len(data) < length:
         raise EOFError
-    return data
+    return pickle.loads(data)  # noqa: S301 - written by our own child, on a pipe nobody else has
