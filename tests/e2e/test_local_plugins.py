@@ -1,0 +1,228 @@
+"""Commands as plugins on a real server: they decide about mail, and get nothing that is not theirs."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from mairust_core.plugins.for_authors import module_text
+from tests.support.linking import allow_unsigned, manifest_text
+from tests.support.mailbox_client import Dialogue
+from tests.support.server import Server, Site, make_site
+
+PATIENCE_S = 60.0
+ANN = "user0@example.org"
+SHELL, PYTHON, SPY = "com.example.hello", "com.example.casino", "com.example.spy"
+HELLO = """\
+#!/bin/sh
+read -r request
+echo '{"action": "deliver", "tags": ["hello"]}'
+"""
+CASINO = """\
+from mairust_plugin import deliver, quarantine, reject, run
+
+
+def answer(mail):
+    if "casino" in mail.subject.lower():
+        return reject("No casinos, please")
+    if "prize" in mail.subject.lower():
+        return quarantine("Nobody wins that")
+    return deliver()
+
+
+run(answer)
+"""
+THIEF = """\
+import json, socket, subprocess, sys
+
+def tried(what):
+    try:
+        return str(what())
+    except BaseException as error:
+        return type(error).__name__
+
+def send(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+        link.sendall(b"stolen")
+
+def write(path):
+    with open(path, "w") as file:
+        file.write(MARKER)
+
+for line in sys.stdin:
+    got = [tried(lambda: open(path).read()) for path in READ]
+    for path in WRITTEN:
+        tried(lambda: write(path))
+    for port in PORTS:
+        tried(lambda: send(port))
+    tried(lambda: subprocess.Popen(["sh", "-c", "sleep 600; echo " + MARKER]))
+    answer = {"action": "deliver", "tags": ["kept"], "annotations": {"got": got, "asked": json.loads(line)}}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def answer(site: Site, *arguments: object) -> Any:
+    """The document a command prints."""
+    done = site.command(*arguments, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def send(server: Server, subject: str) -> str:
+    """A mail to Ann over SMTP; the reply."""
+    mail = f"Subject: {subject}\r\nMessage-ID: <{uuid4()}@example.com>\r\n\r\nA secret of Ann's.\r\n"
+    with Dialogue(server.smtp) as client:
+        reply = client.send("bob@example.com", [ANN], mail.encode())[ANN]
+    return f"{reply.code} {reply.text}"
+
+
+def put(site: Site, directory: Path, manifest: str, **files: str) -> None:
+    """Write a plugin's files, link it, approve it."""
+    directory.mkdir()
+    directory.chmod(0o755)
+    (directory / "plugin.toml").write_text(manifest)
+    for name, text in files.items():
+        file = directory / name.replace("__", ".")
+        file.write_text(text)
+        file.chmod(0o755)
+    linked = answer(site, "plugin", "link", directory)
+    answer(site, "plugin", "approve", linked["id"], "--yes")
+
+
+def stored(site: Site, mailbox: str) -> list[dict[str, Any]]:
+    """Ann's messages in a mailbox, newest first."""
+    found: list[dict[str, Any]] = answer(site, "message", "list", "--account", ANN, "--mailbox", mailbox)[
+        "items"
+    ]
+    return found
+
+
+def told(site: Site, id_: str) -> dict[str, dict[str, Any]]:
+    """What the trace of a mail says of its hooks, by plugin."""
+    return {one["plugin"]: one for one in answer(site, "trace", id_)["events"] if one["kind"] == "hook"}
+
+
+def until_tagged(site: Site, server: Server, tag: str) -> dict[str, Any]:
+    """A mail that has a tag, from the moment on that the server follows what was approved (rule D3)."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        assert send(server, "Another").startswith("250")
+        newest = stored(site, "INBOX")[0]
+        if newest["tags"] == [tag]:
+            return newest
+        assert time.monotonic() < deadline
+
+
+def test_local_plugins_tag_refuse_and_set_aside_mail(tmp_path: Path) -> None:
+    """In shell and in Python: `hook test` explains, mail over SMTP, `trace`, `hook replay`."""
+    site = make_site(tmp_path / "site")
+    allow_unsigned(site.directory)
+    with Server(site=site, workers=2) as server:
+        assert send(server, "The first casino").startswith("250")
+        once = 'protocol = "stdin"\ncommand = ["./hello.sh"]'
+        shell = manifest_text(SHELL, permissions="write_tags = true", entry=once)
+        put(site, tmp_path / "hello", shell, hello__sh=HELLO)
+        python = manifest_text(
+            PYTHON, permissions="read_headers = true", entry=_command("python3", "casino.py")
+        )
+        files = {"casino__py": CASINO, "mairust_plugin__py": module_text()}
+        put(site, tmp_path / "casino", python, **files)
+
+        mail = tmp_path / "casino.eml"
+        mail.write_bytes(b"Subject: Casino\r\n\r\nCome in.\r\n")
+        tried = answer(site, "hook", "test", PYTHON, "--message", mail, "--to", ANN)
+        assert (tried["action"], tried["reply"]) == ("reject", "550 5.7.1 No casinos, please")
+        assert tried["steps"][0]["payload"]["message"]["headers"] == [["Subject", "Casino"]]
+        assert "body" not in tried["steps"][0]["payload"]["message"]
+
+        until_tagged(site, server, "hello")
+        assert send(server, "A CASINO") == "550 5.7.1 No casinos, please"
+        assert send(server, "Your prize").startswith("250")
+        assert send(server, "Lunch").startswith("250")
+        lunch, *_, first = stored(site, "INBOX")
+        assert (lunch["subject"], lunch["tags"]) == ("Lunch", ["hello"])
+        [prize] = stored(site, "Quarantine")
+        story = told(site, prize["id"])
+        assert (story[PYTHON]["action"], story[PYTHON]["message"]) == ("quarantine", "Nobody wins that")
+        assert story[SHELL]["effect"] == {"tags": ["hello"]}
+        assert story[SHELL]["saw"] == []
+
+        replayed = answer(site, "hook", "replay", f"{PYTHON}:pre_receive", "--account", ANN)["items"]
+        by_subject = {one["subject"]: one["action"] for one in replayed}
+        assert by_subject["The first casino"] == "reject"
+        assert by_subject["Lunch"] == "deliver"
+        assert stored(site, "INBOX")[-1] == first, "nothing became of it"
+
+
+def test_a_local_plugin_cannot_read_keep_or_send_what_it_was_not_given(tmp_path: Path) -> None:
+    """It tries: the data directory, the machine's files, its own directory, our ports, somebody else's."""
+    site = make_site(tmp_path / "site")
+    allow_unsigned(site.directory)
+    marker = f"marker-{uuid4().hex}"
+    token = site.directory / "admin.token"
+    outside = [Path(tempfile.gettempdir()) / marker, Path("/dev/shm") / marker, Path("/var/tmp") / marker]
+    directory = tmp_path / "spy"
+    with Server(site=site, http="127.0.0.1:0") as server, _listening() as listener:
+        ports = [listener.getsockname()[1], server.smtp[1]]
+        thief = (
+            f"MARKER = {marker!r}\nREAD = {[str(token), '/etc/passwd', '/proc/1/environ']!r}\n"
+            f"WRITTEN = {[str(directory / 'x'), '/plugin/x', *map(str, outside)]!r}\nPORTS = {ports!r}\n"
+        )
+        put(
+            site,
+            directory,
+            manifest_text(SPY, permissions="write_tags = true", entry=_command("python3", "spy.py")),
+            spy__py=thief + THIEF,
+        )
+        before = {file.name: file.read_bytes() for file in directory.iterdir()}
+        asked = until_tagged(site, server, "kept")
+        listener.setblocking(False)
+        assert _came(listener) == 0
+        assert {file.name: file.read_bytes() for file in directory.iterdir()} == before
+        assert [path for path in outside if path.exists()] == []
+        event = json.dumps(told(site, asked["id"])[SPY])
+        assert token.read_text().strip() not in event
+        assert "root:" not in event
+        assert "secret of Ann" not in event
+        assert "Subject" not in event
+    assert _running(marker) == []
+
+
+def _command(*words: str) -> str:
+    return f'protocol = "stdin"\ncommand = {json.dumps(words)}\nmode = "worker"'
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def _came(listener: socket.socket) -> int:
+    """How many connected so far."""
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+def _running(marker: str) -> list[str]:
+    """Processes with the marker in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if marker.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue  # it ended meanwhile
+    return found
