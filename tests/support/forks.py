@@ -14,6 +14,7 @@ The forking process ends with the one that started it, and its children with it.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -90,8 +91,14 @@ class Popen(subprocess.Popen[AnyStr]):
         return self.pid, int(said or signal.SIGKILL)
 
     def _internal_poll(self, _deadstate: int | None = None) -> int | None:
-        if self.returncode is None and self._child_created:
-            pid, status = self._try_wait(os.WNOHANG)
+        if self.returncode is not None or not self._child_created:
+            return self.returncode
+        lock: threading.Lock = self._waitpid_lock  # type: ignore[attr-defined]  # which `wait` holds, too
+        if not lock.acquire(blocking=False):
+            return None
+        with contextlib.ExitStack() as held:
+            held.callback(lock.release)
+            pid, status = (0, 0) if self.returncode is not None else self._try_wait(os.WNOHANG)
             if pid:
                 self._handle_exitstatus(status)  # type: ignore[attr-defined]
         return self.returncode
