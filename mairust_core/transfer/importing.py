@@ -17,9 +17,11 @@ from typing import Protocol
 
 from mairust_core.errors import Invalid, MaiRustError, Temporary
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, Tally
+from mairust_core.model.flags import MAX_KEYWORDS
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.cache import HashCache
+from mairust_core.transfer.fitting import fitted
 from mairust_core.transfer.names import Mapping, is_renamed
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Folder, Found, Refusal, Source, Unusable
@@ -34,6 +36,8 @@ RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 RENAMED = "renamed"
 """A folder whose name no mailbox may have, or another one's."""
+CHANGED = "changed"
+"""A message that is imported, yet not with every keyword as it was."""
 
 
 class Target(Protocol):
@@ -59,7 +63,7 @@ class Told:
     path: str
     mailbox: str
     outcome: str
-    """An `Outcome`, or `RENAMED`."""
+    """An `Outcome`, `RENAMED` or `CHANGED`."""
     reason: Unusable
 
 
@@ -109,6 +113,7 @@ class ImportRun:
         self._progress = progress
         self._met: dict[tuple[str, bytes], int] = {}
         self._sent: deque[tuple[str, _Wanted]] = deque()
+        self._refitted: set[tuple[str, str]] = set()
 
     def run(self, source: Source) -> Tally:
         """Import everything. Raises what concerns all messages, such as `DiskFull`; the next run goes on."""
@@ -190,7 +195,7 @@ class ImportRun:
             if one.nth <= counted[one.sha256]:
                 self._skipped(mailbox, one)
             elif self._wishes.dry_run:
-                self._would_import(one)
+                self._would_import(mailbox, one)
             elif (read := self._read(mailbox, one)) is not None:
                 try:
                     item = self._item(mailbox, read)
@@ -227,9 +232,24 @@ class ImportRun:
             sha256=one.sha256.hex(),
             received_at=at or one.found.received_at(),
             copy=one.nth,
-            flags=one.found.flags(),
+            flags=self._flags(mailbox, one.found),
         )
         return Item(value=new, content=BytesIn(chunks=_Again(payload), size_bytes=payload.size_bytes))
+
+    def _flags(self, mailbox: str, found: Found) -> tuple[str, ...]:
+        """Its flags as they are kept; each keyword that becomes another one is told once in a mailbox."""
+        kept = fitted(found.flags())
+        for old, new in kept.renamed:
+            if (mailbox, old) not in self._refitted:
+                self._refitted.add((mailbox, old))
+                self._changed(found.path, mailbox, Unusable("keyword", old=old, new=new))
+        if kept.left_out:
+            left_out = " ".join(kept.left_out)
+            self._changed(found.path, mailbox, Unusable("keywords_left", limit=MAX_KEYWORDS, left=left_out))
+        return kept.flags
+
+    def _changed(self, path: str, mailbox: str, reason: Unusable) -> None:
+        self._tell(Told(path=path, mailbox=mailbox, outcome=CHANGED, reason=reason))
 
     def _answered(self, mailbox: str, one: _Wanted, answer: ImportedCopy) -> None:
         assert one.payload is not None
@@ -245,7 +265,8 @@ class ImportRun:
         one.payload.close()
         self._progress(self.tally)
 
-    def _would_import(self, one: _Wanted) -> None:
+    def _would_import(self, mailbox: str, one: _Wanted) -> None:
+        self._flags(mailbox, one.found)
         self.tally.done += 1
         self.tally.size_bytes += one.payload.size_bytes if one.payload else one.found.size_bytes
         if one.payload is not None:

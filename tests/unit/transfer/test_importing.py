@@ -19,7 +19,16 @@ from mairust_core.operations import Item
 from mairust_core.receive.importing import failed
 from mairust_core.transfer.cache import MAGIC, RECORD_BYTES, HashCache
 from mairust_core.transfer.dates import received_date
-from mairust_core.transfer.importing import BATCH_ITEMS, RENAMED, Batches, ImportRun, Told, Wishes, refusal_of
+from mairust_core.transfer.importing import (
+    BATCH_ITEMS,
+    CHANGED,
+    RENAMED,
+    Batches,
+    ImportRun,
+    Told,
+    Wishes,
+    refusal_of,
+)
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Found, Refusal, Unusable
@@ -295,14 +304,42 @@ def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
 
 
 def test_a_message_whose_words_are_wrong_fails_alone(bench: Bench) -> None:
-    """More keywords than a message may have: it is told, and the others go on."""
+    """A date without a zone, which no source of ours gives: it is told, and the others go on."""
 
     class Odd(Message):
-        def flags(self) -> tuple[str, ...]:
-            return tuple(f"k{n}" for n in range(1000))
+        def received_at(self) -> datetime:
+            return AT.replace(tzinfo=None)
 
     assert counts(bench.run(Folder("INBOX", [Odd(b"a"), Message(b"b")]))) == (1, 0, 1)
     assert bench.told[0].reason.code == "invalid"
+
+
+@dataclass
+class Flagged(Message):
+    """A message with flags."""
+
+    given: tuple[str, ...] = ()
+
+    def flags(self) -> tuple[str, ...]:
+        """Those given."""
+        return self.given
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_keywords_are_fitted_and_told_once_in_a_folder(bench: Bench, dry_run: bool) -> None:
+    """The message comes with all it can have; what became of the rest is in the report."""
+    odd = ("\\Deleted", "\\Recent", "日本語(x)", "work", "WORK")
+    many = tuple(f"k{n}" for n in range(66))
+    found = [Flagged(b"a", given=odd), Flagged(b"b", given=odd), Flagged(b"c", given=many)]
+    assert counts(bench.run(Folder("INBOX", found), wishes=Wishes(dry_run=dry_run))) == (3, 0, 0)
+    assert [one.flags for one in bench.target.received] == (
+        [] if dry_run else [("\\Deleted", "____x_~89662b08", "work")] * 2 + [many[:64]]
+    )
+    assert [(one.outcome, one.reason.code) for one in bench.told] == [
+        (CHANGED, "keyword"), (CHANGED, "keywords_left"),
+    ]  # fmt: skip
+    assert "日本語(x)" in bench.told[0].reason.why("ja")
+    assert bench.told[1].reason.why().endswith("left out: k64 k65")
 
 
 def test_dates_may_be_taken_from_the_messages(bench: Bench) -> None:
