@@ -136,8 +136,9 @@ class ImportRun:
 
     def _tell_renamed(self, folders: Iterable[Folder], targets: Iterable[str]) -> None:
         for folder, mailbox in zip(folders, targets, strict=True):
-            if is_renamed(folder.called, folder.mailbox):
-                reason = Unusable(RENAMED, called=folder.called, mailbox=mailbox)
+            wished = self._wishes.mapping.wished(folder.called, folder.mailbox)
+            if is_renamed(wished, mailbox):
+                reason = Unusable(RENAMED, called=folder.called, wished=wished, mailbox=mailbox)
                 self._tell(Told(path=folder.path, mailbox=mailbox, outcome=RENAMED, reason=reason))
 
     def _items(self, folders: Iterable[tuple[Folder, str]]) -> Generator[Item[NewCopy]]:

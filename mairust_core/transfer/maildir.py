@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.dates import file_date
 from mairust_core.transfer.maildir_files import (
     DOVECOT_UIDS,
@@ -25,7 +26,7 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.names import INSIDE, SEPARATOR, decoded_part, mailbox_name, plus_plus_parts
+from mairust_core.transfer.names import INSIDE, decoded_part, folder_mailbox, plus_plus_parts
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Found, Unusable
 
@@ -112,7 +113,7 @@ class MaildirFolder:
 
     def __init__(self, directory: Path, parts: tuple[str, ...] = (), error: Unusable | None = None) -> None:
         self.directory = directory
-        self.mailbox = mailbox_name(parts)
+        self.mailbox = folder_mailbox(parts)
         self.called = SEPARATOR.join(parts) or self.mailbox
         self._error = error
 

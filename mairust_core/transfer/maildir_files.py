@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mairust_core.transfer.names import SEPARATOR, decoded_part, mailbox_name
+from mairust_core.model.mailbox import SEPARATOR
+from mairust_core.transfer.names import decoded_part, folder_mailbox
 
 LETTER_FLAGS = {
     "S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "T": "\\Deleted", "D": "\\Draft", "P": "$Forwarded",
@@ -122,7 +123,7 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
 
 
 def _subscribed(parts: list[str]) -> str:
-    return mailbox_name([decoded_part(part) for part in parts if part])
+    return folder_mailbox([decoded_part(part) for part in parts if part])
 
 
 def _is_number(text: str) -> bool:

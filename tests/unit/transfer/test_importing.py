@@ -292,6 +292,25 @@ def test_a_folder_that_gets_another_name_is_told(bench: Bench) -> None:
     assert "メールボックス" in told.reason.why("ja")
 
 
+@pytest.mark.parametrize("mapping", [Mapping(prefix="p" * 200), Mapping(["Lists=" + "m" * 200])])
+def test_a_folder_that_prefix_or_map_makes_too_long_is_told(bench: Bench, mapping: Mapping) -> None:
+    """By the name it was to have; one that fits is only what was asked for."""
+    long = "Lists/" + "日" * 40
+    bench.run(Folder(long, [Message(b"a")]), Folder("Short", [Message(b"b")]), wishes=Wishes(mapping=mapping))
+    (told,) = bench.told
+    assert (told.reason.code, told.mailbox) == ("renamed", bench.target.received[0].mailbox)
+    assert mapping.wished(long, long) in told.reason.why()
+
+
+def test_a_folder_that_is_mapped_as_asked_is_not_told(bench: Bench) -> None:
+    """Also one that is named by the name it would be kept under."""
+    odd = Folder("100_/x", [], original="100%/x")
+    mapping = Mapping(["100_/x=Hundred", "Lists=Post"], "Old")
+    bench.run(odd, Folder("Lists/a", []), Folder("INBOX", []), wishes=Wishes(mapping=mapping))
+    assert bench.told == []
+    assert bench.target.prepared[0][0] == ["Old/Hundred", "Old/Post/a", "Old/INBOX"]
+
+
 def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
     """From its detail and values; of a server that does not give them, in its own words."""
     error = TooLarge("message", limit=5)
