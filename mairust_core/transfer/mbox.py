@@ -27,7 +27,7 @@ from mairust_core.transfer.dialects import (
 from mairust_core.transfer.mbox_files import SUFFIX, Beside, Noted, read_beside, status_flags
 from mairust_core.transfer.names import decoded_part, folder_mailbox
 from mairust_core.transfer.payload import Gathering, Payload
-from mairust_core.transfer.source import Broken, Found, Unusable
+from mairust_core.transfer.source import Broken, Found, Reason
 
 SUBSCRIBED = "subscriptions"
 BLOCK_BYTES = 1 << 20
@@ -240,7 +240,7 @@ class MboxFile:
                 dialect = self._dialect or (beside.dialect if beside else None)
                 splitter = Splitter(read, dialect, exact=beside is not None and self._dialect is None)
                 if splitter.head and not splitter.head.startswith(b"From "):
-                    yield Broken(path=self.path, error=Unusable("not_mbox"))
+                    yield Broken(path=self.path, reason=Reason.of("not_mbox"))
                 for number, raw in enumerate(splitter.messages(), 1):
                     yield MboxMessage(
                         path=f"{self.path}#{number}",
@@ -251,9 +251,9 @@ class MboxFile:
                     )
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("unreadable", why=why))
+            yield Broken(path=f"{self.path}#{number + 1}", reason=Reason.of("unreadable", why=why))
         except _BROKEN_ARCHIVE as error:
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("damaged", why=error))
+            yield Broken(path=f"{self.path}#{number + 1}", reason=Reason.of("damaged", why=error))
 
 
 @contextmanager

@@ -21,17 +21,15 @@ from mairust_core.transfer.cache import MAGIC, RECORD_BYTES, HashCache
 from mairust_core.transfer.dates import received_date
 from mairust_core.transfer.importing import (
     BATCH_ITEMS,
-    CHANGED,
-    RENAMED,
     Batches,
     ImportRun,
-    Told,
     Wishes,
     refusal_of,
 )
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Refusal, Unusable
+from mairust_core.transfer.source import Broken, Found, Reason, Unusable
+from mairust_core.transfer.telling import Fate, Told
 
 Call = Callable[[list[Item[NewCopy]]], list[ImportedCopy]]
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -265,8 +263,8 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
         "INBOX",
         [
             Message(b"a"),
-            Message(b"", path="gone", broken=Unusable("vanished")),
-            Broken(path="cur", error=Unusable("unreadable", why="permission denied")),
+            Message(b"", path="gone", broken=Unusable(Reason.of("vanished"))),
+            Broken(path="cur", reason=Reason.of("unreadable", why="permission denied")),
             Message(b"large", path="large"),
             Message(b"b"),
         ],
@@ -275,7 +273,7 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
     for expected in ((2, 0, 3), (0, 2, 3)):
         bench.told.clear()
         assert counts(bench.run(folder)) == expected
-        failed = [one for one in bench.told if one.outcome is Outcome.FAILED]
+        failed = [one for one in bench.told if one.outcome is Fate.FAILED]
         assert {(one.path, one.reason.code) for one in failed} == {
             ("gone", "vanished"), ("cur", "unreadable"), ("large", "too_large"),
         }  # fmt: skip
@@ -286,7 +284,7 @@ def test_a_folder_that_gets_another_name_is_told(bench: Bench) -> None:
     odd = Folder("100_", [Message(b"a")], original="100%")
     alike = [Folder("INBOX/x", [], original="Inbox/x"), Folder("é", [], original="e\u0301")]
     bench.run(odd, *alike)
-    (told,) = [one for one in bench.told if one.outcome == RENAMED]
+    (told,) = [one for one in bench.told if one.outcome is Fate.RENAMED]
     assert (told.path, told.mailbox, told.reason.code) == ("folder", "100_", "renamed")
     assert "100%" in told.reason.why()
     assert "メールボックス" in told.reason.why("ja")
@@ -314,7 +312,7 @@ def test_a_folder_that_is_mapped_as_asked_is_not_told(bench: Bench) -> None:
 def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
     """From its detail and values; of a server that does not give them, in its own words."""
     error = TooLarge("message", limit=5)
-    here, there = Refusal(error), failed(error)
+    here, there = Reason.refused(error), failed(error)
     assert there.detail == "message"
     assert refusal_of(there).why("ja") == here.why("ja") != here.why("en")
     old = ImportedCopy(outcome=Outcome.FAILED, code="too_large", why="too large, it says")
@@ -355,7 +353,7 @@ def test_keywords_are_fitted_and_told_once_in_a_folder(bench: Bench, dry_run: bo
         [] if dry_run else [("\\Deleted", "____x_~89662b08", "work")] * 2 + [many[:64]]
     )
     assert [(one.outcome, one.reason.code) for one in bench.told] == [
-        (CHANGED, "keyword"), (CHANGED, "keywords_left"),
+        (Fate.CHANGED, "keyword"), (Fate.CHANGED, "keywords_left"),
     ]  # fmt: skip
     assert "日本語(x)" in bench.told[0].reason.why("ja")
     assert bench.told[1].reason.why().endswith("left out: k64 k65")
