@@ -1,12 +1,13 @@
-"""The console script: answers `--version` and guards `deliver` before anything is imported."""
+"""The console script: answers `--version` and guards `deliver` before anything is imported that may fail."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Sequence
+
+from mairust_core.observe.collector import calm_collector
 
 DELIVER = "deliver"
 COMPLETE = "--complete"
@@ -17,16 +18,11 @@ DELIVERED = frozenset({0, 65, 67})
 """The exit codes of `deliver` that are no call to try again: stored, EX_DATAERR, EX_NOUSER."""
 WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "--ca-file", "--lang"})
 """The global options that take a value."""
-COLLECTOR = (50_000, 20, 50)
-"""A mail makes hundreds of objects and no cycle.
-
-To look for some as often as usual costs 0.71 of the 5.1 s of processor that an import's own process takes.
-"""
 
 
 def main() -> int:
     """Run the command line of this process; the exit code."""
-    gc.set_threshold(*COLLECTOR)
+    calm_collector()
     _fill_closed()
     args = sys.argv[1:]
     if args[:1] == ["--version"]:

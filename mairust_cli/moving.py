@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
@@ -21,15 +21,12 @@ from mairust_core.model.copies import (
     MovedOut,
     NewCopy,
     NewFolders,
-    Outcome,
     Tally,
 )
 from mairust_core.operations import Item, ItemsIn
 from mairust_core.services.importing import Imports
 from mairust_core.transfer.importing import RETRIES_S, Batches
-
-if TYPE_CHECKING:
-    from mairust_core.transfer.importing import Told
+from mairust_core.transfer.telling import Fate, Told
 
 SOME_FAILED = 3
 
@@ -100,7 +97,7 @@ class Report:
             }  # fmt: skip
             text = json.dumps(line, ensure_ascii=False)
             self.file.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-        if told.outcome != Outcome.SKIPPED and self.shown < MAX_SHOWN:
+        if told.outcome is not Fate.SKIPPED and self.shown < MAX_SHOWN:
             self.shown += 1
             self.output.note(f"{clean(told.path)}: {clean(why)}")
 

@@ -121,7 +121,7 @@ def create(
         session.output.change(done, CREATED)
     if done.damaged:
         for sha256 in done.damaged:
-            session.output.warn(f"mail {sha256} is damaged on the site and not in the backup")
+            session.output.warn(say("backup.damaged_mail", session.output.lang, object=sha256))
         raise typer.Exit(SOME_FAILED)
 
 
@@ -130,7 +130,7 @@ def _master_keys(session: Session, repository: Repository) -> bytes:
     if not repository.config.recipients:
         return b""
     if session.server_url:
-        session.output.note("the master key stays on the server: a restore will need it (--master-key)")
+        session.output.note(say("backup.key_stays", session.output.lang))
         return b""
     try:
         return session.settings().secrets.master_key_file.read_bytes()
@@ -235,10 +235,16 @@ def verify(
         for one in found.damaged:
             session.output.warn(f"{one.kind} {one.name}: {one.why}")
         if session.output.on_terminal:
-            read = f", {found.packs_read} of them read" if found.packs_read else ""
-            session.output.lines(
-                [f"{found.snapshots} snapshots, {found.objects} objects in {found.packs} packs{read}"]
+            read = found.packs_read
+            text = say(
+                "backup.verified_read" if read else "backup.verified",
+                session.output.lang,
+                snapshots=found.snapshots,
+                objects=found.objects,
+                packs=found.packs,
+                read=read,
             )
+            session.output.lines([text])
     if found.damaged:
         raise typer.Exit(Damaged.exit_code)
 
@@ -334,10 +340,11 @@ def _tell_prune(session: Session, planned: PrunePlan, freed: int, dry_run: bool)
     if session.output.json:
         session.output.document(done)
     elif session.output.on_terminal or dry_run:
-        would = "would be " if dry_run else ""
-        session.output.lines(
-            [
-                *(f"{would}removed {name}" for name in done.removed),
-                f"{len(done.kept)} snapshots kept, {size(done.bytes_freed)} {would}freed",
-            ]
-        )
+        lang = session.output.lang
+        lines = [
+            say("backup.would_remove" if dry_run else "backup.removed", lang, snapshot=name)
+            for name in done.removed
+        ]
+        counted = {"count": len(done.kept), "size": size(done.bytes_freed)}
+        lines.append(say("backup.would_keep" if dry_run else "backup.kept", lang, **counted))
+        session.output.lines(lines)

@@ -20,7 +20,7 @@ app = noun(COMMANDS["config"])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The file that was read, None when there is none."""
+    """The file that was read, null when there is none."""
 
     file: str | None
     valid: bool = True

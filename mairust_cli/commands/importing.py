@@ -16,17 +16,18 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
-from mairust_core.model.copies import MovedIn, Outcome, Tally, target_name
+from mairust_core.model.copies import MovedIn, Tally, target_name
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.dates import received_date
 from mairust_core.transfer.dialects import Dialect
-from mairust_core.transfer.importing import ImportRun, Told, Wishes
+from mairust_core.transfer.importing import ImportRun, Wishes
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.mbox import Mboxes
 from mairust_core.transfer.names import Mapping
-from mairust_core.transfer.source import Refusal, Source
+from mairust_core.transfer.source import Reason, Source
+from mairust_core.transfer.telling import Fate, Told
 
 app = noun(COMMANDS["import"])
 
@@ -61,7 +62,11 @@ _Verify = Annotated[bool, typer.Option("--verify", help="Read every file, also t
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 _Report = Annotated[
     str | None,
-    typer.Option("--report", metavar="FILE", help="Write each message left out, and why, as lines of JSON."),
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write what was skipped, failed, renamed or changed, and why, as lines of JSON.",
+    ),
 ]
 
 
@@ -226,4 +231,4 @@ def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> 
         if job.account is not None:
             raise
         tally.failed += 1
-        told.tell(Told(path=path, mailbox="", outcome=Outcome.FAILED, reason=Refusal(error)))
+        told.tell(Told(path=path, mailbox="", outcome=Fate.FAILED, reason=Reason.refused(error)))

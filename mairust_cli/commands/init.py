@@ -20,7 +20,7 @@ app = single()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initialised:
-    """Where everything of the site is; `created` is False when it was there already."""
+    """Where everything of the site is; `created` is false when it was there already."""
 
     data_dir: str
     config_file: str

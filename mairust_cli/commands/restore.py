@@ -14,6 +14,7 @@ from mairust_cli.session import Session, os_user
 from mairust_cli.tree import Command, single
 from mairust_cli.words import Yes
 from mairust_core.errors import Usage
+from mairust_core.i18n import say
 from mairust_core.operations import BytesIn
 from mairust_core.services.backups import Backups
 
@@ -136,9 +137,9 @@ def _restore_site(
             watch=watch,
         )
     for table in done.reissued:
-        session.output.note(f"the rows of {table} need the master key of then and are not there")
+        session.output.note(say("restore.reissued", session.output.lang, table=table))
     for id_ in done.damaged:
-        session.output.warn(f"object {id_} is damaged and left out")
+        session.output.warn(say("restore.damaged_object", session.output.lang, object=id_))
     session.output.change(done, RESTORED)
     if done.damaged or done.left_out:
         raise typer.Exit(SOME_FAILED)
@@ -162,7 +163,7 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
     for text in failed:
         session.output.warn(text)
     for id_ in picker.damaged:
-        session.output.warn(f"mail {id_} is damaged and left out")
+        session.output.warn(say("restore.damaged_mail", session.output.lang, object=id_))
     done = PutBack(
         snapshot=name,
         accounts=len(accounts),
@@ -185,9 +186,13 @@ def _rehearse(session: Session, repository: Repository, name: str) -> None:
     else:
         for difference in found.differences:
             session.output.warn(difference)
-        session.output.lines(
-            [f"{found.messages} messages of {found.accounts} accounts restored and compared: "
-             + (f"{len(found.differences)} differences" if found.differences else "all alike")]
-        )  # fmt: skip
+        text = say(
+            "restore.differs" if found.differences else "restore.alike",
+            session.output.lang,
+            messages=found.messages,
+            accounts=found.accounts,
+            count=len(found.differences),
+        )
+        session.output.lines([text])
     if found.differences:
         raise typer.Exit(FAILED)

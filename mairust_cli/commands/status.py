@@ -40,9 +40,8 @@ def status(
     """Show on one screen what is going on.
 
     The running server and its listeners, mail of the last hour and day, what the site holds, the database,
-    room on the disk, what waits, jobs, when collection ran last, and how old and
-    how whole the last backup is. A key that does not reach the whole
-    site is shown its own numbers only.
+    room on the disk, what waits, jobs, when collection ran last, and how old and how whole the last backup
+    is. A key that does not reach the whole site is shown its own numbers only.
 
     Exit status: 0 shown; 75 the database or the server does not answer; 78 there is no site.
 

@@ -17,7 +17,7 @@ from mairust_core.model.backup import Wanted
 from mairust_core.model.blob import Locator
 from mairust_core.operations import BytesOut
 from mairust_core.store import backups, collecting
-from mairust_core.transfer.repository.packs import TARGET_BYTES, Builder, Directory, Kind
+from mairust_core.transfer.repository.packs import LEVEL, TARGET_BYTES, Builder, Directory, Kind
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -144,7 +144,7 @@ def _add_streamed(site: Site, builder: Builder, locator: Locator, sha256: bytes)
     with tempfile.SpooledTemporaryFile(FRAME_MEMORY_BYTES, dir=str(site.settings.data_dir)) as frame:
         for piece in site.blobs.open_range(locator, 0, 1 << 62):
             size_bytes += len(piece)
-        compressor = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj(size=size_bytes)
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj(size=size_bytes)
         for piece in site.blobs.open_range(locator, 0, 1 << 62):
             digest.update(piece)
             frame.write(compressor.compress(piece))

@@ -16,7 +16,10 @@ DAY_MS = 24 * 3_600_000
 
 
 def backups(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
-    """There is a backup of the mail, it is not old, and nothing in it is damaged or missing."""
+    """There is a backup of the mail, it is not old, and nothing in it is damaged or missing.
+
+    A repository that no backup goes to any more may be gone for ever: its damage is told, and is no error.
+    """
     now = now_ms()
     with storage.read() as tx:
         found, has_mail = queries.status(tx, now), inspection.has_mail(tx)
@@ -27,7 +30,11 @@ def backups(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     yield from _last(found.last, now, settings.telemetry.backup_days)
     for one in found.verified:
         if one.verify_damaged:
-            yield Found("backup.damaged", **_told(one), count=one.verify_damaged, at=_day(one))
+            told = {**_told(one), "count": one.verify_damaged, "at": _day(one)}
+            if one.repository == found.last.repository:
+                yield Found("backup.damaged", **told)
+            else:
+                yield Found("backup.damaged_elsewhere", **told)
 
 
 def _last(last: BackupRun, now: int, days: int) -> Iterator[Found]:

@@ -58,6 +58,7 @@ LEVELS: dict[str, Level] = {
     "backup.old": Level.WARNING,
     "backup.incomplete": Level.WARNING,
     "backup.damaged": Level.ERROR,
+    "backup.damaged_elsewhere": Level.INFO,
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,

@@ -32,11 +32,8 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
     `crlf_proved`: the caller knows that there is no bare LF (rule B3 refuses it over SMTP); saves a tenth.
     `extent`: how much of the preview is wanted.
     """
-    size = crlf_size = len(content)
-    crlf_count = 0
-    if not crlf_proved:
-        crlf_count = count(content, b"\r\n", 0, size)
-        crlf_size += count(content, b"\n", 0, size) - crlf_count
+    size = len(content)
+    crlf_size, crlf_count = (size, 0) if crlf_proved else _counted(content)
     scanned = content if crlf_size == size else crlf_form(content)
     root = scan(scanned)
     fields = root.fields
@@ -44,8 +41,7 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
     bodies = sort_parts(root)
     shown = preview(scanned, bodies, extent)
     charset = charset_of((bodies.plain or bodies.html or [root])[0])
-    subject = decode_header((fields.get(b"subject") or b"")[:_SUBJECT_BYTES], charset)
-    subject = subject[:MAX_SUBJECT_CHARACTERS]
+    subject = _subject(fields, charset)
     base, marked = base_subject(subject)
     return Facts(
         size_bytes=size,
@@ -75,6 +71,18 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
         envelope=envelope(fields, addresses),
         bodystructure=bodystructure(scanned, root),
     )
+
+
+def _counted(content: Buffer) -> tuple[int, int]:
+    """The size of the CRLF form, and how many CRLF there are."""
+    size = len(content)
+    crlf_count = count(content, b"\r\n", 0, size)
+    return size + count(content, b"\n", 0, size) - crlf_count, crlf_count
+
+
+def _subject(fields: Fields, charset: str) -> str:
+    raw = (fields.get(b"subject") or b"")[:_SUBJECT_BYTES]
+    return decode_header(raw, charset)[:MAX_SUBJECT_CHARACTERS]
 
 
 def _text(fields: Fields, name: bytes) -> str:

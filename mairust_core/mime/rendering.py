@@ -29,9 +29,17 @@ def hidden_ranges(content: Buffer, authserv_id: str, over_smtp: bool) -> Ranges:
     found = []
     for field in _HIDEABLE.finditer(block):
         name, value = field.groups()
-        if over_smtp if name[:1] in b"Rr" else _claims(unfold(value), authserv_id):
-            found.append((field.start(), field.end() - 1 + (block[field.end() : field.end() + 1] == b"\n")))
+        if _is_hidden(name, value, authserv_id, over_smtp):
+            has_line_end = block.startswith(b"\n", field.end())
+            # one less, for the line end that was put before the header
+            found.append((field.start(), field.end() - 1 + has_line_end))
     return tuple(found)
+
+
+def _is_hidden(name: bytes, value: bytes, authserv_id: str, over_smtp: bool) -> bool:
+    if name.lower() == b"return-path":
+        return over_smtp
+    return _claims(unfold(value), authserv_id)
 
 
 def _claims(value: bytes, authserv_id: str) -> bool:

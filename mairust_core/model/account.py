@@ -18,7 +18,7 @@ MAX_QUOTA_BYTES = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A person or programme with mailboxes; sizes in bytes, `quota_bytes` None for no limit."""
+    """A person or programme with mailboxes; sizes in bytes, `quota_bytes` null for no limit."""
 
     id: Id
     address: str

@@ -141,7 +141,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRun:
-    """One backup that was begun on this site: `finished_at` None while it runs, or when it broke off.
+    """One backup that was begun on this site: `finished_at` null while it runs, or when it broke off.
 
     `pinned` says that nothing is deleted for its sake; `snapshot` is empty when none came of it. When it was
     the newest in its repository and that was verified, `verified_at` says when, `verified_percent` how much

@@ -9,18 +9,14 @@ from enum import StrEnum
 from functools import lru_cache
 
 from mairust_core.errors import Invalid
+from mairust_core.model.flags import parse_copied
 from mairust_core.model.forms import request
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import QUARANTINE, mailbox_name
 
-SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
-"""System flags by bit (RFC 9051 §2.3.2)."""
-MAX_KEYWORDS = 200
 MAX_HASHES = 5000
 
-_BITS = {flag.lower(): 1 << bit for bit, flag in enumerate(SYSTEM_FLAGS)}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEYWORD = re.compile("[^\\\\\x00-\x20\x7f-\x9f\ud800-\udfff][^\x00-\x20\x7f-\x9f\ud800-\udfff]{0,199}")
 
 
 @lru_cache(maxsize=4096)
@@ -38,17 +34,6 @@ def require_sha256(text: str) -> None:
     """Raise `Invalid` for what is no SHA-256 in hexadecimal."""
     if _SHA256.fullmatch(text) is None:
         raise Invalid("sha256", "not_hash", value=repr(text[:80]))
-
-
-def split_flags(flags: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """Bits of the system flags, and the keywords in order, each once; `\\Recent` is nobody's to set."""
-    bits, keywords = 0, dict[str, None]()
-    for flag in flags:
-        if flag.startswith("\\"):
-            bits |= _BITS.get(flag.lower(), 0)
-        else:
-            keywords[flag] = None
-    return bits, tuple(keywords)
 
 
 @request
@@ -73,16 +58,7 @@ class NewCopy:
             raise Invalid("copy", "not_ordinal", value=self.copy)
         if self.received_at.tzinfo is None:
             raise Invalid("received_at", "no_time_zone")
-        if self.flags:
-            self._check_flags()
-
-    def _check_flags(self) -> None:
-        if len(self.flags) > MAX_KEYWORDS:
-            raise Invalid("flags", "too_many_keywords", limit=MAX_KEYWORDS)
-        for flag in self.flags:
-            known = flag.lower() in _BITS or flag.lower() == "\\recent"
-            if not known and _KEYWORD.fullmatch(flag) is None:
-                raise Invalid("flags", "not_flag_or_keyword", value=repr(flag[:80]))
+        object.__setattr__(self, "flags", parse_copied(self.flags))
 
 
 class Outcome(StrEnum):

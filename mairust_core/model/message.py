@@ -74,7 +74,7 @@ class Message(Summary):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """A message that was deleted; `undelete_until` None when it is gone for good."""
+    """A message that was deleted; `undelete_until` null when it is gone for good."""
 
     id: Id
     removed: bool = True

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mairust_core.errors import Invalid
-from mairust_core.model.flags import parse_flag, parse_flags, parse_tag, parse_tags
+from mairust_core.model.flags import once, parse_flag, parse_flags, parse_tag, parse_tags
 from mairust_core.model.forms import UNSET, Unset, request, unset
 from mairust_core.model.mailbox import INBOX, folded_inbox
 
@@ -43,7 +43,9 @@ class MessageChange:
         for name, parse in (("flags", parse_flags), ("tags", parse_tags)):
             for changed in (name, f"add_{name}", f"remove_{name}"):
                 if (given := getattr(self, changed)) is not UNSET:
-                    object.__setattr__(self, changed, parse(given))
+                    # what a message has may be taken away, whatever it is: the message itself tells
+                    wanted = once if changed == "remove_flags" else parse
+                    object.__setattr__(self, changed, wanted(given))
             if getattr(self, name) is not UNSET and (
                 getattr(self, f"add_{name}") or getattr(self, f"remove_{name}")
             ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mairust_core.errors import Unreachable
 from mairust_core.model.forms import Page, Unset, request, unset, wire_names
 from mairust_core.model.message import Summary
 
@@ -53,9 +54,12 @@ class Listed(Page[Summary]):
         )
 
     def found(self) -> Found:
-        """What a search in the list found, of one that was searched."""
-        assert not isinstance(self.complete, Unset)
-        assert not isinstance(self.unsearched, Unset)
+        """What a search in the list found, of one that was searched.
+
+        Raises `Unreachable` when it does not say so: then what answered knows of no search in a list.
+        """
+        if isinstance(self.complete, Unset) or isinstance(self.unsearched, Unset):
+            raise Unreachable("unsearched")
         return Found(
             items=self.items,
             next_cursor=self.next_cursor,

@@ -83,7 +83,7 @@ class Queues:
 class JobsStatus:
     """Jobs that are not done: `due` of the ready ones should be running by now.
 
-    `oldest_due_at` is when the longest waiting one of these should have begun; None without any.
+    `oldest_due_at` is when the longest waiting one of these should have begun; null without any.
     """
 
     ready: int
@@ -108,7 +108,7 @@ class HooksStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrashStatus:
-    """Deleted messages, and when the first of them can no longer be undeleted; None without any."""
+    """Deleted messages, and when the first of them can no longer be undeleted; null without any."""
 
     messages: int
     first_gone_at: datetime | None
@@ -125,7 +125,7 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupsStatus:
-    """The last backup of which a snapshot came, None before the first.
+    """The last backup of which a snapshot came, null before the first.
 
     `verified` holds, for each repository, the backup after which it was verified last.
     """
@@ -138,7 +138,7 @@ class BackupsStatus:
 class Overview:
     """What is going on. Without site reach only `version`, `at` and the caller's own `counts` are told.
 
-    `server` is also None when none runs, `collection` before the first.
+    `server` is also null when none runs, `collection` before the first.
     """
 
     version: str

@@ -58,7 +58,7 @@ class Mail:
 class Story:
     """What happened to one mail, or to every mail of one Message-ID, newest mail first.
 
-    `events` are in the order of time within each mail. `complete` is False when there are more mails than are
+    `events` are in the order of time within each mail. `complete` is false when there are more mails than are
     told, or when the trace of one has expired.
     """
 

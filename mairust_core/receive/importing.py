@@ -18,8 +18,9 @@ from mairust_core.errors import MaiRustError, NotFound, Refused, Temporary, TooL
 from mairust_core.ids import to_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import Facts
-from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, split_flags
+from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome
 from mairust_core.model.delivery import Copy, Counted, Delivery, Stored
+from mairust_core.model.flags import split
 from mairust_core.operations import Item
 from mairust_core.receive.append import collect
 from mairust_core.receive.committer import Outcome as Committed
@@ -172,7 +173,7 @@ class Importing:
             yield slot if isinstance(slot, ImportedCopy) else next(stored)
 
     def _delivery(self, new: NewCopy, content: Content, facts: Facts | None) -> Delivery:
-        flags, keywords = split_flags(new.flags)
+        flags, keywords = split(new.flags)
         copy = Copy(
             id=self._site.ids.next(),
             account_id=self._account_id,

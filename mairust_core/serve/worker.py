@@ -20,6 +20,7 @@ from mairust_core.doctor.databases import outgrown
 from mairust_core.doctor.findings import explained
 from mairust_core.errors import MaiRustError
 from mairust_core.jobs.runner import Runner
+from mairust_core.observe.collector import calm_collector
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -56,7 +57,8 @@ def run(
     """
     site = open_site(settings)
     _tell_what_runs(site)
-    _calm_collector()
+    gc.freeze()
+    calm_collector()
     if first:
         warn_of_growth(site)
     try:
@@ -65,12 +67,6 @@ def run(
     finally:
         site.close()
     return 0
-
-
-def _calm_collector() -> None:
-    """A mail makes hundreds of objects and no cycle: looking for some after every few mails costs 3 %."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _tell_what_runs(site: Site) -> None:

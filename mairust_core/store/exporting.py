@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select
 
 from mairust_core.ids import to_time
 from mairust_core.model.blob import Locator
-from mairust_core.model.copies import SYSTEM_FLAGS, ExportedCopy
+from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.delivery import Hidden
+from mairust_core.model.flags import joined
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.store.tables import AnyRow, blob, mailbox, message, placement
@@ -63,7 +64,7 @@ def _exportable(row: AnyRow) -> Exportable:
             mailbox=row.name,
             uid=row.uid,
             received_at=to_time(row.received_ms),
-            flags=_flags(row.flags, row.keywords),
+            flags=joined(row.flags, json.loads(row.keywords)),
         ),
         locator=Locator(row.location),
         sha256=row.sha256,
@@ -71,8 +72,3 @@ def _exportable(row: AnyRow) -> Exportable:
         trace_headers=row.trace_headers,
         hidden=tuple((start, end) for start, end in json.loads(row.hidden)),
     )
-
-
-def _flags(bits: int, keywords: str) -> tuple[str, ...]:
-    system = tuple(name for bit, name in enumerate(SYSTEM_FLAGS) if bits >> bit & 1)
-    return system if keywords == "[]" else (*system, *json.loads(keywords))

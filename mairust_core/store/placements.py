@@ -15,7 +15,16 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound, QuotaExceeded
 from mairust_core.ids import now_ms
-from mairust_core.model.flags import FLAGS, SEEN, changed, joined, limited, split
+from mairust_core.model.flags import (
+    FLAGS,
+    MAX_KEYWORDS,
+    SEEN,
+    changed,
+    joined,
+    limited,
+    require_removable,
+    split,
+)
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
 from mairust_core.model.message_change import MessageChange, merged
@@ -157,7 +166,10 @@ def change(tx: Connection, one: Held, wanted: MessageChange) -> None:
 def _flags(place: Place, wanted: MessageChange) -> tuple[int, tuple[str, ...]]:
     old = joined(place.flags, place.keywords)
     if wanted.flags is UNSET:
-        return split(changed(old, wanted.add_flags, wanted.remove_flags))
+        require_removable(old, wanted.remove_flags)
+        # older imports brought more than there may be: those can be taken away one by one
+        most = max(MAX_KEYWORDS, len(place.keywords))
+        return split(changed(old, wanted.add_flags, wanted.remove_flags), most)
     bits, keywords = split(wanted.flags)
     return bits | place.flags & DELETED, keywords  # what only IMAP sets, only IMAP takes away
 

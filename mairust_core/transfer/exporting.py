@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from mairust_core.errors import Conflict, DiskFull, Usage
-from mairust_core.model.copies import ExportedCopy, Folders, Outcome, Tally
+from mairust_core.model.copies import ExportedCopy, Folders, Tally
 from mairust_core.operations import Item
-from mairust_core.transfer.importing import Told
-from mairust_core.transfer.source import Unusable
+from mairust_core.transfer.source import Reason
+from mairust_core.transfer.telling import Fate, Told
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -96,8 +96,8 @@ class ExportRun:
             self.tally.failed += 1
             self._tell(
                 Told(
-                    path=str(copy.id), mailbox=copy.mailbox, outcome=Outcome.FAILED,
-                    reason=Unusable("damaged", key="stored_damaged", why=copy.why),
+                    path=str(copy.id), mailbox=copy.mailbox, outcome=Fate.FAILED,
+                    reason=Reason.of("damaged", key="stored_damaged", why=copy.why),
                 )
             )  # fmt: skip
         else:

@@ -17,12 +17,15 @@ from typing import Protocol
 
 from mairust_core.errors import Invalid, MaiRustError, Temporary
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome, Tally
+from mairust_core.model.flags import MAX_KEYWORDS
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.cache import HashCache
+from mairust_core.transfer.fitting import fitted
 from mairust_core.transfer.names import Mapping, is_renamed
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Folder, Found, Refusal, Source, Unusable
+from mairust_core.transfer.source import Broken, Folder, Found, Reason, Source, Unusable
+from mairust_core.transfer.telling import Fate, Told
 
 ASKED_AT_ONCE = 500
 AHEAD_BYTES = 8 << 20
@@ -30,10 +33,6 @@ AHEAD_BYTES = 8 << 20
 BATCH_ITEMS = 2000
 BATCH_BYTES = 16 << 20
 RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-
-RENAMED = "renamed"
-"""A folder whose name no mailbox may have, or another one's."""
 
 
 class Target(Protocol):
@@ -50,17 +49,6 @@ class Target(Protocol):
     def send(self, items: Iterator[Item[NewCopy]]) -> Iterator[ImportedCopy]:
         """Store messages; what became of each, in order. May read ahead."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One message, or folder, that was not imported, or not under its name, for the report."""
-
-    path: str
-    mailbox: str
-    outcome: str
-    """An `Outcome`, or `RENAMED`."""
-    reason: Unusable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +97,7 @@ class ImportRun:
         self._progress = progress
         self._met: dict[tuple[str, bytes], int] = {}
         self._sent: deque[tuple[str, _Wanted]] = deque()
+        self._refitted: set[tuple[str, str]] = set()
 
     def run(self, source: Source) -> Tally:
         """Import everything. Raises what concerns all messages, such as `DiskFull`; the next run goes on."""
@@ -131,9 +120,10 @@ class ImportRun:
 
     def _tell_renamed(self, folders: Iterable[Folder], targets: Iterable[str]) -> None:
         for folder, mailbox in zip(folders, targets, strict=True):
-            if is_renamed(folder.called, folder.mailbox):
-                reason = Unusable(RENAMED, called=folder.called, mailbox=mailbox)
-                self._tell(Told(path=folder.path, mailbox=mailbox, outcome=RENAMED, reason=reason))
+            wished = self._wishes.mapping.wished(folder.called, folder.mailbox)
+            if is_renamed(wished, mailbox):
+                reason = Reason.of("renamed", called=folder.called, wished=wished, mailbox=mailbox)
+                self._tell(Told(path=folder.path, mailbox=mailbox, outcome=Fate.RENAMED, reason=reason))
 
     def _items(self, folders: Iterable[tuple[Folder, str]]) -> Generator[Item[NewCopy]]:
         for folder, mailbox in folders:
@@ -163,7 +153,7 @@ class ImportRun:
     def _identified(self, found: Found | Broken, mailbox: str) -> _Wanted | None:
         """The message with its hash, read unless the cache knows it; None when that fails, which is told."""
         if isinstance(found, Broken):
-            self._failed(found.path, mailbox, found.error)
+            self._failed(found.path, mailbox, found.reason)
             return None
         key = found.key
         sha256 = None if self._wishes.verify or self._wishes.again else self._cache.get(key)
@@ -172,7 +162,7 @@ class ImportRun:
             try:
                 payload = found.load()
             except Unusable as error:
-                self._failed(found.path, mailbox, error)
+                self._failed(found.path, mailbox, error.reason)
                 return None
             sha256 = payload.sha256
         return _Wanted(found, key, sha256, self._nth(mailbox, sha256), payload)
@@ -190,12 +180,12 @@ class ImportRun:
             if one.nth <= counted[one.sha256]:
                 self._skipped(mailbox, one)
             elif self._wishes.dry_run:
-                self._would_import(one)
+                self._would_import(mailbox, one)
             elif (read := self._read(mailbox, one)) is not None:
                 try:
                     item = self._item(mailbox, read)
                 except Invalid as error:
-                    self._failed(one.found.path, mailbox, Refusal(error))
+                    self._failed(one.found.path, mailbox, Reason.refused(error))
                     continue
                 self._sent.append((mailbox, read))
                 yield item
@@ -213,7 +203,7 @@ class ImportRun:
         try:
             payload = one.found.load()
         except Unusable as error:
-            self._failed(one.found.path, mailbox, error)
+            self._failed(one.found.path, mailbox, error.reason)
             return None
         nth = one.nth if payload.sha256 == one.sha256 else self._nth(mailbox, payload.sha256)
         return _Wanted(one.found, one.key, payload.sha256, nth, payload)
@@ -227,9 +217,24 @@ class ImportRun:
             sha256=one.sha256.hex(),
             received_at=at or one.found.received_at(),
             copy=one.nth,
-            flags=one.found.flags(),
+            flags=self._flags(mailbox, one.found),
         )
         return Item(value=new, content=BytesIn(chunks=_Again(payload), size_bytes=payload.size_bytes))
+
+    def _flags(self, mailbox: str, found: Found) -> tuple[str, ...]:
+        """Its flags as they are kept; each keyword that becomes another one is told once in a mailbox."""
+        kept = fitted(found.flags())
+        for old, new in kept.renamed:
+            if (mailbox, old) not in self._refitted:
+                self._refitted.add((mailbox, old))
+                self._changed(found.path, mailbox, Reason.of("keyword", old=old, new=new))
+        if kept.left_out:
+            left_out = " ".join(kept.left_out)
+            self._changed(found.path, mailbox, Reason.of("keywords_left", limit=MAX_KEYWORDS, left=left_out))
+        return kept.flags
+
+    def _changed(self, path: str, mailbox: str, reason: Reason) -> None:
+        self._tell(Told(path=path, mailbox=mailbox, outcome=Fate.CHANGED, reason=reason))
 
     def _answered(self, mailbox: str, one: _Wanted, answer: ImportedCopy) -> None:
         assert one.payload is not None
@@ -245,7 +250,8 @@ class ImportRun:
         one.payload.close()
         self._progress(self.tally)
 
-    def _would_import(self, one: _Wanted) -> None:
+    def _would_import(self, mailbox: str, one: _Wanted) -> None:
+        self._flags(mailbox, one.found)
         self.tally.done += 1
         self.tally.size_bytes += one.payload.size_bytes if one.payload else one.found.size_bytes
         if one.payload is not None:
@@ -259,22 +265,22 @@ class ImportRun:
             one.payload.close()
         self._tell(
             Told(
-                path=one.found.path, mailbox=mailbox, outcome=Outcome.SKIPPED, reason=Unusable("known")
+                path=one.found.path, mailbox=mailbox, outcome=Fate.SKIPPED, reason=Reason.of("known")
             )
         )  # fmt: skip
         self._progress(self.tally)
 
-    def _failed(self, path: str, mailbox: str, error: Unusable) -> None:
+    def _failed(self, path: str, mailbox: str, reason: Reason) -> None:
         self.tally.failed += 1
-        self._tell(Told(path=path, mailbox=mailbox, outcome=Outcome.FAILED, reason=error))
+        self._tell(Told(path=path, mailbox=mailbox, outcome=Fate.FAILED, reason=reason))
         self._progress(self.tally)
 
 
-def refusal_of(answer: ImportedCopy) -> Refusal:
+def refusal_of(answer: ImportedCopy) -> Reason:
     """Why a message was refused; the text is ours where the server says which, else the server's."""
     if answer.detail:
-        return Refusal(MaiRustError.again(answer.code, answer.detail, answer.values or {}))
-    return Refusal(MaiRustError.from_wire(answer.code, answer.why, ""))
+        return Reason.refused(MaiRustError.again(answer.code, answer.detail, answer.values or {}))
+    return Reason.refused(MaiRustError.from_wire(answer.code, answer.why, ""))
 
 
 def _close(messages: Iterable[_Wanted]) -> None:

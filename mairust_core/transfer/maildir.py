@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.dates import file_date
 from mairust_core.transfer.maildir_files import (
     DOVECOT_UIDS,
@@ -25,9 +26,9 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.names import INSIDE, SEPARATOR, decoded_part, mailbox_name, plus_plus_parts
+from mairust_core.transfer.names import INSIDE, decoded_part, folder_mailbox, plus_plus_parts
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Unusable
+from mairust_core.transfer.source import Broken, Found, Reason, Unusable
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
@@ -72,7 +73,7 @@ class Maildir:
             status = directory.stat()
             names = sorted(os.listdir(directory))
         except OSError as error:
-            yield MaildirFolder(directory, parts, error=_unreadable(error))
+            yield MaildirFolder(directory, parts, unreadable=_unreadable(error))
             return
         if (status.st_dev, status.st_ino) in seen or len(parts) > MAX_DEPTH:
             return
@@ -108,13 +109,15 @@ class _Entry(NamedTuple):
 
 
 class MaildirFolder:
-    """One folder. `error` is why it cannot be read."""
+    """One folder. `unreadable` is why it cannot be read."""
 
-    def __init__(self, directory: Path, parts: tuple[str, ...] = (), error: Unusable | None = None) -> None:
+    def __init__(
+        self, directory: Path, parts: tuple[str, ...] = (), unreadable: Reason | None = None
+    ) -> None:
         self.directory = directory
-        self.mailbox = mailbox_name(parts)
+        self.mailbox = folder_mailbox(parts)
         self.called = SEPARATOR.join(parts) or self.mailbox
-        self._error = error
+        self._unreadable = unreadable
 
     @property
     def path(self) -> str:
@@ -131,8 +134,8 @@ class MaildirFolder:
 
     def messages(self) -> Iterator[Found | Broken]:
         """In the order of their UIDs where those are known, else by date and name."""
-        if self._error is not None:
-            yield Broken(path=self.path, error=self._error)
+        if self._unreadable is not None:
+            yield Broken(path=self.path, reason=self._unreadable)
             return
         uids, keywords = read_uids(self.directory), read_keywords(self.directory)
         entries: list[_Entry] = []
@@ -142,7 +145,7 @@ class MaildirFolder:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                yield Broken(path=str(self.directory / part), error=_unreadable(error))
+                yield Broken(path=str(self.directory / part), reason=_unreadable(error))
         entries.sort()
         directory = self.path
         for entry in entries:
@@ -213,10 +216,10 @@ class MaildirMessage:
                     return payload
             except FileNotFoundError:
                 if attempt == ATTEMPTS - 1 or not self._find():
-                    raise Unusable("vanished") from None
+                    raise Unusable(Reason.of("vanished")) from None
             except OSError as error:
-                raise _unreadable(error) from error
-        raise Unusable("changed")
+                raise Unusable(_unreadable(error)) from error
+        raise Unusable(Reason.of("changed"))
 
     def _read(self) -> Payload | None:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
@@ -270,5 +273,5 @@ def _own_order(name: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _unreadable(error: OSError) -> Unusable:
-    return Unusable("unreadable", why=(error.strerror or type(error).__name__).lower())
+def _unreadable(error: OSError) -> Reason:
+    return Reason.of("unreadable", why=(error.strerror or type(error).__name__).lower())

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mairust_core.transfer.names import SEPARATOR, decoded_part, mailbox_name
+from mairust_core.model.mailbox import SEPARATOR
+from mairust_core.transfer.names import decoded_part, folder_mailbox
 
 LETTER_FLAGS = {
     "S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "T": "\\Deleted", "D": "\\Draft", "P": "$Forwarded",
@@ -23,7 +24,6 @@ SUBSCRIPTIONS = ("subscriptions", "courierimapsubscribed")
 MAX_FILE_BYTES = 256 << 20
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
-_KEYWORD = re.compile("[^\\\\\x00-\x20\x7f-\x9f\ud800-\udfff][^\x00-\x20\x7f-\x9f\ud800-\udfff]{0,199}")
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def _dovecot_keywords(path: Path) -> dict[str, str]:
     found = {}
     for line in _lines(path):
         number, _, keyword = line.partition(" ")
-        if _is_number(number) and int(number) < 26 and _KEYWORD.fullmatch(keyword):
+        if _is_number(number) and int(number) < 26 and keyword:
             found[chr(ord("a") + int(number))] = keyword
     return found
 
@@ -80,13 +80,13 @@ def _courier_keywords(directory: Path) -> dict[str, tuple[str, ...]]:
     for line in lines:
         name, _, numbers = line.rpartition(":")
         picked = (names[int(one)] for one in numbers.split() if _is_number(one) and int(one) < len(names))
-        found[name] = tuple(one for one in picked if _KEYWORD.fullmatch(one))
+        found[name] = tuple(picked)
     try:
         newer = sorted(one.name for one in directory.iterdir() if not one.name.startswith((":", ".")))
     except OSError:
         newer = []
     for name in newer:
-        found[name] = tuple(one for one in _lines(directory / name) if _KEYWORD.fullmatch(one))
+        found[name] = tuple(filter(None, _lines(directory / name)))
     return found
 
 
@@ -123,7 +123,7 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
 
 
 def _subscribed(parts: list[str]) -> str:
-    return mailbox_name([decoded_part(part) for part in parts if part])
+    return folder_mailbox([decoded_part(part) for part in parts if part])
 
 
 def _is_number(text: str) -> bool:

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from mairust_core.ids import to_ms
 from mairust_core.model.copies import ExportedCopy
-from mairust_core.model.mailbox import INBOX
+from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.maildir_files import (
     COURIER_KEYWORDS,
     DOVECOT_KEYWORDS,
     LETTER_FLAGS,
     SUBSCRIPTIONS,
 )
-from mairust_core.transfer.names import SEPARATOR, Names, encode_utf7, nested_directory, plus_plus_directory
+from mairust_core.transfer.names import Names, encode_utf7, nested_directory, plus_plus_directory
 
 HOST = "mairust"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from mairust_core.model.mailbox import INBOX, fitting_name
+from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name
 from mairust_core.transfer.dates import HEAD_BYTES, file_date, postmark_date, received_date
 from mairust_core.transfer.dialects import (
     Dialect,
@@ -25,9 +25,9 @@ from mairust_core.transfer.dialects import (
     unquote,
 )
 from mairust_core.transfer.mbox_files import SUFFIX, Beside, Noted, read_beside, status_flags
-from mairust_core.transfer.names import SEPARATOR, decoded_part, mailbox_name
+from mairust_core.transfer.names import decoded_part, folder_mailbox
 from mairust_core.transfer.payload import Gathering, Payload
-from mairust_core.transfer.source import Broken, Found, Unusable
+from mairust_core.transfer.source import Broken, Found, Reason
 
 SUBSCRIBED = "subscriptions"
 BLOCK_BYTES = 1 << 20
@@ -240,7 +240,7 @@ class MboxFile:
                 dialect = self._dialect or (beside.dialect if beside else None)
                 splitter = Splitter(read, dialect, exact=beside is not None and self._dialect is None)
                 if splitter.head and not splitter.head.startswith(b"From "):
-                    yield Broken(path=self.path, error=Unusable("not_mbox"))
+                    yield Broken(path=self.path, reason=Reason.of("not_mbox"))
                 for number, raw in enumerate(splitter.messages(), 1):
                     yield MboxMessage(
                         path=f"{self.path}#{number}",
@@ -251,9 +251,9 @@ class MboxFile:
                     )
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("unreadable", why=why))
+            yield Broken(path=f"{self.path}#{number + 1}", reason=Reason.of("unreadable", why=why))
         except _BROKEN_ARCHIVE as error:
-            yield Broken(path=f"{self.path}#{number + 1}", error=Unusable("damaged", why=error))
+            yield Broken(path=f"{self.path}#{number + 1}", reason=Reason.of("damaged", why=error))
 
 
 @contextmanager
@@ -302,7 +302,7 @@ class Mboxes:
         """INBOX first, then by name."""
         self._notes.clear()
         if self._stream is not None or not os.path.isdir(self.path):
-            yield MboxFile(self.path, self._mailbox or mailbox_name(()), self._dialect, self._stream)
+            yield MboxFile(self.path, self._mailbox or folder_mailbox(()), self._dialect, self._stream)
             return
         files = sorted(self._files(Path(self.path), ()), key=lambda one: (one.mailbox != INBOX, one.mailbox))
         yield from files
@@ -337,7 +337,7 @@ class Mboxes:
             lines = (Path(self.path) / SUBSCRIBED).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             return ()
-        return tuple(mailbox_name([line]) for line in lines if line)
+        return tuple(folder_mailbox([line]) for line in lines if line)
 
     def expected(self) -> int | None:
         """Nobody knows before it is read."""

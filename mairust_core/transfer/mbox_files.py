@@ -34,7 +34,7 @@ def status_flags(head: bytes) -> tuple[str, ...]:
         found |= dict.fromkeys(flag for letter, flag in letters.items() if letter in value)
     for keyword in (fields.get(b"x-keywords") or b"").replace(b",", b" ").split():
         if keyword.isascii() and keyword[:1].isalnum() | keyword.startswith(b"$"):
-            found[keyword.decode("ascii")[:200]] = None
+            found[keyword.decode("ascii")] = None
     bits = fields.get(b"x-mozilla-status") or b""
     if len(bits) == 4 and bits.isalnum() and all(digit in b"0123456789abcdefABCDEF" for digit in bits):
         found |= dict.fromkeys(flag for bit, flag in _MOZILLA.items() if int(bits, 16) & bit)

@@ -14,10 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from mairust_core.errors import Invalid
-from mairust_core.model.mailbox import INBOX, fitting_name
-from mairust_core.model.mailbox import mailbox_name as strict_name
-
-SEPARATOR = "/"
+from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
@@ -64,14 +61,14 @@ def decoded_part(file_name: str) -> str:
     return _UNPRINTABLE.sub("_", text).replace(SEPARATOR, "_").strip() or "_"
 
 
-def mailbox_name(parts: Sequence[str]) -> str:
+def folder_mailbox(parts: Sequence[str]) -> str:
     """The mailbox that a folder with this path becomes, INBOX without one; `fitting_name` says how."""
     return fitting_name(SEPARATOR.join(parts)) if parts else INBOX
 
 
-def is_renamed(called: str, mailbox: str) -> bool:
-    """Whether a folder became a mailbox that people would not take for the same."""
-    return unicodedata.normalize("NFC", called).casefold() != mailbox.casefold()
+def is_renamed(wished: str, mailbox: str) -> bool:
+    """Whether a folder became a mailbox that people would not take for the one it should be."""
+    return unicodedata.normalize("NFC", wished).casefold() != mailbox.casefold()
 
 
 def plus_plus_parts(directory: str) -> tuple[str, ...]:
@@ -127,12 +124,12 @@ class Mapping:
 
     def __init__(self, rules: Sequence[str] = (), prefix: str = "") -> None:
         self._rules: dict[str, str] = {}
-        self._prefix = strict_name("prefix", prefix.strip(SEPARATOR)) if prefix.strip(SEPARATOR) else ""
+        self._prefix = mailbox_name("prefix", prefix.strip(SEPARATOR)) if prefix.strip(SEPARATOR) else ""
         for rule in rules:
             old, equals, new = rule.partition("=")
             if not equals or not old.strip(SEPARATOR) or not new.strip(SEPARATOR):
                 raise Invalid("map", "not_mapping", value=repr(rule[:80]))
-            self._rules[mailbox_name([old.strip(SEPARATOR)])] = strict_name("map", new.strip(SEPARATOR))
+            self._rules[folder_mailbox([old.strip(SEPARATOR)])] = mailbox_name("map", new.strip(SEPARATOR))
 
     def __call__(self, mailbox: str) -> str:
         """The target of a mailbox; of several rules the one that names more of its path holds."""
@@ -141,8 +138,18 @@ class Mapping:
                 return self._below_prefix(new + mailbox[end:])
         return self._below_prefix(mailbox)
 
+    def wished(self, called: str, mailbox: str) -> str:
+        """What a folder would be called were every name possible: by the same rule, and below the prefix."""
+        wished = called
+        for end in _ends(mailbox):
+            if (new := self._rules.get(mailbox[:end])) is not None:
+                levels = called.split(SEPARATOR)[mailbox.count(SEPARATOR, 0, end) + 1 :]
+                wished = new if end == len(mailbox) else SEPARATOR.join((new, *levels))
+                break
+        return SEPARATOR.join((self._prefix, wished)) if self._prefix else wished
+
     def _below_prefix(self, mailbox: str) -> str:
-        return mailbox_name([self._prefix, mailbox]) if self._prefix else mailbox_name([mailbox])
+        return folder_mailbox([self._prefix, mailbox]) if self._prefix else folder_mailbox([mailbox])
 
 
 def _ends(mailbox: str) -> list[int]:

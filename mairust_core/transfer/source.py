@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -12,33 +12,41 @@ from mairust_core.i18n import explain, say
 from mairust_core.transfer.payload import Payload
 
 
-class Unusable(Exception):
-    """One message, or one folder, is left out; `code` is stable, `why` says it to people.
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was left out or changed; `code` is stable, `why` says it to people.
 
-    The text is `import.CODE` of the screens, or that of `key`, filled with `values`.
+    The text is that of an error of ours, else `import.KEY` of the screens filled with `values`.
     """
 
-    def __init__(self, code: str, /, *, key: str = "", **values: object) -> None:
-        super().__init__(code, values)
-        self.code = code
-        self._key = key or code
-        self._values = values
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    key: str = ""
+    error: MaiRustError | None = None
+
+    @classmethod
+    def of(cls, code: str, /, *, key: str = "", **values: object) -> Reason:
+        """A reason with its values; `key` where the text is not that of its code."""
+        return cls(code, values, key or code)
+
+    @classmethod
+    def refused(cls, error: MaiRustError) -> Reason:
+        """A reason for which an error of ours stands."""
+        return cls(error.code, error=error)
 
     def why(self, lang: str = "en") -> str:
         """The reason in a language."""
-        return say(f"import.{self._key}", lang, **self._values)
+        if self.error is not None:
+            return " ".join(explain(self.error, lang)).strip()
+        return say(f"import.{self.key}", lang, **self.values)
 
 
-class Refusal(Unusable):
-    """A message, or a source, that an error of ours stands for."""
+class Unusable(Exception):
+    """One message cannot be had; `reason` says why."""
 
-    def __init__(self, error: MaiRustError) -> None:
-        super().__init__(error.code)
-        self._error = error
-
-    def why(self, lang: str = "en") -> str:
-        """The error in a language."""
-        return " ".join(explain(self._error, lang)).strip()
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Found(Protocol):
@@ -77,7 +85,7 @@ class Broken:
     """A message, or a folder, that cannot be read at all."""
 
     path: str
-    error: Unusable
+    reason: Reason
 
 
 class Folder(Protocol):

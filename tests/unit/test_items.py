@@ -22,7 +22,7 @@ BODIES = st.lists(st.binary(max_size=40), max_size=4)
 
 def item(data: bytes, mailbox: str = "INBOX") -> Item[NewCopy]:
     """One item of these bytes."""
-    new = NewCopy(mailbox=mailbox, sha256=sha256(data).hexdigest(), received_at=AT, flags=("\\Seen", "仕事"))
+    new = NewCopy(mailbox=mailbox, sha256=sha256(data).hexdigest(), received_at=AT, flags=("\\Seen", "$Junk"))
     return Item(value=new, content=BytesIn(chunks=[data[:3], data[3:]], size_bytes=len(data)))
 
 

@@ -159,7 +159,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         sha256=SHA256,
         received_at=TIMES,
         copy=st.integers(1, 1 << 30),
-        flags=st.lists(st.sampled_from(("\\Seen", "\\Draft", "$Forwarded", "仕事"))).map(tuple),
+        flags=st.lists(st.sampled_from(("\\Seen", "\\Draft", "$Forwarded", "later"))).map(tuple),
     ),
     AskedCopies: st.builds(AskedCopies, mailbox=MAILBOX, sha256=st.lists(SHA256, max_size=3).map(tuple)),
     NewFolders: st.builds(

@@ -16,7 +16,7 @@ from functools import cached_property
 import zstandard
 
 from mairust_core.errors import Damaged, NewerSite
-from mairust_core.transfer.repository.packs import ID_BYTES, Directory, Entry
+from mairust_core.transfer.repository.packs import ID_BYTES, LEVEL, Directory, Entry
 
 FORMAT = 1
 LARGEST_BYTES = 4 << 30
@@ -111,7 +111,7 @@ def to_bytes(packs: Iterable[tuple[str, Directory]]) -> bytes:
     """The file of some packs."""
     told = {"format": FORMAT, "packs": {name: directory.to_json() for name, directory in packs}}
     text = json.dumps(told, separators=(",", ":")).encode()
-    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(text)
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(text)
 
 
 def from_bytes(data: bytes, name: str) -> dict[str, Directory]:

@@ -64,14 +64,12 @@ def take(
     *,
     full: bool = False,
     keys: bytes = b"",
-    shown: str = "",
     watch: Watcher = NOBODY,
 ) -> Taken:
     """Add a snapshot of a site to a repository.
 
     `full` has every account read anew, whatever the repository knows of it. `keys` is the file of master
-    keys, kept in an encrypted repository only. `shown` is the repository's name in the site's own list.
-    `watch` hears of mail.
+    keys, kept in an encrypted repository only. `watch` hears of mail.
     Raises `Locked` when another one runs, and what site and repository raise; then the repository is as it
     was, but for packs that the next run finds.
     """
@@ -81,7 +79,7 @@ def take(
         known = _known(repository, before)
         offer = source.begin(NewBackup(known=tuple(known)[:MAX_KNOWN]))
         run = _Run(repository, writer, source, offer, watch)
-        where = (shown or str(repository.path))[:200]
+        where = str(repository.path)[:200]
         try:
             taken = run.take(known, before, keys)
             taken = replace(taken, seconds=round(time.monotonic() - began, 3))
@@ -121,7 +119,7 @@ def _before(repository: Repository) -> Snapshot | None:
 def _known(repository: Repository, before: Snapshot | None) -> dict[str, AccountPart]:
     """Accounts that need not be read again while they are in the same state, by that state.
 
-    None when anything is missing: then everything is asked for, and what is missing comes back.
+    Empty when anything is missing: then everything is asked for, and what is missing comes back.
     """
     if before is None or before.damaged or repository.index.lost:
         return {}

@@ -143,7 +143,7 @@ def test_what_came_of_a_backup_is_kept(site: Site, repository: Repository) -> No
     """For the list, and for whoever wants to know how old the last good one is."""
     with site.storage.read() as tx:
         assert backups.status(tx, now_ms()).last is None
-    taken = back_up(site, repository, shown="/backup/of/us")
+    taken = back_up(site, repository)
     operations = site.service(Backups, TESTER)
     failed = operations.begin(NewBackup())
     with site.storage.read() as tx:
@@ -152,7 +152,7 @@ def test_what_came_of_a_backup_is_kept(site: Site, repository: Repository) -> No
     assert (last.snapshot, last.messages, last.repository) == (
         taken.snapshot,
         taken.messages,
-        "/backup/of/us",
+        str(repository.path),
     )
     assert (last.pinned, last.by) == (False, "local:tester")
     assert last.finished_at is not None

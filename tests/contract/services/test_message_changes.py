@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.account import Account
@@ -15,6 +17,8 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.operations import BytesIn
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.store.tables import placement
+from tests.contract.services.conftest import Served
 from tests.contract.services.test_messages import MAIL, put
 from tests.contract.services.words import Ops
 
@@ -55,6 +59,21 @@ def test_a_flag_that_cannot_be_set_is_refused(ops: Ops, ann: Account, flag: str)
         with pytest.raises(Invalid):
             ops(Messages).browse(ann.address, flag=flag)
     assert ops(Messages).show(str(int(one.id))).flags == ()
+
+
+def test_whatever_flag_a_message_has_can_be_removed(ops: Ops, ann: Account, served: Served) -> None:
+    """What IMAP cannot carry, or only IMAP sets, and more keywords than there may be: one by one."""
+    one = put(ops, ann, MAIL)
+    odd = ["日本語(x)", "k" * 80, *(f"k{number}" for number in range(66))]
+    with served.site.storage.write() as tx:
+        tx.execute(update(placement).values(flags=8, keywords=json.dumps(odd)))
+    left = change(ops, one, remove_flags=("\\deleted", "日本語(x)", "k" * 80)).flags
+    assert left == tuple(odd[2:])
+    with pytest.raises(Invalid, match="more than 64"):
+        change(ops, one, add_flags=("a", "b", "c"))
+    with pytest.raises(Invalid, match="is no keyword"):
+        change(ops, one, remove_flags=("日本語(x)",))
+    assert change(ops, one, remove_flags=left[:3]).flags == left[3:]
 
 
 def test_tags_are_texts_of_ones_own(ops: Ops, ann: Account) -> None:

@@ -22,7 +22,7 @@ from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 
 START = datetime(2019, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
-SEEN = ("\\Seen", "$Forwarded", "仕事")
+SEEN = ("\\Seen", "$Forwarded", "later")
 
 
 def mail(number: int, extra: bytes = b"") -> bytes:
@@ -194,6 +194,13 @@ def test_nothing_of_a_wrong_batch_is_stored(ops: Ops, ann: Account) -> None:
     with pytest.raises(Invalid, match="more than"):
         AskedCopies(mailbox="x", sha256=(good.value.sha256,) * 5001)
     assert outcomes(send(ops, ann, Batch(datas=[]))) == []
+
+
+@pytest.mark.parametrize("flag", ["日本語(x)", "50%off", "a(b)", "k" * 65, "\\Odd"])
+def test_a_copy_with_flags_that_imap_cannot_carry_is_refused(flag: str) -> None:
+    """An import fits what it finds before it sends it; what is sent has to fit."""
+    with pytest.raises(Invalid):
+        NewCopy(mailbox="x", sha256="0" * 64, received_at=START, flags=(flag,))
 
 
 def test_an_upload_beyond_the_limit_is_refused(served: Served, ann: Account) -> None:

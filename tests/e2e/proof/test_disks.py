@@ -22,6 +22,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.e2e.proof.audit import audit
 from tests.e2e.proof.disks import ran_in_namespace, small_disk
@@ -117,7 +118,9 @@ def test_rule_j3_on_a_full_disk_everything_can_be_deleted(
                 "--token-file",
                 site.directory / "admin.token",
             ]
-            for command in _deletions(site):
+            deletions = _deletions(site)
+            assert set(deletions) == {*DELETIONS, "messages.delete now"}
+            for command in deletions.values():
                 filler = disk.fill()
                 done = site.command(*command, "--json", *(where if remote else ()))
                 assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -128,8 +131,17 @@ def test_rule_j3_on_a_full_disk_everything_can_be_deleted(
                 assert (site.directory / "reserve").exists()
 
 
-def _deletions(site: Site) -> list[list[str]]:
-    """Every kind of deletion there is, each of something of its own."""
+DELETIONS = {
+    operation.id
+    for service in SERVICES
+    for operation in service.operations.values()
+    if operation.method == "DELETE"
+} | {"jobs.discard_all"}
+"""What has the reserve to work with."""
+
+
+def _deletions(site: Site) -> dict[str, list[str]]:
+    """A command for every operation that deletes, each of something of its own."""
     ann, bob = addresses(2)
     with site.opened() as here:
         ids = here.service(Messages, TESTER)
@@ -146,18 +158,18 @@ def _deletions(site: Site) -> list[list[str]]:
         ids_of_jobs = here.ids
         with here.storage.write() as tx:
             job = store.jobs.enqueue(here.storage, tx, ids_of_jobs, new)[0]
-    return [
-        ["message", "delete", first, "--yes"],
-        ["message", "delete", second, "--now", "--yes"],
-        ["mailbox", "delete", "Old", "--account", ann, "--yes"],
-        ["alias", "remove", "sales@example.org", "--yes"],
-        ["token", "revoke", token],
-        ["job", "discard", str(job), "--yes"],
-        ["job", "discard", "--all", "--yes"],
-        ["index", "drop", "--yes"],
-        ["account", "remove", bob, "--yes"],
-        ["domain", "remove", "other.example", "--yes"],
-    ]
+    return {
+        "messages.delete": ["message", "delete", first, "--yes"],
+        "messages.delete now": ["message", "delete", second, "--now", "--yes"],
+        "mailboxes.delete": ["mailbox", "delete", "Old", "--account", ann, "--yes"],
+        "aliases.remove": ["alias", "remove", "sales@example.org", "--yes"],
+        "tokens.revoke": ["token", "revoke", token],
+        "jobs.discard": ["job", "discard", str(job), "--yes"],
+        "jobs.discard_all": ["job", "discard", "--all", "--yes"],
+        "index.drop": ["index", "drop", "--yes"],
+        "accounts.remove": ["account", "remove", bob, "--yes"],
+        "domains.remove": ["domain", "remove", "other.example", "--yes"],
+    }
 
 
 def _wait_for_health(server: Server, status: int) -> None:

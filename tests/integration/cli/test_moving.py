@@ -124,7 +124,7 @@ def test_a_folder_that_no_mailbox_may_be_called_is_told(
     report = tmp_path / "report.jsonl"
     done = run("import", "maildir", str(maildir), *ANN, "--lang", "ja", "--report", str(report))
     assert done.code == 3
-    assert "フォルダー 100%/Q* の名前は" in done.stderr
+    assert "フォルダー 100%/Q* は、" in done.stderr
     told = {one["outcome"]: one for one in map(json.loads, report.read_text("utf-8").splitlines())}
     assert (told["renamed"]["mailbox"], told["renamed"]["code"]) == ("100_/Q_", "renamed")
     assert told["failed"]["why"] == "途中で移動または削除され、もうありません"

@@ -9,6 +9,7 @@ import pytest
 
 from mairust_cli import entry
 from mairust_cli.options import global_params
+from mairust_core.observe.collector import THRESHOLDS
 
 
 @pytest.mark.parametrize(
@@ -39,4 +40,4 @@ def test_cycles_are_looked_for_seldom() -> None:
     """A command holds many objects for a short while; no cycle among them is worth the search."""
     script = "import gc, sys\nfrom mairust_cli.entry import main\nmain()\nprint(gc.get_threshold())"
     done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, check=True)
-    assert done.stdout.splitlines()[1] == repr(entry.COLLECTOR).encode()
+    assert done.stdout.splitlines()[1] == repr(THRESHOLDS).encode()

@@ -36,12 +36,14 @@ def site(data_dir: Path) -> Iterator[Site]:
         yield site
 
 
-def back_up(site: Site, days_ago: float = 0, snapshot: str = "s1", damaged: int = 0) -> None:
+def back_up(
+    site: Site, days_ago: float = 0, snapshot: str = "s1", damaged: int = 0, where: str = WHERE
+) -> None:
     """Say that a backup was made so many days ago; an empty snapshot means that it broke off."""
     backups = site.service(Backups, TESTER)
     id_ = backups.begin(NewBackup()).id
     done = BackedUp(
-        repository=WHERE, snapshot=snapshot, messages=1, objects_new=1, bytes_new=1, damaged=damaged
+        repository=where, snapshot=snapshot, messages=1, objects_new=1, bytes_new=1, damaged=damaged
     )
     backups.finish(str(int(id_)), done)
     began = now_ms() - round(days_ago * DAY_MS)
@@ -105,3 +107,19 @@ def test_a_backup_that_was_found_damaged(site: Site, found: Examine) -> None:
     assert "backup.damaged" in found(), "a tenth of it says nothing of the rest"
     backups.verified(Verification(snapshots=("s1", "s2"), percent=100, damaged=0))
     assert of_backups(found) == {}
+
+
+def test_damage_where_no_backup_goes_any_more_is_no_error(site: Site, found: Examine) -> None:
+    """A repository that is gone cannot be verified again: a backup elsewhere ends the error."""
+    back_up(site)
+    backups = site.service(Backups, TESTER)
+    backups.verified(Verification(snapshots=("s1",), percent=100, damaged=2))
+    back_up(site, snapshot="n1", where="/mnt/new")
+    told = found()
+    assert "backup.damaged" not in told
+    assert told["backup.damaged_elsewhere"].level is Level.INFO
+    assert WHERE in told["backup.damaged_elsewhere"].what
+    backups.verified(Verification(snapshots=("n1",), percent=100, damaged=1))
+    told = found()
+    assert "/mnt/new" in told["backup.damaged"].what
+    assert told["backup.damaged"].level is Level.ERROR

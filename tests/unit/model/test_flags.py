@@ -10,11 +10,14 @@ from mairust_core.errors import Invalid
 from mairust_core.model.flags import (
     FLAGS,
     changed,
+    fitting_keyword,
     joined,
+    parse_copied,
     parse_flag,
     parse_flags,
     parse_tag,
     parse_tags,
+    require_removable,
     split,
 )
 
@@ -56,6 +59,46 @@ def test_what_is_added_is_there_and_what_is_removed_is_not(
     gone = {flag.casefold() for flag in remove} - {flag.casefold() for flag in add}
     assert not gone & set(new)
     assert set(new) <= {flag.casefold() for flag in (*old, *add)}
+
+
+@given(st.text(max_size=200))
+def test_a_keyword_from_elsewhere_becomes_one_that_is_accepted(text: str) -> None:
+    """Whatever it was; one that is a keyword stays itself, and what was fitted is not fitted again."""
+    kept = fitting_keyword(text)
+    assert parse_flag(kept) == kept == fitting_keyword(kept)
+    assert parse_copied([kept]) == (kept,)
+    assert (kept == text) is _is_refused_never(text)
+
+
+def _is_refused_never(text: str) -> bool:
+    try:
+        return not parse_flag(text).startswith("\\")
+    except Invalid:
+        return False
+
+
+def test_keywords_that_look_alike_stay_apart() -> None:
+    """A part of the SHA-256 says which it was."""
+    assert len({fitting_keyword(one) for one in ("日本語", "日本酒", "___", "a" * 80, "a" * 81)}) == 5
+
+
+@pytest.mark.parametrize("text", ["日本語(x)", "50%off", "a(b)", "k" * 80])
+def test_a_keyword_imap_cannot_carry_is_refused_when_sent_and_removed_when_held(text: str) -> None:
+    """Nobody can set it; of a message that has it, it can be taken away."""
+    for parse in (parse_flags, parse_copied):
+        with pytest.raises(Invalid, match="is no keyword"):
+            parse([text])
+    require_removable([text, "\\Deleted"], [text, "\\deleted", "other"])
+    for absent in (text, "\\Deleted", "\\Odd", ""):
+        with pytest.raises(Invalid):
+            require_removable(["other"], [absent])
+
+
+def test_a_copy_brings_what_only_imap_sets_and_no_more_keywords_than_fit() -> None:
+    """`\\Deleted` comes along, `\\Recent` does not; 65 keywords are refused."""
+    assert parse_copied(["\\deleted", "\\recent", "a", "A"]) == ("\\Deleted", "a")
+    with pytest.raises(Invalid, match="more than 64"):
+        parse_copied([f"k{n}" for n in range(65)])
 
 
 def test_a_flag_keeps_the_case_it_was_first_given_in() -> None:

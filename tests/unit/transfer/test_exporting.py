@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from mairust_core.errors import Conflict, DiskFull, Usage
-from mairust_core.model.copies import ExportedCopy, Folders, Outcome
+from mairust_core.model.copies import ExportedCopy, Folders
 from mairust_core.model.ids import Id
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
-from mairust_core.transfer.importing import Told
 from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox import Mboxes
 from mairust_core.transfer.mbox_write import MboxWriter
 from mairust_core.transfer.source import Broken, Source
+from mairust_core.transfer.telling import Fate, Told
 
 START = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
 MAILBOXES = ("INBOX", "Empty", "Tom & Jerry/a.b", "cur", "...", "受信箱/仕事")
@@ -133,7 +133,7 @@ def test_a_damaged_message_is_told_and_left_out(tmp_path: Path) -> None:
     tally = run.run(Folders(mailboxes=("INBOX",), subscribed=()), iter([good, Item(value=broken), bad]))
     assert (tally.done, tally.failed) == (2, 1)
     (one,) = told
-    assert (one.path, one.mailbox, one.outcome) == ("9", "INBOX", Outcome.FAILED)
+    assert (one.path, one.mailbox, one.outcome) == ("9", "INBOX", Fate.FAILED)
     assert (one.reason.code, one.reason.why()) == ("damaged", "its bytes are damaged: it is damaged")
     assert len(list((tmp_path / "cur").iterdir())) == 2
 

@@ -19,10 +19,17 @@ from mairust_core.operations import Item
 from mairust_core.receive.importing import failed
 from mairust_core.transfer.cache import MAGIC, RECORD_BYTES, HashCache
 from mairust_core.transfer.dates import received_date
-from mairust_core.transfer.importing import BATCH_ITEMS, RENAMED, Batches, ImportRun, Told, Wishes, refusal_of
+from mairust_core.transfer.importing import (
+    BATCH_ITEMS,
+    Batches,
+    ImportRun,
+    Wishes,
+    refusal_of,
+)
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Refusal, Unusable
+from mairust_core.transfer.source import Broken, Found, Reason, Unusable
+from mairust_core.transfer.telling import Fate, Told
 
 Call = Callable[[list[Item[NewCopy]]], list[ImportedCopy]]
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -256,8 +263,8 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
         "INBOX",
         [
             Message(b"a"),
-            Message(b"", path="gone", broken=Unusable("vanished")),
-            Broken(path="cur", error=Unusable("unreadable", why="permission denied")),
+            Message(b"", path="gone", broken=Unusable(Reason.of("vanished"))),
+            Broken(path="cur", reason=Reason.of("unreadable", why="permission denied")),
             Message(b"large", path="large"),
             Message(b"b"),
         ],
@@ -266,7 +273,7 @@ def test_what_fails_is_told_and_the_others_go_on(bench: Bench) -> None:
     for expected in ((2, 0, 3), (0, 2, 3)):
         bench.told.clear()
         assert counts(bench.run(folder)) == expected
-        failed = [one for one in bench.told if one.outcome is Outcome.FAILED]
+        failed = [one for one in bench.told if one.outcome is Fate.FAILED]
         assert {(one.path, one.reason.code) for one in failed} == {
             ("gone", "vanished"), ("cur", "unreadable"), ("large", "too_large"),
         }  # fmt: skip
@@ -277,16 +284,35 @@ def test_a_folder_that_gets_another_name_is_told(bench: Bench) -> None:
     odd = Folder("100_", [Message(b"a")], original="100%")
     alike = [Folder("INBOX/x", [], original="Inbox/x"), Folder("é", [], original="e\u0301")]
     bench.run(odd, *alike)
-    (told,) = [one for one in bench.told if one.outcome == RENAMED]
+    (told,) = [one for one in bench.told if one.outcome is Fate.RENAMED]
     assert (told.path, told.mailbox, told.reason.code) == ("folder", "100_", "renamed")
     assert "100%" in told.reason.why()
     assert "メールボックス" in told.reason.why("ja")
 
 
+@pytest.mark.parametrize("mapping", [Mapping(prefix="p" * 200), Mapping(["Lists=" + "m" * 200])])
+def test_a_folder_that_prefix_or_map_makes_too_long_is_told(bench: Bench, mapping: Mapping) -> None:
+    """By the name it was to have; one that fits is only what was asked for."""
+    long = "Lists/" + "日" * 40
+    bench.run(Folder(long, [Message(b"a")]), Folder("Short", [Message(b"b")]), wishes=Wishes(mapping=mapping))
+    (told,) = bench.told
+    assert (told.reason.code, told.mailbox) == ("renamed", bench.target.received[0].mailbox)
+    assert mapping.wished(long, long) in told.reason.why()
+
+
+def test_a_folder_that_is_mapped_as_asked_is_not_told(bench: Bench) -> None:
+    """Also one that is named by the name it would be kept under."""
+    odd = Folder("100_/x", [], original="100%/x")
+    mapping = Mapping(["100_/x=Hundred", "Lists=Post"], "Old")
+    bench.run(odd, Folder("Lists/a", []), Folder("INBOX", []), wishes=Wishes(mapping=mapping))
+    assert bench.told == []
+    assert bench.target.prepared[0][0] == ["Old/Hundred", "Old/Post/a", "Old/INBOX"]
+
+
 def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
     """From its detail and values; of a server that does not give them, in its own words."""
     error = TooLarge("message", limit=5)
-    here, there = Refusal(error), failed(error)
+    here, there = Reason.refused(error), failed(error)
     assert there.detail == "message"
     assert refusal_of(there).why("ja") == here.why("ja") != here.why("en")
     old = ImportedCopy(outcome=Outcome.FAILED, code="too_large", why="too large, it says")
@@ -295,14 +321,42 @@ def test_a_refusal_of_the_server_is_told_in_our_language() -> None:
 
 
 def test_a_message_whose_words_are_wrong_fails_alone(bench: Bench) -> None:
-    """More keywords than a message may have: it is told, and the others go on."""
+    """A date without a zone, which no source of ours gives: it is told, and the others go on."""
 
     class Odd(Message):
-        def flags(self) -> tuple[str, ...]:
-            return tuple(f"k{n}" for n in range(1000))
+        def received_at(self) -> datetime:
+            return AT.replace(tzinfo=None)
 
     assert counts(bench.run(Folder("INBOX", [Odd(b"a"), Message(b"b")]))) == (1, 0, 1)
     assert bench.told[0].reason.code == "invalid"
+
+
+@dataclass
+class Flagged(Message):
+    """A message with flags."""
+
+    given: tuple[str, ...] = ()
+
+    def flags(self) -> tuple[str, ...]:
+        """Those given."""
+        return self.given
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_keywords_are_fitted_and_told_once_in_a_folder(bench: Bench, dry_run: bool) -> None:
+    """The message comes with all it can have; what became of the rest is in the report."""
+    odd = ("\\Deleted", "\\Recent", "日本語(x)", "work", "WORK")
+    many = tuple(f"k{n}" for n in range(66))
+    found = [Flagged(b"a", given=odd), Flagged(b"b", given=odd), Flagged(b"c", given=many)]
+    assert counts(bench.run(Folder("INBOX", found), wishes=Wishes(dry_run=dry_run))) == (3, 0, 0)
+    assert [one.flags for one in bench.target.received] == (
+        [] if dry_run else [("\\Deleted", "____x_~89662b08", "work")] * 2 + [many[:64]]
+    )
+    assert [(one.outcome, one.reason.code) for one in bench.told] == [
+        (Fate.CHANGED, "keyword"), (Fate.CHANGED, "keywords_left"),
+    ]  # fmt: skip
+    assert "日本語(x)" in bench.told[0].reason.why("ja")
+    assert bench.told[1].reason.why().endswith("left out: k64 k65")
 
 
 def test_dates_may_be_taken_from_the_messages(bench: Bench) -> None:

@@ -153,7 +153,7 @@ def test_trap_m2_a_message_that_is_gone_is_told(tmp_path: Path) -> None:
     (tmp_path / "cur/1.a").unlink()
     with pytest.raises(Unusable) as told:
         first.load()
-    assert told.value.code == "vanished"
+    assert told.value.reason.code == "vanished"
     assert content(second) == b"cur/2.b"
 
 
@@ -184,7 +184,7 @@ def test_trap_m2_a_message_that_changes_is_read_again(tmp_path: Path, size: int)
     written.left = 99
     with pytest.raises(Unusable) as told:
         written.load()
-    assert told.value.code == "changed"
+    assert told.value.reason.code == "changed"
 
 
 def test_trap_m2_what_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_trap_m2_what_cannot_be_read_is_told(tmp_path: Path) -> None:
         try:
             content(one)
         except Unusable as error:
-            reasons.append((Path(one.path).name, error.code))
+            reasons.append((Path(one.path).name, error.reason.code))
     assert reasons == [("2.link", "vanished")]
     assert next(one for one in found if one.path.endswith("link")).key == b""
 
@@ -211,7 +211,7 @@ def test_a_folder_that_is_none_inside_is_told(tmp_path: Path) -> None:
     (folder,) = Maildir(tmp_path).folders()
     (broken,) = folder.messages()
     assert isinstance(broken, Broken)
-    assert broken.error.code == "unreadable"
+    assert broken.reason.code == "unreadable"
 
 
 def test_a_large_message_is_not_held_in_memory(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[
     (tmp_path / "torn").write_bytes(pack(data + os.urandom(1 << 19))[: -(1 << 16)])
     *_, last = MboxFile(str(tmp_path / "torn"), "x", None).messages()
     assert isinstance(last, Broken)
-    assert last.error.code == "damaged"
+    assert last.reason.code == "damaged"
 
 
 def test_what_does_not_begin_like_an_mbox_is_told(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_what_does_not_begin_like_an_mbox_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"Subject: one message\n\nx\n")
     (broken,) = MboxFile(str(path), "x", None).messages()
     assert isinstance(broken, Broken)
-    assert broken.error.code == "not_mbox"
+    assert broken.reason.code == "not_mbox"
 
 
 def test_a_directory_has_a_mailbox_for_each_file(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from mairust_core.transfer.names import (
     decoded_part,
     encode_utf7,
     file_parts,
+    folder_mailbox,
     is_renamed,
-    mailbox_name,
     nested_directory,
     plus_plus_directory,
     plus_plus_parts,
@@ -73,7 +73,7 @@ def test_modified_utf7_comes_back(name: str) -> None:
 )
 def test_trap_m2_maildir_plus_plus_names(directory: str, mailbox: str) -> None:
     """Dots part levels; a slash or control character inside of a name becomes harmless."""
-    assert mailbox_name(plus_plus_parts(directory)) == mailbox
+    assert folder_mailbox(plus_plus_parts(directory)) == mailbox
 
 
 def test_a_name_that_is_no_utf8_is_read_as_latin1() -> None:
@@ -82,15 +82,15 @@ def test_a_name_that_is_no_utf8_is_read_as_latin1() -> None:
 
 
 def _from_nested(path: str) -> str:
-    return mailbox_name([decoded_part(part) for part in path.split("/")])
+    return folder_mailbox([decoded_part(part) for part in path.split("/")])
 
 
 @given(MAILBOX)
 def test_names_come_back_from_both_layouts(mailbox: str) -> None:
     """Whatever a mailbox is called, an export's directory leads back to it."""
-    assert mailbox_name(plus_plus_parts(plus_plus_directory(mailbox))) == mailbox_name([mailbox])
-    assert _from_nested(nested_directory(mailbox)) == mailbox_name([mailbox])
-    assert _from_nested("/".join(file_parts(mailbox))) == mailbox_name([mailbox])
+    assert folder_mailbox(plus_plus_parts(plus_plus_directory(mailbox))) == folder_mailbox([mailbox])
+    assert _from_nested(nested_directory(mailbox)) == folder_mailbox([mailbox])
+    assert _from_nested("/".join(file_parts(mailbox))) == folder_mailbox([mailbox])
 
 
 @pytest.mark.parametrize("directory", [nested_directory, lambda name: "/".join(file_parts(name))])
@@ -111,7 +111,7 @@ def test_no_mailbox_is_taken_for_the_inside_of_a_maildir(mailbox: str) -> None:
 def test_inbox_is_the_maildir_itself() -> None:
     """In both layouts."""
     assert plus_plus_directory("INBOX") == nested_directory("INBOX") == ""
-    assert mailbox_name(()) == mailbox_name(["inbox"]) == "INBOX"
+    assert folder_mailbox(()) == folder_mailbox(["inbox"]) == "INBOX"
 
 
 def test_mapping_renames_a_folder_and_those_below_it() -> None:
@@ -160,13 +160,13 @@ def test_no_two_mailboxes_share_a_name() -> None:
 )
 def test_a_folder_gets_a_name_that_a_mailbox_may_have(called: str, kept: str) -> None:
     """By the rules of `mailbox create`."""
-    assert mailbox_name([called]) == kept
+    assert folder_mailbox([called]) == kept
     assert is_renamed(called, kept) is (kept not in {"é", "Quarantine", "INBOX/x"})
 
 
 def test_two_long_names_stay_two() -> None:
     """What is cut off is in the hash at their ends."""
-    one, other = (mailbox_name(["日" * 200 + end]) for end in "ab")
+    one, other = (folder_mailbox(["日" * 200 + end]) for end in "ab")
     assert one != other
     assert {len(name.encode()) <= 255 for name in (one, other)} == {True}
 
