@@ -51,10 +51,11 @@ def try_on_mail(
         list[str] | None, typer.Option("--to", metavar="ADDRESS", help="A recipient; may be repeated.")
     ] = None,
 ) -> None:
-    """Ask a hook about a mail, and tell each step; nothing is stored and nobody gets it.
+    """Ask a hook about a mail, and tell each step; nothing is stored.
 
-    It is asked as on the road, also while it or its plugin is disabled. Told are what it was sent, how long
-    it took, what it said, what that would change, and the reply that the sender would hear.
+    Nobody gets the mail. The hook is asked as on the road, also while it or its plugin is disabled. Told are
+    what it was sent, how long it took, what it said, what that would change, and the reply that the sender
+    would hear.
 
     Exit status: 0 every hook answered; 1 one did not, or not as it must; 2 a bad value; 4 there is no such
     hook; 5 its plugin is not approved; 75 it cannot be tried now.
@@ -113,9 +114,10 @@ def replay(
     cursor: Cursor = None,
     all_: All = False,
 ) -> None:
-    """Ask a hook about mail that is stored, newest first, and tell what it would have changed.
+    """Ask a hook about stored mail, and tell what it would have changed.
 
-    Nothing changes. A hook can be tried on the mail of last month before it is enabled.
+    Nothing changes; the newest mail comes first. A hook can be tried on the mail of last month before it is
+    enabled.
 
     Exit status: 0 asked; 1 on some messages it failed; 2 a bad time; 4 there is no such hook or account; 5
     its plugin is not approved; 75 it cannot be tried now.
