@@ -18,7 +18,10 @@ DELIVERED = frozenset({0, 65, 67})
 WITH_VALUE = frozenset({"--config", "--data-dir", "--server", "--token-file", "--ca-file", "--lang"})
 """The global options that take a value."""
 COLLECTOR = (50_000, 20, 50)
-"""A mail makes hundreds of objects and no cycle: to look for some as often as usual costs an import 5 %."""
+"""A mail makes hundreds of objects and no cycle.
+
+To look for some as often as usual costs 0.71 of the 5.1 s of processor that an import's own process takes.
+"""
 
 
 def main() -> int:

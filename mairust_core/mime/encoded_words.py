@@ -10,7 +10,7 @@ from mairust_core.mime.transfer_encodings import decode_base64
 
 # A "?" inside Q text is illegal yet seen; how many are accepted is limited to keep the search linear.
 _WORD = re.compile(
-    rb"=\?([^?\s*]++)(?:\*[^?\s]*+)?\?([bBqQ])\?((?:[^?]++|\?(?!=)){0,8}+)\?="  # charset, encoding, text
+    rb"=\?([^?\s*]++)(?:\*[^?\s]*+)?\?([bBqQ])\?((?:[^?]++|\?(?!=)){0,8})\?="  # charset, encoding, text
 )
 _CONTROL = re.compile("[\x01-\x1f\x7f]+")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from mairust_core.ids import now_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Compressed, Content
 from mairust_core.model.delivery import Delivery
 from mairust_core.receive.describing import describe_safely
+from mairust_core.restore.wanted import Wanted
 from mairust_core.store.facts import content_row
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.packs import Entry, Unpacker
@@ -40,75 +41,62 @@ class Batch:
 
 
 def store_mail(
-    repository: Repository,
-    blobs: BlobStore,
-    tenants: Mapping[bytes, Collection[int]],
-    damaged: dict[str, str],
+    repository: Repository, blobs: BlobStore, wanted: Wanted, damaged: dict[str, str]
 ) -> Iterator[Batch]:
-    """Store all mail in `tenants`, durably, a pack at a time; what is damaged is noted and left out."""
-    wanted = _wanted(repository, tenants, damaged)
-    mails = sum(map(len, wanted.values()))
+    """Store all mail that is wanted, durably, a pack at a time; what is damaged is noted and left out.
+
+    Some packs are held at once, and nothing of those that are stored.
+    """
+    damaged |= wanted.missing
     with ExitStack() as stack:
         workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS)
         pool: ProcessPoolExecutor | None = None
-        if mails > INLINE_MAILS and workers > 1:
+        if len(wanted) > INLINE_MAILS and workers > 1:
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
         ahead: deque[_Pack] = deque()
-        for name, entries in wanted.items():
-            ahead.append(stack.enter_context(_Pack(repository, name, entries, pool)))
+        stack.callback(_close, ahead)
+        for name, entries, tenants in wanted.packs():
+            ahead.append(_Pack(repository, name, entries, tenants, pool))
             if len(ahead) > PACKS_AHEAD:
-                yield _store(ahead.popleft(), blobs, tenants, damaged)
+                yield _store(ahead.popleft(), blobs, damaged)
         while ahead:
-            yield _store(ahead.popleft(), blobs, tenants, damaged)
+            yield _store(ahead.popleft(), blobs, damaged)
 
 
-def _wanted(
-    repository: Repository, tenants: Mapping[bytes, Collection[int]], damaged: dict[str, str]
-) -> dict[str, list[Entry]]:
-    """Which mail to take out of which pack, in the order in which it lies there."""
-    wanted: dict[str, list[Entry]] = {}
-    for sha256 in tenants:
-        try:
-            pack, entry = repository.index.find(sha256)
-        except Damaged:
-            damaged[sha256.hex()] = "it is missing"
-            continue
-        wanted.setdefault(pack, []).append(entry)
-    for entries in wanted.values():
-        entries.sort(key=lambda entry: entry.offset)
-    return wanted
+def _close(packs: Iterable[_Pack]) -> None:
+    for pack in packs:
+        pack.close()
 
 
 class _Pack:
     """A pack whose mail is being verified and described."""
 
     def __init__(
-        self, repository: Repository, name: str, entries: Sequence[Entry], pool: ProcessPoolExecutor | None
+        self,
+        repository: Repository,
+        name: str,
+        entries: Sequence[Entry],
+        tenants: Mapping[bytes, Collection[int]],
+        pool: ProcessPoolExecutor | None,
     ) -> None:
         self.name = name
+        self.tenants = tenants
         self.small = [entry for entry in entries if entry.size_bytes <= MEMORY_LIMIT_BYTES]
         self.large = [entry for entry in entries if entry.size_bytes > MEMORY_LIMIT_BYTES]
         self.error: Damaged | None = None
-        self._repository = repository
         self._pool = pool
         self._stack = ExitStack()
-        self._tasks: list[Future[list[Row | str]]] = []
-
-    def __enter__(self) -> _Pack:
+        self._tasks: deque[Future[list[Row | str]]] = deque()
         try:
-            self.path = self._stack.enter_context(self._repository.pack_file(self.name))
+            self.path = self._stack.enter_context(repository.pack_file(name))
         except Damaged as error:
             self.error = error
-            return self
-        if self._pool is not None:
-            self._tasks = [
-                self._pool.submit(describe_some, self.path, self.name, self.small[at : at + TASK_MAILS])
+            return
+        if pool is not None:
+            self._tasks += [
+                pool.submit(describe_some, self.path, name, self.small[at : at + TASK_MAILS])
                 for at in range(0, len(self.small), TASK_MAILS)
             ]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the file; harmless when called twice."""
@@ -118,13 +106,11 @@ class _Pack:
         """The row of each small mail, or what is wrong with it."""
         if self._pool is None:
             yield from describe_some(self.path, self.name, self.small)
-        for task in self._tasks:
-            yield from task.result()
+        while self._tasks:
+            yield from self._tasks.popleft().result()
 
 
-def _store(
-    pack: _Pack, blobs: BlobStore, tenants: Mapping[bytes, Collection[int]], damaged: dict[str, str]
-) -> Batch:
+def _store(pack: _Pack, blobs: BlobStore, damaged: dict[str, str]) -> Batch:
     batch = Batch()
     if pack.error is not None:
         damaged.update({one.id.hex(): str(pack.error) for one in (*pack.small, *pack.large)})
@@ -138,9 +124,9 @@ def _store(
                 continue
             frame = unpacker.frame(entry)
             held.append((Compressed(frame=frame, sha256=entry.id, size_bytes=entry.size_bytes), found))
-        _put(blobs, held, tenants, batch)
+        _put(blobs, held, pack.tenants, batch)
         for entry in pack.large:
-            _store_large(unpacker, entry, blobs, tenants, batch, damaged)
+            _store_large(unpacker, entry, blobs, pack.tenants, batch, damaged)
     pack.close()
     return batch
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mairust_core.app import opened
+from mairust_core.blobs import BlobStore
 from mairust_core.config import load_settings
 from mairust_core.errors import Damaged
 from mairust_core.model.blob import Locator
@@ -29,12 +31,17 @@ if TYPE_CHECKING:
 MAX_DIFFERENCES = 100
 COMPARED = ("plugin", "hook", "hook_log")
 """Tables of the site that a restore changes nothing of, compared row by row."""
+PAGE_MESSAGES = 500
 
 _PLACED = (
     "SELECT m.id, a.address, b.name, p.uid, m.sha256, p.flags, p.keywords, m.tags, p.received_ms, l.location"
     " FROM placement p JOIN message m ON m.id = p.message_id JOIN mailbox b ON b.id = p.mailbox_id"
     " JOIN account a ON a.id = p.account_id"
-    " JOIN blob l ON l.sha256 = m.sha256 AND l.tenant_id = m.tenant_id"
+    " JOIN blob l ON l.sha256 = m.sha256 AND l.tenant_id = m.tenant_id WHERE m.id IN (%s)"
+)
+_HOW_MANY = (
+    "SELECT a.address, b.name, count(*) FROM placement p JOIN mailbox b ON b.id = p.mailbox_id"
+    " JOIN account a ON a.id = b.account_id GROUP BY a.address, b.name"
 )
 _COUNTS = (
     "SELECT a.address, b.name, b.uidvalidity, b.uidnext, b.messages, b.unseen FROM mailbox b"
@@ -66,7 +73,7 @@ def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = N
         reader = Reader(repository.path, list(repository.identities))
         snapshot = reader.snapshot(name)
         with opened(settings) as site:
-            differences = list(islice(_differences(site, reader, snapshot, watch), MAX_DIFFERENCES))
+            differences = list(islice(compare(site, reader, snapshot, watch), MAX_DIFFERENCES))
             mailboxes = len(_all(site, _COUNTS))
     return Rehearsed(
         snapshot=name,
@@ -82,36 +89,54 @@ def _all(site: Site, sql: str) -> list[tuple[object, ...]]:
         return site.storage.fetch_all(tx, sql, ())
 
 
-def _differences(site: Site, reader: Reader, snapshot: dict[str, object], watch: Watcher) -> Iterator[str]:
-    wanted = {mail.id: mail for mail in reader.mails(snapshot)}
-    yield from _of_messages(site, wanted, watch)
+def compare(
+    site: Site, reader: Reader, snapshot: dict[str, object], watch: Watcher = NOBODY
+) -> Iterator[str]:
+    """In what a restored site and a snapshot differ: every hash, flag, tag, UID and count.
+
+    Some messages are held at a time, however many there are. `watch` hears of those compared.
+    """
+    yield from _of_messages(site, reader.mails(snapshot), watch)
     yield from _of_mailboxes(site, reader, snapshot)
     yield from table_differences(site, reader, snapshot)
 
 
-def _of_messages(site: Site, wanted: dict[int, Mail], watch: Watcher) -> Iterator[str]:
-    """Every message: where it is, its flags and tags, and the hash of its bytes."""
-    left = dict(wanted)
+def _of_messages(site: Site, wanted: Iterator[Mail], watch: Watcher) -> Iterator[str]:
+    """Every message: where it is, its flags and tags, and the hash of its bytes; and none beside them."""
+    counts: Counter[tuple[object, object]] = Counter()
     with site.storage.read() as tx, closing(site.open_blobs()) as blobs:
-        for page in site.storage.pages(tx, _PLACED, (), 1000):
-            for id_, address, box, uid, sha256, flags, keywords, tags, received_ms, location in page:
-                mail = left.pop(id_, None)
-                there = Mail(
-                    account=address, mailbox=box, uid=uid, id=id_, sha256=bytes(sha256).hex(), flags=flags,
-                    keywords=json.loads(keywords), tags=json.loads(tags), received_ms=received_ms,
-                )  # fmt: skip
-                if mail != there:
-                    yield f"message {id_}: {mail} in the backup, {there} restored"
-                try:
-                    data = blobs.get(Locator(location), bytes(sha256))
-                except Damaged as error:
-                    yield f"message {id_}: {error}"
-                    continue
-                if hashlib.sha256(data).digest() != bytes(sha256):
-                    yield f"message {id_}: its bytes have another SHA-256"
-            watch.advance(len(page))
-    for id_ in left:
-        yield f"message {id_}: it was not restored"
+        while some := list(islice(wanted, PAGE_MESSAGES)):
+            counts.update((mail.account, mail.mailbox) for mail in some)
+            sql = _PLACED % ", ".join("?" * len(some))
+            found = site.storage.fetch_all(tx, sql, [mail.id for mail in some])
+            there = {row[0]: row for row in found}
+            for mail in some:
+                yield from _of_message(mail, there.get(mail.id), blobs)
+            watch.advance(len(some))
+        restored = Counter({(row[0], row[1]): row[2] for row in site.storage.fetch_all(tx, _HOW_MANY, ())})
+    for address, name in sorted(counts | restored):
+        if (of_backup := counts[address, name]) != (here := restored[address, name]):
+            yield f"mailbox {name} of {address}: {of_backup} messages in the backup, {here} restored"
+
+
+def _of_message(mail: Mail, row: Sequence[Any] | None, blobs: BlobStore) -> Iterator[str]:
+    if row is None:
+        yield f"message {mail.id}: it was not restored"
+        return
+    id_, address, box, uid, sha256, flags, keywords, tags, received_ms, location = row
+    there = Mail(
+        account=address, mailbox=box, uid=uid, id=id_, sha256=bytes(sha256).hex(), flags=flags,
+        keywords=json.loads(keywords), tags=json.loads(tags), received_ms=received_ms,
+    )  # fmt: skip
+    if mail != there:
+        yield f"message {id_}: {mail} in the backup, {there} restored"
+    try:
+        data = blobs.get(Locator(location), bytes(sha256))
+    except Damaged as error:
+        yield f"message {id_}: {error}"
+        return
+    if hashlib.sha256(data).digest() != bytes(sha256):
+        yield f"message {id_}: its bytes have another SHA-256"
 
 
 def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
@@ -119,7 +144,7 @@ def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> It
     found = {(row[0], row[1]): row[2:] for row in _all(site, _COUNTS)}
     accounts: list[dict[str, object]] = snapshot["accounts"]  # type: ignore[assignment]  # by the book
     for account in accounts:
-        for row in reader.rows(account["objects"]).get("mailbox", []):  # type: ignore[arg-type]  # by the book
+        for row in reader.rows(account["objects"], "mailbox"):  # type: ignore[arg-type]  # by the book
             wanted = (row["uidvalidity"], row["uidnext"] + UIDNEXT_MORE, row["messages"], row["unseen"])
             there = found.pop((account["address"], row["name"]), None)
             if there != wanted:

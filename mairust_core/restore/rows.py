@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 
 from mairust_core.errors import Damaged
 from mairust_core.model.mailbox import INBOX
+from mairust_core.restore.wanted import Wanted
 from mairust_core.store import StorageBackend, restoring
 from mairust_core.store.portable import ACCOUNT_STATE, Portable, by_name, read_sections
 from mairust_core.transfer.repository import Repository
+from mairust_core.transfer.repository.ids import Ids
 from mairust_core.transfer.repository.snapshots import AccountPart, Snapshot
 
 Row = tuple[Any, ...]
@@ -33,6 +35,8 @@ class Rows:
     def of(self, objects: Iterable[str]) -> Iterator[tuple[Portable, list[Row]]]:
         """The rows of some objects, those of tables that are known here."""
         for object_ in objects:
+            if object_ in self._damaged:
+                continue  # also when it can be read this time: nothing that hangs on it was looked at
             try:
                 data = self._repository.read_object(object_)
             except Damaged as error:
@@ -44,16 +48,18 @@ class Rows:
                     yield one, [read(row) for row in rows]
 
 
-def tenants_of_mail(snapshot: Snapshot, rows: Rows) -> dict[bytes, set[int]]:
-    """Every mail that the snapshot's messages refer to, and whose it is."""
-    found: dict[bytes, set[int]] = {}
+def wanted_mail(repository: Repository, snapshot: Snapshot, rows: Rows) -> Wanted:
+    """Every mail that the snapshot's messages refer to and the site could read then."""
+    wanted = Wanted(repository.index)
+    unreadable = frozenset(map(bytes.fromhex, snapshot.damaged))
     for account in snapshot.accounts:
         for one, some in rows.of(account.objects):
             if one.name == "message":
                 sha256, tenant_id = one.columns.index("sha256"), one.columns.index("tenant_id")
                 for row in some:
-                    found.setdefault(row[sha256], set()).add(row[tenant_id])
-    return found
+                    if row[sha256] not in unreadable:
+                        wanted.add(row[sha256], row[tenant_id])
+    return wanted
 
 
 def insert_site(
@@ -77,13 +83,13 @@ def insert_site(
 
 
 class AccountRows:
-    """Inserts the rows of accounts whose mail is there."""
+    """Inserts the rows of accounts, but for those of mail that is `gone`."""
 
-    def __init__(self, storage: StorageBackend, tx: Connection, rows: Rows, have: Collection[bytes]) -> None:
+    def __init__(self, storage: StorageBackend, tx: Connection, rows: Rows, gone: Collection[bytes]) -> None:
         self._storage = storage
         self._tx = tx
         self._rows = rows
-        self._have = have
+        self._gone = gone
         self.accounts: set[int] = set()
         self.left_out = 0
         """Messages whose mail is damaged or gone."""
@@ -106,23 +112,23 @@ class AccountRows:
     def _filtered(self, one: Portable, rows: list[Row], account: _Account) -> list[Row]:
         if one.name == "message":
             id_, sha256 = one.columns.index("id"), one.columns.index("sha256")
-            kept = [row for row in rows if row[sha256] in self._have]
+            kept = [row for row in rows if row[sha256] not in self._gone]
             self.left_out += len(rows) - len(kept)
-            account.messages |= {row[id_]: row for row in kept}
+            for row in kept:
+                account.messages.add(row[id_])
             return kept
         if "message_id" not in one.columns:
             return rows
         at = one.columns.index("message_id")
         kept = [row for row in rows if row[at] in account.messages]
         if one.places:
-            account.placed |= {row[at] for row in kept}
+            account.placed += len(kept)
         return kept
 
     def _place_lost(self, account: _Account) -> None:
         """Put messages whose place is damaged into INBOX, unread: the mail is what counts."""
-        lost = sorted(account.messages.keys() - account.placed)
-        if lost and account.inbox is not None:
-            restoring.place_anew(self._storage, self._tx, account.inbox["id"], lost)
+        if account.placed < len(account.messages) and account.inbox is not None:
+            restoring.place_lost(self._tx, account.inbox["id"])
 
 
 class _Account:
@@ -131,8 +137,9 @@ class _Account:
     def __init__(self) -> None:
         self.row: dict[str, Any] | None = None
         self.inbox: dict[str, Any] | None = None
-        self.messages: dict[int, Row] = {}
-        self.placed: set[int] = set()
+        self.messages = Ids()
+        self.placed = 0
+        """How many of them have a place: each has one at most."""
 
     def note(self, one: Portable, rows: list[Row]) -> None:
         """Remember the account's row and that of its INBOX."""

@@ -18,7 +18,8 @@ from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, issue_admin_token, make_database, write_once
 from mairust_core.observe.faults import crash_point
 from mairust_core.restore.mail import store_mail
-from mairust_core.restore.rows import AccountRows, Rows, insert_site, tenants_of_mail
+from mairust_core.restore.rows import AccountRows, Rows, insert_site, wanted_mail
+from mairust_core.restore.wanted import Wanted
 from mairust_core.store import StorageBackend, jobs, open_storage, restoring, sites
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
@@ -149,18 +150,16 @@ def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, 
     """Everything in one transaction; how many accounts and messages there are."""
     rows = Rows(run.repository, run.damaged)
     rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
-    tenants = tenants_of_mail(run.snapshot, rows)
-    for sha256 in run.snapshot.damaged:
-        tenants.pop(bytes.fromhex(sha256), None)  # the site itself could not read it when this was made
+    wanted = wanted_mail(run.repository, run.snapshot, rows)
     _judge(run)
-    run.watch.expect(len(tenants) + run.snapshot.messages)
+    run.watch.expect(len(wanted) + run.snapshot.messages)
     with closing(_blobs(settings)) as blobs, storage.write() as tx:
         if not restoring.is_empty(tx):
             raise Conflict("site_not_empty", path=settings.data_dir)
         restoring.prepare(storage, tx)
-        have = _store_mail(run, storage, tx, blobs, tenants)
+        _store_mail(run, storage, tx, blobs, wanted)
         crash_point("restore.mail")
-        _insert_rows(run, storage, tx, rows, have)
+        _insert_rows(run, storage, tx, rows)
         totals = restoring.totals(tx)
         crash_point("restore.rows")
     return totals
@@ -172,26 +171,21 @@ def _blobs(settings: Settings) -> BlobStore:
     return FsBlobStore(settings.blobs.path)
 
 
-def _store_mail(
-    run: _Run, storage: StorageBackend, tx: Connection, blobs: BlobStore, tenants: dict[bytes, set[int]]
-) -> set[bytes]:
-    """Store all mail; which there is."""
-    have = set[bytes]()
-    for batch in store_mail(run.repository, blobs, tenants, run.damaged):
+def _store_mail(run: _Run, storage: StorageBackend, tx: Connection, blobs: BlobStore, wanted: Wanted) -> None:
+    for batch in store_mail(run.repository, blobs, wanted, run.damaged):
         run.watch.advance(len(batch.blobs), size_bytes=sum(row[3] for row in batch.blobs))
         if run.damaged and not run.skip_damaged:
             continue  # to the end, so that all of it is named
         restoring.insert_contents(storage, tx, batch.blobs, batch.contents)
-        have |= {row[0] for row in batch.blobs}
         crash_point("restore.pack")
     _judge(run)
-    return have
 
 
-def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows, have: set[bytes]) -> None:
+def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows) -> None:
     early = {"tenant", "domain"}  # what accounts refer to
     insert_site(storage, tx, run.snapshot, rows, tables=early)
-    accounts = AccountRows(storage, tx, rows, have)
+    gone = {bytes.fromhex(id_) for id_ in (*run.snapshot.damaged, *run.damaged)}
+    accounts = AccountRows(storage, tx, rows, gone)
     for part in run.snapshot.accounts:
         accounts.insert(part)
         run.watch.advance(part.messages)

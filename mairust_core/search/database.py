@@ -12,12 +12,14 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mairust_core.search.documents import Document, Extent, Key
-from mairust_core.search.engine import Asked
-from mairust_core.search.postings import MAX_DOCUMENTS, build, place, positions
+from mairust_core.search.engine import Asked, Step
+from mairust_core.search.postings import MAX_DOCUMENTS, build, hashes, place, positions
 from mairust_core.search.query import All, Node, Some, Text
 from mairust_core.search.terms import document_terms, query_terms
 from mairust_core.store import StorageBackend, indexing, searching
@@ -27,14 +29,14 @@ from mairust_core.store.searching import Part
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-MAX_TEXT_BYTES = 4 << 20
+MAX_TEXT_BYTES = 12 << 20
 """Of the texts of one segment, unless it is of a single message: bounds what building it takes of memory."""
+STEP_ROWS = 2048
+"""Documents and as many buckets written in one transaction (rule D2)."""
 FIRST_DOCUMENTS, GROWTH, MOST_PARTS = 4096, 8, 256
-"""How many documents the first look covers, how many times more each later one, in how many segments."""
-FEW = 256
-"""So many candidates in several segments are read together."""
-MANY = 64
-"""Candidates of one segment read together."""
+"""How many documents the first look covers, how many times more each later one at least, in what segments."""
+MOST_KEYS = 64
+"""Of one segment, read together."""
 
 Having = Callable[[str], set[int]]
 
@@ -50,41 +52,87 @@ class DatabaseEngine:
     def narrows(self, query: Node) -> bool:
         return superset(query, lambda _: set()) is not None
 
-    def prepare(self, tenant_id: int, account_id: int, documents: Sequence[Document]) -> Sequence[Segment]:
-        ordered = sorted(documents, key=lambda one: one.key)
-        return [_segment(tenant_id, account_id, group) for group in _groups(ordered)]
+    def prepare(self, tenant_id: int, account_id: int, documents: Iterable[Document]) -> Sequence[_Written]:
+        return [_Written(_segment(tenant_id, account_id, group)) for group in _groups(documents)]
 
-    def write(self, tx: Connection, prepared: Sequence[Segment]) -> None:
-        for segment in prepared:
-            indexing.write_segment(self._storage, tx, segment)
+    def steps(self, prepared: Sequence[_Written]) -> Iterator[Step]:
+        for one in prepared:
+            if one.rows > STEP_ROWS:
+                for start in range(0, one.rows, STEP_ROWS):
+                    yield partial(self._write_some, one, start)
+
+    def write(self, tx: Connection, prepared: Sequence[_Written]) -> None:
+        for one in prepared:
+            if not one.id:
+                self._write_some(one, 0, tx)
+            indexing.show_segment(tx, one.id, one.made)
+
+    def _write_some(self, one: _Written, start: int, tx: Connection) -> None:
+        if not start:
+            one.id = indexing.begin_segment(tx, one.made)
+        indexing.write_rows(self._storage, tx, one.id, one.made, start, STEP_ROWS)
 
     def candidates(self, tx: Connection, asked: Asked) -> Iterator[Key]:
         return _Walk(self._storage, tx, asked).keys()
 
 
-def _groups(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
-    start, size = 0, 0
-    for at, one in enumerate(documents):
-        grown = size + len(one.text)
-        if at > start and (at - start == MAX_DOCUMENTS or grown > MAX_TEXT_BYTES):
-            yield documents[start:at]
-            start, grown = at, len(one.text)
-        size = grown
-    if documents:
-        yield documents[start:]
+@dataclass(slots=True)
+class _Written:
+    """A segment and, once it is begun, its id."""
+
+    made: Segment
+    id: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Of documents or of buckets, whichever are more."""
+        return max(len(self.made.documents), len(self.made.buckets))
 
 
-def _segment(tenant_id: int, account_id: int, documents: Sequence[Document]) -> Segment:
-    made = build(document_terms(one.text) for one in documents)
-    partial = array("H", [at for at, one in enumerate(documents) if one.extent is not Extent.WHOLE])
+@dataclass(slots=True)
+class _Group:
+    """Documents of one segment to be, in the order of their keys; of their texts only what is kept."""
+
+    keys: list[Key] = field(default_factory=list)
+    hashed: list[array[int]] = field(default_factory=list)
+    partial: array[int] = field(default_factory=lambda: array("H"))
+    text_bytes: int = 0
+
+    def has_room(self, text_bytes: int) -> bool:
+        return not self.keys or (
+            len(self.keys) < MAX_DOCUMENTS and self.text_bytes + text_bytes <= MAX_TEXT_BYTES
+        )
+
+    def add(self, one: Document, text_bytes: int) -> None:
+        if one.extent is not Extent.WHOLE:
+            self.partial.append(len(self.keys))
+        self.keys.append(one.key)
+        self.hashed.append(hashes(document_terms(one.text)))
+        self.text_bytes += text_bytes
+
+
+def _groups(documents: Iterable[Document]) -> Iterator[_Group]:
+    group = _Group()
+    for one in documents:
+        text_bytes = len(one.text.encode())
+        if not group.has_room(text_bytes):
+            yield group
+            group = _Group()
+        group.add(one, text_bytes)
+    if group.keys:
+        yield group
+
+
+def _segment(tenant_id: int, account_id: int, group: _Group) -> Segment:
+    made = build(group.hashed)
     return Segment(
         tenant_id=tenant_id,
         account_id=account_id,
-        documents=[one.key for one in documents],
+        documents=group.keys,
         bucket_bits=made.bucket_bits,
         buckets=made.buckets,
-        text_bytes=sum(len(one.text.encode()) for one in documents),
-        partial=_little(partial).tobytes(),
+        text_bytes=group.text_bytes,
+        partial=_little(group.partial).tobytes(),
     )
 
 
@@ -140,35 +188,48 @@ class _Walk:
         self._tx = tx
         self._asked = asked
         self._terms = list(dict.fromkeys(terms_of(asked.query)))
+        self._looked = self._found = 0
+        """At how many documents, and how many of them are candidates."""
+        self._closed: list[Part] = []
+        """Segments with candidates of which no key is read yet, newest first."""
         self._unread: dict[int, list[int]] = {}
         """By segment: positions whose keys are not read yet, ascending."""
-        self._heap: list[tuple[int, int, int, bool]] = []
-        """Keys, negated, with their segment: of a document, or above all of a segment not read yet."""
+        self._heap: list[tuple[int, int, int]] = []
+        """Keys that are read, negated, with their segment."""
         self._read: defaultdict[int, int] = defaultdict(int)
-        """By segment: how many of its documents are in the heap."""
+        """By segment: how many of its keys are in the heap."""
 
     def keys(self) -> Iterator[Key]:
         """The keys of all candidates, newest first."""
-        parts = searching.parts(self._tx, self._asked.account_id, self._asked.since_ms, self._asked.before)
-        documents = FIRST_DOCUMENTS
+        asked = self._asked
+        parts = searching.parts(self._storage, self._tx, asked.account_id, asked.since_ms, asked.before)
         while True:
-            while parts and not (self._heap and self._newest() > parts[0].newest):
-                parts = self._open(parts, documents)
-                documents *= GROWTH
-            if not self._heap:
+            if parts and self._found < asked.wanted:
+                parts = self._open(parts)
+            elif self._closed and not self._is_next_after(self._closed[0]):
+                self._load(self._some_closed())
+            elif parts and not self._is_next_after(parts[0]):
+                parts = self._open(parts)
+            elif self._heap:
+                yield self._pop()
+            else:
                 return
-            at_ms, id_, segment_id, is_document = heapq.heappop(self._heap)
-            if is_document:
-                self._read[segment_id] -= 1
-                yield -at_ms, -id_
-            if self._unread[segment_id] and not self._read[segment_id]:
-                self._load([segment_id])
 
-    def _newest(self) -> Key:
-        return -self._heap[0][0], -self._heap[0][1]
+    def _is_next_after(self, part: Part) -> bool:
+        """Whether the next key is known and newer than all of a segment."""
+        return bool(self._heap) and (-self._heap[0][0], -self._heap[0][1]) > part.newest
 
-    def _open(self, parts: list[Part], documents: int) -> list[Part]:
-        """Look into the next segments, of about so many documents; those that are left."""
+    def _pop(self) -> Key:
+        at_ms, id_, segment_id = heapq.heappop(self._heap)
+        self._read[segment_id] -= 1
+        if self._unread[segment_id] and not self._read[segment_id]:
+            self._load([segment_id])
+        return -at_ms, -id_
+
+    def _open(self, parts: list[Part]) -> list[Part]:
+        """Look into the next segments, as many as are likely to hold enough; those that are left."""
+        grown = self._looked * max(GROWTH, self._asked.wanted // max(self._found, 1))
+        documents = max(FIRST_DOCUMENTS, grown)
         count = 0
         while count < min(len(parts), MOST_PARTS) and documents > 0:
             documents -= parts[count].documents
@@ -181,12 +242,20 @@ class _Walk:
         for part in hit:
             at = sorted(found[part.id])
             self._unread[part.id] = at[: bisect_left(at, counts.get(part.id, 0))] if part.id in cut else at
-        if sum(len(self._unread[part.id]) for part in hit) <= FEW:
-            self._load([part.id for part in hit])
-        else:
-            for part in hit:  # read when it is its turn
-                self._push(part.newest, part.id, is_document=False)
+            self._found += len(self._unread[part.id])
+        self._looked += sum(part.documents for part in opened)
+        self._closed += hit
         return parts[count:]
+
+    def _some_closed(self) -> Sequence[int]:
+        """The next segments to read from: together they have a page, if as many are left."""
+        some = count = 0
+        while some < len(self._closed) and count < self._asked.wanted:
+            count += min(len(self._unread[self._closed[some].id]), MOST_KEYS)
+            some += 1
+        taken = [part.id for part in self._closed[:some]]
+        del self._closed[:some]
+        return taken
 
     def _superset_of(self, parts: Sequence[Part]) -> dict[int, set[int]]:
         shapes = {part.bucket_bits for part in parts}
@@ -207,16 +276,12 @@ class _Walk:
         places = []
         for segment_id in segment_ids:
             unread = self._unread[segment_id]
-            taken = unread[-MANY:]
-            del unread[-MANY:]
+            taken = unread[-MOST_KEYS:]
+            del unread[-MOST_KEYS:]
             places += [(segment_id, at) for at in taken]
-        if places:
-            for (segment_id, _), key in searching.keys_at(self._storage, self._tx, places).items():
-                self._push(key, segment_id, is_document=True)
-
-    def _push(self, key: Key, segment_id: int, *, is_document: bool) -> None:
-        heapq.heappush(self._heap, (-key[0], -key[1], segment_id, is_document))
-        self._read[segment_id] += is_document
+        for (segment_id, _), key in searching.keys_at(self._storage, self._tx, places).items():
+            heapq.heappush(self._heap, (-key[0], -key[1], segment_id))
+            self._read[segment_id] += 1
 
 
 def _having(

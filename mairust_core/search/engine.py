@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A search of one account: what was received at or after `since_ms`, with a key before `before`."""
+    """A search of one account: what was received at or after `since_ms`, with a key before `before`.
+
+    `wanted`: so many keys will be asked for at least, if there are as many.
+    """
 
     tenant_id: int
     account_id: int
     query: Node
     since_ms: int
     before: Key
+    wanted: int
+
+
+Step = Callable[["Connection"], None]
 
 
 class Engine(Protocol):
@@ -37,8 +44,15 @@ class Engine(Protocol):
         """Whether it knows better than to give every document."""
         ...
 
-    def prepare(self, tenant_id: int, account_id: int, documents: Sequence[Document]) -> Sequence[Any]:
-        """Do the long part of adding documents, outside of any transaction; may be given up after it."""
+    def prepare(self, tenant_id: int, account_id: int, documents: Iterable[Document]) -> Sequence[Any]:
+        """Do the long part of adding documents, outside of any transaction; may be given up after it.
+
+        They come in the order of their keys, are taken one by one, and their texts are not kept.
+        """
+        ...
+
+    def steps(self, prepared: Sequence[Any]) -> Iterator[Step]:
+        """What can be written before, that nobody sees until `write`; in their order, each a transaction."""
         ...
 
     def write(self, tx: Connection, prepared: Sequence[Any]) -> None:
@@ -62,9 +76,12 @@ class MemoryEngine:
         return True  # to what it was given
 
     def prepare(
-        self, tenant_id: int, account_id: int, documents: Sequence[Document]
+        self, tenant_id: int, account_id: int, documents: Iterable[Document]
     ) -> Sequence[tuple[int, Key]]:
         return [(account_id, one.key) for one in documents]
+
+    def steps(self, prepared: Sequence[tuple[int, Key]]) -> Iterator[Step]:
+        return iter(())
 
     def write(self, tx: Connection, prepared: Sequence[tuple[int, Key]]) -> None:
         for account_id, key in prepared:

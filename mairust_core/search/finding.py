@@ -73,6 +73,7 @@ def find(
             query=query,
             since_ms=since_ms or 0,
             before=before if until_ms is None else min(before, (until_ms, 0)),
+            wanted=limit + 1,
         )
         return _Search(site, tx, asked).page(limit, lambda: clock() > deadline)
 
@@ -148,7 +149,8 @@ class _Search:
             before, size = keys[-1], min(2 * size, LARGEST_BATCH)
 
     def _tail(self, before: Key, limit: int) -> list[Key]:
-        return queries.tail(self._tx, self._asked.account_id, self._asked.since_ms, before, limit)
+        asked, storage = self._asked, self._site.storage
+        return queries.tail(storage, self._tx, asked.account_id, asked.since_ms, before, limit)
 
     def _walk(self, before: Key, limit: int) -> list[Key]:
         asked = self._asked

@@ -6,8 +6,10 @@
     merge    when an account has several small segments, one in place of them
     remake   segments that a rebuild or the sweep has marked, from their messages
 
-A crash anywhere leaves a whole index, and the next round goes on. One process of a site does it at a time.
-Every write is a small transaction (rule D2), and after each step the indexer rests, so that mail goes first.
+A crash anywhere leaves a whole index, and the next round goes on. A large segment is written in several
+transactions and seen once it is whole; what it replaces is hidden then, and deleted after. One process of a
+site does it at a time. Every write is a small transaction (rule D2), and after each step the indexer rests,
+so that mail goes first.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.search import IndexMode
 from mairust_core.search.database import MAX_TEXT_BYTES
 from mairust_core.search.documents import Document, Extent, pack
+from mairust_core.search.engine import Step
 from mairust_core.search.postings import MAX_DOCUMENTS
 from mairust_core.search.texts import read_text, stored_text
 from mairust_core.store import indexing, jobs
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 TASK = "index"
 FILL_ROWS = 1000
 TEXT_ROWS = 128
-"""Texts made between two writes."""
+"""Texts read, or made and written, between two rests."""
 MERGE_FROM = 8
 """So many segments of one size class become one."""
 CLASS_BITS = 3
@@ -88,6 +91,7 @@ class _Round:
         self._tenant_id = DEFAULT_TENANT
         self._stopping = stopping
         self._rest = rest
+        self._worked_from = time.monotonic()
         self._epoch = self._texts_ms = 0
 
     def run(self) -> int:
@@ -96,8 +100,16 @@ class _Round:
         self._epoch, self._texts_ms = state.epoch, state.texts_ms
         if state.mode is IndexMode.OFF or (state.mode is IndexMode.FILLING and not self._fill()):
             return 0
+        with self._storage.read() as tx:
+            left = indexing.hidden_segments(tx, self._tenant_id)
+        self._delete(left)
         done = sum(map(self._index_account, self._accounts(indexing.next_account)))
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
+
+    def _pause(self) -> None:
+        """Rest from what was done since the last time."""
+        self._rest(time.monotonic() - self._worked_from)
+        self._worked_from = time.monotonic()
 
     def _is_current(self, tx: Connection) -> bool:
         """Whether the index was neither dropped nor begun anew since the round began."""
@@ -114,7 +126,6 @@ class _Round:
     def _fill(self) -> bool:
         """Queue all mail; False when it was stopped."""
         while not self._stopping.is_set():
-            began = time.monotonic()
             with self._storage.write() as tx:
                 self._storage.serialise(tx, indexing.LOCK)
                 if not self._is_current(tx):
@@ -122,24 +133,24 @@ class _Round:
                 if not indexing.fill(tx, self._tenant_id, FILL_ROWS):
                     self._epoch = indexing.state(tx, self._tenant_id).epoch
                     return True
-            self._rest(time.monotonic() - began)
+            self._pause()
         return False
 
     def _index_account(self, account_id: int) -> int:
         with self._storage.read() as tx:
             waiting = _fitting(indexing.queued(tx, account_id, MAX_DOCUMENTS))
-        documents = self._documents(waiting, self._texts_ms)
-        if self._replace(account_id, documents, waiting, []):
-            self._merge(account_id)
-            return len(documents)
-        return 0
+        done = self._replace(account_id, waiting, self._texts_ms, [])
+        if done is None:
+            return 0
+        self._merge(account_id)
+        return done
 
     def _merge(self, account_id: int) -> None:
         """Make one segment of several that are about as small."""
         classes: defaultdict[int, list[Size]] = defaultdict(list)
         with self._storage.read() as tx:
             for size in indexing.sizes(tx, account_id):
-                if size.documents <= MAX_DOCUMENTS // 2 and size.text_bytes <= MAX_TEXT_BYTES // 2:
+                if size.stale_ms is None and _is_small(size):
                     classes[size.documents.bit_length() // CLASS_BITS].append(size)
         for sizes in classes.values():
             ids = worth_merging(sizes)
@@ -158,32 +169,65 @@ class _Round:
     def _remake(self, account_id: int, segment_ids: Sequence[int], stale_ms: int) -> int:
         with self._storage.read() as tx:
             waiting = indexing.members(tx, segment_ids)
-        documents = self._documents(waiting, stale_ms)
-        return len(documents) if self._replace(account_id, documents, [], segment_ids) else 0
+        return self._replace(account_id, waiting, stale_ms, segment_ids) or 0
 
     def _replace(
-        self,
-        account_id: int,
-        documents: Sequence[Document],
-        queued: Sequence[Waiting],
-        segment_ids: Sequence[int],
-    ) -> bool:
-        """Put documents into the index, instead of what they come from; False when that is gone."""
-        began = time.monotonic()
+        self, account_id: int, waiting: Sequence[Waiting], stale_ms: int, segment_ids: Sequence[int]
+    ) -> int | None:
+        """Put messages into the index, out of these segments or else of the queue; how many are still there.
+
+        None, and nothing is changed: the index was dropped or begun anew meanwhile, these segments are to be
+        made anew with later texts, or the round is to end.
+        """
+        documents = _Counted(self._documents(waiting, stale_ms))
         prepared = self._engine.prepare(self._tenant_id, account_id, documents)
+        if not all(map(self._do, self._engine.steps(prepared))):
+            return None
         with self._storage.write() as tx:
             self._storage.serialise(tx, indexing.LOCK)
-            if not self._is_current(tx):
-                return False
+            if self._stopping.is_set() or not self._is_current(tx):
+                return None
+            if indexing.latest_stale_ms(tx, segment_ids) > stale_ms:
+                return None
             if segment_ids:
-                indexing.delete_segments(tx, segment_ids)
-            indexing.unqueue(tx, account_id, [one.message_id for one in queued])
+                indexing.hide_segments(tx, segment_ids)
+            else:
+                indexing.unqueue(tx, account_id, [one.message_id for one in waiting])
             self._engine.write(tx, prepared)
-        self._rest(time.monotonic() - began)
+        self._pause()
+        self._delete(segment_ids)
+        return documents.count
+
+    def _do(self, step: Step) -> bool:
+        """Write a part of what nobody sees yet; False when it is in vain."""
+        with self._storage.write() as tx:
+            self._storage.serialise(tx, indexing.LOCK)
+            if self._stopping.is_set() or not self._is_current(tx):
+                return False
+            step(tx)
+        self._pause()
         return True
 
-    def _documents(self, waiting: Sequence[Waiting], stale_ms: int) -> list[Document]:
-        """The documents of messages that are still there; texts made before `stale_ms` are made again."""
+    def _delete(self, segment_ids: Sequence[int]) -> None:
+        """Delete segments that nobody sees, one by one."""
+        for one in segment_ids:
+            with self._storage.write() as tx:
+                self._storage.serialise(tx, indexing.LOCK)
+                indexing.delete_segments(tx, [one])
+            self._pause()
+
+    def _documents(self, waiting: Sequence[Waiting], stale_ms: int) -> Iterator[Document]:
+        """The documents of messages that are still there, in their order; fewer once the round is to end.
+
+        Texts made before `stale_ms` are made again. Between some and the next it rests.
+        """
+        for start in range(0, len(waiting), TEXT_ROWS):
+            if self._stopping.is_set():
+                return
+            yield from self._some_documents(waiting[start : start + TEXT_ROWS], stale_ms)
+            self._pause()
+
+    def _some_documents(self, waiting: Sequence[Waiting], stale_ms: int) -> Iterator[Document]:
         there = [(one, one.sha256) for one in waiting if one.sha256 is not None]
         lacking = {h: one for one, h in there if one.made_ms is None or one.made_ms < stale_ms}
         found: dict[bytes, tuple[Extent, str]] = {}
@@ -195,25 +239,37 @@ class _Round:
             else:
                 lacking[sha256] = one
         found |= self._make_texts([one.message_id for one in lacking.values()])
-        return [
-            Document(key=(one.received_ms, one.message_id), text=found[h][1], extent=found[h][0])
-            for one, h in there
-            if h in found
-        ]
+        for one, h in there:
+            if h in found:
+                yield Document(key=(one.received_ms, one.message_id), text=found[h][1], extent=found[h][0])
 
     def _make_texts(self, message_ids: Sequence[int]) -> dict[bytes, tuple[Extent, str]]:
-        found: dict[bytes, tuple[Extent, str]] = {}
-        for start in range(0, len(message_ids), TEXT_ROWS):
-            began = time.monotonic()
-            with self._storage.read() as tx:
-                originals = queries.originals(tx, message_ids[start : start + TEXT_ROWS])
-            made = {one.sha256: read_text(self._site, one) for one in originals.values()}
-            rows = [_row(sha256, self._tenant_id, *one) for sha256, one in made.items()]
-            with self._storage.write() as tx:
-                indexing.keep_texts(self._storage, tx, rows)
-            found |= made
-            self._rest(time.monotonic() - began)
-        return found
+        if not message_ids:
+            return {}
+        with self._storage.read() as tx:
+            originals = queries.originals(tx, message_ids)
+        made = {one.sha256: read_text(self._site, one) for one in originals.values()}
+        rows = [_row(sha256, self._tenant_id, *one) for sha256, one in made.items()]
+        with self._storage.write() as tx:
+            indexing.keep_texts(self._storage, tx, rows)
+        return made
+
+
+class _Counted:
+    """Documents as they are taken, and how many were."""
+
+    def __init__(self, documents: Iterator[Document]) -> None:
+        self._documents = documents
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Document]:
+        for one in self._documents:
+            self.count += 1
+            yield one
+
+
+def _is_small(size: Size) -> bool:
+    return size.documents <= MAX_DOCUMENTS // 2 and size.text_bytes <= MAX_TEXT_BYTES // 2
 
 
 def worth_merging(sizes: Sequence[Size]) -> list[int]:

@@ -15,7 +15,7 @@ import sys
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import sub
@@ -23,7 +23,7 @@ from zlib import crc32
 
 import zstandard
 
-MAX_DOCUMENTS = 4096
+MAX_DOCUMENTS = 8192
 """Of one segment."""
 POSTINGS = 512
 """That a bucket holds at most, on average: less than a kilobyte, of which several fill a page of SQLite."""
@@ -33,6 +33,7 @@ REST_BITS = 12
 _HASH_BITS = 32
 _POSITION_BITS = 16
 _LEVEL = 1
+_NONE = array("I")
 _MOST_BYTES = 256 << 20
 
 _encode = str.encode
@@ -46,18 +47,25 @@ class Postings:
     buckets: tuple[bytes, ...]
 
 
-def build(documents: Iterable[set[str]]) -> Postings:
-    """The postings of documents by their terms, known by their place in the order given."""
-    hashed = [array("I", map(crc32, map(_encode, terms))) for terms in documents]
+def hashes(terms: set[str]) -> array[int]:
+    """What is kept of the terms of a document."""
+    return array("I", map(crc32, map(_encode, terms)))
+
+
+def build(hashed: list[array[int]]) -> Postings:
+    """The postings of documents by their hashes, known by their place in the list, which is emptied."""
     total = sum(map(len, hashed))
     bucket_bits = min((total // POSTINGS).bit_length(), MOST_BUCKET_BITS)
     found = [array("I") for _ in range(1 << bucket_bits)]
     add = [bucket.append for bucket in found]
     bucket_shift = _HASH_BITS - bucket_bits
     rest_shift, mask = bucket_shift - REST_BITS, (1 << REST_BITS) - 1
-    for position, hashes in enumerate(hashed):
-        for one in hashes:
+    for position in range(len(hashed)):
+        for one in hashed[position]:
             add[one >> bucket_shift]((one >> rest_shift & mask) << _POSITION_BITS | position)
+        hashed[position] = _NONE  # it is not needed twice
+    hashed.clear()
+    del add
     return Postings(bucket_bits=bucket_bits, buckets=tuple(map(_packed, found)))
 
 

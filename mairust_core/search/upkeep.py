@@ -44,7 +44,7 @@ def _sweep(site: Site, stopping: threading.Event) -> Iterator[int]:
         if not found:
             return
         after, documents = found[0]
-        if gone * GONE_SHARE > documents:
+        if documents and gone * GONE_SHARE > documents:
             with site.storage.write() as tx:
                 indexing.mark_stale(tx, DEFAULT_TENANT, 0, segment_id=after)
             yield gone

@@ -31,6 +31,9 @@ LOCK = "index_state"
 """What changes the index and what changes its mode wait for each other by it; not the lock of `alone`."""
 MANY = 1000
 """Ids of one statement."""
+HIDDEN = 0
+"""Documents of a segment that is being written or taken away: nobody sees it."""
+_IS_SEEN = index_segment.c.documents > HIDDEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,25 +198,48 @@ def unqueue(tx: Connection, account_id: int, message_ids: Sequence[int]) -> None
         )
 
 
-def write_segment(storage: StorageBackend, tx: Connection, made: Segment) -> None:
-    """Write one segment; the caller is the only one that writes any."""
+def begin_segment(tx: Connection, made: Segment) -> int:
+    """Begin one that nobody sees yet; its id. The caller is the only one that writes any."""
     segment_id = (tx.execute(select(func.max(index_segment.c.id))).scalar_one() or 0) + 1
-    tenant_id, documents = made.tenant_id, made.documents
+    documents = made.documents
     tx.execute(
         insert(index_segment).values(
-            id=segment_id, tenant_id=tenant_id, account_id=made.account_id, documents=len(documents),
+            id=segment_id, tenant_id=made.tenant_id, account_id=made.account_id, documents=HIDDEN,
             newest_ms=documents[-1][0], newest_id=documents[-1][1], oldest_ms=documents[0][0],
             bucket_bits=made.bucket_bits, text_bytes=made.text_bytes,
             index_bytes=sum(map(len, made.buckets)), partial=made.partial,
         )
     )  # fmt: skip
-    storage.insert_rows(
-        tx,
-        index_document,
-        [(segment_id, at, tenant_id, one[1], one[0]) for at, one in enumerate(documents)],
-    )
-    postings = enumerate(made.buckets, segment_id << BUCKETS)
+    return segment_id
+
+
+def write_rows(
+    storage: StorageBackend, tx: Connection, segment_id: int, made: Segment, start: int, count: int
+) -> None:
+    """Write so many documents and as many buckets of a segment."""
+    tenant_id = made.tenant_id
+    documents = enumerate(made.documents[start : start + count], start)
+    rows = [(segment_id, at, tenant_id, id_, at_ms) for at, (at_ms, id_) in documents]
+    storage.insert_rows(tx, index_document, rows)
+    postings = enumerate(made.buckets[start : start + count], segment_id << BUCKETS | start)
     storage.insert_rows(tx, index_posting, [(id_, tenant_id, data) for id_, data in postings])
+
+
+def show_segment(tx: Connection, segment_id: int, made: Segment) -> None:
+    """Have a segment seen, once all its rows are there."""
+    shown = update(index_segment).where(index_segment.c.id == segment_id)
+    tx.execute(shown.values(documents=len(made.documents)))
+
+
+def hide_segments(tx: Connection, segment_ids: Sequence[int]) -> None:
+    """Have segments seen no more; their rows are still there."""
+    tx.execute(update(index_segment).where(index_segment.c.id.in_(segment_ids)).values(documents=HIDDEN))
+
+
+def hidden_segments(tx: Connection, tenant_id: int) -> list[int]:
+    """The segments that nobody sees: what is left of them may go."""
+    query = select(index_segment.c.id).where(index_segment.c.tenant_id == tenant_id, ~_IS_SEEN)
+    return list(tx.execute(query).scalars())
 
 
 def delete_segments(tx: Connection, segment_ids: Sequence[int]) -> int:
@@ -239,7 +265,7 @@ def sizes(tx: Connection, account_id: int) -> list[Size]:
     """The sizes of an account's segments, oldest first."""
     each = index_segment.c
     query = select(each.id, each.documents, each.text_bytes, each.stale_ms)
-    rows = tx.execute(query.where(each.account_id == account_id).order_by(each.newest_ms))
+    rows = tx.execute(query.where(each.account_id == account_id, _IS_SEEN).order_by(each.newest_ms))
     return [Size(**row._mapping) for row in rows]
 
 
@@ -260,16 +286,22 @@ def mark_stale(
     tx.execute(change)
 
 
+def latest_stale_ms(tx: Connection, segment_ids: Sequence[int]) -> int:
+    """From when on the texts of segments have to be made, to satisfy every mark on them; 0 without one."""
+    query = select(func.max(index_segment.c.stale_ms)).where(index_segment.c.id.in_(segment_ids))
+    return tx.execute(query).scalar_one() or 0
+
+
 def stale_account(tx: Connection, after: int) -> int | None:
     """The next account, by id, that has a segment to be made anew."""
     query = select(func.min(index_segment.c.account_id)).where(
-        index_segment.c.account_id > after, index_segment.c.stale_ms.is_not(None)
+        index_segment.c.account_id > after, index_segment.c.stale_ms.is_not(None), _IS_SEEN
     )
     return tx.execute(query).scalar_one_or_none()
 
 
 def some_segments(tx: Connection, tenant_id: int, after: int, limit: int) -> list[tuple[int, int]]:
-    """Id and documents of the next segments by id."""
+    """Id and documents of the next segments by id, of hidden ones too."""
     query = select(index_segment.c.id, index_segment.c.documents).where(
         index_segment.c.tenant_id == tenant_id, index_segment.c.id > after
     )
@@ -334,7 +366,7 @@ def totals(tx: Connection, tenant_id: int) -> Totals:
         func.coalesce(func.sum(each.text_bytes), 0),
         func.coalesce(func.sum(each.index_bytes), 0),
         func.count(each.stale_ms),
-    ).where(each.tenant_id == tenant_id)
+    ).where(each.tenant_id == tenant_id, _IS_SEEN)
     row = tx.execute(query).one()
     waiting = select(func.count()).select_from(index_queue).where(index_queue.c.tenant_id == tenant_id)
     return Totals(

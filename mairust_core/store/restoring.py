@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, exists, func, select, text
+from sqlalchemy import Connection, Table, delete, exists, func, literal, select, text
 
 from mairust_core.store import StorageBackend, sites
 from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, SITE, Portable
@@ -20,6 +20,7 @@ from mairust_core.store.tables import (
     placement,
     site,
     tenant,
+    trash,
 )
 
 UIDNEXT_MORE = 1_000_000
@@ -128,20 +129,19 @@ def queue_index(tx: Connection) -> None:
     tx.execute(index_queue.insert().from_select(names, some))
 
 
-def place_anew(storage: StorageBackend, tx: Connection, mailbox_id: int, message_ids: Sequence[int]) -> None:
-    """Put messages, whose place is not known any more, into a mailbox, unread, with new UIDs."""
+def place_lost(tx: Connection, mailbox_id: int) -> None:
+    """Put what lies nowhere in a mailbox's account into it, unread, with new UIDs; by one statement."""
     account_id, tenant_id, uid = tx.execute(
         select(mailbox.c.account_id, mailbox.c.tenant_id, mailbox.c.uidnext).where(mailbox.c.id == mailbox_id)
     ).one()
     modseq = tx.execute(select(account.c.modseq).where(account.c.id == account_id)).scalar_one()
-    received = select(message.c.id, message.c.received_ms).where(message.c.account_id == account_id)
-    at_ms = {row[0]: row[1] for row in tx.execute(received)}
-    rows = [
-        (mailbox_id, uid + n, tenant_id, account_id, id_, modseq + n + 1, 0, "[]", at_ms[id_])
-        for n, id_ in enumerate(message_ids)
-    ]
-    storage.insert_rows(tx, placement, rows)
-    count = len(rows)
+    number = func.row_number().over(order_by=message.c.id)
+    lies = [exists().where(one.c.message_id == message.c.id) for one in (placement, trash)]
+    lost = select(
+        literal(mailbox_id), uid + number - 1, literal(tenant_id), literal(account_id), message.c.id,
+        modseq + number, literal(0), literal("[]"), message.c.received_ms,
+    ).where(message.c.account_id == account_id, *(~one for one in lies))  # fmt: skip
+    count = tx.execute(placement.insert().from_select([*placement.c.keys()], lost)).rowcount
     tx.execute(mailbox.update().where(mailbox.c.id == mailbox_id).values(uidnext=uid + count))
     tx.execute(account.update().where(account.c.id == account_id).values(modseq=modseq + count))
 

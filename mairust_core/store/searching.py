@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from mairust_core.model.blob import Locator
 from mairust_core.store import StorageBackend
@@ -18,8 +18,6 @@ from mairust_core.store.tables import (
     blob,
     content,
     index_document,
-    index_queue,
-    index_segment,
     mailbox,
     message,
     placement,
@@ -51,34 +49,24 @@ class Part:
     partial: bytes
 
 
-# Statements without variants are made once: making them costs more than running them.
-_segment = index_segment.c
-_PARTS = (
-    select(
-        _segment.id, _segment.documents, _segment.newest_ms, _segment.newest_id, _segment.bucket_bits,
-        _segment.partial,
-    )
-    .where(
-        _segment.account_id == bindparam("account_id"),
-        _segment.newest_ms >= bindparam("since_ms"),
-        _segment.oldest_ms <= bindparam("until_ms"),
-    )
-    .order_by(_segment.newest_ms.desc(), _segment.newest_id.desc())
-)  # fmt: skip
+# By the driver alone: SQLAlchemy's statement and its rows cost more than reading them.
+_PARTS = """
+SELECT id, documents, newest_ms, newest_id, bucket_bits, partial FROM index_segment
+WHERE account_id = ? AND newest_ms >= ? AND oldest_ms <= ? AND documents > 0
+ORDER BY newest_ms DESC, newest_id DESC"""
+_TAIL = """
+SELECT received_ms, message_id FROM index_queue
+WHERE account_id = ? AND received_ms >= ? AND received_ms <= ? AND (received_ms, message_id) < (?, ?)
+ORDER BY received_ms DESC, message_id DESC LIMIT ?"""
 
 
-def parts(tx: Connection, account_id: int, since_ms: int, before: Key) -> list[Part]:
+def parts(storage: StorageBackend, tx: Connection, account_id: int, since_ms: int, before: Key) -> list[Part]:
     """The segments of an account that hold something from `since_ms` on and before a key, newest first."""
-    asked = {"account_id": account_id, "since_ms": since_ms, "until_ms": before[0]}
     return [
-        Part(
-            id=row.id,
-            documents=row.documents,
-            newest=(row.newest_ms, row.newest_id),
-            bucket_bits=row.bucket_bits,
-            partial=row.partial,
+        Part(id=id_, documents=documents, newest=(at_ms, at_id), bucket_bits=bits, partial=partial)
+        for id_, documents, at_ms, at_id, bits, partial in storage.fetch_all(
+            tx, _PARTS, (account_id, since_ms, before[0])
         )
-        for row in tx.execute(_PARTS, asked)
     ]
 
 
@@ -115,25 +103,12 @@ def counts_before(tx: Connection, segment_ids: Sequence[int], before: Key) -> di
     return {row[0]: row[1] for row in tx.execute(query)}
 
 
-_queue = index_queue.c
-_TAIL = (
-    select(_queue.received_ms, _queue.message_id)
-    .where(
-        _queue.account_id == bindparam("account_id"),
-        _queue.received_ms >= bindparam("since_ms"),
-        _queue.received_ms <= bindparam("at_ms"),
-        tuple_(_queue.received_ms, _queue.message_id) < tuple_(bindparam("at_ms"), bindparam("at_id")),
-    )
-    .order_by(_queue.received_ms.desc(), _queue.message_id.desc())
-    .limit(bindparam("limit"))
-)
-
-
-def tail(tx: Connection, account_id: int, since_ms: int, before: Key, limit: int) -> list[Key]:
+def tail(
+    storage: StorageBackend, tx: Connection, account_id: int, since_ms: int, before: Key, limit: int
+) -> list[Key]:
     """The newest messages before a key that are not indexed yet, newest first."""
-    asked = {"account_id": account_id, "since_ms": since_ms, "limit": limit}
-    rows = tx.execute(_TAIL, {**asked, "at_ms": before[0], "at_id": before[1]})
-    return [(row[0], row[1]) for row in rows]
+    asked = (account_id, since_ms, before[0], *before, limit)
+    return [(at_ms, id_) for at_ms, id_ in storage.fetch_all(tx, _TAIL, asked)]
 
 
 def walk(

@@ -380,7 +380,7 @@ index_segment = Table(
     Column("id", BigId, primary_key=True, autoincrement=False),
     _owner("tenant_id"),
     _owner("account_id", index=True),
-    Column("documents", Integer, nullable=False),
+    Column("documents", Integer, nullable=False),  # 0 while it is written or taken away: nobody sees it
     Column("newest_ms", BigInteger, nullable=False),  # with its id the greatest key of its documents
     Column("newest_id", BigInteger, nullable=False),
     Column("oldest_ms", BigInteger, nullable=False),

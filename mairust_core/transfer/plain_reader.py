@@ -32,16 +32,27 @@ class Mail:
     received_ms: int
 
 
+HELD = 2
+"""Packs in the clear that are kept: messages and their places are read side by side."""
+
+
 class Reader:
-    """A repository; `identities` are age secret keys when it is encrypted."""
+    """A repository; `identities` are age secret keys when it is encrypted.
+
+    It holds some rows at a time and remembers where rows are, but not where mail is: there may be very much.
+    """
 
     def __init__(self, path: Path, identities: list[str] | None = None) -> None:
         self.path = path
         self._identities = identities or []
+        self._packs = sorted((path / "packs").glob("??/*"))
         self._where: dict[str, tuple[Path, int, int]] = {}
-        self._last: tuple[Path, bytes] | None = None
-        for pack in sorted((path / "packs").glob("??/*")):
-            self._list(pack)
+        self._tables: dict[str, set[str]] = {}
+        self._held: dict[Path, bytes] = {}
+        for pack in self._packs:
+            for kind, id_, place in self._listed(pack):
+                if kind != "m":
+                    self._where.setdefault(id_, place)
 
     def snapshot(self, name: str) -> dict[str, Any]:
         """One snapshot by its id."""
@@ -50,23 +61,27 @@ class Reader:
         return found
 
     def object(self, id_: str) -> bytes:
-        """What is in one object, which has its hash."""
-        pack, start, length = self._where[id_]
-        file = self._open(pack)
-        file.seek(start)
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(file.read(length))
+        """What is in one object, which has its hash; for mail all packs are looked through."""
+        pack, start, length = self._where.get(id_) or self._search(id_)
+        with self._open(pack) as file:
+            file.seek(start)
+            data = zstandard.ZstdDecompressor().decompressobj().decompress(file.read(length))
         if hashlib.sha256(data).hexdigest() != id_:
             raise ValueError(f"object {id_} is damaged")
         return data
 
     def mails(self, snapshot: dict[str, Any]) -> Iterator[Mail]:
-        """Every message of a snapshot that lies in a mailbox."""
+        """Every message of a snapshot that lies in a mailbox, account by account, in the order of ids."""
         for account in snapshot["accounts"]:
-            rows = self.rows(account["objects"])
-            boxes = {row["id"]: row["name"] for row in rows.get("mailbox", [])}
-            messages = {row["id"]: row for row in rows.get("message", [])}
-            for place in rows.get("placement", []):
-                message = messages[place["message_id"]]
+            objects = account["objects"]
+            boxes = {row["id"]: row["name"] for row in self.rows(objects, "mailbox")}
+            messages = self.rows(objects, "message")
+            message = next(messages, None)
+            for place in self.rows(objects, "placement"):
+                while message is not None and message["id"] < place["message_id"]:
+                    message = next(messages, None)
+                if message is None or message["id"] != place["message_id"]:
+                    raise ValueError(f"message {place['message_id']} has a place and no row, or out of order")
                 yield Mail(
                     account=account["address"],
                     mailbox=boxes[place["mailbox_id"]],
@@ -79,36 +94,48 @@ class Reader:
                     received_ms=message["received_ms"],
                 )
 
-    def rows(self, objects: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """The rows of some objects, by table."""
-        found: dict[str, list[dict[str, Any]]] = {}
+    def rows(self, objects: list[str], table: str) -> Iterator[dict[str, Any]]:
+        """The rows of one table in some objects, in their order."""
         for id_ in objects:
-            for line in self.object(id_).splitlines():
-                part = json.loads(line)
-                found.setdefault(part["table"], []).extend(
-                    dict(zip(part["columns"], row, strict=True)) for row in part["rows"]
-                )
-        return found
+            if table not in self._tables.get(id_, {table}):
+                continue
+            parts = [json.loads(line) for line in self.object(id_).splitlines()]
+            self._tables[id_] = {part["table"] for part in parts}
+            for part in parts:
+                if part["table"] == table:
+                    yield from (dict(zip(part["columns"], row, strict=True)) for row in part["rows"])
 
-    def _list(self, pack: Path) -> None:
-        file = self._open(pack)
-        file.seek(-8, 2)
-        tail = file.read(8)
-        if tail[4:] != b"MRPK":
-            return
-        length = int.from_bytes(tail[:4], "little")
-        file.seek(-8 - length, 2)
-        directory = json.loads(file.read(length))
+    def _listed(self, pack: Path) -> Iterator[tuple[str, str, tuple[Path, int, int]]]:
+        """The kind and id of each object of a pack, and where it lies."""
+        with self._open(pack) as file:
+            file.seek(-8, 2)
+            tail = file.read(8)
+            if tail[4:] != b"MRPK":
+                return
+            length = int.from_bytes(tail[:4], "little")
+            file.seek(-8 - length, 2)
+            directory = json.loads(file.read(length))
         start = 0
         for number, stored in enumerate(directory["stored"]):
             id_ = directory["ids"][number * 64 : number * 64 + 64]
-            self._where.setdefault(id_, (pack, start, stored))
+            yield directory["kinds"][number], id_, (pack, start, stored)
             start += stored
 
+    def _search(self, id_: str) -> tuple[Path, int, int]:
+        for pack in self._packs:
+            for _, found, place in self._listed(pack):
+                if found == id_:
+                    return place
+        raise KeyError(id_)
+
     def _open(self, file: Path) -> BinaryIO:
-        if self._last is None or self._last[0] != file:  # one pack at a time, as it is read object by object
-            self._last = (file, self._clear(file))
-        return io.BytesIO(self._last[1])
+        if file.suffix != ".age":
+            return open(file, "rb")
+        if file not in self._held:
+            while len(self._held) >= HELD:
+                del self._held[next(iter(self._held))]
+            self._held[file] = self._clear(file)
+        return io.BytesIO(self._held[file])
 
     def _clear(self, file: Path) -> bytes:
         data = file.read_bytes()

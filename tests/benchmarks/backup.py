@@ -230,6 +230,7 @@ def report(ground: Ground, rows: dict[str, Row], messages: int) -> int:
         goals.append(Goal(f"{RESTORE} / {IMPORT}", rows[RESTORE].median / rows[IMPORT].median, RESTORE_GOAL))
     peak = max(rows[name].peak_mb for name in (FIRST, SECOND, CHANGED))
     goals.append(Goal("peak PSS of a backup", peak, MEMORY_GOAL_MB, unit="MB"))
+    goals.append(Goal("peak PSS of a restore", rows[RESTORE].peak_mb, MEMORY_GOAL_MB, unit="MB"))
     return verdict(goals)
 
 

@@ -35,6 +35,10 @@ class Rule:
     query: str
 
 
+_INDEXED = (
+    "SELECT e.message_id FROM index_document e JOIN index_segment s ON s.id = e.segment_id"
+    " WHERE s.documents > 0"  # others are being written, or taken away
+)
 RULES = (
     Rule(
         broken="placement (mailbox, uid) without its message",
@@ -197,27 +201,27 @@ RULES = (
         broken="message of a living account that no search would find: neither queued nor indexed (rule J1)",
         query="SELECT m.id FROM message m JOIN account a ON a.id = m.account_id AND a.removed_ms IS NULL"
         " LEFT JOIN index_queue q ON q.account_id = m.account_id AND q.received_ms = m.received_ms"
-        " AND q.message_id = m.id LEFT JOIN index_document d ON d.message_id = m.id"
+        f" AND q.message_id = m.id LEFT JOIN ({_INDEXED}) d ON d.message_id = m.id"
         " WHERE q.message_id IS NULL AND d.message_id IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM index_state s WHERE s.mode <> 'on')",
     ),
     Rule(
         broken="message that a search would find twice (rule J1)",
         query="SELECT m.id FROM message m JOIN (SELECT message_id FROM index_queue UNION ALL"
-        " SELECT message_id FROM index_document) i ON i.message_id = m.id"
+        f" {_INDEXED}) i ON i.message_id = m.id"
         " WHERE NOT EXISTS (SELECT 1 FROM index_state s WHERE s.mode <> 'on')"
         " GROUP BY m.id HAVING count(*) > 1",
     ),
     Rule(
         broken="segment of the index (id, counted, real) with a wrong number of messages",
         query="SELECT s.id, s.documents, count(d.position) FROM index_segment s"
-        " LEFT JOIN index_document d ON d.segment_id = s.id GROUP BY s.id, s.documents"
+        " LEFT JOIN index_document d ON d.segment_id = s.id WHERE s.documents > 0 GROUP BY s.id, s.documents"
         " HAVING s.documents <> count(d.position)",
     ),
     Rule(
         broken="segment of the index (id, told, real) with a wrong number of buckets",
         query="SELECT s.id, 1 << s.bucket_bits, count(p.id) FROM index_segment s"
-        " LEFT JOIN index_posting p ON (p.id >> 16) = s.id GROUP BY s.id, s.bucket_bits"
+        " LEFT JOIN index_posting p ON (p.id >> 16) = s.id WHERE s.documents > 0 GROUP BY s.id, s.bucket_bits"
         " HAVING (1 << s.bucket_bits) <> count(p.id)",
     ),
 )

@@ -17,10 +17,12 @@ from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.backup import BackedUp, NewBackup, Wanted
+from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
 from mairust_core.model.copies import AskedCopies, NewCopy, NewFolders
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET, Page, request
+from mairust_core.model.hook import Fallback, HookType, Mode
+from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
@@ -29,6 +31,7 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
+from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -45,10 +48,10 @@ SUBJECTS = st.one_of(
     st.builds(lambda s: {"reach": ReachKind.DOMAIN, "subject": s}, DOMAIN),
 )
 
-MAILBOX = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20)
 SHA256 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 LEVELS = st.lists(LABEL, min_size=1, max_size=3).map("/".join)
+MAILBOX = LEVELS | st.sampled_from(("INBOX", "Quarantine", "会議/2026 & Co", "a.b+c"))
 FLAGS = st.lists(st.sampled_from(["\\seen", "\\Draft", "$Junk", "a_b"]), max_size=3).map(tuple)
 TAGS = st.lists(LABEL, max_size=3).map(tuple)
 JSON_VALUES = st.recursive(
@@ -57,6 +60,14 @@ JSON_VALUES = st.recursive(
     max_leaves=4,
 )
 METADATA = st.dictionaries(LABEL, JSON_VALUES, max_size=2)
+PRIORITY = st.integers(-1_000_000, 1_000_000)
+FILTERS = st.builds(
+    FilterForm,
+    recipient_matches=st.none() | LABEL,
+    subject_matches=st.none() | LABEL,
+    has_attachments=st.none() | st.booleans(),
+    size_gt=st.none() | st.integers(0, 1 << 40),
+)
 
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -103,6 +114,12 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewBackup: st.builds(
         NewBackup, known=st.lists(st.text("0123456789abcdef", min_size=32, max_size=32)).map(tuple)
     ),
+    Verification: st.builds(
+        Verification,
+        snapshots=st.lists(LABEL, min_size=1, max_size=3).map(tuple),
+        percent=st.integers(0, 100),
+        damaged=st.integers(0, 1 << 40),
+    ),
     Wanted: st.builds(
         Wanted, objects=st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), min_size=1).map(tuple)
     ),
@@ -114,6 +131,35 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         objects_new=st.integers(0, 1 << 40),
         bytes_new=st.integers(0, 1 << 62),
         damaged=st.integers(0, 1 << 40),
+    ),
+    NewHook: st.builds(
+        NewHook,
+        name=LABEL,
+        type=st.just(HookType.POST_RECEIVE),
+        plugin=DOMAIN,
+        enabled=st.booleans(),
+        mode=st.sampled_from(Mode),
+        priority=PRIORITY,
+        timeout_ms=st.none() | st.integers(1, 300_000),
+        on_timeout=st.sampled_from(Fallback),
+        on_error=st.none() | st.sampled_from(Fallback),
+        filter=FILTERS,
+    ),
+    HookChange: st.builds(
+        HookChange,
+        mode=maybe(st.sampled_from(Mode)),
+        priority=maybe(PRIORITY),
+        timeout_ms=maybe(st.integers(1, 300_000)),
+        on_timeout=maybe(st.sampled_from(Fallback)),
+        on_error=maybe(st.sampled_from(Fallback)),
+        filter=maybe(FILTERS),
+    ),
+    Replay: st.builds(
+        Replay,
+        account=PLAIN_ADDRESS,
+        since=st.none() | TIMES,
+        limit=st.integers(1, 100),
+        cursor=st.text("0123456789", max_size=20),
     ),
     Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
     NewCopy: st.builds(

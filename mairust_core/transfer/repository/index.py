@@ -7,7 +7,10 @@ wrote it was killed, or because the file was lost, is read anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import zstandard
@@ -17,10 +20,12 @@ from mairust_core.transfer.repository.packs import ID_BYTES, Directory, Entry
 
 FORMAT = 1
 LARGEST_BYTES = 4 << 30
+_HEAD_BYTES = 8
+_WORDS = ID_BYTES // _HEAD_BYTES
 
 
 class Index:
-    """What a repository holds. About a hundred bytes of memory for each object, once one is looked for."""
+    """What a repository holds. About eighty bytes of memory for each object, once one is looked for."""
 
     def __init__(self) -> None:
         self.packs: dict[str, Directory] = {}
@@ -49,20 +54,52 @@ class Index:
         return found
 
     @cached_property
-    def places(self) -> dict[bytes, tuple[str, int]]:
-        """Where each object is: its pack, and its number there; the first of several."""
-        found: dict[bytes, tuple[str, int]] = {}
-        for name, directory in self.packs.items():
-            for number, id_ in enumerate(split(directory.ids)):
-                found.setdefault(id_, (name, number))
-        return found
+    def places(self) -> Places:
+        """Where each object is."""
+        return Places(self.packs)
+
+    def place(self, id_: bytes) -> tuple[str, int]:
+        """The pack of an object and its number there; raises `Damaged` when there is none."""
+        place = self.places.find(id_)
+        if place is None:
+            raise Damaged("object_missing", id=id_.hex())
+        return place
 
     def find(self, id_: bytes) -> tuple[str, Entry]:
         """The pack of an object and its place there; raises `Damaged` when there is none."""
-        place = self.places.get(id_)
-        if place is None:
-            raise Damaged("object_missing", id=id_.hex())
-        return place[0], self.packs[place[0]].entry(place[1])
+        pack, number = self.place(id_)
+        return pack, self.packs[pack].entry(number)
+
+
+class Places:
+    """Where each object of some packs is; twelve bytes of memory for each.
+
+    The first eight bytes of all ids are sorted; the packs have the rest. A dictionary of ids would take
+    twenty times as much.
+    """
+
+    def __init__(self, packs: Mapping[str, Directory]) -> None:
+        self._packs = list(packs.items())
+        self._starts: list[int] = []
+        heads = array("Q")
+        for _, directory in self._packs:
+            self._starts.append(len(heads))
+            heads += array("Q", directory.ids)[::_WORDS]
+        self._order = array("I", sorted(range(len(heads)), key=heads.__getitem__))
+        self._heads = array("Q", map(heads.__getitem__, self._order))
+
+    def find(self, id_: bytes) -> tuple[str, int] | None:
+        """The pack of an object and its number there, in the first of several packs."""
+        head = int.from_bytes(id_[:_HEAD_BYTES], sys.byteorder)
+        at = bisect_left(self._heads, head)
+        while at < len(self._heads) and self._heads[at] == head:
+            which = bisect_right(self._starts, self._order[at]) - 1
+            name, directory = self._packs[which]
+            number = self._order[at] - self._starts[which]
+            if directory.id(number) == id_:
+                return name, number
+            at += 1
+        return None
 
 
 def split(ids: bytes) -> Iterator[bytes]:

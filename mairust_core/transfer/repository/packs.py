@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,8 +66,9 @@ class Directory:
     kinds: str
     ids: bytes
     """32 bytes for each object."""
-    stored_bytes: Sequence[int]
-    size_bytes: Sequence[int]
+    stored_bytes: array[int]
+    size_bytes: array[int]
+    """A repository has very many: eight bytes for each."""
     damaged: tuple[str, ...] = ()
     """Objects that were asked for and could not be read where they came from."""
 
@@ -74,9 +76,9 @@ class Directory:
         return len(self.kinds)
 
     @cached_property
-    def offsets(self) -> list[int]:
+    def offsets(self) -> array[int]:
         """Where each frame begins."""
-        found, at = [], 0
+        found, at = array("Q"), 0
         for length in self.stored_bytes:
             found.append(at)
             at += length
@@ -116,17 +118,18 @@ class Directory:
             made = cls(
                 kinds=found["kinds"],
                 ids=bytes.fromhex(found["ids"]),
-                stored_bytes=found["stored"],
-                size_bytes=found["sizes"],
+                stored_bytes=array("Q", found["stored"]),
+                size_bytes=array("Q", found["sizes"]),
                 damaged=tuple(found.get("damaged", ())),
             )
             count = len(made.kinds)
             whole = (
                 len(made.ids) == count * ID_BYTES
                 and len(made.stored_bytes) == len(made.size_bytes) == count
-                and all(isinstance(one, int) and one >= 0 for one in (*made.stored_bytes, *made.size_bytes))
                 and set(made.kinds) <= set(Kind)
             )
+        except OverflowError:  # below nothing, or beyond what a file can be
+            whole = False
         except (KeyError, TypeError, ValueError) as error:
             raise Damaged("repository", name=name, why=f"its directory lacks {error}") from error
         if not whole:
@@ -193,8 +196,8 @@ class Builder:
         directory = Directory(
             kinds="".join(self._kinds),
             ids=b"".join(self._ids),
-            stored_bytes=self._stored,
-            size_bytes=self._sizes,
+            stored_bytes=array("Q", self._stored),
+            size_bytes=array("Q", self._sizes),
             damaged=tuple(self.damaged),
         )
         told = {"format": FORMAT, **directory.to_json(), "damaged": self.damaged}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from array import array
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from mairust_core.errors import Damaged, NotFound
 from mairust_core.transfer.repository.packs import Builder, Kind, Unpacker
+from mairust_core.transfer.repository.parking import Parked
 from mairust_core.transfer.repository.repository import Repository
 from mairust_core.transfer.repository.snapshots import AccountPart, Snapshot
 
@@ -20,21 +23,6 @@ NEEDED = frozenset({"account", "mailbox", "message", "placement"})
 """The tables that say what a message is and where it was."""
 
 Record = dict[str, Any]
-
-
-class _Row(NamedTuple):
-    """A row as the backup has it, for there may be hundreds of thousands."""
-
-    names: Sequence[str]
-    values: Sequence[Any]
-
-    def value(self, name: str) -> Any:
-        """One of its values."""
-        return self.values[self.names.index(name)]
-
-    def record(self) -> Record:
-        """Its values by their names."""
-        return dict(zip(self.names, self.values, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +37,53 @@ class Pick:
 
 @dataclass(slots=True, kw_only=True)
 class _Account:
-    """The rows of one account, by what they are of."""
+    """The rows of one account, by what they are of; those of messages lie in a file."""
 
     row: Record
-    mailboxes: dict[int, Record]
-    messages: dict[int, _Row]
-    placements: dict[int, _Row]
+    messages: Parked
+    placements: Parked
+    mailboxes: dict[int, Record] = field(default_factory=dict)
+    places: _Places = field(default_factory=lambda: _Places())
+
+    def note(self, table: str, names: list[str], rows: list[list[Any]]) -> None:
+        """Some rows of one of the tables that are needed."""
+        if table in ("account", "mailbox"):
+            for row in rows:
+                record = dict(zip(names, row, strict=True))
+                if table == "account":
+                    self.row = record
+                else:
+                    self.mailboxes[record["id"]] = record
+        elif table == "message":
+            at = names.index("id")
+            for row in rows:
+                self.messages.add(row[at], names, row)
+        else:
+            at, mailbox, uid = (names.index(name) for name in ("message_id", "mailbox_id", "uid"))
+            for row in rows:
+                self.placements.add(row[at], names, row)
+                self.places.add(row[mailbox], row[uid], row[at])
+
+
+class _Places:
+    """Which message is where; sixteen bytes of memory for each."""
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[int, tuple[array[int], array[int]]] = {}
+
+    def add(self, mailbox_id: int, uid: int, message_id: int) -> None:
+        """One more."""
+        uids, ids = self._mailboxes.setdefault(mailbox_id, (array("q"), array("q")))
+        uids.append(uid)
+        ids.append(message_id)
+
+    def of(self, mailboxes: Container[int] | None) -> Iterator[int]:
+        """The messages of some mailboxes, or of all, in the order of these and of their UIDs."""
+        for mailbox_id in sorted(self._mailboxes):
+            if mailboxes is None or mailbox_id in mailboxes:
+                uids, ids = self._mailboxes[mailbox_id]
+                for at in sorted(range(len(uids)), key=uids.__getitem__):
+                    yield ids[at]
 
 
 class Picker:
@@ -64,6 +93,7 @@ class Picker:
         self._repository = repository
         self._snapshot = snapshot
         self._pick = pick
+        self._found = False
         self.damaged: list[str] = []
 
     def expected(self) -> int | None:
@@ -78,13 +108,12 @@ class Picker:
         Raises `NotFound` when nothing in the snapshot is what is wanted, `Damaged` for what may not be
         left out.
         """
-        found = False
+        self._found = False
         for part in self._parts():
-            account = self._read(part)
-            chosen = self._chosen(account)
-            found = found or bool(chosen)
-            yield from self._packed(account, chosen)
-        if not found and self._pick.message is not None:
+            with TemporaryFile(prefix="mairust-rows-") as file:
+                account = self._read(part, file)
+                yield from self._packed(account, self._chosen(account))
+        if not self._found and self._pick.message is not None:
             raise NotFound("in_snapshot", what=self._pick.message)
 
     def _parts(self) -> Sequence[AccountPart]:
@@ -96,8 +125,8 @@ class Picker:
             raise NotFound("in_snapshot", what=self._pick.account)
         return parts
 
-    def _read(self, part: AccountPart) -> _Account:
-        tables: dict[str, list[_Row]] = {}
+    def _read(self, part: AccountPart, file: IO[bytes]) -> _Account:
+        account = _Account(row={"address": part.address}, messages=Parked(file), placements=Parked(file))
         for object_ in part.objects:
             try:
                 data = self._repository.read_object(object_)
@@ -109,49 +138,39 @@ class Picker:
             for line in data.splitlines():
                 section = json.loads(line)
                 if section["table"] in NEEDED:
-                    rows = (_Row(section["columns"], row) for row in section["rows"])
-                    tables.setdefault(section["table"], []).extend(rows)
-        accounts = tables.get("account")
-        return _Account(
-            row=accounts[0].record() if accounts else {"address": part.address},
-            mailboxes={row.value("id"): row.record() for row in tables.get("mailbox", ())},
-            messages={row.value("id"): row for row in tables.get("message", ())},
-            placements={row.value("message_id"): row for row in tables.get("placement", ())},
-        )
+                    account.note(section["table"], section["columns"], section["rows"])
+        return account
 
-    def _chosen(self, account: _Account) -> list[int]:
+    def _chosen(self, account: _Account) -> Iterator[int]:
         """The wanted messages of an account, in the order of their mailboxes and UIDs."""
         pick = self._pick
         if pick.message is not None:
             id_ = int(pick.message) if pick.message.isascii() and pick.message.isdigit() else 0
-            return [id_] if id_ in account.messages else []
-        placed = [
-            (one.value("mailbox_id"), one.value("uid"), id_)
-            for id_, one in account.placements.items()
-            if id_ in account.messages
-        ]
+            return iter([id_] if id_ in account.messages.ids else [])
+        wanted = None
         if pick.mailbox is not None:
             wanted = {id_ for id_, row in account.mailboxes.items() if row["name"] == pick.mailbox}
             if not wanted:
                 raise NotFound("in_snapshot", what=pick.mailbox)
-            placed = [one for one in placed if one[0] in wanted]
-        return [id_ for _, _, id_ in sorted(placed)]
+        return (id_ for id_ in account.places.of(wanted) if id_ in account.messages.ids)
 
-    def _packed(self, account: _Account, chosen: Sequence[int]) -> Iterator[bytes]:
-        ids: list[int] = []
+    def _packed(self, account: _Account, chosen: Iterable[int]) -> Iterator[bytes]:
+        rows: list[Record] = []
         file = io.BytesIO()
         builder = Builder(file)
+        empty = self._pick.message is None  # an account without mail comes back, unless a message is wanted
         for id_ in chosen:
-            sha256 = account.messages[id_].value("sha256")
-            if not self._add(builder, sha256):
+            self._found, empty = True, False
+            row = _row(account, id_)
+            if not self._add(builder, row["message"]["sha256"]):
                 continue
-            ids.append(id_)
-            if len(ids) >= PACK_MESSAGES or builder.size_bytes >= PACK_BYTES:
-                yield _finished(builder, file, account, ids)
-                ids, file = [], io.BytesIO()
+            rows.append(row)
+            if len(rows) >= PACK_MESSAGES or builder.size_bytes >= PACK_BYTES:
+                yield _finished(builder, file, account, rows)
+                rows, file = [], io.BytesIO()
                 builder = Builder(file)
-        if ids or not chosen:
-            yield _finished(builder, file, account, ids)
+        if rows or empty:
+            yield _finished(builder, file, account, rows)
 
     def _add(self, builder: Builder, sha256: str) -> bool:
         id_ = bytes.fromhex(sha256)
@@ -172,18 +191,18 @@ class Picker:
         return True
 
 
-def _finished(builder: Builder, file: io.BytesIO, account: _Account, ids: Sequence[int]) -> bytes:
-    """The pack with its rows: the account, and of each message its row and where it was."""
-    rows = []
-    for id_ in ids:
-        place = account.placements.get(id_)
-        rows.append(
-            {
-                "message": account.messages[id_].record(),
-                "placement": place.record() if place else None,
-                "mailbox": account.mailboxes.get(place.value("mailbox_id")) if place else None,
-            }
-        )
+def _row(account: _Account, id_: int) -> Record:
+    """What a pack says of a message: its row and where it was."""
+    place = account.placements.get(id_)
+    return {
+        "message": account.messages.get(id_),
+        "placement": place,
+        "mailbox": account.mailboxes.get(place["mailbox_id"]) if place else None,
+    }
+
+
+def _finished(builder: Builder, file: io.BytesIO, account: _Account, rows: Sequence[Record]) -> bytes:
+    """The pack with its rows: the account, and those of each message."""
     told = {"account": account.row, "messages": rows}
     builder.add(Kind.ROWS, json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
     builder.finish()

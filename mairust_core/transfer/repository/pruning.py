@@ -95,7 +95,7 @@ def _used(repository: Repository, ids: set[bytes]) -> dict[str, set[int]]:
     """The needed objects of each pack; one that lies in several is needed in the first."""
     used: dict[str, set[int]] = {}
     for id_ in ids:
-        pack, number = repository.index.places[id_]
+        pack, number = repository.index.place(id_)
         used.setdefault(pack, set()).add(number)
     return used
 

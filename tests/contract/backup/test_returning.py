@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +15,17 @@ from mairust_core import store
 from mairust_core.app import Site
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.backup import Additions
+from mairust_core.model.message_change import MessageChange
 from mairust_core.operations import BytesIn
 from mairust_core.services.backups import Backups
+from mairust_core.services.messages import Messages
 from mairust_core.transfer.repository import Repository
+from mairust_core.transfer.repository.packs import Builder, Kind, Unpacker, read_directory
 from mairust_core.transfer.repository.picking import Pick, Picker
 from tests.support.http_server import running
 from tests.support.invariants import check_site
-from tests.support.sites import ANN, BOB, TESTER, Contents, back_up, mail_of
+from tests.support.sites import ANN, BOB, TESTER, Contents, Post, back_up, deliver, mail_of
+from tests.support.stores import message
 
 PutBack = Callable[[Pick], list[Additions]]
 
@@ -107,6 +114,45 @@ def test_one_mailbox_and_one_message(site: Site, way: Way) -> None:
     assert check_site(site.settings) == []
 
 
+def test_a_message_that_was_moved_comes_back_in_its_place(embedded: Site, repository: Repository) -> None:
+    """In the order of UIDs, not of ids, whatever the order of the rows."""
+    messages = embedded.service(Messages, TESTER)
+    deliver(embedded, BOB, message(), post=Post(mailbox="Elsewhere"))
+    oldest = deliver(embedded, BOB, *(message() for _ in range(600)))[0]
+    for mailbox in ("Elsewhere", "INBOX"):
+        messages.change(str(oldest), MessageChange(mailbox=mailbox))
+    sql = (
+        "SELECT p.message_id FROM placement p JOIN mailbox b ON b.id = p.mailbox_id"
+        " JOIN account a ON a.id = p.account_id WHERE a.address = ? AND b.name = 'INBOX' ORDER BY p.uid"
+    )
+    with embedded.storage.read() as tx:
+        expected = [row[0] for row in embedded.storage.fetch_all(tx, sql, (BOB,))]
+    assert expected[-1] == oldest
+    snapshot = repository.read_snapshot(back_up(embedded, repository).snapshot)
+    packs = Picker(Repository.open(repository.path), snapshot, Pick(account=BOB, mailbox="INBOX")).packs()
+    assert [row["message"]["id"] for pack in packs for row in rows_of(pack)["messages"]] == expected
+
+
+def rows_of(pack: bytes) -> dict[str, Any]:
+    """What a pack says of its messages."""
+    file = BytesIO(pack)
+    (entry,) = (one for one in read_directory(file, "p").entries() if one.kind is Kind.ROWS)
+    found: dict[str, Any] = json.loads(Unpacker(file, "p").read(entry))
+    return found
+
+
+def test_one_message_brings_back_no_other_account(embedded: Site, repository: Repository) -> None:
+    """One that was removed since stays removed; and what no account has changes nothing at all."""
+    (id_,) = deliver(embedded, ANN, message())
+    snapshot = repository.read_snapshot(back_up(embedded, repository).snapshot)
+    with embedded.storage.write() as tx:
+        store.accounts.remove(tx, TESTER, BOB)
+    (pack,) = Picker(repository, snapshot, Pick(message=str(id_))).packs()
+    assert rows_of(pack)["account"]["address"] == ANN
+    with pytest.raises(NotFound):
+        next(Picker(repository, snapshot, Pick(message="4711")).packs())
+
+
 @pytest.mark.parametrize(
     "pick",
     [
@@ -167,10 +213,6 @@ def test_what_is_no_pack_is_refused(embedded: Site, sent: bytes) -> None:
 )
 def test_rows_that_are_none_are_refused(embedded: Site, rows: bytes, tmp_path: Path) -> None:
     """A client that makes something up hears so, and is told nothing of the inside."""
-    from io import BytesIO
-
-    from mairust_core.transfer.repository.packs import Builder, Kind
-
     file = BytesIO()
     builder = Builder(file)
     builder.add(Kind.ROWS, rows)

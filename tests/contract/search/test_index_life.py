@@ -15,18 +15,20 @@ from mairust_core.errors import Conflict
 from mairust_core.model.message_change import Appended
 from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
 from mairust_core.search import indexing as work
-from mairust_core.search.database import DatabaseEngine
-from mairust_core.search.documents import pack
+from mairust_core.search.database import STEP_ROWS, DatabaseEngine
+from mairust_core.search.documents import Document, pack
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
 from mairust_core.search.indexing import has_work, index_some
+from mairust_core.search.texts import read_text
 from mairust_core.search.upkeep import forget_gone
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.index import Index
 from mairust_core.store import StorageBackend, collecting, indexing
+from mairust_core.store import searching as queries
 from tests.contract.search.test_engines import check, ids, no_rest, search
 from tests.support.invariants import check_site
-from tests.support.searching import START_MS, TESTER, Letter, Mailbag
+from tests.support.searching import START_MS, TESTER, Letter, Mailbag, index_all
 
 
 def status(site: Site) -> IndexStatus:
@@ -272,21 +274,28 @@ class Counting:
         self.calls += 1
         return self._storage.fetch_by_ints(*arguments)
 
+    def fetch_all(self, *arguments: Any) -> Any:
+        self.calls += 1
+        return self._storage.fetch_all(*arguments)
+
 
 def statements(site: Site, call: Callable[[], object]) -> int:
     """How many statements a call sends; driver-level look-ups by id count once each."""
-    counting = Counting(site.storage)
+    storage = site.storage
+    counting = Counting(storage)
     site.__dict__["engine"] = DatabaseEngine(cast(StorageBackend, counting))
+    site.storage = cast(StorageBackend, counting)
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         sent.append(statement)
 
-    event.listen(site.storage.engine, "before_cursor_execute", note)
+    event.listen(storage.engine, "before_cursor_execute", note)
     try:
         call()
     finally:
-        event.remove(site.storage.engine, "before_cursor_execute", note)
+        event.remove(storage.engine, "before_cursor_execute", note)
+        site.storage = storage
     return counting.calls + len([one for one in sent if "SELECT" in one])
 
 
@@ -298,6 +307,121 @@ def test_a_page_costs_as_many_statements_for_a_thousand_hits_as_for_sixty(ann: M
     counts = [statements(ann.site, partial(search, ann, parse(one), limit=50)) for one in asked]
     assert counts[0] == counts[1] == counts[2]
     assert max(counts) <= 9
+
+
+def index_apart(bag: Mailbag, size: int) -> int:
+    """Index what is queued in segments of so many messages; how many segments."""
+    site, count = bag.site, 0
+    engine = DatabaseEngine(site.storage)
+    with site.storage.write() as tx:
+        while waiting := indexing.queued(tx, bag.account_id, size):
+            originals = queries.originals(tx, [one.message_id for one in waiting])
+            texts = [(one, *read_text(site, originals[one.message_id])) for one in waiting]
+            documents = [
+                Document(key=(one.received_ms, one.message_id), text=text, extent=extent)
+                for one, extent, text in texts
+            ]
+            engine.write(tx, engine.prepare(1, bag.account_id, documents))
+            indexing.unqueue(tx, bag.account_id, [one.message_id for one in waiting])
+            count += 1
+    return count
+
+
+def test_a_page_costs_as_many_statements_for_fifty_segments_as_for_four(ann: Mailbag) -> None:
+    """Whether each has a hit or ten, or one of them the only one; newest first, across all of them."""
+    asked = ("common", "seldom", "once", '"common seldom"', "nowhere")
+    counts = []
+    for segments in (4, 45):
+        bodies = (f"common {'seldom' * (at % 10 == 0)} {'once' * (at == 7)}" for at in range(10 * segments))
+        first = len(ann.letters)
+        ann.put(*(Letter(body=one, received_ms=START_MS + first + at) for at, one in enumerate(bodies)))
+        assert index_apart(ann, 10) == segments
+        assert status(ann.site).segments == segments + first // 10
+        for one in asked:
+            check(ann, one)
+        counts.append([statements(ann.site, partial(search, ann, parse(one), limit=50)) for one in asked])
+    assert max(counts[1]) <= 10
+    assert all(many <= few + 1 for few, many in zip(*counts, strict=True))
+
+
+def test_a_rebuild_in_the_middle_of_a_merge_is_not_lost(ann: Mailbag) -> None:
+    """The segment that was to be made of some has the old texts: it is given up, and all are made anew."""
+    for one in letters(work.MERGE_FROM - 1):
+        ann.put(one)
+        index_some(ann.site, rest=no_rest)
+    asked: list[int] = []
+
+    def rebuild(_: float) -> None:
+        if status(ann.site).segments == work.MERGE_FROM and not asked:
+            run(ann.site, "UPDATE content_text SET text = ?", pack(" \n \n \n \n \n wrong "))
+            asked.append(ann.site.service(Index, TESTER).rebuild(Rebuild()).stale)
+
+    ann.put(Letter(body="京都 too"))
+    index_some(ann.site, rest=rebuild)
+    assert asked == [work.MERGE_FROM]
+    index_all(ann.site)
+    assert (status(ann.site).stale, status(ann.site).documents) == (0, work.MERGE_FROM)
+    assert check(ann, "京都") > 1
+    assert check(ann, "wrong") == 0
+
+
+def test_a_segment_is_given_up_when_the_server_ends(ann: Mailbag) -> None:
+    """Also between two of its texts; what was read so far is not taken for all."""
+    ann.put(*letters(work.TEXT_ROWS + 2))
+    stopping = threading.Event()
+    assert index_some(ann.site, stopping, rest=lambda _: stopping.set()) == 0
+    assert (status(ann.site).documents, status(ann.site).queued) == (0, work.TEXT_ROWS + 2)
+    assert index_some(ann.site, rest=no_rest) == work.TEXT_ROWS + 2
+    assert check(ann, "京都") > 1
+
+
+def test_rule_d2_a_large_segment_is_written_bit_by_bit_and_seen_when_it_is_whole(ann: Mailbag) -> None:
+    """Searches are exact at each step, nobody counts it before, and one that was given up is taken away."""
+    many = range(STEP_ROWS + 10)
+    ann.put(*(Letter(body=f"all {'京都' * (at % 500 == 0)}", received_ms=START_MS + at) for at in many))
+    stopping = threading.Event()
+    seen: list[int] = []
+
+    def rest(_: float) -> None:
+        hidden = count_hidden(ann.site)
+        seen.append(hidden)
+        if hidden:
+            assert (status(ann.site).documents, status(ann.site).segments) == (0, 0)
+            assert check(ann, "京都") == 5
+            stopping.set()
+
+    assert index_some(ann.site, stopping, rest) == 0
+    assert seen[-1] == 1
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+    assert index_some(ann.site, rest=no_rest) == len(many)
+    assert (status(ann.site).documents, count_hidden(ann.site)) == (len(many), 0)
+    ann.site.service(Index, TESTER).rebuild(Rebuild())
+    asked: list[int] = []
+    assert index_some(ann.site, rest=lambda _: asked.append(check(ann, "京都"))) == len(many)
+    assert set(asked) == {5}
+    assert (status(ann.site).segments, count_hidden(ann.site)) == (1, 0)
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+
+
+def test_a_drop_in_the_middle_of_a_large_segment_takes_it_away(ann: Mailbag) -> None:
+    """What was written of it is gone with the rest of the index, and no more is written."""
+    ann.put(*(Letter(body="all", received_ms=START_MS + at) for at in range(STEP_ROWS + 10)))
+
+    def drop(_: float) -> None:
+        if count_hidden(ann.site):
+            ann.site.service(Index, TESTER).drop()
+
+    assert index_some(ann.site, rest=drop) == 0
+    with ann.site.storage.read() as tx:
+        for table in ("index_segment", "index_document", "index_posting", "index_queue"):
+            assert ann.site.storage.fetch_all(tx, f"SELECT count(*) FROM {table}", ()) == [(0,)]
+    assert search(ann, parse("all"), limit=3).complete
+
+
+def count_hidden(site: Site) -> int:
+    """How many segments nobody sees."""
+    with site.storage.read() as tx:
+        return len(indexing.hidden_segments(tx, 1))
 
 
 def test_a_page_of_the_unindexed_costs_few_statements_too(ann: Mailbag) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,7 +15,14 @@ import pytest
 from mairust_core.model.account import Account
 from mairust_core.operations import BytesIn
 from mairust_core.services.messages import Messages
-from tests.contract.services.conftest import Served
+from tests.contract.services.conftest import Served, serving
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A served site on each database for this file alone: thousands of messages would burden the others'."""
+    with serving(request, tmp_path_factory.mktemp("corpus")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

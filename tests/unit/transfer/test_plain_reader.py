@@ -33,7 +33,7 @@ def test_it_finds_what_the_first_reader_finds(tmp_path: Path) -> None:
         for object_ in repository.read_snapshot(name).objects():
             assert reader.object(object_) == repository.read_object(object_)
         for account in reader.snapshot(name)["accounts"]:
-            mails = [reader.object(row["sha256"]) for row in reader.rows(account["objects"])["message"]]
+            mails = [reader.object(row["sha256"]) for row in reader.rows(account["objects"], "message")]
             assert mails == mail_in(repository, name)[account["address"]]
 
 

@@ -171,7 +171,7 @@ def test_age_opens_every_file(tmp_path: Path) -> None:
     taken = run(tmp_path / "r", site, TO_US)
     reader = Reader(tmp_path / "r", [IDENTITY])
     (account,) = reader.snapshot(taken.snapshot)["accounts"]
-    (row,) = reader.rows(account["objects"])["message"]
+    (row,) = reader.rows(account["objects"], "message")
     assert reader.object(row["sha256"]) == b"to be read with age"
     age = shutil.which("age")
     if age is None:
