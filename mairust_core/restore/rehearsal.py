@@ -160,7 +160,7 @@ def table_differences(site: Site, reader: Reader, snapshot: dict[str, object]) -
         if (name := part["table"]) not in COMPARED:
             continue
         one = by_name()[str(name)]
-        wanted = reader.rows(part["objects"]).get(one.name, [])  # type: ignore[arg-type]  # by the book
+        wanted = reader.rows(part["objects"], one.name)  # type: ignore[arg-type]  # by the book
         there = json.loads(one.section(_all(site, one.select)))["rows"]
         rows = [dict(zip(one.columns, row, strict=True)) for row in there]
         left = {tuple(row[key] for key in one.order): row for row in rows}
