@@ -60,6 +60,14 @@ JSON_VALUES = st.recursive(
     max_leaves=4,
 )
 METADATA = st.dictionaries(LABEL, JSON_VALUES, max_size=2)
+PRIORITY = st.integers(-1_000_000, 1_000_000)
+FILTERS = st.builds(
+    FilterForm,
+    recipient_matches=st.none() | LABEL,
+    subject_matches=st.none() | LABEL,
+    has_attachments=st.none() | st.booleans(),
+    size_gt=st.none() | st.integers(0, 1 << 40),
+)
 
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -151,6 +159,35 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         objects_new=st.integers(0, 1 << 40),
         bytes_new=st.integers(0, 1 << 62),
         damaged=st.integers(0, 1 << 40),
+    ),
+    NewHook: st.builds(
+        NewHook,
+        name=LABEL,
+        type=st.just(HookType.POST_RECEIVE),
+        plugin=DOMAIN,
+        enabled=st.booleans(),
+        mode=st.sampled_from(Mode),
+        priority=PRIORITY,
+        timeout_ms=st.none() | st.integers(1, 300_000),
+        on_timeout=st.sampled_from(Fallback),
+        on_error=st.none() | st.sampled_from(Fallback),
+        filter=FILTERS,
+    ),
+    HookChange: st.builds(
+        HookChange,
+        mode=maybe(st.sampled_from(Mode)),
+        priority=maybe(PRIORITY),
+        timeout_ms=maybe(st.integers(1, 300_000)),
+        on_timeout=maybe(st.sampled_from(Fallback)),
+        on_error=maybe(st.sampled_from(Fallback)),
+        filter=maybe(FILTERS),
+    ),
+    Replay: st.builds(
+        Replay,
+        account=PLAIN_ADDRESS,
+        since=st.none() | TIMES,
+        limit=st.integers(1, 100),
+        cursor=st.text("0123456789", max_size=20),
     ),
     Rebuild: st.builds(Rebuild, account=st.none() | PLAIN_ADDRESS),
     NewCopy: st.builds(
