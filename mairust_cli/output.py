@@ -229,7 +229,7 @@ class Output:
         )
         with console.capture() as drawn:
             console.print(table, crop=False)
-        self.lines(drawn.get().splitlines())  # which says ? for what the terminal cannot show
+        self.lines(drawn.get().rstrip("\n").split("\n"))  # which says ? for what the terminal cannot show
 
 
 def _least_width(columns: Columns[Any], rows: Sequence[Sequence[str]]) -> int:
