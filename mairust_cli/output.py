@@ -227,7 +227,9 @@ class Output:
         console = Console(
             file=self.stdout, width=wide, no_color=not self.in_colour or None, highlight=False, markup=False
         )
-        console.print(table, crop=False)
+        with console.capture() as drawn:
+            console.print(table, crop=False)
+        self.lines(drawn.get().rstrip("\n").split("\n"))  # which says ? for what the terminal cannot show
 
 
 def _least_width(columns: Columns[Any], rows: Sequence[Sequence[str]]) -> int:

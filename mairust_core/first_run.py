@@ -17,7 +17,7 @@ from mairust_core.config import Settings
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
-from mairust_core.services.tokens import Tokens
+from mairust_core.services.tokens import FIRST, Tokens
 from mairust_core.store import StorageBackend, open_storage, schema, sites
 from mairust_core.store.sqlite import Sqlite
 
@@ -114,9 +114,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
 def issue_admin_token(site: Site, token_file: Path, os_user: str) -> None:
     """Make an administrator's key, leave it in a file, and close the site."""
     try:
-        issued = Tokens(site, Principal.local(os_user)).create(
-            NewToken(name="first administrator", scopes=tuple(Scope))
-        )
+        issued = Tokens(site, Principal.local(os_user)).create(NewToken(name=FIRST, scopes=tuple(Scope)))
     finally:
         site.close()
     write_once(token_file, issued.key.encode() + b"\n")

@@ -18,7 +18,7 @@ from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
 from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
 from mairust_core.i18n import say
-from mairust_core.model.backup import MAX_SNAPSHOTS, Verification
+from mairust_core.model.backup import MAX_NAME_LENGTH, MAX_SNAPSHOTS, Verification
 from mairust_core.model.forms import Page
 from mairust_core.services.backups import Backups
 from mairust_core.services.pages import limited
@@ -223,12 +223,17 @@ def verify(
     session = Session.of(ctx)
     from mairust_core.transfer.repository.verifying import verify as run
 
-    repository = opened(session, dest, keys_of(passphrase_file, None, identity))
+    keys = keys_of(passphrase_file, None, identity)
+    try:
+        repository = opened(session, dest, keys)
+    except Damaged:
+        _keep(session, Path(dest).absolute(), 0, 1)
+        raise
     part = 1.0 if subset is None else _percentage(subset)
     read_data = read_data or subset is not None
     with repository.reading(), working(session, "verify", in_bytes=read_data) as watch:
         found = run(repository, read_data=read_data, part=part, watch=watch)
-    _keep(session, repository, round(part * 100) if read_data else 0, len(found.damaged))
+    _keep(session, repository.path, round(part * 100) if read_data else 0, len(found.damaged))
     if session.output.json:
         session.output.document(found)
     else:
@@ -249,13 +254,17 @@ def verify(
         raise typer.Exit(Damaged.exit_code)
 
 
-def _keep(session: Session, repository: Repository, percent: int, damaged: int) -> None:
+def _keep(session: Session, path: Path, percent: int, damaged: int) -> None:
     """Let the site know what was found, for `doctor` and `status`, if there is one and it is its backup."""
-    names = tuple(repository.snapshot_names()[-MAX_SNAPSHOTS:])
+    from mairust_core.transfer.repository.snapshots import names_in
+
+    names = tuple(names_in(path)[-MAX_SNAPSHOTS:])
     if not names:
         return
     try:
-        found = Verification(snapshots=names, percent=percent, damaged=damaged)
+        found = Verification(
+            snapshots=names, percent=percent, damaged=damaged, repository=str(path)[:MAX_NAME_LENGTH]
+        )
         session.operations(Backups).verified(found)
     except (NoSite, NotFound):
         return  # a repository may be looked at anywhere

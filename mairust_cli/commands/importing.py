@@ -185,7 +185,9 @@ def mbox(
         if one == STDIN:
             return Mboxes(one, mailbox=mailbox, dialect=wanted, stream=session.input_bytes)
         require_mbox(Path(one))
-        return Mboxes(os.path.realpath(one), mailbox=mailbox, dialect=wanted)
+        # a pipe such as <(zcat x.gz) has no name but the one it was given
+        place = one if Path(one).is_fifo() else os.path.realpath(one)
+        return Mboxes(place, mailbox=mailbox, dialect=wanted)
 
     wishes = _wishes(map_, prefix, dates, again, verify, dry_run)
     job = _Job(

@@ -123,17 +123,21 @@ class BackedUp:
 class Verification:
     """What `backup verify` found in a repository: which `snapshots` it has, and how much was damaged.
 
-    `percent` of its packs were read and hashed; with 0 only what is small was read.
+    `percent` of its packs were read and hashed; with 0 only what is small was read. `repository` is where it
+    lies, as the backup told it; without it the snapshots alone say which one it is.
     """
 
     snapshots: tuple[str, ...]
     percent: int
     damaged: int
+    repository: str = ""
 
     def __post_init__(self) -> None:
         too_long = any(len(name) > MAX_NAME_LENGTH for name in self.snapshots)
         if too_long or not 1 <= len(self.snapshots) <= MAX_SNAPSHOTS:
             raise Invalid("snapshots", "not_snapshots", limit=MAX_SNAPSHOTS)
+        if len(self.repository) > MAX_NAME_LENGTH:
+            raise Invalid("repository", "name_too_long", limit=MAX_NAME_LENGTH)
         for name, limit in (("percent", WHOLE_PERCENT), ("damaged", MAX_COUNT)):
             if not 0 <= getattr(self, name) <= limit:
                 raise Invalid(name, "not_count", limit=limit)

@@ -65,7 +65,7 @@ STEPS = (
     Step("restore.pack", "mail of a pack is stored, its rows are not committed"),
     Step("restore.mail", "all mail is stored, no account is there"),
     Step("restore.rows", "every row is written, COMMIT is about to be sent"),
-    Step("restore.committed", "the site is there, its administrator has no key"),
+    Step("restore.committed", "the site, its settings and its administrator's key are there, untold"),
 )
 
 

@@ -1,6 +1,6 @@
 """A whole site from a backup, into an empty one, on either database (rules I2, I3).
 
-    `site`        the order of a restore: what may be restored, mail, rows, one COMMIT, a new admin key
+    `site`        the order of a restore: what may be restored, mail, rows, a new admin key, one COMMIT
     `wanted`      which mail, whose it is, and in which pack it lies
     `mail`        packs into the blob store, each mail verified and described, on all processors
     `rows`        rows into their tables, without what hangs on something damaged

@@ -1,26 +1,29 @@
-"""The order of a restore: what may be restored, mail, rows, one COMMIT, a new admin key."""
+"""The order of a restore: what may be restored, mail, rows, a new admin key, one COMMIT."""
 
 from __future__ import annotations
 
 import base64
 import logging
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mairust_core.app import open_site
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
 from mairust_core.blobs import BlobStore, owner
 from mairust_core.config import Settings
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
-from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, issue_admin_token, make_database, write_once
+from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
+from mairust_core.model.ids import Id
+from mairust_core.model.principal import Principal
 from mairust_core.observe.faults import crash_point
 from mairust_core.restore.mail import store_mail
 from mairust_core.restore.rows import AccountRows, Rows, insert_site, wanted_mail
 from mairust_core.restore.wanted import Wanted
-from mairust_core.store import StorageBackend, jobs, open_storage, restoring, sites
+from mairust_core.services.tokens import first_key
+from mairust_core.store import StorageBackend, jobs, open_storage, process_numbers, restoring, sites
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
@@ -63,6 +66,8 @@ class _Run:
     sealed: bool
     """Whether rows that need the master key stay out."""
     watch: Watcher
+    by: Principal
+    settings_file: str = ""
     damaged: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -90,7 +95,12 @@ def restore_site(
     keys = _keys(repository, snapshot, settings, master_key)
     enter_data_dir(settings)
     run = _Run(
-        repository=repository, snapshot=snapshot, skip_damaged=skip_damaged, sealed=keys is None, watch=watch
+        repository=repository,
+        snapshot=snapshot,
+        skip_damaged=skip_damaged,
+        sealed=keys is None,
+        watch=watch,
+        by=Principal.local(os_user),
     )
     with closing(open_storage(settings.database.url)) as storage:
         created = make_database(storage)
@@ -101,10 +111,7 @@ def restore_site(
         owner.claim(settings.blobs.path, name_of_site, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
-    token_file = settings.data_dir / ADMIN_TOKEN
-    token_file.unlink(missing_ok=True)
     crash_point("restore.committed")
-    issue_admin_token(open_site(settings), token_file, os_user)
     return Restored(
         snapshot=name,
         accounts=totals[0],
@@ -112,8 +119,8 @@ def restore_site(
         left_out=run.left_out,
         damaged=tuple(run.damaged),
         reissued=_sealed_tables() if run.sealed else (),
-        admin_token_file=str(token_file),
-        settings_file=_write_settings(run, settings),
+        admin_token_file=str(settings.data_dir / ADMIN_TOKEN),
+        settings_file=run.settings_file,
     )
 
 
@@ -153,7 +160,7 @@ def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, 
     wanted = wanted_mail(run.repository, run.snapshot, rows)
     _judge(run)
     run.watch.expect(len(wanted) + run.snapshot.messages)
-    with closing(_blobs(settings)) as blobs, storage.write() as tx:
+    with closing(_blobs(settings)) as blobs, _audit_id(storage) as entry_id, storage.write() as tx:
         if not restoring.is_empty(tx):
             raise Conflict("site_not_empty", path=settings.data_dir)
         restoring.prepare(storage, tx)
@@ -161,8 +168,27 @@ def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, 
         crash_point("restore.mail")
         _insert_rows(run, storage, tx, rows)
         totals = restoring.totals(tx)
+        key = first_key(tx, entry_id, run.by)
+        # before the COMMIT, for a restore that ends right after it cannot be run again
+        run.settings_file = _write_settings(run, settings)
+        _write_anew(settings.data_dir / ADMIN_TOKEN, key.encode() + b"\n")
         crash_point("restore.rows")
     return totals
+
+
+@contextmanager
+def _audit_id(storage: StorageBackend) -> Iterator[Id]:
+    """An id for the audit entry of the new key, under a process number of one's own (rule A4)."""
+    ids = process_numbers.lease(storage)
+    try:
+        yield ids.next()
+    finally:
+        process_numbers.give_back(storage, ids)
+
+
+def _write_anew(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    write_once(path, data)
 
 
 def _blobs(settings: Settings) -> BlobStore:
@@ -228,6 +254,6 @@ def _write_settings(run: _Run, settings: Settings) -> str:
         if file.name == SETTINGS:
             path = settings.data_dir / RESTORED_SETTINGS
             with suppress(Damaged):
-                path.write_bytes(run.repository.read_object(file.object))
+                _write_anew(path, run.repository.read_object(file.object))
                 return str(path)
     return ""

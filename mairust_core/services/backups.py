@@ -70,8 +70,8 @@ class Backups(Service):
     def verified(self, found: Verification) -> BackupRun:
         """Keep what `mairust backup verify` found in a repository, for `doctor` and `status`.
 
-        It is kept with the newest backup of this site that lies there. Damage stays known until a look that
-        could have seen it finds none.
+        It is kept with the newest backup of this site that lies there; a copy elsewhere is none.
+        Damage stays known until a look that could have seen it finds none.
         """
         with self.site.storage.write() as tx:
             return store.backups.verified(tx, self.by, found, now_ms())

@@ -93,30 +93,39 @@ def verified(tx: Connection, by: Principal, found: Verification, now_ms: int) ->
     """Keep what was found in a repository, on the newest of this site's backups that lie there.
 
     Damage stays known until a look that could have seen it finds none. Raises `NotFound` when no backup that
-    is remembered here lies there.
+    is remembered here lies there: a copy of a repository elsewhere says nothing of the original.
     """
-    mine = backup.c.tenant_id == by.tenant_id
-    query = select(backup).where(mine, backup.c.snapshot.in_(found.snapshots))
+    query = select(backup).where(
+        backup.c.tenant_id == by.tenant_id, backup.c.snapshot.in_(found.snapshots)
+    )  # fmt: skip
+    if found.repository:
+        query = query.where(backup.c.repository == found.repository)
     row = tx.execute(query.order_by(backup.c.id.desc()).limit(1)).first()
     if row is None:
         raise NotFound("backup_there")
-    if not _is_too_shallow(tx, row.repository, found):
-        values = {
-            "verified_ms": now_ms, "verified_percent": found.percent, "verify_damaged": found.damaged,
-        }  # fmt: skip
+    if (known := _known(tx, row.repository, found)) is not None:
+        percent, damaged = known
+        values = {"verified_ms": now_ms, "verified_percent": percent, "verify_damaged": damaged}
         tx.execute(update(backup).where(backup.c.id == row.id).values(values))
     return get(tx, by, row.id, now_ms)
 
 
-def _is_too_shallow(tx: Connection, repository: str, found: Verification) -> bool:
-    """Whether this look proves nothing against the damage that the last one found by reading packs."""
+def _known(tx: Connection, repository: str, found: Verification) -> tuple[int, int] | None:
+    """What is known after this look: how much of the packs was read, and the damage.
+
+    Against damage that was found by reading packs only a look at all of them proves anything: one that finds
+    nothing changes nothing, which is None, and one that finds other damage adds to it.
+    """
     known = select(backup.c.verified_percent, backup.c.verify_damaged).where(
         backup.c.repository == repository, backup.c.verified_ms.is_not(None)
     )
     last = tx.execute(known.order_by(backup.c.id.desc()).limit(1)).first()
-    if last is None or found.damaged or found.percent == WHOLE_PERCENT:
-        return False
-    return bool(last.verify_damaged and last.verified_percent)
+    seen_deep = last is not None and last.verify_damaged and last.verified_percent
+    if last is None or not seen_deep or found.percent == WHOLE_PERCENT:
+        return found.percent, found.damaged
+    if not found.damaged:
+        return None
+    return max(last.verified_percent, found.percent), max(last.verify_damaged, found.damaged)
 
 
 def status(tx: Connection, now_ms: int) -> BackupsStatus:

@@ -147,8 +147,8 @@ def change(tx: Connection, one: Held, wanted: MessageChange) -> None:
     tags = limited(changed_tags(one.tags, wanted))
     metadata = one.metadata if wanted.metadata is UNSET else merged(one.metadata, wanted.metadata)
     goes_to = place.mailbox if wanted.mailbox is UNSET else wanted.mailbox
-    new = (flags, keywords, tags, metadata, goes_to)
-    if new == (place.flags, place.keywords, one.tags, one.metadata, place.mailbox):
+    new = (flags, keywords, tags, to_json(metadata), goes_to)
+    if new == (place.flags, place.keywords, one.tags, to_json(one.metadata), place.mailbox):
         return
     unseen = 0 if flags & SEEN else 1
     mailbox_id, uid = _recount(tx, one, goes_to, unseen)
@@ -271,7 +271,7 @@ def _write_message(tx: Connection, one: Held, tags: tuple[str, ...], metadata: d
     if tags != one.tags:
         new["tags"] = to_json(tags)
         _write_tags(tx, one, tags)
-    if metadata != one.metadata:
+    if to_json(metadata) != to_json(one.metadata):  # for Python true is 1, and 1 is 1.0
         new["metadata"] = to_json(metadata)
     if new:
         tx.execute(update(message).where(message.c.id == one.id).values(new))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mairust_core.errors import NotFound, Usage
 from mairust_core.transfer.maildir import MARKERS
+from mairust_core.transfer.opening import open_plain
+from mairust_core.transfer.source import Unusable
 
 _MAX_LOOKED_AT = 2000
 _MAGIC = (
@@ -47,8 +49,10 @@ def _has_maildir(root: Path) -> bool:
 
 def _file(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             start = file.read(16)
+    except Unusable as error:
+        return f"something else ({error.reason.why()})"
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})"
     if not start:

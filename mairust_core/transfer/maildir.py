@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
@@ -19,7 +20,9 @@ from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.dates import file_date
 from mairust_core.transfer.maildir_files import (
+    BESIDE,
     DOVECOT_UIDS,
+    SUBSCRIPTIONS,
     Keywords,
     read_keywords,
     read_subscriptions,
@@ -27,6 +30,7 @@ from mairust_core.transfer.maildir_files import (
     split_name,
 )
 from mairust_core.transfer.names import INSIDE, decoded_part, folder_mailbox, plus_plus_parts
+from mairust_core.transfer.opening import oddity, open_plain
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Broken, Found, Reason, Unusable
 
@@ -50,9 +54,15 @@ class Maildir:
         return str(self.root)
 
     def folders(self) -> Iterator[MaildirFolder]:
-        """INBOX first, which the root itself is; the others by path. Links are followed, never in circles."""
+        """INBOX first, which the root itself is; the others by path.
+
+        Links to directories are followed, never in circles; those to files are not.
+        """
         self._notes.clear()
         yield from self._below(self.root, (), set())
+        for name in SUBSCRIPTIONS:
+            if (odd := oddity(self.root / name)) is not None:
+                yield MaildirFolder(self.root / name, unreadable=odd)
 
     def subscribed(self) -> tuple[str, ...]:
         """As the file of Dovecot or Courier says."""
@@ -88,13 +98,17 @@ class Maildir:
 
     def _parts_of(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...] | None:
         """The path of the folder that a directory may be, None for what cannot hold one."""
-        if not path.is_dir():
+        try:
+            if not stat.S_ISDIR(path.stat().st_mode):
+                return None
+        except PermissionError:
+            pass  # it may be one, and reading it tells
+        except OSError:
             return None
         if not path.name.startswith("."):
             return (*parts, decoded_part(path.name))
         below = plus_plus_parts(path.name)
-        is_folder = below and any((path / marker).exists() for marker in MARKERS)
-        return (*parts, *below) if is_folder else None
+        return (*parts, *below) if below and _may_be_folder(path) else None
 
 
 class _Entry(NamedTuple):
@@ -138,14 +152,18 @@ class MaildirFolder:
             yield Broken(path=self.path, reason=self._unreadable)
             return
         uids, keywords = read_uids(self.directory), read_keywords(self.directory)
+        for name in BESIDE:
+            if (odd := oddity(self.directory / name)) is not None:
+                yield Broken(path=str(self.directory / name), reason=odd)
         entries: list[_Entry] = []
-        for part in ("cur", "new"):
+        for part in ("new", "cur"):  # in the order in which a message moves on, so that none is missed
             try:
                 entries += self._list(part, uids)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 yield Broken(path=str(self.directory / part), reason=_unreadable(error))
+        entries = _once(entries)
         entries.sort()
         directory = self.path
         for entry in entries:
@@ -156,11 +174,11 @@ class MaildirFolder:
         last = max(uids.values(), default=0) + 1  # files that came after the list
         with os.scandir(self.directory / part) as listing:
             for one in listing:
-                if one.name.startswith(".") or one.is_dir():
+                if one.name.startswith(".") or one.is_dir(follow_symlinks=False):
                     continue
                 try:
-                    status = one.stat()
-                except OSError:  # gone meanwhile, or a link that leads nowhere: reading it tells
+                    status = one.stat(follow_symlinks=False)
+                except OSError:  # gone meanwhile: reading it tells
                     found.append(_Entry(last, 0, one.name, 0, 0, part == "new"))
                     continue
                 order = uids.get(split_name(one.name)[0], last) if uids else _own_order(one.name)
@@ -223,7 +241,7 @@ class MaildirMessage:
 
     def _read(self) -> Payload | None:
         """The file's content, its time and size taken anew; None when it changed meanwhile."""
-        file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - a large one stays open in its payload
+        file = open_plain(self.path, buffered=False)  # a large one stays open in its payload
         payload = None
         try:
             before = self.stat(file.fileno())
@@ -265,6 +283,37 @@ class MaildirMessage:
                     self._entry = self._entry._replace(name=name, is_new=part == "new")
                     return True
         return False
+
+
+def _once(entries: Iterable[_Entry]) -> list[_Entry]:
+    """One entry for each message, the one listed last, though some got another name while they were listed.
+
+    Two files of one name without flags are two messages, as two inodes show.
+    """
+    known: dict[int, _Entry] = {}
+    found, gone = [], []
+    for entry in entries:
+        if not entry.inode:
+            gone.append(entry)
+        elif (same := known.setdefault(entry.inode, entry)) is not entry and _base(same) != _base(entry):
+            found.append(entry)  # a hard link is a message of its own
+        else:
+            known[entry.inode] = entry
+    found += known.values()
+    names = {_base(entry) for entry in found} if gone else set()
+    return found + [entry for entry in gone if _base(entry) not in names]
+
+
+def _base(entry: _Entry) -> str:
+    return split_name(entry.name)[0]
+
+
+def _may_be_folder(directory: Path) -> bool:
+    """Whether there is a mark of a folder in it; also when nobody may look, for reading it tells."""
+    try:
+        return not set(MARKERS).isdisjoint(os.listdir(directory))
+    except OSError:
+        return True
 
 
 def _own_order(name: str) -> int:

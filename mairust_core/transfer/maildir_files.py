@@ -12,6 +12,8 @@ from pathlib import Path
 
 from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.names import decoded_part, folder_mailbox
+from mairust_core.transfer.opening import open_plain
+from mairust_core.transfer.source import Unusable
 
 LETTER_FLAGS = {
     "S": "\\Seen", "R": "\\Answered", "F": "\\Flagged", "T": "\\Deleted", "D": "\\Draft", "P": "$Forwarded",
@@ -21,6 +23,8 @@ DOVECOT_KEYWORDS = "dovecot-keywords"
 DOVECOT_UIDS = "dovecot-uidlist"
 COURIER_KEYWORDS = "courierimapkeywords"
 SUBSCRIPTIONS = ("subscriptions", "courierimapsubscribed")
+BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
+"""The files that each folder may have."""
 MAX_FILE_BYTES = 256 << 20
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
@@ -132,8 +136,8 @@ def _is_number(text: str) -> bool:
 
 def _lines(path: Path) -> list[str]:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             data = file.read(MAX_FILE_BYTES)
-    except OSError:
+    except (OSError, Unusable):  # an import names what is no file
         return []
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").rstrip("\n").split("\n")

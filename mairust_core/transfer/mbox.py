@@ -24,10 +24,11 @@ from mairust_core.transfer.dialects import (
     is_postmark,
     unquote,
 )
-from mairust_core.transfer.mbox_files import SUFFIX, Beside, Noted, read_beside, status_flags
+from mairust_core.transfer.mbox_files import SUFFIX, Beside, Noted, beside_path, read_beside, status_flags
 from mairust_core.transfer.names import decoded_part, folder_mailbox
+from mairust_core.transfer.opening import oddity, open_plain
 from mairust_core.transfer.payload import Gathering, Payload
-from mairust_core.transfer.source import Broken, Found, Reason
+from mairust_core.transfer.source import Broken, Found, Reason, Unusable
 
 SUBSCRIBED = "subscriptions"
 BLOCK_BYTES = 1 << 20
@@ -220,22 +221,35 @@ class MboxMessage:
 
 
 class MboxFile:
-    """One mbox, of a file or of an open stream; it is one folder."""
+    """One mbox, of a file or of an open stream; it is one folder.
+
+    One that a person `named` may also be a link or a pipe, one found in a directory may not.
+    """
 
     def __init__(
-        self, path: str, mailbox: str, dialect: Dialect | None, stream: IO[bytes] | None = None
+        self,
+        path: str,
+        mailbox: str,
+        dialect: Dialect | None,
+        stream: IO[bytes] | None = None,
+        *,
+        named: bool = False,
     ) -> None:
         self.path = path
         self.mailbox = fitting_name(mailbox)
         self.called = mailbox
         self._dialect = dialect
         self._stream = stream
+        self._named = named
 
     def messages(self) -> Iterator[Found | Broken]:
         """In their order; what cannot be decompressed ends it, and is told."""
         number = 0
+        beside_it = beside_path(Path(self.path))
+        if self._stream is None and (odd := oddity(beside_it)) is not None:
+            yield Broken(path=str(beside_it), reason=odd)
         try:
-            with _opened(self.path, self._stream) as (read, file_time, beside):
+            with _opened(self.path, self._stream, named=self._named) as (read, file_time, beside):
                 noted = beside.messages if beside else ()
                 dialect = self._dialect or (beside.dialect if beside else None)
                 splitter = Splitter(read, dialect, exact=beside is not None and self._dialect is None)
@@ -249,6 +263,8 @@ class MboxFile:
                         noted=noted[number - 1] if number <= len(noted) else None,
                         file_time=file_time,
                     )
+        except Unusable as error:
+            yield Broken(path=self.path, reason=error.reason)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             yield Broken(path=f"{self.path}#{number + 1}", reason=Reason.of("unreadable", why=why))
@@ -257,12 +273,14 @@ class MboxFile:
 
 
 @contextmanager
-def _opened(path: str, stream: IO[bytes] | None) -> Iterator[tuple[Read, datetime, Beside | None]]:
+def _opened(
+    path: str, stream: IO[bytes] | None, *, named: bool
+) -> Iterator[tuple[Read, datetime, Beside | None]]:
     """How to read an mbox, its file's time, and the list beside it."""
     if stream is not None:
         yield unpacked(stream).read, file_date(0), None
         return
-    with open(path, "rb") as file:
+    with open(path, "rb") if named else open_plain(path) as file:
         status = os.fstat(file.fileno())
         beside = read_beside(Path(path), status.st_size)
         yield unpacked(file).read, file_date(status.st_mtime_ns), beside
@@ -302,7 +320,8 @@ class Mboxes:
         """INBOX first, then by name."""
         self._notes.clear()
         if self._stream is not None or not os.path.isdir(self.path):
-            yield MboxFile(self.path, self._mailbox or folder_mailbox(()), self._dialect, self._stream)
+            name = self._mailbox or folder_mailbox(())
+            yield MboxFile(self.path, name, self._dialect, self._stream, named=True)
             return
         files = sorted(self._files(Path(self.path), ()), key=lambda one: (one.mailbox != INBOX, one.mailbox))
         yield from files
@@ -317,12 +336,14 @@ class Mboxes:
                 yield MboxFile(str(path), self._mailbox or _mailbox_of(path, parts), self._dialect)
 
     def _is_mbox(self, path: Path) -> bool:
-        if path.name.endswith((SUFFIX, ".msf")) or path.name == SUBSCRIBED:
+        if path.name.endswith((SUFFIX, ".msf")):
             return False
+        if path.name == SUBSCRIBED:
+            return oddity(path) is not None  # reading it tells
         try:
-            with open(path, "rb") as file:
+            with open_plain(path) as file:
                 start = unpacked(file).read(64).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-        except OSError:
+        except (OSError, Unusable):
             return True  # reading it tells why it cannot be read
         except _BROKEN_ARCHIVE:
             return True
@@ -334,8 +355,9 @@ class Mboxes:
     def subscribed(self) -> tuple[str, ...]:
         """As an export wrote them."""
         try:
-            lines = (Path(self.path) / SUBSCRIBED).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            with open_plain(Path(self.path) / SUBSCRIBED) as file:
+                lines = file.read().decode("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError, Unusable):
             return ()
         return tuple(folder_mailbox([line]) for line in lines if line)
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from mairust_core.mime.fields import Fields, header_end
 from mairust_core.transfer.dialects import Dialect
+from mairust_core.transfer.opening import open_plain
+from mairust_core.transfer.source import Unusable
 
 SUFFIX = ".flags"
 MAX_BESIDE_BYTES = 256 << 20
@@ -65,13 +67,13 @@ def beside_path(mbox: Path) -> Path:
 def read_beside(mbox: Path, size_bytes: int) -> Beside | None:
     """The list beside an mbox of this size; None without one that fits."""
     try:
-        with open(beside_path(mbox), "rb") as file:
+        with open_plain(beside_path(mbox)) as file:
             first, *lines = file.read(MAX_BESIDE_BYTES).splitlines()
         about = json.loads(first)
         if about["size"] != size_bytes or about["messages"] != len(lines):
             return None
         return Beside(dialect=Dialect(about["dialect"]), messages=tuple(map(_noted, lines)))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, Unusable):
         return None
 
 

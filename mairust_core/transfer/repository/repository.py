@@ -163,7 +163,7 @@ class Repository:
         for name in self.index_names():
             try:
                 packs = self.read_index(name)
-            except (Damaged, Forbidden) as error:
+            except (Damaged, Forbidden, OSError) as error:
                 log.warning("index %s is left out, its packs are read instead: %s", name, error)
                 continue
             for pack, directory in packs.items():

@@ -7,12 +7,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mairust_core.errors import Damaged, NewerSite
 
 FORMAT = 1
 NAME = re.compile(r"([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)-([0-9a-f]{12})")
+
+
+def names_in(repository: Path) -> list[str]:
+    """The snapshots of a repository, the oldest first; also of one that cannot be opened."""
+    found = {path.name.split(".json")[0] for path in (repository / "snapshots").glob("*.json*")}
+    return sorted(name for name in found if NAME.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from mairust_core.errors import Damaged
 from mairust_core.transfer.repository.needs import needs_of
 from mairust_core.transfer.repository.packs import Directory, Kind, Unpacker, read_directory
-from mairust_core.transfer.repository.repository import Repository
+from mairust_core.transfer.repository.repository import INDEX, PACKS, SNAPSHOTS, Repository
 from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 PIECE_BYTES = 1 << 20
@@ -48,7 +49,8 @@ def verify(
     """
     found: dict[tuple[str, str], str] = {}
     names = sorted(repository.pack_names())
-    for finding in (*_indexes(repository), *_packs(repository)):
+    closed = tuple(_directories(repository))
+    for finding in (*closed, *_indexes(repository), *_packs(repository)):
         found.setdefault((finding.kind, finding.name), finding.why)
     read = names
     if part < 1.0 and names:
@@ -56,6 +58,8 @@ def verify(
     for finding in _read_packs(repository, read, watch) if read_data else ():
         found.setdefault((finding.kind, finding.name), finding.why)
     for finding in _snapshots(repository, NOBODY if read_data else watch):
+        if closed and finding.kind == "object":
+            continue  # it may lie where nobody can look
         found.setdefault((finding.kind, finding.name), finding.why)
     return Verified(
         snapshots=len(repository.snapshot_names()),
@@ -66,24 +70,57 @@ def verify(
     )
 
 
+def _directories(repository: Repository) -> Iterator[Damage]:
+    """Directories that cannot be looked into: what is in them is not missing, but nobody knows."""
+    for name in (PACKS, INDEX, SNAPSHOTS):
+        if (why := _closed(repository.path / name)) is not None:
+            yield Damage(kind="directory", name=name, why=why)
+    for path in sorted((repository.path / PACKS).glob("??")):
+        if (why := _closed(path)) is not None:
+            yield Damage(kind="directory", name=f"{PACKS}/{path.name}", why=why)
+
+
+def _closed(directory: Path) -> str | None:
+    """Why a directory cannot be looked into; None when it can, and when there is none."""
+    try:
+        os.listdir(directory)
+        os.stat(directory / ".")  # needs the right to search it
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _reason(error)
+    return None
+
+
+def _reason(error: OSError) -> str:
+    why = (error.strerror or str(error)).lower()
+    return f"it cannot be read: {why}" + (f" ({error.filename})" if error.filename else "")
+
+
 def _indexes(repository: Repository) -> Iterator[Damage]:
     for name in sorted(repository.index_names()):
         try:
             repository.read_index(name)
         except Damaged as error:
             yield Damage(kind="index", name=name, why=str(error.values["why"]))
+        except OSError as error:
+            yield Damage(kind="index", name=name, why=_reason(error))
 
 
 def _packs(repository: Repository) -> Iterator[Damage]:
     """Packs that are missing, cannot be read at all, or have another length than the index says."""
     index = repository.index
     for name in sorted(index.lost):
-        yield Damage(kind="pack", name=name, why="it is missing")
+        if not any(map(_closed, (repository.path / PACKS, repository.pack_path(name).parent))):
+            yield Damage(kind="pack", name=name, why="it is missing")
     for name in sorted(repository.pack_names() - index.packs.keys()):
         yield Damage(kind="pack", name=name, why="its directory cannot be read")
     for name, directory in sorted(index.packs.items()):
-        if repository.pack_path(name).stat().st_size <= sum(directory.stored_bytes):
-            yield Damage(kind="pack", name=name, why="it ends early")
+        try:
+            if repository.pack_path(name).stat().st_size <= sum(directory.stored_bytes):
+                yield Damage(kind="pack", name=name, why="it ends early")
+        except OSError as error:
+            yield Damage(kind="pack", name=name, why=_reason(error))
 
 
 def _read_packs(repository: Repository, names: Sequence[str], watch: Watcher) -> Iterator[Damage]:
@@ -108,7 +145,7 @@ def _pack(repository: Repository, name: str) -> Iterator[Damage]:
             while piece := stored.read(PIECE_BYTES):
                 digest.update(piece)
     except OSError as error:
-        yield Damage(kind="pack", name=name, why=error.strerror or str(error))
+        yield Damage(kind="pack", name=name, why=_reason(error))
         return
     if digest.hexdigest() != name:
         yield Damage(kind="pack", name=name, why="its bytes have another SHA-256")
@@ -118,6 +155,8 @@ def _pack(repository: Repository, name: str) -> Iterator[Damage]:
             yield from _objects(Unpacker(file, name), directory)
     except Damaged as error:
         yield Damage(kind="pack", name=name, why=str(error.values["why"]))
+    except OSError as error:
+        yield Damage(kind="pack", name=name, why=_reason(error))
 
 
 def _objects(unpacker: Unpacker, directory: Directory) -> Iterator[Damage]:
@@ -142,6 +181,9 @@ def _snapshots(repository: Repository, watch: Watcher) -> Iterator[Damage]:
             missing = list(needs_of(repository, snapshot, seen).missing)
         except Damaged as error:
             yield Damage(kind="snapshot", name=name, why=str(error.values.get("why", error)))
+            continue
+        except OSError as error:
+            yield Damage(kind="snapshot", name=name, why=_reason(error))
             continue
         for id_ in missing:
             yield Damage(kind="object", name=id_, why=f"snapshot {name} needs it and it is missing")

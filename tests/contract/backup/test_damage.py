@@ -73,6 +73,25 @@ def test_verify_names_the_damaged_file(embedded: Site, repository: Repository, k
     assert path.name.partition(".json")[0].partition(".zst")[0] in {one.name for one in found.damaged}
 
 
+@pytest.mark.parametrize("kind", ["packs/*/*", "index/*", "snapshots/*"])
+def test_verify_names_the_file_that_cannot_be_read(embedded: Site, repository: Repository, kind: str) -> None:
+    """The operating system refuses, and everything else is looked at; the index only costs time."""
+    deliver(embedded, ANN, message())
+    taken = back_up(embedded, repository)
+    (path, *_) = sorted(repository.path.glob(kind))
+    path.unlink()
+    path.mkdir()  # what even root cannot read
+    found = verify(again(repository), read_data=True)
+    name = path.name.split(".json")[0].split(".zst")[0]
+    why = {one.name: one.why for one in found.damaged}
+    assert name in why
+    assert kind == "packs/*/*" or "is a directory" in why[name]
+    assert found.snapshots == 1
+    if kind == "index/*":
+        assert set(why) == {name}
+        assert again(repository).read_snapshot(taken.snapshot).messages
+
+
 def test_verify_names_the_damaged_mail(embedded: Site, repository: Repository) -> None:
     """By its SHA-256, with the pack it lies in; without reading data it cannot know."""
     sha256 = some_mail(embedded, ANN)

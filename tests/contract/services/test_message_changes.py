@@ -113,6 +113,16 @@ def test_metadata_is_merged_by_name(ops: Ops, ann: Account) -> None:
         change(ops, one, metadata={"": 1})
 
 
+@pytest.mark.parametrize(("old", "new"), [(1, True), (True, 1), (False, 0), (1, 1.0), ([0], [False])])
+def test_metadata_that_json_tells_apart_is_changed(ops: Ops, ann: Account, old: Any, new: Any) -> None:
+    """For Python true equals 1."""
+    one = put(ops, ann, MAIL)
+    change(ops, one, metadata={"org.a": old})
+    change(ops, one, metadata={"org.a": new})
+    found = ops(Messages).show(str(int(one.id))).metadata["org.a"]
+    assert json.dumps(found) == json.dumps(new)
+
+
 def test_what_is_left_out_stays(ops: Ops, ann: Account) -> None:
     """A change of one thing touches no other, and an empty one nothing."""
     ops(Mailboxes).create(ann.address, NewMailbox(name="Work"))

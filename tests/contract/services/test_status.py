@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event, text
 
 from mairust_core import __version__
+from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.backup import BackedUp, NewBackup, Verification
 from mairust_core.model.job import NewJob
@@ -161,9 +162,33 @@ def test_damage_is_known_until_a_look_that_could_see_it_finds_none(ops: Ops) -> 
     assert look(0, 0) == (0, 0)
     assert look(10, 2) == (10, 2)
     assert look(0, 0) == look(10, 0) == look(99, 0) == (10, 2)
-    assert look(0, 1) == (0, 1), "damage is news at any depth"
+    assert look(0, 5) == (10, 5), "a shallow look may find more, and knows nothing of the rest"
+    assert look(50, 1) == (50, 5)
     assert look(100, 2) == (100, 2)
+    assert look(0, 1) == (100, 2)
     assert look(100, 0) == (100, 0)
+
+
+def test_a_copy_says_nothing_of_the_original(ops: Ops) -> None:
+    """It has the same snapshots, and lies elsewhere; who says not where means any."""
+    backups = ops(Backups)
+    here = f"/{uuid4().hex}"
+    done = BackedUp(repository=here, snapshot=here, messages=0, objects_new=0, bytes_new=0)
+    backups.finish(str(int(backups.begin(NewBackup()).id)), done)
+
+    def look(repository: str, damaged: int) -> int:
+        found = Verification(snapshots=(here,), percent=100, damaged=damaged, repository=repository)
+        return backups.verified(found).verify_damaged
+
+    assert look(here, 2) == 2
+    with pytest.raises(NotFound):
+        look("/copy", 0)
+    told = ops(Status).show().backups
+    assert told is not None
+    assert {run.repository: run.verify_damaged for run in told.verified}[here] == 2
+    assert look("", 0) == 0
+    with pytest.raises(Invalid):
+        look("/" * 201, 0)
 
 
 @pytest.mark.parametrize("reach", [ReachKind.DOMAIN, ReachKind.ACCOUNT])

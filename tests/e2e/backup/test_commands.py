@@ -172,6 +172,49 @@ def test_doctor_and_status_know_what_became_of_it(site: Site, tmp_path: Path) ->
     assert findings() == set()
 
 
+def test_damage_of_a_copy_or_of_the_config_is_known_as_what_it_is(site: Site, tmp_path: Path) -> None:
+    """A whole copy heals nothing; a repository that cannot even be opened is no whole one."""
+
+    def damaged() -> int:
+        (told,) = json.loads(must(site, "status", "--json"))["backups"]["verified"]
+        return int(told["verify_damaged"])
+
+    must(site, "backup", tmp_path / "r")
+    shutil.copytree(tmp_path / "r", tmp_path / "copy")
+    config = tmp_path / "r" / "config"
+    whole = config.read_bytes()
+    config.write_bytes(whole.replace(b'"format": 1', b'"format": 2'))
+    code, _, err = run(site, "backup", "verify", tmp_path / "r")
+    assert (code, damaged()) == (1, 1), err
+    assert run(site, "backup", "verify", tmp_path / "copy", "--read-data") == (0, "", "")
+    assert damaged() == 1
+    config.write_bytes(whole)
+    assert run(site, "backup", "verify", tmp_path / "r") == (0, "", "")
+    assert damaged() == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_a_directory_without_permission_is_told_and_not_called_missing(site: Site, tmp_path: Path) -> None:
+    """Nor is each pack in it; and the site knows that something is wrong."""
+    must(site, "backup", tmp_path / "r")
+    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    (tmp_path / "r" / "packs").chmod(0)
+    try:
+        done = subprocess.run(
+            [*weak, *command_line(site, "backup", "verify", tmp_path / "r", "--json")],
+            env=clean_environment(), capture_output=True, check=False,
+        )  # fmt: skip
+    finally:
+        (tmp_path / "r" / "packs").chmod(0o700)
+    assert done.returncode == 1, done.stderr
+    kinds = {(one["kind"], one["name"]) for one in json.loads(done.stdout)["damaged"]}
+    assert ("directory", "packs") in kinds
+    assert not any(kind in {"pack", "object"} for kind, _ in kinds)
+    assert b"missing" not in done.stdout
+    (told,) = json.loads(must(site, "status", "--json"))["backups"]["verified"]
+    assert told["verify_damaged"] == len(kinds)
+
+
 def test_a_repository_can_be_verified_where_no_site_is(site: Site, tmp_path: Path) -> None:
     """Or another one: nobody is told, and nothing is said. A server that is away is told of."""
     must(site, "backup", tmp_path / "r")

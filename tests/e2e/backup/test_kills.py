@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core import store
+from mairust_core.errors import Conflict
+from mairust_core.model.principal import Scope
 from mairust_core.observe.faults import STEPS
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.verifying import verify
@@ -97,16 +100,22 @@ def test_a_prune_killed_at_a_step_is_completed_by_the_next(pruned: Path, tmp_pat
 
 @pytest.mark.parametrize("step", steps("restore"))
 def test_a_restore_killed_at_a_step_is_simply_run_again(site: Site, tmp_path: Path, step: str) -> None:
-    """Before its COMMIT the site is empty; after it all is there, but for a key that `init` makes."""
+    """Before its COMMIT the site is empty; after it all is there, also a key that works and the settings."""
     repository, target = tmp_path / "repository", Site(directory=tmp_path / "restored")
     must(site, "backup", repository)
     assert crash(target, step, "restore", repository, "--yes") == -signal.SIGKILL
     if step == "restore.committed":
-        must(target, "init")
-        assert (target.directory / "admin.token").read_text().startswith("mk_")
+        code = target.command("restore", repository, "--yes").returncode
+        assert code == Conflict.exit_code, "it is done"
     else:
         assert b"ann@" not in must(target, "account", "list")
         must(target, "restore", repository, "--yes")
+    assert "data_dir" in (target.directory / "restored.toml").read_text()
+    public_id = (target.directory / "admin.token").read_text().split("_")[1]
+    with target.opened() as there, there.storage.read() as tx:
+        credential = store.tokens.credential(tx, public_id)
+    assert credential is not None
+    assert Scope.ADMIN in credential.principal.scopes
     assert contents_of(target.settings()).mail == contents_of(site.settings()).mail
     assert check_site(target.settings()) == []
 

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import pty
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from mairust_cli.moving import shown
 from mairust_cli.output import Output
 from mairust_cli.progress import SHOWN_AFTER_S
 from mairust_core.model.copies import Tally
-from tests.support.command_line import Run, process
+from tests.support.command_line import Run, command_line, environment, process
 from tests.support.http_server import running
 
 ANN = ("--account", "ann@example.org")
@@ -94,15 +96,15 @@ def test_some_failed_is_exit_3_and_the_report_says_why(
 ) -> None:
     """Each message left out is a line of JSON; on stderr the first ones; the others are imported."""
     assert site.exists()
-    (maildir / "cur" / "9.gone").symlink_to(maildir / "nowhere")
+    (maildir / "cur" / "9.link").symlink_to(maildir / "nowhere")
     report = tmp_path / "report.jsonl"
     done = run("import", "maildir", str(maildir), *ANN, "--json", "--report", str(report))
     assert (done.code, done.json["imported"], done.json["failed"]) == (3, 4, 1)
-    assert "9.gone" in done.stderr
+    assert "9.link" in done.stderr
     (line,) = [json.loads(line) for line in report.read_text().splitlines()]
-    assert line["path"] == str(maildir / "cur" / "9.gone")
+    assert line["path"] == str(maildir / "cur" / "9.link")
     assert (line["account"], line["mailbox"], line["outcome"], line["code"]) == (
-        "ann@example.org", "INBOX", "failed", "vanished",
+        "ann@example.org", "INBOX", "failed", "unreadable",
     )  # fmt: skip
     assert line["why"]
     again = run("import", "maildir", str(maildir), *ANN, "--quiet", "--report", str(report))
@@ -120,14 +122,14 @@ def test_a_folder_that_no_mailbox_may_be_called_is_told(
     for part in ("cur", "new", "tmp"):
         (odd / part).mkdir(parents=True)
     (odd / "cur" / "1.x:2,").write_bytes(message(8))
-    (maildir / "cur" / "9.gone").symlink_to(maildir / "nowhere")
+    (maildir / "cur" / "9.link").symlink_to(maildir / "nowhere")
     report = tmp_path / "report.jsonl"
     done = run("import", "maildir", str(maildir), *ANN, "--lang", "ja", "--report", str(report))
     assert done.code == 3
     assert "フォルダー 100%/Q* は、" in done.stderr
     told = {one["outcome"]: one for one in map(json.loads, report.read_text("utf-8").splitlines())}
     assert (told["renamed"]["mailbox"], told["renamed"]["code"]) == ("100_/Q_", "renamed")
-    assert told["failed"]["why"] == "途中で移動または削除され、もうありません"
+    assert told["failed"]["why"].startswith("シンボリックリンクです。")
     names = {one["name"] for one in run("mailbox", "list", *ANN, "--json").json["items"]}
     assert names == {"INBOX", "Sent", "100_/Q_"}
     again = run("import", "maildir", str(maildir), *ANN, "--json")
@@ -340,3 +342,54 @@ def test_off_a_terminal_nobody_counts() -> None:
     assert asked == []
     assert isinstance(output.stderr, io.StringIO)
     assert output.stderr.getvalue() == ""
+
+
+def test_a_pipe_in_a_maildir_does_not_stop_an_import(run: Run, site: Path, maildir: Path) -> None:
+    """Nobody writes to it; it is named, the rest comes, and the exit says so."""
+    assert site.exists()
+    os.mkfifo(maildir / "cur" / "1:2,")
+    (maildir / "subscriptions").unlink()
+    os.mkfifo(maildir / "subscriptions")
+    done = run("import", "maildir", str(maildir), *ANN, "--json")
+    assert done.code == 3
+    assert (done.json["imported"], done.json["failed"]) == (4, 2)
+    assert str(maildir / "cur" / "1:2,") in done.stderr
+    assert str(maildir / "subscriptions") in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_a_folder_without_permission_does_not_stop_an_import(
+    site: Path, home: Path, maildir: Path, tmp_path: Path
+) -> None:
+    """Also for root, when that may not read everything, as in a container."""
+    shut = maildir / ".Shut"
+    (shut / "cur").mkdir(parents=True)
+    shut.chmod(0)
+    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    try:
+        done = subprocess.run(
+            [*weak, *command_line("import", "maildir", str(maildir), *ANN, "--json")],
+            env=environment(home, {"MAIRUST_DATA_DIR": str(site)}),
+            capture_output=True,
+            check=False,
+        )
+    finally:
+        shut.chmod(0o700)
+    assert done.returncode == 3, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["imported"], told["failed"]) == (4, 1)
+    assert str(shut).encode() in done.stderr
+    assert b"permission denied" in done.stderr
+
+
+def test_a_pipe_given_by_hand_is_an_mbox(run: Run, site: Path) -> None:
+    """`import mbox <(zcat x.gz)`."""
+    assert site.exists()
+    reading, writing = os.pipe()
+    os.write(writing, gzip.compress(b"From b@x.example Sun May  6 22:17:15 2001\n" + message(1)))
+    os.close(writing)
+    try:
+        done = run("import", "mbox", f"/dev/fd/{reading}", *ANN, "--json")
+    finally:
+        os.close(reading)
+    assert (done.code, done.json["imported"]) == (0, 1), done.stderr

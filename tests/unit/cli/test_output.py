@@ -67,6 +67,17 @@ def test_a_list_is_plain_aligned_lines_off_a_terminal() -> None:
     assert stderr == "mairust: there are more: --all, or --cursor ab\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "shift_jis"])
+def test_a_table_on_a_terminal_that_is_not_utf8(encoding: str) -> None:
+    """What it cannot show is a question mark, as in lines, and no crash."""
+    out = output(terminal=True, encoding=encoding, env={"COLUMNS": "80"})
+    out.page(Page(items=(Thing(name="日本語 ✓ é", size=7),)), COLUMNS)
+    stdout, _ = shown(out)
+    assert "?" in stdout
+    assert "7" in stdout
+    assert ("日本語" in stdout) == (encoding == "shift_jis")
+
+
 def test_an_empty_list_prints_nothing() -> None:
     """So that counting lines counts nothing."""
     out = output()

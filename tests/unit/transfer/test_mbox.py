@@ -317,3 +317,27 @@ def test_a_postmark_needs_a_date_or_a_place() -> None:
     dated = [is_postmark(P[:-1], after_blank=blank, next_line=line) for blank, line in asked]
     lone = [is_postmark(b"From me", after_blank=blank, next_line=line) for blank, line in asked]
     assert (dated, lone) == ([True, True, True, False], [True, False, False, False])
+
+
+@pytest.mark.parametrize("name", ["Pipe.mbox", "Sent.mbox.flags", "subscriptions"])
+def test_a_pipe_in_a_directory_is_named_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    """The mboxes beside it are read."""
+    (tmp_path / "Sent.mbox").write_bytes(P + b"Subject: 1\n\na\n")
+    os.mkfifo(tmp_path / name)
+    source = Mboxes(str(tmp_path))
+    found = [one for file in source.folders() for one in file.messages()]
+    assert [(one.path, "pipe" in one.reason.why()) for one in found if isinstance(one, Broken)] == [
+        (str(tmp_path / name), True)
+    ]
+    assert len([one for one in found if isinstance(one, MboxMessage)]) == 1
+    assert source.subscribed() == ()
+
+
+def test_a_pipe_that_somebody_named_is_read(tmp_path: Path) -> None:
+    """It is what `<(zcat x.gz)` gives."""
+    reading, writing = os.pipe()
+    os.write(writing, P + b"Subject: 1\n\na\n")
+    os.close(writing)
+    (file,) = Mboxes(f"/dev/fd/{reading}").folders()
+    assert read(file) == [b"Subject: 1\n\na\n"]
+    os.close(reading)
