@@ -23,6 +23,7 @@ FORMED = {
     *(f"progress.{work}" for work in ("backup", "verify", "prune_plan", "prune", "restore", "rehearse")),
     *(f"import.{reason}" for reason in (
         "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
+        "a_link", "no_file",
     )),
     "trace.stored", "trace.appended", "status.backup_whole", "status.backup_damaged",
     *(f"review.{name}.{value}" for name, value in (
