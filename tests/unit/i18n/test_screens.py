@@ -24,6 +24,7 @@ FORMED = {
     *(f"import.{reason}" for reason in (
         "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
         "keyword", "keywords_left",
+        "a_link", "no_file",
     )),
     "trace.stored", "trace.appended", "status.backup_whole", "status.backup_damaged",
     *(f"review.{name}.{value}" for name, value in (
