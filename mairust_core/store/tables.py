@@ -8,55 +8,34 @@ placement  a message in one mailbox: uid, modseq, flags
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Row,
-    Select,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-AnyRow = Row[*tuple[Any, ...]]
-AnySelect = Select[*tuple[Any, ...]]
-
-# In SQLite only an INTEGER primary key is the row id itself; BIGINT would be a second index.
-BigId = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _tenant(**more: Any) -> Column[int]:
-    return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False, **more)
-
-
-def _owner(name: str, **more: Any) -> Column[int]:
-    """A tenant, account or mailbox named by a row of every mail, without a foreign key.
-
-    The transaction that writes it holds the account's and the mailbox's row by its UPDATE (rule A2), so a
-    key would prove nothing more, and its share locks would make every UPDATE of a busy account a multixact.
-    """
-    return Column(name, BigId, nullable=False, **more)
-
+from mairust_core.store.columns import AnyRow as AnyRow
+from mairust_core.store.columns import AnySelect as AnySelect
+from mairust_core.store.columns import BigId
+from mairust_core.store.columns import metadata as metadata
+from mairust_core.store.columns import of_tenant as _tenant
+from mairust_core.store.columns import owned_by as _owner
+from mairust_core.store.hook_tables import hook as hook
+from mairust_core.store.hook_tables import hook_breaker as hook_breaker
+from mairust_core.store.hook_tables import hook_log as hook_log
+from mairust_core.store.hook_tables import hook_poison as hook_poison
+from mairust_core.store.hook_tables import plugin as plugin
+from mairust_core.store.hook_tables import plugin_callback as plugin_callback
+from mairust_core.store.hook_tables import plugin_metric as plugin_metric
 
 tenant = Table(
     "tenant",
@@ -573,105 +552,6 @@ idempotency = Table(
     Column("subject", Text),  # the id of what was made, while the answer is not written yet
     Column("answer", LargeBinary),
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
-)
-
-# Code that others wrote: what it says of itself, what of that was approved, and by whom.
-plugin = Table(
-    "plugin",
-    metadata,
-    _tenant(primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
-    Column("source", Text, nullable=False),  # link
-    Column("directory", Text, nullable=False),  # where the files of what runs are
-    Column("manifest", Text),  # JSON: the approved one; null while none is
-    Column("pending", Text),  # JSON: the one that waits for approval
-    Column("pending_directory", Text),
-    Column("approved_by", Text),
-    Column("approved_ms", BigInteger),
-    Column("generation", BigInteger, nullable=False),  # rises with every change
-    Column("created_ms", BigInteger, nullable=False),
-)
-
-# Where a plugin is asked. What its plugin.toml says is replaced by an upgrade, what was set here is not (J5).
-hook = Table(
-    "hook",
-    metadata,
-    _tenant(primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("plugin", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("declared", Text),  # JSON: as plugin.toml has it; null when a person added it
-    Column("changed", Text, nullable=False),  # JSON object: what a person set
-    Column("enabled", Boolean, nullable=False),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("removed_ms", BigInteger),  # declared, but a person wants none of it: upgrades leave it so
-    ForeignKeyConstraint(["tenant_id", "plugin"], ["plugin.tenant_id", "plugin.id"]),
-    Index("ix_hook_tenant_id_plugin", "tenant_id", "plugin"),
-)
-
-# One row is one call of a hook: what came of it, never what it was sent (rule J3).
-hook_log = Table(
-    "hook_log",
-    metadata,
-    Column("id", BigId, primary_key=True, autoincrement=False),
-    _owner("tenant_id"),
-    Column("at_ms", BigInteger, nullable=False, index=True),
-    Column("hook", Text, nullable=False),
-    Column("plugin", Text, nullable=False),
-    Column("delivery_id", Text, nullable=False),
-    Column("mode", Text, nullable=False),
-    Column("outcome", Text, nullable=False),  # answered, failed, timed_out, skipped
-    Column("action", Text, nullable=False),
-    Column("took_us", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("trace_id", BigInteger),
-    Column("message_id", BigInteger),
-    Column("recipient", Text),
-    Index("ix_hook_log_hook_id", "hook", "id"),
-)
-
-# Numbers that plugins told of themselves, the newest of each.
-plugin_metric = Table(
-    "plugin_metric",
-    metadata,
-    _tenant(primary_key=True),
-    Column("plugin", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("value", Double, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-)
-
-# Deliveries whose one callback was made; their tokens end within the hour (rule F3).
-plugin_callback = Table(
-    "plugin_callback",
-    metadata,
-    _tenant(primary_key=True),
-    Column("delivery_id", Text, primary_key=True),
-    Column("plugin", Text, nullable=False),
-    Column("at_ms", BigInteger, nullable=False, index=True),
-)
-
-# Failures of hooks in a row, and mails that made one fail while it answered others (rule E5).
-hook_breaker = Table(
-    "hook_breaker",
-    metadata,
-    _tenant(primary_key=True),
-    Column("hook", Text, primary_key=True),
-    Column("failures", Text, nullable=False),  # JSON list: hashes of distinct mails
-    Column("open_until_ms", BigInteger),  # null while it is closed
-    Column("probing_until_ms", BigInteger, nullable=False),  # a lease of the process that finds out
-    Column("last_error", Text, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-)
-
-hook_poison = Table(
-    "hook_poison",
-    metadata,
-    _tenant(primary_key=True),
-    Column("hook", Text, primary_key=True),
-    Column("sha256", LargeBinary, primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
 )
 
 SCHEMA_VERSION = "0013"
