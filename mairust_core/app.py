@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mairust_core.model.finding import Examination
     from mairust_core.model.hook import Filter
     from mairust_core.model.hook_schema import HookSchemas
+    from mairust_core.model.isolation import Isolation
     from mairust_core.model.message_change import Appended, MessageFilter
     from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
@@ -405,7 +406,13 @@ class Site:
         """What is registered, and with which rights."""
         from mairust_core.plugins.registry import Registry
 
-        return Registry(self.settings.plugins, self.secrets, self.check_filter)
+        return Registry(self.settings.plugins, self.secrets, self.check_filter, self.isolation)
+
+    def isolation(self) -> Isolation:
+        """How well local plugins are held on this machine; tried out at the first call."""
+        from mairust_core.sandbox.probing import probe
+
+        return probe().isolation
 
     def read_plugin(self, directory: Path) -> Manifest:
         """The plugin.toml of a directory, judged; raises `Invalid`."""

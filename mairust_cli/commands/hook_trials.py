@@ -93,6 +93,10 @@ def _step(step: Step, lang: str) -> Iterator[str]:
         yield f"    {clean(line)}"
     yield f"  {say('trial.said', lang)} {clean(step.error or _brief(step.answer))}"
     yield f"  {say('trial.effect', lang)} {clean(_brief(step.effect) or '-')}"
+    if step.log:
+        yield f"  {say('trial.wrote', lang)} {clean(step.log)}"
+    if missing := step.notes.get("missing"):
+        yield f"  {say('trial.missing', lang, layers=clean(', '.join(missing)))}"
 
 
 def _brief(value: Any) -> str:

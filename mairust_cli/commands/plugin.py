@@ -57,6 +57,7 @@ FIELDS: Columns[Plugin] = (
     Column("Hooks", lambda plugin: ", ".join(plugin.hooks) or "-"),
     Column("May", lambda plugin: _permissions(plugin) or "-"),
     Column("Network", lambda plugin: " ".join((plugin.limits.network, *plugin.limits.network_allow))),
+    Column("Sandbox", lambda plugin: _sandbox(plugin)),
     Column("Approved", lambda plugin: _approval(plugin)),
     Column("Told", lambda plugin: ", ".join(f"{n} = {v:g}" for n, v in plugin.metrics.items()) or "-"),
 )
@@ -89,6 +90,13 @@ def _permissions(plugin: Plugin) -> str:
         for name, value in given.items()
         if value is not False and value != "none"
     )
+
+
+def _sandbox(plugin: Plugin) -> str:
+    if plugin.sandbox is None:
+        return "-"
+    missing = "; ".join(f"no {one.layer}: {one.why}" for one in plugin.sandbox.missing)
+    return ", ".join(plugin.sandbox.layers) + (f" ({missing})" if missing else "")
 
 
 def _approval(plugin: Plugin) -> str:

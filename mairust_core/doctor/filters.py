@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
+from mairust_core.doctor.sandbox import judged_isolation
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.plugin_forms import Source
@@ -40,6 +41,16 @@ def plugins(_: Settings, storage: StorageBackend) -> Iterator[Found]:
             yield Found("plugins.directory", id=one.id, path=one.directory)
     for id_ in secretless:
         yield Found("plugins.secret", id=id_)
+
+
+def held(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Local plugins, where there are any, are held by every layer of the sandbox (rule H1)."""
+    with storage.read() as tx:
+        found = queries.page(tx, _ME, "", MAX_LOOKED)
+    if any(one.shown.entry.protocol is Protocol.STDIN for one in found):
+        from mairust_core.sandbox.probing import probe  # tries the machine out: not for sites without
+
+        yield from judged_isolation(probe().isolation)
 
 
 def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> bool:

@@ -100,7 +100,9 @@ class Caller:
             if not (late and cut):
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
-            return Outcome(said=said, ms=_since(began), error=why, late=late)
+            return Outcome(
+                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, late=late
+            )
         await self._breakers.answered(hook)
         return outcome
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
@@ -68,6 +69,16 @@ def _program_of(runnable: Runnable, egress: Path | None) -> Program:
         egress=egress,
         calls=runnable.entry.max_calls if stays else 1,
     )
+
+
+@contextmanager
+def noted(notes: Mapping[str, object]) -> Iterator[None]:
+    """Have a call that fails in the block say how well its process was held."""
+    try:
+        yield
+    except CallFailed as error:
+        error.notes = notes
+        raise
 
 
 async def answered(process: Process, question: bytes, notes: Mapping[str, object]) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mairust_core.hooks.processes import Starter, answered, limit_ms, timed_out
+from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.hooks.workers import Workers
 from mairust_core.model.plugin import ProcessMode, Runnable
@@ -47,6 +47,10 @@ class Oneshot:
 
     async def call(self, call: Call) -> Answer:
         """Start it, ask it, and see it end."""
+        with noted(self._starter.notes):
+            return await self._ask(call)
+
+    async def _ask(self, call: Call) -> Answer:
         limit = limit_ms(call, self._runnable)
         process: Process | None = None
         try:

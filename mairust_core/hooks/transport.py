@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 MAX_ANSWER_BYTES = 1 << 20
@@ -15,8 +16,10 @@ MAX_ANSWER_BYTES = 1 << 20
 class CallFailed(Exception):
     """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets.
 
-    `log` is what its process said on stderr meanwhile, cut: the plugin's own words.
+    `log` is what its process said on stderr meanwhile, cut: the plugin's own words. `notes` as in `Answer`.
     """
+
+    notes: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)

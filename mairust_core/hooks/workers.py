@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from mairust_core.hooks.processes import Starter, answered, limit_ms, timed_out
+from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
 from mairust_core.hooks.transport import Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 from mairust_core.sandbox.confinement import Confinement
@@ -60,6 +60,10 @@ class Workers:
 
     async def call(self, call: Call) -> Answer:
         """Ask a worker, waiting for one if all are busy."""
+        with noted(self._starter.notes):
+            return await self._ask(call)
+
+    async def _ask(self, call: Call) -> Answer:
         limit = limit_ms(call, self._runnable)
         worker: _Worker | None = None
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from mairust_core.model.isolation import Layer, MissingLayer
 from mairust_core.model.plugin import Entry, Limits, Permissions
 
 
@@ -68,12 +69,21 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """How a local process is held on the machine that answers; `enough`: it need not be trusted (rule H1)."""
+
+    enough: bool
+    layers: tuple[Layer, ...]
+    missing: tuple[MissingLayer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
     """A plugin as it is registered.
 
     `permissions` and `limits` are those approved, or while nothing is, those asked for. `pending` is what
     waits for approval; until then what was approved before runs. `metrics` are numbers the plugin told of
-    itself.
+    itself. `sandbox` is what holds a local process; None for one that is reached over http.
     """
 
     id: str
@@ -97,6 +107,7 @@ class Plugin:
     created_at: datetime
     generation: int
     metrics: dict[str, float] = field(default_factory=dict)
+    sandbox: Held | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ class Step:
     """One hook that was asked.
 
     `payload` is what it was sent, secrets masked; `answer` what came back, as JSON where it is that; `error`
-    why that is no answer, empty otherwise; `effect` what its answer would have changed.
+    why that is no answer, empty otherwise; `effect` what its answer would have changed; `log` what a local
+    process wrote on stderr; `notes` how it was held, as in traces.
     """
 
     hook: str
@@ -37,6 +38,8 @@ class Step:
     answer: Any
     error: str
     effect: dict[str, Any]
+    log: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING
 from mairust_core.errors import Conflict, Forbidden, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.hook import Filter
+from mairust_core.model.isolation import Isolation
 from mairust_core.model.plugin import Entry, Manifest, Protocol, State
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginEntry, PluginState, Source
+from mairust_core.model.plugin_forms import (
+    Approved,
+    Held,
+    Installed,
+    Plugin,
+    PluginEntry,
+    PluginState,
+    Source,
+)
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.rights import asks_for_more, review
 from mairust_core.store import breakers, hooks, plugins
@@ -48,8 +57,16 @@ def previous_name(id_: str) -> str:
 class Registry:
     """The plugins of a site. Thread-safe: it holds nothing."""
 
-    def __init__(self, settings: Settings, vault: Vault, check_filter: CheckFilter) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault,
+        check_filter: CheckFilter,
+        isolation: Callable[[], Isolation],
+    ) -> None:
+        """`isolation` tells how well local processes are held here; it may look at the machine first."""
         self._settings = settings
+        self._isolation = isolation
         self._vault = vault
         self._check_filter = check_filter
 
@@ -93,6 +110,7 @@ class Registry:
         found = plugins.get(tx, by, id_, locked=True)
         _require_not_blocked(found)
         self._require_unsigned(id_)
+        self._require_held(found.pending or found.shown)
         if review_id and review(found.pending or found.shown, found.manifest).id != review_id:
             raise Conflict("plugin_reviewed", id=id_)
         if found.pending is not None:
@@ -137,6 +155,7 @@ class Registry:
             raise Conflict("plugin_pending", id=id_)
         if found.state is not State.ENABLED:
             self._require_unsigned(id_)
+            self._require_held(found.manifest)
             plugins.replace(tx, by, replace(found, state=State.ENABLED))
 
     def disable(self, tx: Connection, by: Principal, id_: str) -> None:
@@ -160,11 +179,25 @@ class Registry:
         """Plugins as people see them; two statements, however many."""
         ids = [one.id for one in found]
         names, metrics = plugins.hooks_of(tx, by, ids), plugins.metrics_of(tx, by, ids)
-        return [_shown(one, tuple(names[one.id]), metrics[one.id]) for one in found]
+        local = {one.id for one in found if one.shown.entry.protocol is Protocol.STDIN}
+        held = _held(self._isolation()) if local else None
+        return [
+            _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None)
+            for one in found
+        ]
 
     def _require_unsigned(self, id_: str) -> None:
         if not self._settings.allow_unsigned:
             raise Forbidden("plugin_unsigned", id=id_)
+
+    def _require_held(self, wanted: Manifest) -> None:
+        """Where files and network stay open to local processes none is enabled, unless wished (rule H1)."""
+        if wanted.entry.protocol is not Protocol.STDIN or self._settings.sandbox == "off":
+            return
+        found = self._isolation()
+        if not found.is_enough:
+            missing = "; ".join(f"{one.layer}: {one.why}" for one in found.missing)
+            raise Forbidden("plugin_not_held", id=wanted.id, missing=missing)
 
 
 def _require_not_blocked(found: Registered) -> None:
@@ -184,7 +217,13 @@ def _installed(found: Registered, wanted: Manifest) -> Installed:
     )
 
 
-def _shown(found: Registered, names: tuple[str, ...], metrics: dict[str, float]) -> Plugin:
+def _held(isolation: Isolation) -> Held:
+    return Held(enough=isolation.is_enough, layers=isolation.present, missing=isolation.missing)
+
+
+def _shown(
+    found: Registered, names: tuple[str, ...], metrics: dict[str, float], sandbox: Held | None
+) -> Plugin:
     manifest = found.shown
     return Plugin(
         id=found.id,
@@ -208,4 +247,5 @@ def _shown(found: Registered, names: tuple[str, ...], metrics: dict[str, float])
         created_at=to_time(found.created_ms),
         generation=found.generation,
         metrics=metrics,
+        sandbox=sandbox,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.steps import Step, said
+from mairust_core.hooks.steps import MAX_LOG, Step, said
 from mairust_core.model import trial
 from mairust_core.model.hook import Hook
 from mairust_core.model.message import Summary
@@ -78,6 +78,8 @@ def _step(step: Step) -> trial.Step:
         answer=_answer(outcome.body),
         error=outcome.error or "",
         effect={"action": outcome.said.action.name.lower(), **said(outcome.said)},
+        log=outcome.log[:MAX_LOG],
+        notes=dict(outcome.notes),
     )
 
 

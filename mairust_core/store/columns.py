@@ -1,4 +1,4 @@
-"""What all tables are made with: their names of constraints, their ids, their owners."""
+"""What the declarations of tables have in common; times are milliseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ AnySelect = Select[*tuple[Any, ...]]
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def tenant_column(**more: Any) -> Column[int]:
+def of_tenant(**more: Any) -> Column[int]:
     """Whose row it is (rule A3)."""
     return Column("tenant_id", BigId, ForeignKey("tenant.id"), nullable=False, **more)
 
 
-def owner_column(name: str, **more: Any) -> Column[int]:
+def owned_by(name: str, **more: Any) -> Column[int]:
     """A tenant, account or mailbox named by a row of every mail, without a foreign key.
 
     The transaction that writes it holds the account's and the mailbox's row by its UPDATE (rule A2), so a

@@ -25,17 +25,17 @@ from sqlalchemy import (
 
 from mairust_core.store.columns import AnyRow as AnyRow
 from mairust_core.store.columns import AnySelect as AnySelect
-from mairust_core.store.columns import BigId as BigId
+from mairust_core.store.columns import BigId
 from mairust_core.store.columns import metadata as metadata
-from mairust_core.store.columns import owner_column as _owner
-from mairust_core.store.columns import tenant_column as _tenant
-from mairust_core.store.plugin_tables import hook as hook
-from mairust_core.store.plugin_tables import hook_breaker as hook_breaker
-from mairust_core.store.plugin_tables import hook_log as hook_log
-from mairust_core.store.plugin_tables import hook_poison as hook_poison
-from mairust_core.store.plugin_tables import plugin as plugin
-from mairust_core.store.plugin_tables import plugin_callback as plugin_callback
-from mairust_core.store.plugin_tables import plugin_metric as plugin_metric
+from mairust_core.store.columns import of_tenant as _tenant
+from mairust_core.store.columns import owned_by as _owner
+from mairust_core.store.hook_tables import hook as hook
+from mairust_core.store.hook_tables import hook_breaker as hook_breaker
+from mairust_core.store.hook_tables import hook_log as hook_log
+from mairust_core.store.hook_tables import hook_poison as hook_poison
+from mairust_core.store.hook_tables import plugin as plugin
+from mairust_core.store.hook_tables import plugin_callback as plugin_callback
+from mairust_core.store.hook_tables import plugin_metric as plugin_metric
 
 tenant = Table(
     "tenant",

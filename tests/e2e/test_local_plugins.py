@@ -153,6 +153,12 @@ def test_local_plugins_tag_refuse_and_set_aside_mail(tmp_path: Path) -> None:
         assert (story[PYTHON]["action"], story[PYTHON]["message"]) == ("quarantine", "Nobody wins that")
         assert story[SHELL]["effect"] == {"tags": ["hello"]}
         assert story[SHELL]["saw"] == []
+        held = answer(site, "plugin", "show", SHELL)["sandbox"]
+        assert story[SHELL]["missing"] == [one["layer"] for one in held["missing"]]
+        assert tried["steps"][0]["notes"] == {
+            "sandbox": story[SHELL]["sandbox"],
+            "missing": story[SHELL]["missing"],
+        }
 
         replayed = answer(site, "hook", "replay", f"{PYTHON}:pre_receive", "--account", ANN)["items"]
         by_subject = {one["subject"]: one["action"] for one in replayed}

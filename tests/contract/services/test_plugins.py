@@ -16,10 +16,11 @@ from mairust_core.app import opened
 from mairust_core.config import Settings, load_settings
 from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound
 from mairust_core.model.hook import HookType
-from mairust_core.model.plugin import Body, Runnable, State
+from mairust_core.model.isolation import Isolation, Layer, MissingLayer
+from mairust_core.model.plugin import Body, Layers, Runnable, State
 from mairust_core.model.plugin_forms import PluginState
 from mairust_core.model.principal import ReachKind, Scope
-from mairust_core.plugins.registry import secret_name
+from mairust_core.plugins.registry import Registry, secret_name
 from mairust_core.services.audit import Audit
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
@@ -226,6 +227,51 @@ def load_strict(served: Served) -> Settings:
     found = served.site.settings
     overrides = {"database.url": found.database.url, "plugins.allow_unsigned": False}
     return load_settings(data_dir=found.data_dir, env={}, overrides=overrides)
+
+
+def test_rule_h1_a_local_plugin_is_not_enabled_where_nothing_holds_it(served: Served, tmp_path: Path) -> None:
+    """Neither approved nor enabled, until the configuration says so; one over http needs no sandbox."""
+    weak = Isolation(
+        grade=Layers.LIMITS,
+        present=(Layer.RLIMITS,),
+        missing=(MissingLayer(layer=Layer.NAMESPACES, why="bwrap is not installed"),),
+    )
+    site = served.site
+    strict = Registry(site.settings.plugins, site.secrets, site.check_filter, lambda: weak)
+    trusting = replace(site.settings.plugins, sandbox="off")
+    local, remote = new_id(), new_id()
+    link(site, tmp_path / "local", manifest_text(local))
+    link(site, tmp_path / "remote", http_text(remote))
+    for change in (strict.approve, strict.enable):
+        with (
+            site.storage.write() as tx,
+            pytest.raises(Forbidden, match="namespaces: bwrap is not installed"),
+        ):
+            change(tx, TESTER, local)
+        served.here(Plugins).approve(local)
+        served.here(Plugins).disable(local)
+    with site.storage.write() as tx:
+        assert strict.approve(tx, TESTER, remote).state is PluginState.ENABLED
+        off = Registry(trusting, site.secrets, site.check_filter, lambda: weak)
+        off.enable(tx, TESTER, local)
+        [shown] = off.shown(tx, TESTER, [store.plugins.get(tx, TESTER, local)])
+    assert shown.state is PluginState.ENABLED
+    assert shown.sandbox is not None
+    assert (shown.sandbox.enough, shown.sandbox.missing) == (False, weak.missing)
+
+
+def test_the_status_of_a_local_plugin_names_the_layers_of_this_machine(
+    ops: Ops, served: Served, tmp_path: Path
+) -> None:
+    """Those that hold it and those that are missing; none of one that runs elsewhere."""
+    local, remote = new_id(), new_id()
+    link(served.site, tmp_path / "local", manifest_text(local))
+    link(served.site, tmp_path / "remote", http_text(remote))
+    held = ops(Plugins).show(local).sandbox
+    assert held is not None
+    isolation = served.site.isolation()
+    assert (held.layers, held.missing) == (isolation.present, isolation.missing)
+    assert ops(Plugins).show(remote).sandbox is None
 
 
 def test_a_wrong_manifest_registers_nothing(served: Served, tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ async def test_a_crash_is_told_by_its_signal(machine: Machine, plugin: Make) -> 
     with pytest.raises(CallFailed, match="SIGABRT") as failed:
         await crashing.ask()
     assert failed.value.log == "oh"
+    assert failed.value.notes["missing"] == [one.layer for one in machine.isolation.missing]
 
 
 async def test_trap_h8_a_process_that_never_reads_is_ended(machine: Machine, plugin: Make) -> None:

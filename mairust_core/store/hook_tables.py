@@ -1,4 +1,4 @@
-"""The tables of plugins and hooks, and of what became of their calls."""
+"""The tables of plugins and hooks; `store.tables` has them with all others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sqlalchemy import (
     Text,
 )
 
-from mairust_core.store.columns import BigId, metadata, owner_column, tenant_column
+from mairust_core.store.columns import BigId, metadata, of_tenant, owned_by
 
 # Code that others wrote: what it says of itself, what of that was approved, and by whom.
 plugin = Table(
     "plugin",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("id", Text, primary_key=True),
     Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
     Column("source", Text, nullable=False),  # link
@@ -38,7 +38,7 @@ plugin = Table(
 hook = Table(
     "hook",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("name", Text, primary_key=True),
     Column("plugin", Text, nullable=False),
     Column("type", Text, nullable=False),
@@ -56,7 +56,7 @@ hook_log = Table(
     "hook_log",
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=False),
-    owner_column("tenant_id"),
+    owned_by("tenant_id"),
     Column("at_ms", BigInteger, nullable=False, index=True),
     Column("hook", Text, nullable=False),
     Column("plugin", Text, nullable=False),
@@ -76,7 +76,7 @@ hook_log = Table(
 plugin_metric = Table(
     "plugin_metric",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("plugin", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("value", Double, nullable=False),
@@ -87,7 +87,7 @@ plugin_metric = Table(
 plugin_callback = Table(
     "plugin_callback",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("delivery_id", Text, primary_key=True),
     Column("plugin", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False, index=True),
@@ -97,7 +97,7 @@ plugin_callback = Table(
 hook_breaker = Table(
     "hook_breaker",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("hook", Text, primary_key=True),
     Column("failures", Text, nullable=False),  # JSON list: hashes of distinct mails
     Column("open_until_ms", BigInteger),  # null while it is closed
@@ -109,7 +109,7 @@ hook_breaker = Table(
 hook_poison = Table(
     "hook_poison",
     metadata,
-    tenant_column(primary_key=True),
+    of_tenant(primary_key=True),
     Column("hook", Text, primary_key=True),
     Column("sha256", LargeBinary, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
