@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.audit import Entry
 from mairust_core.model.copies import NewFolders
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.hook import HookType
+from mairust_core.model.hook_forms import HookChange, NewHook
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.principal import ReachKind, Scope
@@ -26,17 +29,20 @@ from mairust_core.services.audit import Audit
 from mairust_core.services.backups import Backups
 from mairust_core.services.collection import Collection
 from mairust_core.services.domains import Domains
+from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.jobs import enqueue, kill
+from tests.support.linking import approved, manifest_text, new_id
 from tests.support.packs import pack_for_nobody
 
 PASSWORD = "correct horse battery staple"
@@ -51,6 +57,8 @@ NOT_ADMINISTRATIVE = {
     "backups.pack",
     "backups.finish",
     "backups.verified",
+    "hooks.test",
+    "hooks.replay",
 }
 """Changes of mail, not of the site: the message itself is the record; or a question that needs a body.
 
@@ -160,6 +168,26 @@ JOB_CHANGES: dict[str, Callable[[Ops, str], object]] = {
 }
 """Those of a dead job, which no operation makes, and of all dead ones of a kind."""
 
+HOOK_CHANGES: dict[str, Callable[[Ops, str], object]] = {
+    "hooks.add": lambda *_: None,
+    "hooks.edit": lambda ops, name: ops(Hooks).edit(name, HookChange(priority=7)),
+    "hooks.disable": lambda ops, name: ops(Hooks).disable(name),
+    "hooks.enable": lambda ops, name: ops(Hooks).enable(name),
+    "hooks.reset": lambda ops, name: ops(Hooks).reset(name),
+    "hooks.remove": lambda ops, name: ops(Hooks).remove(name),
+}
+"""Those of a hook that was just added."""
+
+PLUGIN_CHANGES: dict[str, Callable[[Ops, str], object]] = {
+    "plugins.approve": lambda ops, plugin: ops(Plugins).approve(plugin),
+    "plugins.disable": lambda ops, plugin: ops(Plugins).disable(plugin),
+    "plugins.enable": lambda ops, plugin: ops(Plugins).enable(plugin),
+    "plugins.remove": lambda ops, plugin: ops(Plugins).remove(plugin),
+}
+"""Those of a plugin that was linked, which only its own machine can do, and approved."""
+ALIKE = {"plugins.approve_review"}
+"""Has the entry of `plugins.approve`, of which it is the careful form."""
+
 
 @pytest.mark.parametrize("operation", CHANGES)
 def test_every_change_has_its_entry(ops: Ops, operation: str) -> None:
@@ -183,6 +211,30 @@ def test_every_change_of_jobs_has_its_entry(served: Served, ops: Ops, operation:
     assert (entry.operation, entry.subject) == (operation, subject)
 
 
+@pytest.mark.parametrize("operation", HOOK_CHANGES)
+def test_every_change_of_hooks_has_its_entry(
+    served: Served, ops: Ops, tmp_path: Path, operation: str
+) -> None:
+    """By the name of the hook."""
+    plugin = approved(served.site, tmp_path, manifest_text(new_id()))
+    name = f"h-{uuid4().hex[:12]}"
+    ops(Hooks).add(NewHook(name=name, type=HookType.POST_RECEIVE, plugin=plugin))
+    HOOK_CHANGES[operation](ops, name)
+    (entry,) = ops(Audit).browse(operation=operation, subject=name).items
+    assert (entry.operation, entry.subject) == (operation, name)
+
+
+@pytest.mark.parametrize("operation", PLUGIN_CHANGES)
+def test_every_change_of_plugins_has_its_entry(
+    served: Served, ops: Ops, tmp_path: Path, operation: str
+) -> None:
+    """By the id of the plugin; its approval is not noted twice."""
+    plugin = approved(served.site, tmp_path, manifest_text(new_id()))
+    PLUGIN_CHANGES[operation](ops, plugin)
+    entry = ops(Audit).browse(operation=operation, subject=plugin, limit=1).items[0]
+    assert (entry.operation, entry.subject) == (operation, plugin)
+
+
 def test_what_is_deleted_for_good_has_its_entry(ops: Ops) -> None:
     """As `messages.purge`; what only went to the trash, where it can be looked for, has none."""
     message = _message(ops, f"a{uuid4().hex[:12]}")
@@ -196,7 +248,8 @@ def test_what_is_deleted_for_good_has_its_entry(ops: Ops) -> None:
 def test_no_change_is_forgotten_here() -> None:
     """A new operation that is no GET must be in one of the tables above."""
     declared = {op.id for kind in SERVICES for op in kind.operations.values() if op.method != "GET"}
-    assert declared - NOT_ADMINISTRATIVE == set(CHANGES) | set(JOB_CHANGES)
+    tables = (CHANGES, JOB_CHANGES, HOOK_CHANGES, PLUGIN_CHANGES, ALIKE)
+    assert declared - NOT_ADMINISTRATIVE == set().union(*tables)
 
 
 def test_trap_a3_no_entry_holds_a_key(served: Served) -> None:
