@@ -161,6 +161,8 @@ def _serve(control: socket.socket) -> dict[str, Any]:
                 if not (pid := os.fork()):
                     for one in (*(held for _, held in status_of.values()), status, control):
                         one.close()
+                    for other in status_of:
+                        os.close(other)
                     return {**json.loads(message), "fds": fds[:3]}
                 for fd in fds[:3]:
                     os.close(fd)

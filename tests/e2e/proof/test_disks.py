@@ -28,6 +28,7 @@ from tests.e2e.proof.audit import audit
 from tests.e2e.proof.disks import ran_in_namespace, small_disk
 from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
 from tests.e2e.proof.load import Load
+from tests.support.linking import approved, manifest_text, new_id
 from tests.support.mailbox_client import Dialogue
 from tests.support.server import TESTER, Server, ServerFailed, Site, addresses, make_site
 
@@ -143,6 +144,8 @@ DELETIONS = {
 def _deletions(site: Site) -> dict[str, list[str]]:
     """A command for every operation that deletes, each of something of its own."""
     ann, bob = addresses(2)
+    with (site.directory / "mairust.toml").open("a") as config:
+        config.write("[plugins]\nallow_unsigned = true\n")
     with site.opened() as here:
         ids = here.service(Messages, TESTER)
         first, second = (
@@ -158,6 +161,7 @@ def _deletions(site: Site) -> dict[str, list[str]]:
         ids_of_jobs = here.ids
         with here.storage.write() as tx:
             job = store.jobs.enqueue(here.storage, tx, ids_of_jobs, new)[0]
+        plugins = [approved(here, site.directory.with_name(name), manifest_text(new_id())) for name in "pq"]
     return {
         "messages.delete": ["message", "delete", first, "--yes"],
         "messages.delete now": ["message", "delete", second, "--now", "--yes"],
@@ -166,6 +170,8 @@ def _deletions(site: Site) -> dict[str, list[str]]:
         "tokens.revoke": ["token", "revoke", token],
         "jobs.discard": ["job", "discard", str(job), "--yes"],
         "jobs.discard_all": ["job", "discard", "--all", "--yes"],
+        "hooks.remove": ["hook", "remove", f"{plugins[0]}:pre_receive", "--yes"],
+        "plugins.remove": ["plugin", "remove", plugins[1], "--yes"],
         "index.drop": ["index", "drop", "--yes"],
         "accounts.remove": ["account", "remove", bob, "--yes"],
         "domains.remove": ["domain", "remove", "other.example", "--yes"],
