@@ -161,20 +161,24 @@ def test_trap_h6_mutated_archives_are_refused_or_equal(tmp_path: Path) -> None:
 
 
 PEAK = """
-import resource, sys
+import sys
+from pathlib import Path
 from mairust_core.errors import Invalid
 from mairust_core.plugins.manifest import on_paper
 from mairust_core.plugins.package import read_package
 from tests.support.archives import package
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
 read_package(package(), on_paper())
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 for name in sys.argv[1:]:
     try:
         with open(name, "rb") as file:
             read_package(file, on_paper())
     except Invalid as error:
         print(error.detail)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
 
 
