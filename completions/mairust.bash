@@ -2,7 +2,7 @@
 
 _mairust_words() {
     case "$1" in
-        "mairust") echo "init serve domain account alias mailbox message import export plugin hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust") echo "init serve domain account alias mailbox message import export plugin trust hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust init") echo "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust serve") echo "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust domain") echo "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -46,15 +46,23 @@ _mairust_words() {
         "mairust export") echo "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust export maildir") echo "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust export mbox") echo "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust plugin") echo "link module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin") echo "install link upgrade rollback module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin install") echo "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin link") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin upgrade") echo "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin rollback") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin module") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin approve") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin list") echo "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin show") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin enable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin disable") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust plugin remove") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin remove") echo "--purge --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust") echo "add list remove import-revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust add") echo "--name --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust list") echo "--revoked --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust remove") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust import-revocations") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook") echo "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook add") echo "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook list") echo "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -137,12 +145,16 @@ _mairust_values() {
         "mairust import mbox") echo files ;;
         "mairust export maildir") echo files ;;
         "mairust export mbox") echo files ;;
+        "mairust plugin install") echo files ;;
         "mairust plugin link") echo files ;;
+        "mairust plugin upgrade") echo files ;;
+        "mairust plugin rollback") echo plugins ;;
         "mairust plugin approve") echo plugins ;;
         "mairust plugin show") echo plugins ;;
         "mairust plugin enable") echo plugins ;;
         "mairust plugin disable") echo plugins ;;
         "mairust plugin remove") echo plugins ;;
+        "mairust trust import-revocations") echo files ;;
         "mairust hook show") echo hooks ;;
         "mairust hook edit") echo hooks ;;
         "mairust hook enable") echo hooks ;;

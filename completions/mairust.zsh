@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" kind="" i
     local -A words_of values_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message import export plugin hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message import export plugin trust hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -49,15 +49,23 @@ _mairust() {
         "mairust export" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export maildir" "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export mbox" "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust plugin" "link module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin" "install link upgrade rollback module approve list show enable disable remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin install" "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin link" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin upgrade" "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin rollback" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin module" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin approve" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin enable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin disable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust plugin remove" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin remove" "--purge --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trust" "add list remove import-revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trust add" "--name --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trust list" "--revoked --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trust remove" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust trust import-revocations" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook" "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook add" "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook list" "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -137,12 +145,16 @@ _mairust() {
         "mairust import mbox" files
         "mairust export maildir" files
         "mairust export mbox" files
+        "mairust plugin install" files
         "mairust plugin link" files
+        "mairust plugin upgrade" files
+        "mairust plugin rollback" plugins
         "mairust plugin approve" plugins
         "mairust plugin show" plugins
         "mairust plugin enable" plugins
         "mairust plugin disable" plugins
         "mairust plugin remove" plugins
+        "mairust trust import-revocations" files
         "mairust hook show" hooks
         "mairust hook edit" hooks
         "mairust hook enable" hooks

@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "Bring in mail from a Maildir or mbox.",
     "export": "Write mail out as a Maildir or mbox.",
     "plugin": "Register, review, approve and remove plugins, which hooks ask.",
+    "trust": "Say whose signatures on plugins count, and import what they revoked.",
     "hook": "Manage where plugins are asked about mail, and try them out.",
     "job": "Watch and steer what is done later.",
     "trace": "Tell all that happened to one mail, or list the mails that came.",

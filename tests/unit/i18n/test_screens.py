@@ -33,7 +33,8 @@ FORMED = {
         ("write_flags", "true"), ("move_message", "true"), ("write_metadata", "true"),
     )),
     *(f"review.{name}" for name in (
-        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms", "root",
+        "developer",
     )),
 }  # fmt: skip
 """Keys that the code puts together."""
