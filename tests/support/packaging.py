@@ -78,7 +78,7 @@ class Signing:
 
 
 def made(text: str, signing: Signing | None = None, files: Mapping[str, bytes] | None = None) -> bytes:
-    """The package of a plugin with this plugin.toml, signed; put together by hand, so that it may be wrong."""
+    """The package of a plugin with this plugin.toml, signed; by hand, so that it may be wrong."""
     by = signing or Signing()
     told = tomllib.loads(text)
     whole = {"plugin.toml": text.encode(), "plugin.sh": SCRIPT.encode(), **(files or {})}
