@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.commands.plugin_packages import INSTALLED, install, rollback, upgrade
+from mairust_cli.commands import plugin_packages
+from mairust_cli.commands.plugin_installing import INSTALLED, install, rollback, upgrade
 from mairust_cli.commands.plugin_review import PluginId, licensed, review_lines, signed_by
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
@@ -19,7 +20,6 @@ from mairust_core.model.plugin_forms import Approved, Plugin, PluginState
 from mairust_core.services.plugins import Plugins
 
 app = noun(COMMANDS["plugin"])
-app.command("install", cls=Command)(install)
 
 STYLES = {
     PluginState.ENABLED: "green",
@@ -99,6 +99,16 @@ def _approval(plugin: Plugin) -> str:
     return f"{moment(plugin.approved_at)} by {plugin.approved_by}" if plugin.approved_at else "-"
 
 
+app.command("new", cls=Command)(plugin_packages.new)
+app.command("lint", cls=Command)(plugin_packages.lint)
+app.command("pack", cls=Command)(plugin_packages.pack)
+app.command("sign", cls=Command)(plugin_packages.sign)
+app.command("verify", cls=Command)(plugin_packages.verify)
+app.command("install", cls=Command)(install)
+app.command("upgrade", cls=Command)(upgrade)
+app.command("rollback", cls=Command)(rollback)
+
+
 @app.command("link", cls=Command)
 def link(
     ctx: typer.Context,
@@ -125,10 +135,6 @@ def link(
     session.output.warn(say("plugin.unsigned", session.output.lang, id=clean(installed.id)))
     if installed.state is PluginState.PENDING:
         session.output.note(say("plugin.waits", session.output.lang, id=clean(installed.id)))
-
-
-app.command("upgrade", cls=Command)(upgrade)
-app.command("rollback", cls=Command)(rollback)
 
 
 @app.command("module", cls=Command)

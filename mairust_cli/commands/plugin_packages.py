@@ -1,155 +1,341 @@
-"""`mairust plugin install`, `upgrade` and `rollback`: packages on their way in, and back."""
+"""`mairust plugin new`, `lint`, `pack`, `sign` and `verify`: on files of this machine, without a site."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mairust_cli.commands.plugin_review import PluginId, review_lines, signed_by
-from mairust_cli.each import SOME_FAILED
-from mairust_cli.files import STDIN, opened_message
-from mairust_cli.output import Column, Columns
+from mairust_cli.output import Column, Columns, Output
+from mairust_cli.packages import Passphrase, private_key, public_key, small_file, told_files
 from mairust_cli.session import Session
-from mairust_cli.text import clean
-from mairust_core.errors import MaiRustError, Temporary, Unauthenticated, Usage
-from mairust_core.i18n import say
-from mairust_core.model.plugin_forms import Installed, PluginState
-from mairust_core.services.plugins import Plugins
-
-SUFFIX = ".mairust-plugin"
-
-INSTALLED: Columns[Installed] = (
-    Column("Id", lambda installed: installed.id),
-    Column("Version", lambda installed: installed.version),
-    Column("State", lambda installed: installed.state),
-    Column("Signed by", lambda installed: signed_by(installed.signatures)),
+from mairust_cli.text import clean, size
+from mairust_core.errors import Invalid
+from mairust_core.i18n import explain, say
+from mairust_core.model.finding import Level
+from mairust_core.model.package import (
+    Check,
+    CheckedPackage,
+    CheckState,
+    Linted,
+    LintFinding,
+    MadePlugin,
+    Packed,
+    SignedPackage,
 )
-WITH_SECRET: Columns[Installed] = (*INSTALLED, Column("Secret", lambda installed: installed.secret or "-"))
 
-Downgrade = Annotated[
-    bool, typer.Option("--allow-downgrade", help="Take an older version, or another build of the same one.")
-]
+if TYPE_CHECKING:
+    from mairust_core.plugins.package.checking import Outcome
+    from mairust_core.plugins.package.linting import Fault, Lint
+
+FAILED, WARNED = 1, 3
+PackageFile = Annotated[str, typer.Argument(metavar="FILE", help="A package.")]
+
+MADE: Columns[MadePlugin] = (
+    Column("Id", lambda made: made.id),
+    Column("Directory", lambda made: made.directory),
+    Column("Template", lambda made: made.template),
+    Column("Files", lambda made: ", ".join(made.files)),
+)
+PACKED: Columns[Packed] = (
+    Column("Id", lambda packed: packed.id),
+    Column("Version", lambda packed: packed.version),
+    Column("File", lambda packed: packed.file),
+    Column("Digest", lambda packed: packed.digest),
+    Column("Files", lambda packed: str(packed.files)),
+    Column("Size", lambda packed: size(packed.size)),
+)
+SIGNED: Columns[SignedPackage] = (
+    Column("Id", lambda signed: signed.id),
+    Column("Version", lambda signed: signed.version),
+    Column("File", lambda signed: signed.file),
+    Column("Digest", lambda signed: signed.digest),
+    Column("Signed as", lambda signed: signed.signed_as),
+    Column("Key", lambda signed: signed.key_id),
+    Column("Certified by", lambda signed: signed.root or "-"),
+)
+COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "cyan"}
+MARKS = {
+    CheckState.PASSED: ("ok", "green"),
+    CheckState.FAILED: ("failed", "red"),
+    CheckState.ABSENT: ("-", "dim"),
+    CheckState.OPEN: ("?", "yellow"),
+}
 
 
-def install(
+def new(
     ctx: typer.Context,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A package, a directory of packages, or - for stdin.")
-    ],
-    allow_downgrade: Downgrade = False,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="The directory to be made.")],
+    id_: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Its id; default com.example. and the directory's name."),
+    ] = None,
+    template: Annotated[
+        str, typer.Option("--template", metavar="NAME", help="stdin-python, stdin-shell or http.")
+    ] = "stdin-python",
 ) -> None:
-    """Take in a plugin's package, without any network.
+    """Begin a plugin from a template that works as it stands.
 
-    It is verified whole before anything is written: the archive, its manifest, the signature, which has to
-    lead to a root key that `trust add` made known, and whether it is made for this MaiRust. Then it waits for
-    `plugin approve`, unless nobody needs to be asked. A plugin that is there is upgraded. Of a directory all
-    files NAME.mairust-plugin are taken.
+    stdin-python and stdin-shell are programs that a site runs; http is a service of its own that it asks.
+    Each tags mail that is urgent. Choose an id below a domain of yours.
 
-    Exit status: 0 installed, now or before; 2 it is no sound package; 3 some of several failed; 5 a newer
-    version is there; 75 try again; 77 it is not signed by anybody trusted here, or revoked.
+    Exit status: 0 made; 2 no such template, or the id is none; 5 the directory has something in it.
 
     Examples:
-      mairust plugin install spam-1.0.0.mairust-plugin
-      mairust plugin install ./packages --json
-      mairust plugin install - < spam-1.0.0.mairust-plugin
+      mairust plugin new ./urgent --id com.example.urgent
+      mairust plugin new ./tickets --id com.example.tickets --template http
     """
     session = Session.of(ctx)
-    plugins = session.operations(Plugins)
+    session.stay_local("plugin new")
+    from mairust_cli.choices import choice
+    from mairust_core.plugins import identity
+    from mairust_core.plugins.package.templates import Template, make
 
-    def take(path: str) -> Installed:
-        with opened_message(session, path) as content:
-            return plugins.install(content, allow_downgrade=allow_downgrade)
+    kind = choice(Template, "template", template)
+    place = Path(directory)
+    wanted = id_ or f"com.example.{place.resolve().name.lower().replace('_', '-')}"
+    if not identity.is_id(wanted) or identity.is_reserved(wanted):
+        raise Invalid("id", "not_plugin_id", value=repr(wanted[:80]), limit=identity.MAX_ID_LENGTH)
+    with told_files():
+        made = make(place, kind, wanted, wanted.rpartition(".")[2])
+    told = MadePlugin(id=wanted, directory=directory, template=kind.value, files=made)
+    session.output.change(told, MADE)
 
-    if file == STDIN or not os.path.isdir(file):
-        _tell(session, take(file))
-    else:
-        _several(session, _packages_in(file), take)
 
-
-def upgrade(
+def lint(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A package, or - for stdin.")],
-    allow_downgrade: Downgrade = False,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A plugin's directory, or a package.")],
 ) -> None:
-    """Take in another version of a plugin that is there.
+    """Look for what somebody should know before a plugin is given away, or taken.
 
-    What asks for no more than was approved, signed as that was, runs at once; else it waits for `plugin
-    approve`, and the version before goes on. That one is kept for `plugin rollback`.
+    Its plugin.toml, the modules it imports, what its code would do and was not given, secrets and compiled
+    code in its files, permissions it makes no use of, its license. Nothing is run. A plugin that has a say
+    before mail is taken, reaches the network or reads whole mails is marked for a review of its own.
 
-    Exit status: 0 upgraded, or waiting; 2 it is no sound package; 4 there is no such plugin; 5 a newer
-    version is there; 77 it is not signed by anybody trusted here, or revoked.
+    Exit status: 0 nothing that needs mending; 1 at least one error; 2 its plugin.toml is wrong, or it is no
+    package; 3 warnings only.
 
     Examples:
-      mairust plugin upgrade spam-1.1.0.mairust-plugin
+      mairust plugin lint ./spam
+      mairust plugin lint ./spam --json
     """
     session = Session.of(ctx)
-    with opened_message(session, file) as content:
-        _tell(
-            session,
-            session.operations(Plugins).install(content, upgrade=True, allow_downgrade=allow_downgrade),
-        )
-
-
-def _tell(session: Session, installed: Installed) -> None:
-    session.output.change(installed, WITH_SECRET if installed.secret else INSTALLED)
-    _hint(session, installed)
-
-
-def _hint(session: Session, installed: Installed) -> None:
-    """What a person has to know: what waits and for what, and loudly what nobody signed."""
+    session.stay_local("plugin lint")
+    found = _looked_at(Path(path))
     lang = session.output.lang
-    if not any(one.root for one in installed.signatures):
-        session.output.warn(say("plugin.unsigned", lang, id=clean(installed.id)))
-    if installed.review is not None and installed.state is PluginState.PENDING:
-        if not session.output.quiet:
-            for line in review_lines(installed.id, installed.review, session.output):
-                session.output.tell(line)
-        session.output.note(say("plugin.waits", lang, id=clean(installed.id)))
+    told = Linted(
+        id=found.manifest.id,
+        version=found.manifest.version,
+        separate_review=bool(found.powers),
+        powers=found.powers,
+        findings=tuple(_finding(fault, lang) for fault in found.faults),
+    )
+    if session.output.json:
+        session.output.document(told)
+    else:
+        session.output.lines(_lines(told, session.output))
+    if told.worst in (Level.ERROR, Level.WARNING):
+        raise typer.Exit(FAILED if told.worst is Level.ERROR else WARNED)
 
 
-def _packages_in(directory: str) -> list[str]:
-    try:
-        found = sorted(name for name in os.listdir(directory) if name.endswith(SUFFIX))
-    except OSError as error:
-        raise Usage("unreadable_file", path=directory, why=error.strerror) from error
-    if not found:
-        raise Usage("no_packages", path=directory)
-    return [os.path.join(directory, name) for name in found]
+def _looked_at(path: Path) -> Lint:
+    """The findings of a directory, or of a package's files in a directory for the moment."""
+    import tempfile
+
+    from mairust_core.plugins.manifest import on_paper
+    from mairust_core.plugins.package import listing, read_package, unpack
+    from mairust_core.plugins.package.linting import lint as look
+
+    with told_files():
+        if path.is_dir():
+            return look(path, on_paper())
+        with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
+            package = read_package(file, on_paper())
+            place = Path(scratch) / "plugin"
+            unpack(file, package, place)
+            (place / listing.NAME).unlink()
+            return look(place, on_paper())
 
 
-def _several(session: Session, paths: list[str], take: Callable[[str], Installed]) -> None:
-    """Each of several packages; what ends everything ends it."""
-    done: list[Installed] = []
-    failed: dict[str, MaiRustError] = {}
-    for path in paths:
-        try:
-            done.append(take(path))
-        except (Temporary, Unauthenticated):
-            raise
-        except MaiRustError as error:
-            failed[path] = error
-    session.output.several(done, failed, INSTALLED)
-    for installed in done:
-        _hint(session, installed)
-    if failed:
-        raise SystemExit(SOME_FAILED)
+def _finding(fault: Fault, lang: str) -> LintFinding:
+    return LintFinding(
+        rule=fault.rule,
+        level=fault.level,
+        path=fault.path,
+        line=fault.line,
+        message=say(f"lint.{fault.rule}", lang, **fault.values),
+    )
 
 
-def rollback(ctx: typer.Context, id_: PluginId) -> None:
-    """Go back to the package of a plugin that ran before.
+def _lines(told: Linted, output: Output) -> list[str]:
+    lines = []
+    for one in told.findings:
+        level = output.paint(say(f"doctor.{one.level}", output.lang), COLOURS[one.level])
+        place = ":".join(filter(None, (one.path, str(one.line or ""))))
+        lines.append(f"{level}  {output.paint(clean(place), 'bold')}  {clean(one.message)}  [{one.rule}]")
+    if told.powers:
+        lines.append(say("lint.review", output.lang, powers=clean(", ".join(told.powers))))
+    return lines or [output.paint(say("lint.well", output.lang), "green")]
 
-    It has the rights that it had, and its hooks are those that it declares; what was set of them stays. What
-    ran until now is kept, so that the same command leads forth again; what waits for approval goes.
 
-    Exit status: 0 done; 4 there is no such plugin; 5 nothing is kept that ran before; 77 that was revoked.
+def pack(
+    ctx: typer.Context,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="The directory with its plugin.toml.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", metavar="FILE", help="The package; default ID-VERSION.mairust-plugin."),
+    ] = None,
+) -> None:
+    """Pack a plugin's directory into one file.
+
+    The same files give the same bytes, on any machine and day. What tools leave behind (.git, __pycache__
+    and the like) is left out, and what a file .mairustignore in the directory names, one pattern a line.
+
+    Exit status: 0 packed; 2 its plugin.toml is wrong, or it has a file that no package may have.
 
     Examples:
-      mairust plugin rollback com.example.spam
+      mairust plugin pack ./spam --output spam.mairust-plugin
     """
-    from mairust_cli.commands.plugin import FIELDS
-
     session = Session.of(ctx)
-    session.output.change(session.operations(Plugins).rollback(id_), FIELDS)
+    session.stay_local("plugin pack")
+    from mairust_core.plugins.manifest import on_paper, read_directory
+    from mairust_core.plugins.package import packing
+
+    with told_files():
+        target = output or packing.file_name(read_directory(Path(directory), on_paper()))
+        package = packing.pack(Path(directory), Path(target), on_paper())
+    told = Packed(
+        id=package.manifest.id,
+        version=package.manifest.version,
+        file=target,
+        digest=package.digest,
+        files=len(package.files),
+        size=package.size_bytes,
+    )
+    session.output.change(told, PACKED)
+
+
+def sign(
+    ctx: typer.Context,
+    file: PackageFile,
+    as_: Annotated[str, typer.Option("--as", metavar="WHO", help="developer or marketplace.")],
+    key: Annotated[str, typer.Option("--key", metavar="FILE", help="The private key.")],
+    certificate: Annotated[
+        str | None,
+        typer.Option("--certificate", metavar="FILE", help="What a root says of the key: `key certify`."),
+    ] = None,
+    passphrase_file: Passphrase = None,
+) -> None:
+    """Sign a package, as who made it or as a marketplace that looked at it.
+
+    The signature is put into the package, which is replaced as a whole; an earlier one of the same kind goes.
+    A marketplace signs with a root key itself, or with a key whose certificate comes along.
+
+    Exit status: 0 signed; 2 it is no package, or no key, or the certificate is another key's.
+
+    Examples:
+      mairust plugin sign spam.mairust-plugin --as developer --key ann.key
+    """
+    session = Session.of(ctx)
+    session.stay_local("plugin sign")
+    from mairust_cli.choices import choice
+    from mairust_core.plugins.manifest import on_paper
+    from mairust_core.plugins.package import Signer, certificates, packing, read_package, signatures
+
+    signer = choice(Signer, "as", as_)
+    private = private_key(session, key, passphrase_file)
+    word = small_file(certificate, certificates.MAX_BYTES) if certificate else None
+    with told_files():
+        with Path(file).open("rb") as source:
+            listing = read_package(source, on_paper()).listing
+        mark = signatures.write(listing, private, word)
+        package = packing.add(Path(file), {signer.path: mark}, on_paper())
+    made = package.developer if signer is Signer.DEVELOPER else package.marketplace
+    assert made is not None
+    told = SignedPackage(
+        id=package.manifest.id,
+        version=package.manifest.version,
+        file=file,
+        digest=package.digest,
+        signed_as=signer.value,
+        key_id=made.key_id,
+        root=made.certificate.root if made.certificate else None,
+    )
+    session.output.change(told, SIGNED)
+
+
+def verify(
+    ctx: typer.Context,
+    file: PackageFile,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="FILE", help="A public key that you trust; may be repeated."),
+    ] = None,
+    revocations: Annotated[
+        list[str] | None,
+        typer.Option("--revocations", metavar="FILE", help="A revocation list; may be repeated."),
+    ] = None,
+) -> None:
+    """Check a package, and tell what came of each check.
+
+    Without a site and without a network: the archive, every file against manifest.json, plugin.toml,
+    signatures and licence. Whose signature it is
+    shows only beside keys that you trust: --trust takes public keys of roots.
+
+    Exit status: 0 it is sound, and what --trust and --revocations ask for holds; 1 that does not hold; 2 it
+    is no sound package.
+
+    Examples:
+      mairust plugin verify spam.mairust-plugin
+      mairust plugin verify spam.mairust-plugin --trust market.key.pub
+    """
+    session = Session.of(ctx)
+    session.stay_local("plugin verify")
+    told = _checked(Path(file), trust or [], revocations or [], session.output.lang)
+    if session.output.json:
+        session.output.document(told)
+    else:
+        session.output.lines([_line(one, session.output) for one in told.checks])
+    if any(one.state is CheckState.FAILED for one in told.checks):
+        raise typer.Exit(FAILED)
+
+
+def _checked(path: Path, trust: list[str], lists: list[str], lang: str) -> CheckedPackage:
+    from datetime import UTC, datetime
+
+    from mairust_core.plugins.manifest import on_paper
+    from mairust_core.plugins.package import keys, read_package, revocations
+    from mairust_core.plugins.package.checking import check
+
+    with told_files(), path.open("rb") as file:
+        package = read_package(file, on_paper())
+    roots = {keys.key_id(public): public for public in map(public_key, trust)}
+    revoked = [revocations.read(small_file(one, revocations.MAX_BYTES), one) for one in lists]
+    outcomes = list(check(package, roots, revoked, datetime.now(UTC)))
+    stands = [one for one in outcomes if one.name in ("marketplace", "revocations")]
+    return CheckedPackage(
+        id=package.manifest.id,
+        version=package.manifest.version,
+        digest=package.digest,
+        files=len(package.files),
+        size=package.size_bytes,
+        trusted=all(one.state is CheckState.PASSED for one in stands),
+        checks=tuple(_told(one, lang) for one in outcomes),
+    )
+
+
+def _told(one: Outcome, lang: str) -> Check:
+    if one.error is not None:
+        message = " ".join(explain(one.error, lang))
+    else:
+        values = dict(one.values)
+        if "size" in values:
+            values["size"] = size(int(str(values["size"])))
+        message = say(f"verify.{one.name}.{one.state.value}", lang, **values)
+    return Check(name=one.name, state=one.state, key_id=one.key_id, message=message)
+
+
+def _line(one: Check, output: Output) -> str:
+    mark, style = MARKS[one.state]
+    return f"{output.paint(f'{mark:6}', style)}  {one.name:11}  {clean(one.message)}"

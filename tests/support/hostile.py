@@ -27,9 +27,9 @@ def with_files(files: dict[str, bytes], **listed: object) -> bytes:
     return package(files, listing(files, **listed)).getvalue()
 
 
-def with_raw(offset: int, value: bytes, **other: object) -> bytes:
+def with_raw(offset: int, value: bytes) -> bytes:
     """A package with one more member, whose header says something else at an offset."""
-    return with_entry("x", raw={offset: value}, **other)
+    return with_entry("x", raw={offset: value})
 
 
 def signed(name: str = "developer", **changed: object) -> bytes:

@@ -85,6 +85,13 @@ def add(path: Path, extra: Mapping[str, bytes], ground: Ground, limits: ArchiveL
         return read_package(file, ground, limits)
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file as a whole, durably, in the place of what was there; raises `OSError`."""
+    with _replacing(path) as file:
+        file.write(data)
+        file.flush()
+
+
 def _is_mark(path: str) -> bool:
     return path.startswith(listing.SIGNATURES)
 

@@ -53,6 +53,26 @@ def read(data: bytes, name: str = KIND) -> RevocationList:
     return found
 
 
+def extended(
+    before: RevocationList | None,
+    key_ids: Iterable[str],
+    manifests: Iterable[str],
+    *,
+    issued_at: datetime,
+    root: Ed25519PrivateKey,
+) -> bytes:
+    """The list that follows another, or the first: with all that was on it, and these.
+
+    Raises `Invalid` when the one before is not this root's.
+    """
+    if before is None:
+        return write(1, issued_at, key_ids, manifests, root)
+    public = keys.public_of(root)
+    before.signed.require_root({keys.key_id(public): public})
+    everything = ({*before.keys, *key_ids}, {*before.manifests, *manifests})
+    return write(before.serial + 1, issued_at, *everything, root)
+
+
 def write(
     serial: int,
     issued_at: datetime,

@@ -42,10 +42,15 @@ class SourceFile:
 def files_of(directory: Path, limits: ArchiveLimits) -> list[SourceFile]:
     """The files of a plugin's directory by path, without what is ignored.
 
-    A pattern of `.mairustignore` in it, one a line, leaves out files and directories of that name, or with a
-    slash those at that path. Raises `Invalid` for links, devices and names that no package has, `OSError`.
+    Raises `Invalid` for links, devices and names that no package has, `OSError`.
     """
-    found = sorted(_walk(directory, "", _patterns(directory)), key=lambda one: one.path.encode())
+    found = entries_of(directory)
+    for one in found:
+        if stat.S_ISLNK(one.mode):
+            raise Invalid("directory", "package_link", path=shown(one.path))
+        if not stat.S_ISREG(one.mode):
+            kind = f"{stat.S_IFMT(one.mode):o}"
+            raise Invalid("directory", "package_special", path=shown(one.path), kind=kind)
     if len(found) > limits.files:
         raise Invalid("directory", "package_too_many_files", limit=limits.files)
     names = Names()
@@ -55,6 +60,15 @@ def files_of(directory: Path, limits: ArchiveLimits) -> list[SourceFile]:
         if not is_listed(one.path):
             raise Invalid("directory", "package_reserved", path=shown(one.path))
     return found
+
+
+def entries_of(directory: Path) -> list[SourceFile]:
+    """All that lies in a plugin's directory but directories, by path, without what is ignored.
+
+    A pattern of `.mairustignore` in it, one a line, leaves out files and directories of that name, or with a
+    slash those at that path.
+    """
+    return sorted(_walk(directory, "", _patterns(directory)), key=lambda one: os.fsencode(one.path))
 
 
 def _patterns(directory: Path) -> tuple[str, ...]:
@@ -76,13 +90,7 @@ def _walk(directory: Path, prefix: str, patterns: tuple[str, ...]) -> Iterator[S
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 yield from _walk(Path(entry.path), path + "/", patterns)
-            elif stat.S_ISREG(status.st_mode):
+            else:
                 yield SourceFile(
                     path=path, place=Path(entry.path), size_bytes=status.st_size, mode=status.st_mode
-                )
-            elif stat.S_ISLNK(status.st_mode):
-                raise Invalid("directory", "package_link", path=shown(path))
-            else:
-                raise Invalid(
-                    "directory", "package_special", path=shown(path), kind=f"{stat.S_IFMT(status.st_mode):o}"
                 )

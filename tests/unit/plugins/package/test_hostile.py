@@ -189,7 +189,9 @@ def bombs() -> dict[str, bytes]:
         "zeros": gzip(tar(entries(more=[Entry(name="zeros", data=bytes(64 << 20))])), 9),
         "objects": package(manifest=b'{"files":[' + b"{}," * 340_000 + b"{}]}").getvalue(),
         "long": package(manifest=b'{"id":"' + b"\\u3042" * 170_000 + b'"}').getvalue(),
-        "crowd in its limits": package({**FILES, **{f"{n:05}{'d' * 80}/x": b"" for n in range(3900)}}).getvalue(),
+        "crowd in its limits": package(
+            {**FILES, **{f"{n:05}{'d' * 80}/x": b"" for n in range(3900)}}
+        ).getvalue(),
         "crowd": package({**FILES, **crowd}).getvalue(),
         "many": gzip(tar(Entry(name=f"{n}") for n in range(100_000))),
         "header": gzip(tar([Entry(name="x", kind=b"L", size=(8 << 30) - 1)])),
