@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.app import Site
@@ -111,6 +112,35 @@ def upgraded(plugins: Plugins) -> str:
         plugins.install(body(made(manifest_text(id_, version=version))))
         plugins.approve(id_)
     return id_
+
+
+def offer(directory: Path, site: Site, id_: str = "com.example.spam") -> Marketplace:
+    """Two versions of a plugin, the root that signed them, which the site trusts, and what it took back.
+
+    They are `spam-1.0.0.mairust-plugin` (in `packages/`, too), `spam-1.1.0.mairust-plugin`,
+    `example-root.pub` and `example-root.revocations.json`.
+    """
+    market = Marketplace()
+    known = {one.name for one in site.service(Trust, TESTER).browse().items}
+    name = next(name for name in ("Example Marketplace", "second", "third") if name not in known)
+    site.service(Trust, TESTER).add(replace(market.as_trusted(), name=name))
+    (directory / "packages").mkdir()
+    for version in ("1.0.0", "1.1.0"):
+        data = made(manifest_text(id_, version=version), Signing(key=market.root))
+        (directory / f"spam-{version}.mairust-plugin").write_bytes(data)
+        if version == "1.0.0":
+            (directory / "packages" / "spam.mairust-plugin").write_bytes(data)
+    (directory / "example-root.pub").write_text(market.public)
+    taken = b"".join(market.revoke(1, ["0" * 16]).chunks)
+    (directory / "example-root.revocations.json").write_bytes(taken)
+    return market
+
+
+def taken_in(directory: Path, site: Site, *versions: str) -> None:
+    """Have a site install and approve some of the versions that are offered, one after the other."""
+    for version in versions:
+        id_ = install(site, (directory / f"spam-{version}.mairust-plugin").read_bytes()).id
+        site.service(Plugins, TESTER).approve(id_)
 
 
 def key_id(key: Ed25519PrivateKey | None) -> str:
