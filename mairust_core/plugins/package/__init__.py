@@ -13,6 +13,10 @@ reading.py       a `Package` from an archive; unpacking it
 vouching.py      whether a trusted root stands for a package
 sources.py       the files of a plugin's directory
 packing.py       an archive from a directory; signatures put into one
+key_files.py     files of keys, made and listed
+checking.py      check by check what can be said of a package
+linting.py       what somebody should look at in a plugin: python_source.py, content.py
+templates/       what a new plugin begins with
 """
 
 from mairust_core.plugins.package.limits import ArchiveLimits

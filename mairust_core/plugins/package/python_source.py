@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -38,13 +39,15 @@ class Seen(NamedTuple):
 def look(source: bytes, shipped: Collection[str]) -> list[Seen]:
     """What the code of a file does, each name once, by line; `shipped` are the modules that come with it."""
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return [Seen("syntax", getattr(error, "lineno", None) or 1, "")]
     found: dict[tuple[str, str], Seen] = {}
-    for line, name, optional, called in _named(tree):
+    for line, name, optional, called in sorted(_named(tree)):
         for rule, known in _KINDS.items():
-            if _is_one_of(name, known):
+            if name in known if called else _is_one_of(name, known):
                 found.setdefault((rule, name), Seen(rule, line, name))
         top = name.partition(".")[0]
         if not called and top not in sys.stdlib_module_names and top not in shipped and not optional:
@@ -53,6 +56,7 @@ def look(source: bytes, shipped: Collection[str]) -> list[Seen]:
 
 
 def _is_one_of(name: str, known: Collection[str]) -> bool:
+    """Whether a module, or what is taken from one, is among these, or inside of one of them."""
     parts = name.split(".")
     return any(".".join(parts[:count]) in known for count in range(1, len(parts) + 1))
 
