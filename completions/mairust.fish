@@ -466,7 +466,7 @@ complete -c mairust -n 'string match -q -- "mairust secrets list*" (__mairust_at
 complete -c mairust -n 'string match -q -- "mairust secrets list*" (__mairust_at)' -l all -d 'Print every item.'
 complete -c mairust -n 'string match -q -- "mairust secrets rotate-master*" (__mairust_at)' -l prepare -d 'Only write the next key into the file, to be distributed.'
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a show -d 'Show every setting in force and where it comes from.'
-complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a export -d 'Print all settings in force as one configuration file.'
+complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a export -d 'Print all settings in force, hooks and plugin.toml files as one document.'
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a check -d 'Read the configuration and tell what is wrong with it.'
 complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a upgrade -d 'Bring the database schema up to this version.'
 complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a check -d 'Tell whether the database schema is the one this version needs.'

@@ -67,6 +67,7 @@ STEPS = (
     Step("plugin.approved", "what a plugin asked for is given, the transaction is open"),
     Step("plugin.unpacked", "the files of a package are durable under a temporary name"),
     Step("plugin.renamed", "the files of a package have their name, the directory is not yet synced"),
+    Step("trust.revoked", "what a root took back is written and blocked, the transaction is open"),
     Step("restore.pack", "mail of a pack is stored, its rows are not committed"),
     Step("restore.mail", "all mail is stored, no account is there"),
     Step("restore.rows", "every row is written, COMMIT is about to be sent"),

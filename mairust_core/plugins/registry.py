@@ -26,10 +26,12 @@ from mairust_core.model.plugin_forms import (
     Source,
 )
 from mairust_core.model.principal import Principal
+from mairust_core.model.settings import ExportedPlugin
 from mairust_core.observe.faults import crash_point
 from mairust_core.plugins.rights import Standing, asks_for_more, review
 from mairust_core.plugins.standing import Standings, require_trusted
-from mairust_core.store import breakers, hooks, plugins, trust
+from mairust_core.plugins.toml_text import toml_text
+from mairust_core.store import breakers, hooks, packages, plugins, trust
 from mairust_core.store.plugins import Registered
 
 if TYPE_CHECKING:
@@ -197,6 +199,22 @@ class Registry:
         held = _held(self._isolation()) if local else None
         return [
             _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None, standings)
+            for one in found
+        ]
+
+    def exported(self, tx: Connection, by: Principal, limit: int) -> list[ExportedPlugin]:
+        """The plugins that were approved, each with its plugin.toml; two statements."""
+        found = [one for one in plugins.page(tx, by, "", limit) if one.manifest is not None]
+        texts = packages.texts(tx, by, (one.package for one in found))
+        return [
+            ExportedPlugin(
+                id=one.id,
+                state=PluginState(one.state),
+                source=one.source,
+                directory=one.directory,
+                package=one.package,
+                toml=texts.get(one.package or "") or toml_text(one.shown),
+            )
             for one in found
         ]
 

@@ -12,6 +12,7 @@ from mairust_core.ids import IdSource, to_ms
 from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import NewTrustKey, RevocationKind, RevocationsTaken, Signers, TrustKey
+from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.package import Package, keys, revocations
 from mairust_core.plugins.package.revocations import RevocationList
@@ -82,12 +83,14 @@ class Trust:
             *((RevocationKind.MANIFEST, one) for one in sorted(taken.manifests)),
         ]
         trust.take(tx, by, taken.root, taken.serial, named)
+        blocked = self._block(tx, by)
+        crash_point("trust.revoked")
         return RevocationsTaken(
             root=taken.root,
             serial=taken.serial,
             keys=len(taken.keys),
             manifests=len(taken.manifests),
-            blocked=tuple(self._block(tx, by)),
+            blocked=tuple(blocked),
         )
 
     def _block(self, tx: Connection, by: Principal) -> list[str]:

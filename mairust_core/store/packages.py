@@ -133,10 +133,11 @@ def held(tx: Connection, by: Principal) -> set[str]:
     return {digest for row in tx.execute(query) for digest in row if digest is not None}
 
 
-def texts(tx: Connection, by: Principal, digests: Iterable[str]) -> dict[str, str]:
+def texts(tx: Connection, by: Principal, digests: Iterable[str | None]) -> dict[str, str]:
     """The plugin.toml of some packages, by their digests; one statement."""
     mine = plugin_package.c
-    query = select(mine.digest, mine.toml).where(mine.tenant_id == by.tenant_id, mine.digest.in_([*digests]))
+    wanted = sorted({one for one in digests if one is not None})
+    query = select(mine.digest, mine.toml).where(mine.tenant_id == by.tenant_id, mine.digest.in_(wanted))
     return {row[0]: row[1] for row in tx.execute(query)}
 
 

@@ -13,8 +13,10 @@ from mairust_core.ids import now_ms
 from mairust_core.model.plugin import Body, Runnable
 from mairust_core.model.plugin_forms import PluginState, RightKind, Source
 from mairust_core.model.trust import SignedAs
+from mairust_core.plugins.manifest import on_paper, read_manifest
 from mairust_core.plugins.package import keys
 from mairust_core.services.audit import Audit
+from mairust_core.services.config import Config
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import PACKAGE, Plugins
 from mairust_core.store import packages
@@ -325,3 +327,23 @@ def test_a_plugin_whose_root_is_trusted_no_longer_goes_on(ops: Ops, served: Serv
             call()
     market.trusted_on(served.site)
     assert ops(Plugins).enable(id_).state is PluginState.ENABLED
+
+
+def test_the_configuration_is_exported_with_hooks_and_plugins(
+    ops: Ops, served: Served, certified: Signing, tmp_path: Path
+) -> None:
+    """Contract §1: each plugin.toml as it came in its package, and what a linked one says."""
+    text = manifest_text(new_id()) + "# a comment of its author\n"
+    packed = install(served.site, made(text, certified)).id
+    linked = link(served.site, tmp_path, manifest_text(new_id())).id
+    waiting = install(served.site, made(manifest_text(new_id()), certified)).id
+    for id_ in (packed, linked):
+        served.here(Plugins).approve(id_)
+    found = ops(Config).export()
+    plugins = {one.id: one for one in found.plugins}
+    assert plugins[packed].toml == text
+    assert plugins[packed].package == ops(Plugins).show(packed).package
+    assert read_manifest(plugins[linked].toml.encode(), on_paper()).id == linked
+    assert waiting not in plugins
+    assert {f"{packed}:pre_receive", f"{linked}:pre_receive"} <= {hook.name for hook in found.hooks}
+    assert found.settings["plugins"]["allow_unsigned"] is True
