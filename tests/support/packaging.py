@@ -136,6 +136,17 @@ def offer(directory: Path, site: Site, id_: str = "com.example.spam") -> Marketp
     return market
 
 
+def offered(directory: Path, id_: str = "com.example.spam") -> None:
+    """As `offer`, by a root that nobody trusts yet, and that takes its own key back."""
+    market = Marketplace()
+    for version in ("1.0.0", "1.1.0"):
+        data = made(manifest_text(id_, version=version), Signing(key=market.root))
+        (directory / f"spam-{version}.mairust-plugin").write_bytes(data)
+    (directory / "example-root.pub").write_text(market.public)
+    taken = b"".join(market.revoke(1, [market.id]).chunks)
+    (directory / "example-root.revocations.json").write_bytes(taken)
+
+
 def taken_in(directory: Path, site: Site, *versions: str) -> None:
     """Have a site install and approve some of the versions that are offered, one after the other."""
     for version in versions:

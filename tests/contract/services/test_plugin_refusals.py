@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -175,6 +178,41 @@ def test_a_body_of_another_type_is_refused(served: Served) -> None:
     head = {"Authorization": f"Bearer {served.admin_key}", "Content-Type": "message/rfc822"}
     answer = httpx.post(f"{served.http.url}/api/v1/plugins", content=b"x", headers=head)
     assert answer.status_code == 415
+
+
+_sockets: list[str] = []
+_heard = False
+
+
+def _hear(event: str, _: object) -> None:
+    if _heard and event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        _sockets.append(event)
+
+
+def test_nobody_outside_is_asked(tmp_path: Path) -> None:
+    """Trusting, installing, approving and revoking work without any network: nothing tries to reach it."""
+    global _heard
+    settings = load_settings(data_dir=tmp_path, env={})
+    create_site(settings, "tester")
+    market = Marketplace()
+    key = keys.generate()
+    signing = Signing(key=key, certificate=market.certify(key), developer=keys.generate())
+    data = made(manifest_text(new_id()), signing)
+    sys.addaudithook(_hear)
+    with opened(settings) as site:
+        _heard = True
+        try:
+            market.trusted_on(site)
+            id_ = install(site, data).id
+            site.service(Plugins, TESTER).approve(id_)
+            site.unpacked.have([site.runnable(TESTER, id_)])
+            assert site.service(Trust, TESTER).import_revocations(market.revoke(1, [market.id])).blocked
+            assert _sockets == []
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.connect(("127.0.0.1", 1))
+            assert _sockets == ["socket.connect"], "it would have been heard"
+        finally:
+            _heard = False
 
 
 def test_without_allow_unsigned_nothing_unsigned_comes_in(tmp_path: Path) -> None:

@@ -183,6 +183,22 @@ def test_a_rollback_to_what_was_revoked_is_refused(ops: Ops, served: Served, mar
     assert ops(Plugins).show(id_).version == "1.1.0"
 
 
+def test_a_blocked_plugin_goes_back_to_what_is_not_revoked(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """By a rollback, which is somebody's decision as an approval is."""
+    signing = Signing(key=market.root)
+    id_ = approved(served, signing)
+    install(served.site, made(manifest_text(id_, version="1.1.0"), signing))
+    newer = ops(Plugins).show(id_).package or ""
+    assert ops(Trust).import_revocations(market.revoke(1, manifests=[newer])).blocked == (id_,)
+    plugin = ops(Plugins).rollback(id_)
+    assert (plugin.version, plugin.state) == ("1.0.0", PluginState.ENABLED)
+    assert not blocked(served, id_)
+    with pytest.raises(Forbidden, match="was revoked"):
+        ops(Plugins).rollback(id_)
+
+
 def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marketplace) -> None:
     """It says that somebody else may have it."""
     ops(Trust).import_revocations(market.revoke(1, [market.id]))
