@@ -6,6 +6,7 @@ package's listing while it is written, the whole synced before it gets its name.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -22,8 +23,7 @@ from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.model.plugin import Runnable
 from mairust_core.model.principal import Principal
 from mairust_core.observe.faults import crash_point
-from mairust_core.plugins.manifest import on_paper
-from mairust_core.plugins.package import ArchiveLimits, read_package, unpack
+from mairust_core.plugins.package import ArchiveLimits, unpack_listed
 from mairust_core.plugins.package.reading import USUAL
 from mairust_core.store import StorageBackend, packages
 
@@ -85,9 +85,9 @@ class Unpacked:
         with self._lock, tempfile.TemporaryFile(dir=self._root) as file:
             if place.is_dir():
                 return place
-            self._fetch(digest, file)
+            listing = self._fetch(digest, file)
             try:
-                self._write(digest, file, new)
+                self._write(listing, file, new)
                 crash_point("plugin.unpacked")
                 _name(new, place)
             finally:
@@ -96,20 +96,19 @@ class Unpacked:
         _sync(self._root)
         return place
 
-    def _fetch(self, digest: str, file: BinaryIO) -> None:
+    def _fetch(self, digest: str, file: BinaryIO) -> bytes:
+        """Bring the archive into a file; the listing by which it is checked, which has this digest."""
         with self._storage.read() as tx:
             kept = packages.find(tx, _ME, digest)
-        if kept is None:
+        if kept is None or hashlib.sha256(kept.listing.encode()).hexdigest() != digest:
             raise Damaged("package", digest=digest)
         for data in packages.read_parts(self._storage, _ME, kept.archive):
             file.write(data)
+        return kept.listing.encode()
 
-    def _write(self, digest: str, file: BinaryIO, new: Path) -> None:
-        """What was judged when it came in is judged no more, but it has to be that package."""
-        package = read_package(file, on_paper(), self._limits)
-        if package.digest != digest:
-            raise Damaged("package", digest=digest)
-        unpack(file, package, new, self._limits)
+    def _write(self, listing: bytes, file: BinaryIO, new: Path) -> None:
+        """Whether somebody stands for it was judged when it came in; here it has to be what was judged."""
+        unpack_listed(file, listing, new, self._limits)
         for directory, _, _ in os.walk(new):  # its user may be another one than ours
             os.chmod(directory, 0o755)  # noqa: S103 - in a directory that only we enter
 
