@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
@@ -38,6 +38,14 @@ RETRIES = 3
 Outcome = Stored | MaiRustError
 _Waiting = tuple[Delivery, asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 log = logging.getLogger("mairust.receive")
+
+
+class Commits(Protocol):
+    """What takes the deliveries of an event loop."""
+
+    async def commit(self, delivery: Delivery) -> Outcome:
+        """`Stored` once it is durable, or the error for this delivery alone; never raises."""
+        ...
 
 
 class Written(NamedTuple):

@@ -23,7 +23,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
-from mairust_core.receive.committer import Committer
+from mairust_core.receive.committer import Commits
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
 from mairust_core.receive.describing import describe_safely
 from mairust_core.receive.directory import Directory
@@ -51,7 +51,7 @@ class Parts:
     """What the road is made of."""
 
     blobs: BlobStore
-    committer: Committer
+    committer: Commits
     directory: Directory
     health: Health
     refusals: Refusals
@@ -66,13 +66,17 @@ class Parts:
 
 
 def open_road(
-    site: Site, health: Health | None = None, refusals: Refusals | None = None, hooks: Chain | None = None
+    site: Site,
+    health: Health | None = None,
+    refusals: Refusals | None = None,
+    hooks: Chain | None = None,
+    committer: Commits | None = None,
 ) -> MailRoad:
     """The road of an open site, without hooks unless they are given; belongs to one event loop."""
     node = site.settings.node
     parts = Parts(
         blobs=site.blobs,
-        committer=site.committer,
+        committer=committer or site.committer,
         directory=Directory(site.storage),
         health=health or Health(site.blobs.free_bytes, lambda: None),
         refusals=refusals or Refusals(site.storage, site.ids),
