@@ -23,6 +23,7 @@ from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, 
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Content, Locator
 from mairust_core.model.delivery import Delivery, Stored
+from mairust_core.receive.describing import read_preview
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
 from mairust_core.store.ingest import boot_clock, find_stored, ids_taken, write_batch
@@ -95,6 +96,7 @@ class Committer:
 
     def commit_many(self, batch: Sequence[Delivery]) -> list[Outcome]:
         """Commit on the calling thread; one outcome per delivery, in order."""
+        batch = [read_preview(one) for one in batch]
         outcomes: list[Outcome] = []
         start = 0
         while start < len(batch):
@@ -124,11 +126,14 @@ class Committer:
 
     def _run(self) -> None:
         while batch := self._take():
-            try:
-                outcomes = self.commit_many([delivery for delivery, _, _ in batch])
-            except Exception as error:  # whatever it is, this thread goes on and every sender hears a 4xx
-                outcomes = [_as_error(error)] * len(batch)
-            _tell(batch, outcomes)
+            _tell(batch, self.settle([delivery for delivery, _, _ in batch]))
+
+    def settle(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        """`commit_many` for those who must go on: whatever it is, every sender hears a 4xx."""
+        try:
+            return self.commit_many(batch)
+        except Exception as error:
+            return [_as_error(error)] * len(batch)
 
     def _take(self) -> list[_Waiting]:
         with self._wake:

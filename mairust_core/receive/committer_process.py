@@ -30,7 +30,7 @@ def answer(committer: Committer, incoming: int, outgoing: int, upkeep: Callable[
     try:
         while True:
             if batch := inbox.take(upkeep()):
-                told = pack_outcomes(committer.commit_many(batch))
+                told = pack_outcomes(committer.settle(batch))
                 _write(outgoing, ANSWER.pack(len(told)) + told)
     except (EOFError, BrokenPipeError):
         return

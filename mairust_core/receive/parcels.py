@@ -15,7 +15,7 @@ from typing import Any
 from mairust_core.errors import MaiRustError
 from mairust_core.ids import to_ms, to_time
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
-from mairust_core.model.content import AttachmentFact, Correspondent, Facts
+from mairust_core.model.content import AttachmentFact, Correspondent, Facts, TextAt, Unread
 from mairust_core.model.delivery import Copy, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
@@ -63,12 +63,13 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         [(int(copy.id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
         [_later_told(later) for later in one.later],
+        None if one.unread is None else [at and tuple(at) for at in one.unread],
     )
 
 
 def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
-    tenant_id, sha256, received_ms, once, facts, copies, trace, later = marshal.loads(packed)  # noqa: S302 - of our parent's
+    tenant_id, sha256, received_ms, once, facts, copies, trace, later, unread = marshal.loads(packed)  # noqa: S302 - of our parent's
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
@@ -78,6 +79,7 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
         later=tuple([_later(*one) for one in later]),
+        unread=unread and Unread(*(at and TextAt(*at) for at in unread)),
     )
 
 

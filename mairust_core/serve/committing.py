@@ -39,13 +39,12 @@ class CommittingProcess:
         return DistantCommitter(self.outgoing, self.incoming, site.committer, self._die_too)
 
     def _die_too(self) -> None:
-        """End at once, in the same way: what this process takes without it is never stored."""
+        """End at once, killed where that was: what this process takes without it is never stored."""
         code = self.wait()
         log.critical("the committing process ended with %d, and so does this one", code)
         if code < 0:
-            signal.signal(-code, signal.SIG_DFL)
-            os.kill(os.getpid(), -code)
-        os._exit(code if code > 0 else 1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(code or 1)
 
     def wait(self) -> int:
         """Its exit code, negative for a signal, when it has ended."""
