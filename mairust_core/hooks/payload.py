@@ -17,11 +17,12 @@ import orjson
 
 from mairust_core.mime.bodies import attachment, part_text, sort_parts
 from mairust_core.mime.html_text import html_to_text
-from mairust_core.mime.preview import WHOLE, preview
+from mairust_core.mime.preview import WHOLE, read, unread
 from mairust_core.mime.rendering import Ranges, headers, render
 from mairust_core.mime.transfer_encodings import decode
 from mairust_core.mime.tree import Part, scan
 from mairust_core.model.blob import Buffer
+from mairust_core.model.content import Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
@@ -63,11 +64,15 @@ class Asking:
 class MessagePart:
     """The part of requests that is about the message; belongs to one mail.
 
-    `hidden` are byte ranges that no plugin sees (rule B2). Reads `content` only inside `of`.
+    `hidden` are byte ranges that no plugin sees (rule B2); `text` is where its text begins, if that is known.
+    Reads `content` only inside `of`.
     """
 
-    def __init__(self, content: Buffer, received_at: datetime, hidden: Ranges = ()) -> None:
+    def __init__(
+        self, content: Buffer, received_at: datetime, hidden: Ranges = (), text: Unread | None = None
+    ) -> None:
         self._content = content
+        self._text = text
         self._received_at = received_at
         self._hidden = hidden
         self._made: dict[Rights, bytes] = {}
@@ -99,11 +104,12 @@ class MessagePart:
         return self._root
 
     def _body(self, body: Body, read_headers: bool, attachments: Attachments) -> dict[str, Any]:
-        bodies = sort_parts(self._tree())
-        shown = preview(self._content, bodies, WHOLE)
-        found: dict[str, Any] = {"source": shown.source or "plain", "has_html": bool(bodies.html)}
+        begins = self._text or unread(sort_parts(self._tree()))
+        shown = read(self._content, begins, WHOLE)
+        found: dict[str, Any] = {"source": shown.source or "plain", "has_html": begins.html is not None}
         if body is Body.PREVIEW:
             return {"preview": shown.text, "truncated": shown.truncated, **found}
+        bodies = sort_parts(self._tree())
         html = "\n".join(part_text(self._content, part) for part in bodies.html)
         text = "\n".join(part_text(self._content, part) for part in bodies.plain)
         if not text.strip() and html:

@@ -63,7 +63,7 @@ class Round:
         self._matching = matching
         self._threads = threads
         self._hash = mail.content.sha256.hex()
-        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden)
+        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, mail.text)
         self._opinions = Opinions(mail.reached)
         self._steps: list[Step] = []
         self._shadows: list[Shadow] = []
