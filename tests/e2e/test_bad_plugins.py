@@ -26,7 +26,7 @@ from tests.support.server import Server, Site, make_site
 
 PATIENCE_S = 60.0
 ANN = "user0@example.org"
-LOCAL, WEB = "com.example.local", "com.example.web"
+LOCAL, WEB, UNIX = "com.example.local", "com.example.web", "com.example.unix"
 FAILED = "451 4.7.1 Try again later"
 MAY = "read_headers = true\nwrite_tags = true"
 SAID = r"""
@@ -93,9 +93,23 @@ SERVICE = (
         def log_message(self, *_):
             pass
 
+"""
+)
+OVER_TCP = (
+    SERVICE
+    + """
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     print(server.server_address[1], flush=True)
+    server.serve_forever()
+"""
+)
+OVER_UNIX = (
+    SERVICE
+    + """
+    import socketserver
+    server = socketserver.UnixStreamServer(sys.argv[1], Handler)
+    print("ready", flush=True)
     server.serve_forever()
 """
 )
@@ -151,8 +165,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         elsewhere.setblocking(False)
         made = House(site=site, server=server, elsewhere=elsewhere, marker=marker)
         with _service(elsewhere.getsockname()[1]) as port:
-            _put(site, directory / "local", _local_text(marker), PROCESS)
-            _put(site, directory / "web", _web_text(port))
+            _put(site, directory / "local", LOCAL, _local_text(marker), PROCESS)
+            _put(site, directory / "web", WEB, _web_text(port))
             for plugin in ("local", "web"):
                 _until_asked(made, plugin)
             yield made
@@ -179,12 +193,12 @@ def _web_text(port: int) -> str:
     return manifest_text(WEB, _hook("web"), permissions=MAY, entry=entry, more=limits)
 
 
-def _put(site: Site, directory: Path, manifest: str, program: str = "") -> None:
+def _put(site: Site, directory: Path, id_: str, manifest: str, program: str = "") -> None:
     directory.mkdir()
     directory.chmod(0o755)
     (directory / "plugin.toml").write_text(manifest)
     (directory / "plugin.py").write_text(textwrap.dedent(program))
-    for words in (["link", directory], ["approve", LOCAL if program else WEB, "--yes"]):
+    for words in (["link", directory], ["approve", id_, "--yes"]):
         done = site.command("plugin", *words)
         assert done.returncode == 0, done.stderr.decode()
 
@@ -201,7 +215,7 @@ def _service(elsewhere: int) -> Iterator[int]:
     """The web server in a process of its own; its port."""
     where = f"http://127.0.0.1:{elsewhere}/"
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVICE), where], stdout=subprocess.PIPE
+        [sys.executable, "-c", textwrap.dedent(OVER_TCP), where], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         try:
@@ -253,3 +267,29 @@ def test_trap_h1_what_is_no_answer_of_a_web_server_is_a_temporary_failure(house:
     """A redirect, 500, 429, a page: and where the redirect leads nobody goes (trap H4)."""
     assert house.replies("web", what) == (FAILED, "252")
     assert house.came() == 0
+
+
+def test_a_plugin_has_its_socket_where_the_server_made_room_for_it(house: House, tmp_path: Path) -> None:
+    """A directory of the owner and its group; the plugin is asked there, and its word counts."""
+    sockets = house.site.directory / "run" / "plugins"
+    assert sockets.stat().st_mode & 0o777 == 0o750
+    path = sockets / "p.sock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(OVER_UNIX), str(path)], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with process:
+        try:
+            assert process.stdout.readline()
+            entry = f'protocol = "unix"\nendpoint = "unix:{path}"'
+            _put(
+                house.site,
+                tmp_path / "unix",
+                UNIX,
+                manifest_text(UNIX, _hook("unix"), permissions=MAY, entry=entry),
+            )
+            _until_asked(house, "unix")
+            assert house.replies("unix", "smuggles") == ("550 5.7.1 Message refused by policy", "252")
+        finally:
+            process.kill()
+    assert house.replies("unix", "fine") == (FAILED, "252")
