@@ -184,20 +184,24 @@ class Ingest:
         """One round of load."""
         return self._load.drive(server, Engine(name="sqlite"))
 
-    def run(self, hooks: Sequence[Entry]) -> Sample:
-        """One round on a server of its own."""
+    def run(self, hooks: Sequence[Entry], *, warm: bool = False) -> Sample:
+        """One round on a server of its own; `warm`: the second of two, with the plugins' processes there."""
         with self.serving(hooks) as server:
+            if warm:
+                self.drive(server)
             return self.drive(server)
 
 
-def pairs(ingest: Ingest, hooks: Sequence[Entry], count: int) -> tuple[list[Sample], list[Sample]]:
+def pairs(
+    ingest: Ingest, hooks: Sequence[Entry], count: int, *, warm: bool = False
+) -> tuple[list[Sample], list[Sample]]:
     """Rounds without and with hooks, interleaved, each pair beginning with the other one."""
     without: list[Sample] = []
     with_hooks: list[Sample] = []
     for number in range(count):
         turns: list[Callable[[], None]] = [
-            lambda: without.append(ingest.run([])),
-            lambda: with_hooks.append(ingest.run(hooks)),
+            lambda: without.append(ingest.run([], warm=warm)),
+            lambda: with_hooks.append(ingest.run(hooks, warm=warm)),
         ]
         for turn in turns if number % 2 else reversed(turns):
             turn()
@@ -345,7 +349,7 @@ def _worker_goals(ingest: Ingest, count: int) -> list[Goal]:
     directory = ingest.scratch / "worker"
     over_ms, limit = uvloop.run(_worker_alone(directory))
     hook = [{"name": "worker", "directory": str(directory), "sender": "."}]
-    without, asked = pairs(ingest, hook, count)
+    without, asked = pairs(ingest, hook, count, warm=True)
     print(f"layers: {', '.join(probe().isolation.present)}; ceiling of the workers: {limit:.0f}/s")
     _shown("without hooks", without)
     _shown("one STDIN worker plugin", asked)
