@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from mairust_core.model.plugin import Network
 from mairust_core.networks import Network as IpNetwork
 from mairust_core.networks import plain_address
+from mairust_core.sandbox.reach import is_public, unwrapped
 
 UNIX = "unix:"
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -40,15 +41,15 @@ class Place(NamedTuple):
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine, as far as its text says."""
-        address = plain_address(self.host)
+        address = unwrapped(self.host)
         return self.host == "localhost" if address is None else address.is_loopback
 
     def is_in(self, private: Sequence[IpNetwork]) -> bool:
         """Whether it is public, in one of these networks, or a name, of which only its addresses can say."""
-        address = plain_address(self.host)
+        address = unwrapped(self.host)
         if address is None:
             return self.host != "localhost"
-        return address.is_global or any(address in network for network in private)
+        return is_public(address) or any(address in network for network in private)
 
 
 def place(text: str) -> Place | None:

@@ -34,6 +34,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.message import Summary
 from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
+from mairust_core.observe.faults import crash_point
 from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
 from mairust_core.receive.describing import describe_safely
@@ -226,19 +227,22 @@ class Afterwards:
         events: Sequence[Event],
         beside: Callable[[Tx, Applied], None] | None = None,
     ) -> None:
-        """Effects, what the trace says of them, and what else `beside` does: one transaction, our lease."""
+        """Effects, the trace's word on them, what else `beside` does, the job's end: one transaction."""
 
         def more(tx: Tx, applied: Applied) -> None:
             if beside is not None:
                 beside(tx, applied)
-            lease.confirm(tx)
+            lease.finish(tx, self._site.storage.now_ms(tx))
             *others, last = events
             told = {"moved_to": applied.moved_to} if applied.moved_to else {}
             left_out = {"left_out": list(applied.left_out)} if applied.left_out else {}
             if stored.trace is not None:
                 traces.note(tx, stored.trace.id, [*others, {**last, **told, **left_out}])
+            crash_point("hook.applied")
 
         apply(self._site.storage, self._site.ids, stored.summary.id, wanted, stored.spot, more)
+        lease.finished = True
+        crash_point("hook.committed")
 
     def _note(self, stored: Stored, events: Sequence[Event]) -> None:
         if stored.trace is not None:
@@ -276,7 +280,7 @@ def asked_again(stored: Stored, attempt: int) -> Asked:
     content = Bytes(data=stored.data, sha256=stored.source.sha256, size_bytes=stored.source.size_bytes)
     mail = stored.summary.id if stored.trace is None else stored.trace.id
     return Asked(
-        delivery=f"{int(mail)}-{account_id}",
+        delivery=str(int(mail)),
         envelope=Envelope(
             mail_from=stored.mail_from,
             recipients=tuple(recipients),

@@ -1,4 +1,7 @@
-"""Which addresses a plugin may be connected to, by the words of its approval (rule H2, trap H4)."""
+"""Which addresses a plugin may be connected to, by the words of its approval (rule H2, trap H4).
+
+The one judge of them: for what a local plugin reaches through the proxy, and for where an http plugin is.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,9 @@ class Target:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @classmethod
     def parse(cls, text: str) -> Target:
         """From `host:port`, an IPv6 address in brackets. Raises `ValueError`."""
@@ -42,9 +48,9 @@ class Target:
 class Site:
     """What of the network belongs to the site, and what its configuration opens.
 
-    `listeners`: our own, our database and our blob store, asked at each connection; `0.0.0.0` and `::` are
-    all addresses of this machine. `callbacks`: those of them that take callbacks of plugins, and are reached
-    for these. `private`: networks that are not public and may be reached all the same.
+    `listeners`: our own, our database and our blob store, asked at each connection; one on this machine takes
+    its port on every address of it. `callbacks`: those of them that take callbacks of plugins, and are
+    reached for these. `private`: networks that are not public and may be reached all the same.
     """
 
     listeners: Callable[[], Iterable[tuple[str, int]]] = tuple
@@ -70,30 +76,47 @@ class Reach:
                 continue
         return False
 
-    def refusal(self, address: str, port: int, *, is_callback: bool = False) -> str | None:
-        """Why this address may not be connected to; None when it may."""
+    def refusal(self, address: str, target: Target, *, is_callback: bool = False) -> str | None:
+        """Why this address of a target may not be connected to; None when it may."""
         found = unwrapped(address)
         if found is None:
             return "not an address"
-        allowed = is_callback and _is_among(self.site.callbacks(), found, port)
-        if not allowed and _is_among(self.site.listeners(), found, port):
+        is_allowed = is_callback and _is_among(self.site.callbacks(), found, target)
+        if not is_allowed and _is_among(self.site.listeners(), found, target):
             return "a listener of the site itself"
         if self.network is Network.LOCAL_ONLY:
             return None if found.is_loopback else "not on this machine"
+        if self.network is not Network.OUTBOUND_LIMITED:
+            return f"out of reach with network = {self.network.value}"
+        if found.is_loopback:
+            return "not public: it is this machine's loopback"
         if found.is_multicast or found.is_unspecified or found in _OTHERWISE:
             return "no address of one machine"
-        if found.is_global or (not found.is_loopback and any(found in one for one in self.site.private)):
+        if is_public(found) or any(found in one for one in self.site.private):
             return None
         return "not public"
 
 
-def _is_among(listeners: Iterable[tuple[str, int]], address: IPv4Address | IPv6Address, port: int) -> bool:
-    """Whether one of these answers there; one whose address we do not know is none to risk."""
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is an address of the public Internet."""
+    return address.is_global and not address.is_multicast and address not in _OTHERWISE
+
+
+def _is_among(
+    listeners: Iterable[tuple[str, int]], address: IPv4Address | IPv6Address, target: Target
+) -> bool:
+    """Whether one of these answers there.
+
+    One that has a name of which we know no address is at whatever address is not public.
+    """
     for host, taken in listeners:
-        if taken != port:
+        if taken != target.port:
             continue
-        own = unwrapped(host)
-        if own is None or own == address or (own.is_unspecified and is_of_this_machine(address)):
+        own = unwrapped(host) if host else IPv4Address(0)
+        if own is None:
+            if host.lower() == target.host or not is_public(address):
+                return True
+        elif own == address or (is_of_this_machine(own) and is_of_this_machine(address)):
             return True
     return False
 
