@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mairust_cli.commands import plugin_packages
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
@@ -101,6 +102,13 @@ def _sandbox(plugin: Plugin) -> str:
 
 def _approval(plugin: Plugin) -> str:
     return f"{moment(plugin.approved_at)} by {plugin.approved_by}" if plugin.approved_at else "-"
+
+
+app.command("new", cls=Command)(plugin_packages.new)
+app.command("lint", cls=Command)(plugin_packages.lint)
+app.command("pack", cls=Command)(plugin_packages.pack)
+app.command("sign", cls=Command)(plugin_packages.sign)
+app.command("verify", cls=Command)(plugin_packages.verify)
 
 
 @app.command("link", cls=Command)

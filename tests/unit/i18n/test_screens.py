@@ -11,6 +11,7 @@ import pytest
 from mairust_core.i18n import LANGUAGES, say, screens
 from mairust_core.model.finding import Level
 from mairust_core.model.story import KINDS
+from mairust_core.plugins.package.linting import LEVELS
 from tests.support.docs import CHECKOUT
 
 FORMED = {
@@ -34,6 +35,12 @@ FORMED = {
     )),
     *(f"review.{name}" for name in (
         "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+    )),
+    *(f"lint.{rule}" for rule in LEVELS),
+    *(f"verify.{check}" for check in (
+        "archive.passed", "manifest.passed", "developer.passed", "developer.open", "developer.absent",
+        "revocations.passed", "marketplace.passed", "marketplace.open", "marketplace.absent",
+        "license.passed", "license.open", "license.absent",
     )),
 }  # fmt: skip
 """Keys that the code puts together."""
