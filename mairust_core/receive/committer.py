@@ -250,10 +250,11 @@ class Committer:
         )
 
     def _create_mailboxes(self, missing: MissingMailbox) -> None:
+        ids = self._ids()  # not within the transaction: the first use leases a process number
         with self._storage.write() as tx:
             for tenant_id, account_id, name in missing.wanted:
                 with suppress(NotFound):  # the next attempt says whose mail that is
-                    mailboxes.ensure(tx, tenant_id, account_id, self._ids().next(), name)
+                    mailboxes.ensure(tx, tenant_id, account_id, ids.next(), name)
 
     def _look_up(self, batch: Sequence[Delivery], error: OutcomeUnknown) -> list[Outcome]:
         log.warning("commit of %d messages without an answer, looking them up: %s", len(batch), error)

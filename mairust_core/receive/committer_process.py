@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterator
+from mmap import mmap
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.model.delivery import Delivery
@@ -48,7 +49,7 @@ class _Inbox:
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
         self._fd = fd
-        self._room = memoryview(bytearray(ROOM_BYTES))
+        self._room = memoryview(mmap(-1, ROOM_BYTES))  # takes memory as far as it is used
         self._used = 0
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)

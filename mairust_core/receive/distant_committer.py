@@ -33,11 +33,19 @@ READ_BYTES = 256 << 10
 class DistantCommitter:
     """`Commits` by way of two pipes to `committer_process`. Belongs to one event loop once it is used."""
 
-    def __init__(self, outgoing: int, incoming: int, here: Commits, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outgoing: int,
+        incoming: int,
+        here: Commits,
+        lost: Callable[[], None],
+        max_waiting: int = MAX_QUEUE,
+    ) -> None:
         """`here` commits what does not travel; `lost` is called when the process has ended by itself."""
         self._outgoing, self._incoming = outgoing, incoming
         self._here = here
         self._lost = lost
+        self._max_waiting = max_waiting
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._unsent: deque[bytes | memoryview] = deque()
@@ -53,9 +61,9 @@ class DistantCommitter:
         packed = pack(delivery)
         if packed is None:
             return await self._here.commit(delivery)
-        if self._closed or len(self._waiting) >= MAX_QUEUE:
+        if self._closed or len(self._waiting) >= self._max_waiting:
             return TooMany("queue", waiting=len(self._waiting))
-        loop = self._loop or self._begin()
+        loop = self._loop or self.begin()
         future: asyncio.Future[Outcome] = loop.create_future()
         content = delivery.content
         self._unsent += (HEAD.pack(len(packed), content.size_bytes) + packed, content.view()[:])
@@ -68,7 +76,8 @@ class DistantCommitter:
         self._waiting.append(future)
         return await future
 
-    def _begin(self) -> asyncio.AbstractEventLoop:
+    def begin(self) -> asyncio.AbstractEventLoop:
+        """Belong to the running event loop, which notices from now on when the process ends."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._incoming, self._hear)
         return self._loop

@@ -31,7 +31,7 @@ def _names(of: type, *without: str) -> tuple[str, ...]:
 
 _PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
 _FACTS = _names(Facts, *_PARTIES, "attachments", "date")
-_ATTACHMENT, _COPY, _TRACE = _names(AttachmentFact), _names(Copy, "id"), _names(Trace, "id")
+_ATTACHMENT, _COPY, _TRACE = _names(AttachmentFact), _names(Copy, "id", "account_id"), _names(Trace, "id")
 _JOB = _names(NewJob, "payload", "priority")
 _of_facts, _parties, _party = attrgetter(*_FACTS), attrgetter(*_PARTIES), attrgetter("name", "address")
 _of_attachment, _of_copy, _of_trace = attrgetter(*_ATTACHMENT), attrgetter(*_COPY), attrgetter(*_TRACE)
@@ -60,7 +60,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         one.received_ms,
         one.once,
         None if one.facts is None else _facts_told(one.facts),
-        [(int(copy.id), *_of_copy(copy)) for copy in one.copies],
+        [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
         [_later_told(later) for later in one.later],
         None if one.unread is None else [at and tuple(at) for at in one.unread],
@@ -74,13 +74,17 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
         facts=None if facts is None else _facts(*facts),
-        copies=tuple([Copy(id=Id(id_), **dict(zip(_COPY, rest, strict=True))) for id_, *rest in copies]),
+        copies=tuple([_copy(*copy) for copy in copies]),
         received_ms=received_ms,
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
         later=tuple([_later(*one) for one in later]),
         unread=unread and Unread(*(at and TextAt(*at) for at in unread)),
     )
+
+
+def _copy(id_: int, account_id: int, *rest: Any) -> Copy:
+    return Copy(id=Id(id_), account_id=account_id, **dict(zip(_COPY, rest, strict=True)))
 
 
 def _facts_told(facts: Facts) -> tuple[Any, ...]:

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from mairust_core.app import Site, open_site
@@ -58,6 +57,7 @@ def start_committing(settings: Settings) -> CommittingProcess | None:
     to_child, outgoing = os.pipe()
     incoming, from_child = os.pipe()
     parent = os.getpid()
+    gc.freeze()  # a collection would touch, and so copy, every page that both share
     pid = os.fork()
     if pid == 0:
         _become(settings, parent, to_child, from_child)
@@ -93,10 +93,11 @@ def _become(settings: Settings, parent: int, incoming: int, outgoing: int) -> No
 
 def _keep_only(*kept: int) -> None:
     """Close what the worker has open: sockets, locks, and pipes whose end somebody waits for."""
-    for fd in range(_STDERR + 1, os.sysconf("SC_OPEN_MAX")):
-        if fd not in kept:
-            with suppress(OSError):
-                os.close(fd)
+    start = _STDERR + 1
+    for fd in sorted(kept):
+        os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
 
 def _commit(settings: Settings, parent: int, incoming: int, outgoing: int) -> int:

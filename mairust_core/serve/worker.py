@@ -123,6 +123,8 @@ class _Worker:
             for name, one in self._sockets.items()
             if isinstance(at := one.getsockname(), tuple)
         }
+        if self._committer is not None:
+            self._committer.begin()
         chain = self._site.open_chain()
         self._site.running_chain = chain, asyncio.get_running_loop()
         road = open_road(self._site, self._health, self._refusals, chain, self._committer)
