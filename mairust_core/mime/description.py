@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from mairust_core.mime.addresses import correspondents
 from mairust_core.mime.bodies import Bodies, attachment, charset_of, is_attachment, sort_parts
@@ -14,7 +13,7 @@ from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.envelope import address_fields, envelope
 from mairust_core.mime.fields import Fields
 from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
-from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, preview, read, unread
+from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, preview, unread
 from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
 from mairust_core.model.content import Facts, Unread
@@ -38,7 +37,7 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
 
 
 def describe_unread(content: Buffer) -> tuple[Facts, Unread]:
-    """Return the facts of a content without bare LF, but for the preview; `read_on` adds that."""
+    """Return the facts of a content without bare LF, but for the preview, which `read_preview` reads."""
     found: list[Unread] = []
 
     def leave(_content: Buffer, bodies: Bodies) -> Preview:
@@ -46,12 +45,6 @@ def describe_unread(content: Buffer) -> tuple[Facts, Unread]:
         return NOTHING
 
     return _described(content, True, leave), found[0]
-
-
-def read_on(facts: Facts, content: Buffer, at: Unread, extent: Extent = WHOLE) -> Facts:
-    """Return the facts of `describe_unread` with the preview, as `describe` would have found them."""
-    shown = read(content, at, extent)
-    return replace(facts, preview=shown.text, preview_source=shown.source, preview_truncated=shown.truncated)
 
 
 def _described(content: Buffer, crlf_proved: bool, show: Callable[[Buffer, Bodies], Preview]) -> Facts:

@@ -47,17 +47,17 @@ SNIPPET = Extent(SNIPPET_BYTES, SNIPPET_CHARACTERS)
 
 def preview(content: Buffer, bodies: Bodies, extent: Extent = WHOLE) -> Preview:
     """Take the preview from the first text/plain body part, or from the HTML when that is blank."""
-    return read(content, unread(bodies), extent)
+    return read_preview(content, unread(bodies), extent)
 
 
 def unread(bodies: Bodies) -> Unread:
-    """Where the preview begins, for `read`."""
+    """Where the preview begins, for `read_preview`."""
     return Unread(
         text_at(bodies.plain[0]) if bodies.plain else None, text_at(bodies.html[0]) if bodies.html else None
     )
 
 
-def read(content: Buffer, at: Unread, extent: Extent = WHOLE) -> Preview:
+def read_preview(content: Buffer, at: Unread, extent: Extent = WHOLE) -> Preview:
     """Take the preview from where it begins."""
     if at.plain:
         slices_bytes = [int(extent.limit_bytes * slice_) for slice_ in _PLAIN_SLICES]

@@ -84,7 +84,9 @@ class Delivery:
     received_ms: int
     trace: Trace | None = None
     unread: Unread | None = None
-    """Where the preview is that `facts` are to get before they are stored."""
+    """Where the preview is that `facts` came without, until it is read."""
+    snippet: str | None = None
+    """The preview that was read; None when it is in `facts`."""
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from mairust_core.mime import SNIPPET, describe, describe_unread, read_on
+from mairust_core.mime import SNIPPET, describe, describe_unread, read_preview
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts, Unread
 from mairust_core.model.delivery import Delivery
@@ -26,7 +26,7 @@ def describe_safely(content: Content, crlf_proved: bool = False) -> Facts | None
 
 
 def describe_first(content: Content, crlf_proved: bool) -> tuple[Facts | None, Unread | None]:
-    """The facts of a content as `describe_safely` finds them, but the preview may be left to `read_preview`.
+    """The facts of a content as `describe_safely` finds them, but the preview may be left to `with_snippet`.
 
     Only bare LF, which moves what is behind it, is described whole.
     """
@@ -39,14 +39,14 @@ def describe_first(content: Content, crlf_proved: bool) -> tuple[Facts | None, U
         return None, None
 
 
-def read_preview(delivery: Delivery) -> Delivery:
-    """A delivery whose facts have their preview; undescribed when that cannot be had."""
-    facts, unread, content = delivery.facts, delivery.unread, delivery.content
-    if facts is None or unread is None:
+def with_snippet(delivery: Delivery) -> Delivery:
+    """A delivery with the beginning of its text, if that was left; undescribed when it cannot be read."""
+    if delivery.facts is None or delivery.unread is None:
         return delivery
+    content = delivery.content
     try:
-        facts = read_on(facts, content.view(), unread, SNIPPET)
+        shown = read_preview(content.view(), delivery.unread, SNIPPET)
     except Exception:
         log.exception("content %s is stored undescribed", content.sha256.hex())
-        facts = None
-    return replace(delivery, facts=facts, unread=None)
+        return replace(delivery, facts=None, unread=None)
+    return replace(delivery, snippet=shown.text, unread=None)

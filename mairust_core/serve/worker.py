@@ -109,6 +109,7 @@ class _Worker:
         self._sockets = sockets
         self._ready = ready
         self._parent_alive = parent_alive
+        self._committing = committing
         self._committer = committing.committer(site) if committing else None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -153,8 +154,9 @@ class _Worker:
         self._site.running_chain = None
         await chain.close()
         road.close()
-        if self._committer is not None:
+        if self._committing is not None and self._committer is not None:
             self._committer.close()
+            await asyncio.to_thread(self._committing.wait)
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()

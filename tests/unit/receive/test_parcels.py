@@ -13,8 +13,9 @@ from mairust_core.model.delivery import Copy, Counted, Delivery, Later, Stored, 
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
-from mairust_core.receive.describing import read_preview
+from mairust_core.receive.describing import with_snippet
 from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
+from mairust_core.store.facts import content_row
 
 RICH = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, b@x.example\r\nSender: s@x.example\r\n"
@@ -82,8 +83,10 @@ def test_the_preview_that_is_read_on_the_other_side_is_the_one_of_describe() -> 
     """Facts without it and where it is travel; read there, nothing differs from a description in one go."""
     for body in (RICH, RICH.replace(b"text/plain", b"text/x-odd"), b"Subject: x\r\n\r\n", b""):
         facts, unread = describe_unread(body)
-        found = read_preview(travelled(replace(delivery(body), facts=facts, unread=unread)))
-        assert (found.unread, found.facts) == (None, describe(body, extent=SNIPPET))
+        found = with_snippet(travelled(replace(delivery(body), facts=facts, unread=unread)))
+        whole = describe(body, extent=SNIPPET)
+        assert (found.unread, found.facts, found.snippet) == (None, facts, whole.preview)
+        assert content_row(found) == content_row(replace(found, facts=whole, snippet=None))
 
 
 def test_rule_c4_a_mail_whose_preview_cannot_be_read_is_stored_undescribed() -> None:
@@ -95,7 +98,7 @@ def test_rule_c4_a_mail_whose_preview_cannot_be_read_is_stored_undescribed() -> 
 
     facts, unread = describe_unread(RICH)
     gone = Gone(data=b"", sha256=b"", size_bytes=0)
-    found = read_preview(replace(delivery(), facts=facts, unread=unread, content=gone))
+    found = with_snippet(replace(delivery(), facts=facts, unread=unread, content=gone))
     assert (found.facts, found.unread) == (None, None)
 
 
