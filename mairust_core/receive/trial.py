@@ -99,10 +99,12 @@ def _trial(site: Site, hooks: Sequence[Registered], mail: Asked) -> Trial:
 
 
 async def _told(transports: Transports, hooks: Sequence[Registered], mail: Asked, budget_ms: int) -> Told:
-    matching = Sieve(hooks).matching(mail)
+    sieve = Sieve(hooks)
+    found = {one.hook.name: one for one in sieve.hooks}
     with ThreadPoolExecutor(1) as threads:
         try:
-            caller = Caller(transports, NoBreakers())
-            return await Round(caller, mail, matching, budget_ms, threads, trial=True).told()
+            caller = Caller(transports, NoBreakers(), found.get, trial=True)
+            round_ = Round(caller, mail, lambda: sieve, budget_ms, threads, trial=True)
+            return await round_.told(sieve.matching(mail))
         finally:
             await transports.close()
