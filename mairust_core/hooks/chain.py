@@ -59,9 +59,14 @@ class HookChain:
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._sieve = Sieve(())
         self._generation: int | None = None
+        self._polling = asyncio.Lock()
 
     async def poll(self) -> None:
         """Follow changed hooks and other processes' breakers; what cannot be read stays as it was (D3)."""
+        async with self._polling:  # or an older state would be put over a newer one
+            await self._poll()
+
+    async def _poll(self) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._lines.flush)
         try:

@@ -29,7 +29,7 @@ from mairust_core.jobs import Kind
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
-from mairust_core.model.hook import Mode
+from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.message import Summary
@@ -37,7 +37,7 @@ from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
 from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
 from mairust_core.receive.describing import describe_safely
-from mairust_core.store import jobs, messages, placements, traces
+from mairust_core.store import hooks, jobs, messages, placements, traces
 from mairust_core.store.messages import Source
 from mairust_core.store.tables import AnyRow
 
@@ -107,12 +107,15 @@ class Afterwards:
     async def ask(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Ask one `post_receive` hook about one message and apply its answer.
 
-        Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter.
+        Raises `Temporary` when it gave none, or is not asked for now, so that the job comes again and at last
+        is a dead letter.
         """
-        registered = self._chain.find(payload["hook"])
         async with self._stored(payload) as stored:
-            if registered is None or stored is None:
+            if stored is None:
                 return
+            registered = await self._found(payload["hook"])
+            if registered is None:
+                return await asyncio.to_thread(self._note, stored, [_left(payload, lease)])
             step = await self._asked(registered, stored, lease.job.attempts)
             hook, said = registered.hook, step.outcome.said
             noted = event(step) | {"attempt": lease.job.attempts}
@@ -122,6 +125,23 @@ class Afterwards:
                 raise Temporary("hook", name=hook.name, why=step.outcome.error)
             if hook.mode is not Mode.SHADOW:
                 await asyncio.to_thread(self._apply, stored, effects_of(hook.name, said), lease, [noted])
+
+    async def _found(self, name: str) -> Registered | None:
+        """The hook of a job; None when there is none any more. Raises `Temporary` for one that is not running.
+
+        Another process may have followed a change before this one did.
+        """
+        found = self._chain.find(name)
+        if found is None:
+            await self._chain.poll()
+            found = self._chain.find(name)
+        if found is None and await asyncio.to_thread(self._is_registered, name):
+            raise Temporary("hook_not_running", name=name)
+        return found if found is None or found.hook.type is HookType.POST_RECEIVE else None
+
+    def _is_registered(self, name: str) -> bool:
+        with self._site.storage.read() as tx:
+            return hooks.is_registered(tx, SYSTEM, name, HookType.POST_RECEIVE)
 
     async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
         plugin, message_id = registered.plugin, stored.summary.id
@@ -244,6 +264,18 @@ class Afterwards:
         if stored.trace is not None:
             with self._site.storage.write() as tx:
                 traces.note(tx, stored.trace.id, events)
+
+
+def _left(payload: Mapping[str, Any], lease: Lease) -> Event:
+    """What the trace notes of a job whose hook is gone."""
+    return {
+        "at": now_ms(),
+        "kind": "hook_gone",
+        "account_id": payload["account"],
+        "hook": payload["hook"],
+        "message": payload["message"],
+        "attempt": lease.job.attempts,
+    }
 
 
 def find_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:

@@ -90,6 +90,11 @@ def get(tx: Connection, by: Principal, name: str) -> ShownHook:
     return _shown(row)
 
 
+def is_registered(tx: Connection, by: Principal, name: str, type_: HookType) -> bool:
+    """Whether there is such a hook, running or not."""
+    return tx.execute(_select(by).where(hook.c.name == name, hook.c.type == type_.value)).first() is not None
+
+
 def page(tx: Connection, by: Principal, plugin_id: str, after: str, limit: int) -> list[ShownHook]:
     """Hooks by name, those after `after`; of one plugin, if it is given."""
     query = _select(by).where(hook.c.name > after)
