@@ -30,9 +30,10 @@ KINDS: dict[str, tuple[str, ...]] = {
 several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the mail
 that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode` shadow,
 and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
-storing. `hook_gone`: a hook after storing was to be asked and is not registered any
-more. `callback`: a plugin answered again, later. `decided`: a copy that waited for delivery was decided about
-again. `now`: the `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
+storing. `hook_gone`: a hook after storing was to be asked and is not registered any more. `replayed`: a hook
+was tried on the stored mail, without effect; with `saw` and `error` as above. `callback`: a plugin answered
+again, later. `decided`: a copy that waited for delivery was decided about again. `now`: the `mailbox` a
+message is in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 
 

@@ -115,7 +115,8 @@ class Afterwards:
                 return
             registered = await self._found(payload["hook"])
             if registered is None:
-                return await asyncio.to_thread(self._note, stored, [_left(payload, lease)])
+                await asyncio.to_thread(self._note, stored, [_left(payload, lease)])
+                return
             step = await self._asked(registered, stored, lease.job.attempts)
             hook, said = registered.hook, step.outcome.said
             noted = event(step) | {"attempt": lease.job.attempts}
@@ -127,9 +128,10 @@ class Afterwards:
                 await asyncio.to_thread(self._apply, stored, effects_of(hook.name, said), lease, [noted])
 
     async def _found(self, name: str) -> Registered | None:
-        """The hook of a job; None when there is none any more. Raises `Temporary` for one that is not running.
+        """The hook of a job; None when there is none any more.
 
-        Another process may have followed a change before this one did.
+        Another process may have followed a change before this one did. Raises `Temporary` for one that is not
+        running.
         """
         found = self._chain.find(name)
         if found is None:

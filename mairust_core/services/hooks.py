@@ -39,15 +39,15 @@ class Hooks(Service):
     def add(self, new: NewHook) -> ShownHook:
         """Add a hook of a registered plugin, beside those that the plugin declares.
 
-        A declared hook that was removed comes back by its name, as its plugin declares it.
+        A declared hook that was removed comes back by its name, as its plugin declares it but for what is
+        given here.
         """
         self.site.check_hook_name(new.name, new.plugin)
-        self.site.check_filter(new.filter)
+        if new.filter is not None:
+            self.site.check_filter(new.filter)
         with change(self, "add", new.name) as tx:
             store.plugins.get(tx, self.by, new.plugin)
-            if store.hooks.bring_back(tx, self.by, new.name, new.plugin, new.type):
-                return store.hooks.get(tx, self.by, new.name)
-            return store.hooks.add(tx, self.by, new)
+            return store.hooks.bring_back(tx, self.by, new) or store.hooks.add(tx, self.by, new)
 
     @operation("GET", "/hooks", scope=ADMIN, reach=SITE)
     def browse(self, *, plugin: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[ShownHook]:
@@ -65,9 +65,9 @@ class Hooks(Service):
 
     @operation("PATCH", _ONE, scope=ADMIN, reach=SITE, errors=(NotFound,))
     def edit(self, name: str, wanted: HookChange) -> ShownHook:
-        """Set some of a hook; what is set survives upgrades of its plugin."""
+        """Set some of a hook, or take back what was set; what is set survives upgrades of its plugin."""
         given = wanted.given()
-        if "filter" in given:
+        if given.get("filter") is not None:
             self.site.check_filter(given["filter"])
             given["filter"] = given["filter"].filter()
         with change(self, "edit", name) as tx:

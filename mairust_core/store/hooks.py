@@ -133,10 +133,8 @@ def add(tx: Connection, by: Principal, new: NewHook) -> ShownHook:
     """Add a hook; raises `Conflict` when there is one of that name."""
     if _row_of(tx, by, new.name) is not None:
         raise Conflict("hook", name=new.name)
-    given = {name: getattr(new, name) for name in _KINDS}
-    given["filter"] = new.filter.filter()
-    set_ = {name: value for name, value in given.items() if value is not None}
-    _insert(tx, by, Hook(name=new.name, type=new.type, plugin=new.plugin, enabled=new.enabled), None, set_)
+    base = Hook(name=new.name, type=new.type, plugin=new.plugin, enabled=new.enabled)
+    _insert(tx, by, base, None, new.given())
     return get(tx, by, new.name)
 
 
@@ -171,10 +169,11 @@ def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Ho
 
 
 def edit(tx: Connection, by: Principal, name: str, values: dict[str, Any]) -> ShownHook:
-    """Set some of what can be set of a hook; raises `NotFound`."""
+    """Set some of what can be set of a hook, None taking back what was set; raises `NotFound`."""
     get(tx, by, name)
     row = tx.execute(select(hook).where(*_named(by, name)).with_for_update()).one()
-    changed = _changed(row.changed) | values
+    found = _changed(row.changed) | values
+    changed = {key: value for key, value in found.items() if value is not None}
     tx.execute(update(hook).where(*_named(by, name)).values(changed=forms.dump(changed)))
     return get(tx, by, name)
 
@@ -197,14 +196,19 @@ def remove(tx: Connection, by: Principal, name: str) -> None:
         tx.execute(update(hook).where(*_named(by, name)).values(removed_ms=now_ms()))
 
 
-def bring_back(tx: Connection, by: Principal, name: str, plugin_id: str, type_: HookType) -> bool:
-    """Have a declared hook again that was removed, as its plugin declares it; False when it was not."""
-    row = _row_of(tx, by, name)
-    if row is None or row.removed_ms is None or (row.plugin, row.type) != (plugin_id, type_.value):
-        return False
-    values = {"removed_ms": None, "changed": "{}", "enabled": True}
-    tx.execute(update(hook).where(*_named(by, name)).values(values))
-    return True
+def bring_back(tx: Connection, by: Principal, new: NewHook) -> ShownHook | None:
+    """Have a declared hook again that was removed, with what is given over what its plugin declares.
+
+    None when it was not removed; raises `Conflict` when it is one of another type or plugin.
+    """
+    row = _row_of(tx, by, new.name)
+    if row is None or row.removed_ms is None:
+        return None
+    if (row.plugin, row.type) != (new.plugin, new.type.value):
+        raise Conflict("hook_removed", name=new.name, type=row.type, plugin=row.plugin)
+    values = {"removed_ms": None, "changed": forms.dump(new.given()), "enabled": new.enabled}
+    tx.execute(update(hook).where(*_named(by, new.name)).values(values))
+    return get(tx, by, new.name)
 
 
 def _row_of(tx: Connection, by: Principal, name: str) -> AnyRow | None:

@@ -144,6 +144,39 @@ def test_rule_j5_a_declared_hook_that_was_removed_stays_away(
     assert (back.origin, back.priority, back.running) == (Origin.PLUGIN, 100, True)
 
 
+def test_a_removed_hook_comes_back_as_it_is_asked_for(ops: Ops, plugin: str) -> None:
+    """Who wants a shadow does not get one that refuses mail; what is not given is as the plugin has it."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).edit(name, HookChange(priority=7))
+    ops(Hooks).remove(name)
+    wanted = FilterForm(size_gt=10)
+    back = ops(Hooks).add(
+        NewHook(name=name, type=PRE, plugin=plugin, mode=Mode.SHADOW, enabled=False, filter=wanted)
+    )
+    assert (back.mode, back.filter, back.priority) == (Mode.SHADOW, wanted.filter(), 100)
+    assert (back.enabled, back.changed) == (False, ("filter", "mode"))
+
+
+def test_a_removed_hook_comes_back_by_its_own_type_only(ops: Ops, plugin: str) -> None:
+    """The refusal says which that is: `hook edit` and `hook list` do not know it while it is away."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).remove(name)
+    with pytest.raises(Conflict, match="declares a pre_receive hook"):
+        ops(Hooks).add(NewHook(name=name, type=POST, plugin=plugin))
+    assert ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin)).running
+
+
+def test_what_was_set_can_be_taken_back(ops: Ops, plugin: str) -> None:
+    """Null, over the API: the setting follows the plugin again, and the others stay."""
+    name = f"{plugin}:pre_receive"
+    before = ops(Hooks).show(name)
+    ops(Hooks).edit(name, HookChange(priority=7, mode=Mode.SHADOW, filter=FilterForm(size_gt=1)))
+    found = ops(Hooks).edit(name, HookChange(priority=None, filter=None, on_timeout=Fallback.ALLOW))
+    assert (found.priority, found.filter) == (before.priority, before.filter)
+    assert found.changed == ("mode", "on_timeout")
+    assert ops(Hooks).edit(name, HookChange(mode=None, on_timeout=None)) == before
+
+
 def test_rule_j5_added_hooks_are_not_the_plugins(
     ops: Ops, served: Served, plugin: str, tmp_path: Path
 ) -> None:

@@ -139,10 +139,14 @@ def test_hooks_are_added_listed_and_set(run: Run, linked: Path) -> None:
         ("hook", "edit", "bills", "--filter", "has_attachments=maybe"),
         ("hook", "edit", "bills", "--mode", "loud"),
         ("hook", "edit", "bills", "--filter", "size_gt=1", "--filter", "size_gt=2"),
+        ("hook", "edit", "bills", "--unset", "enabled"),
+        ("hook", "edit", "bills", "--unset", "mode", "--mode", "shadow"),
         ("hook", "add", "x", "--type", "pre_send", "--plugin", ID),
     ):
         done = run(*wrong)
         assert done.code == 2, (wrong, done.stderr)
+    assert run("hook", "edit", HOOK, "--mode", "shadow", "--json").json["changed"] == ["mode"]
+    assert run("hook", "edit", HOOK, "--unset", "mode", "--json").json["changed"] == []
     assert run("hook", "add", "bills", "--type", "post_receive", "--plugin", ID).code == 5
     assert run("hook", "add", "x", "--type", "post_receive", "--plugin", "com.example.none").code == 4
     assert run("hook", "remove", "bills", "--yes").code == 0
