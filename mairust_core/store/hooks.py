@@ -151,8 +151,10 @@ def _insert(tx: Connection, by: Principal, new: Hook, declared: Hook | None, set
 def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Hook]) -> None:
     """Make a plugin's own hooks those that it declares now; what was set of them, or removed, stays so.
 
-    Raises `Conflict` when a hook of that name belongs to somebody else.
+    The breaker of a hook that is new, of another type, or gone is forgotten. Raises `Conflict` when a hook of
+    that name belongs to somebody else.
     """
+    others = []
     known = {row.name: row for row in tx.execute(select(hook).where(*_of(by, plugin_id)))}
     for one in declared:
         row = known.pop(one.name, None)
@@ -164,8 +166,10 @@ def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Ho
         elif row is not None or _row_of(tx, by, one.name) is not None:
             raise Conflict("hook", name=one.name)
         _insert(tx, by, one, one, {})
+        others.append(one.name)
     gone = [name for name, row in known.items() if row.declared is not None]
     tx.execute(delete(hook).where(*_of(by, plugin_id), hook.c.name.in_(gone)))
+    breakers.reset(tx, [*others, *gone])
 
 
 def edit(tx: Connection, by: Principal, name: str, values: dict[str, Any]) -> ShownHook:
@@ -244,5 +248,5 @@ def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatu
         plugins_blocked=held[State.BLOCKED],
         plugins_waiting=sum(1 for _, waits in states if waits),
         hooks=int(tx.execute(running_hooks).scalar_one()),
-        breakers_open=tuple(sorted(breakers.not_closed(storage, tx))),
+        breakers_open=tuple(breakers.not_closed(storage, tx)),
     )

@@ -13,7 +13,7 @@ from mairust_core.config import load_settings
 from mairust_core.model.finding import Level
 from mairust_core.plugins.registry import secret_name
 from mairust_core.services.plugins import Plugins
-from mairust_core.store import breakers
+from mairust_core.store import breakers, hooks
 from tests.support.linking import TESTER, allow_unsigned, approved, http_text, link, manifest_text
 from tests.unit.doctor.conftest import Examine
 
@@ -60,8 +60,9 @@ def test_a_plugin_without_its_secret(site: Site, found: Examine, tmp_path: Path)
     assert "plugins.secret" not in found()
 
 
-def test_a_hook_that_is_not_called(site: Site, found: Examine) -> None:
-    """Its breaker is open, with why."""
+def test_a_hook_that_is_not_called(site: Site, found: Examine, tmp_path: Path) -> None:
+    """Its breaker is open, with why; of one that was removed meanwhile nothing is told."""
+    approved(site, tmp_path, manifest_text(ID))
     with site.storage.write() as tx:
         breakers.fail(site.storage, tx, f"{ID}:pre_receive", "00" * 32, "no answer within 2000 ms", 3)
     assert "hooks.open" not in found()
@@ -70,3 +71,6 @@ def test_a_hook_that_is_not_called(site: Site, found: Examine) -> None:
     one = found()["hooks.open"]
     assert "no answer within 2000 ms" in one.what
     assert f"mairust hook reset {ID}:pre_receive" in one.mend
+    with site.storage.write() as tx:
+        hooks.remove(tx, TESTER, f"{ID}:pre_receive")
+    assert "hooks.open" not in found()
