@@ -78,7 +78,7 @@ def _spelt(value: object) -> str:
 
 def _runs(hook: ShownHook) -> str:
     if hook.breaker is not BreakerState.CLOSED:
-        return f"breaker {hook.breaker.replace('_', '-')}"
+        return f"breaker {hook.breaker}"
     if hook.running:
         return "running"
     return "plugin not enabled" if hook.enabled else "disabled"

@@ -56,13 +56,6 @@ class HookLog(Protocol):
         ...
 
 
-class NoLog:
-    """Nothing is written down."""
-
-    def record(self, lines: Sequence[Line]) -> None:
-        """Forget them."""
-
-
 class Lines:
     """Lines of one process on their way into the log. Thread-safe."""
 
