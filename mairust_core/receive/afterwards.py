@@ -49,10 +49,17 @@ log = logging.getLogger("mairust.hooks")
 class Afterwards:
     """The handlers of both kinds of jobs; belongs to the event loop of its chain."""
 
-    def __init__(self, site: Site, chain: HookChain) -> None:
+    def __init__(
+        self,
+        site: Site,
+        chain: HookChain,
+        large_bytes: int = LARGE_BYTES,
+        large_at_once: int = LARGE_AT_ONCE,
+    ) -> None:
         self._site = site
         self._chain = chain
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large_bytes = large_bytes
+        self._large = asyncio.Semaphore(large_at_once)
 
     def kinds(self) -> tuple[Kind, ...]:
         """Both kinds, for a runner."""
@@ -140,7 +147,7 @@ class Afterwards:
             yield None
             return
         async with AsyncExitStack() as stack:
-            if found.source.size_bytes > LARGE_BYTES:
+            if found.source.size_bytes > self._large_bytes:
                 await stack.enter_async_context(self._large)
             data = await asyncio.to_thread(self._site.read_blob, found.source)
             yield replace(found, data=data)

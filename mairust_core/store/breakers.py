@@ -71,7 +71,7 @@ def open_(storage: StorageBackend, tx: Connection, hook: str) -> Breaker:
     return found
 
 
-def poison(storage: StorageBackend, tx: Connection, hook: str) -> tuple[str, ...]:
+def poison(storage: StorageBackend, tx: Connection, hook: str, most: int = MAX_POISON) -> tuple[str, ...]:
     """Close: the probe was answered, so it is the mails. They are remembered; which they are."""
     now_ms = storage.now_ms(tx)
     mails = _locked(storage, tx, hook).failures
@@ -79,7 +79,7 @@ def poison(storage: StorageBackend, tx: Connection, hook: str) -> tuple[str, ...
         delete(hook_poison).where(hook_poison.c.hook == hook, hook_poison.c.at_ms < now_ms - POISON_MS)
     )
     known = set(tx.execute(select(hook_poison.c.sha256).where(hook_poison.c.hook == hook)).scalars())
-    new = [mail for mail in mails if bytes.fromhex(mail) not in known][: max(0, MAX_POISON - len(known))]
+    new = [mail for mail in mails if bytes.fromhex(mail) not in known][: max(0, most - len(known))]
     if new:
         tx.execute(insert(hook_poison), [_poisonous(hook, mail, now_ms) for mail in new])
     succeed(tx, hook)
