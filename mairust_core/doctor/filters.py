@@ -13,6 +13,7 @@ from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.registry import secret_name
+from mairust_core.plugins.sockets import fault_of
 from mairust_core.store import StorageBackend, breakers, secrets
 from mairust_core.store import plugins as queries
 
@@ -40,6 +41,20 @@ def plugins(_: Settings, storage: StorageBackend) -> Iterator[Found]:
             yield Found("plugins.directory", id=one.id, path=one.directory)
     for id_ in secretless:
         yield Found("plugins.secret", id=id_)
+
+
+def sockets(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Where plugins have UNIX sockets, their directory is there and nobody else can put one into it."""
+    with storage.read() as tx:
+        found = queries.page(tx, _ME, "", MAX_LOOKED)
+    if not any(one.state is State.ENABLED and one.shown.entry.protocol is Protocol.UNIX for one in found):
+        return
+    directory = settings.plugins.socket_dir
+    match fault_of(directory):
+        case "missing":
+            yield Found("plugins.socket_dir", path=directory)
+        case "open":
+            yield Found("plugins.socket_dir_open", path=directory)
 
 
 def held(_: Settings, storage: StorageBackend) -> Iterator[Found]:

@@ -27,6 +27,8 @@ from mairust_core.model.verdict import NO_EFFECTS, REJECTED, TEMPFAILED, Action,
 MAX_MESSAGE_OCTETS = 200
 MAX_NAMES = 32
 """Names of metadata in one answer."""
+MAX_DEPTH = 32
+"""Objects and lists inside of each other: whoever reads it later has no deeper stack than we have."""
 ACTIONS = {
     "deliver": Action.DELIVER,
     "allow": Action.DELIVER,
@@ -114,7 +116,18 @@ def _document(body: bytes) -> dict[str, Any]:
         raise CallFailed("the answer is not one JSON document") from None
     if not isinstance(found, dict):
         raise CallFailed("the answer is not a JSON object")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(found, MAX_DEPTH):
+        raise CallFailed(f"the answer is nested more than {MAX_DEPTH} deep")
     return found
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    """Whether more objects and lists lie inside of each other."""
+    if not isinstance(value, dict | list):
+        return False
+    if most == 0:
+        return True
+    return any(_is_deeper(one, most - 1) for one in (value.values() if isinstance(value, dict) else value))
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -19,10 +19,11 @@ from pathlib import Path
 import aiohttp
 
 from mairust_core.hooks.credentials import Credentials
-from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver, Surroundings
+from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver
 from mairust_core.hooks.signature import headers
 from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
+from mairust_core.sandbox.reach import Site
 
 CONNECTIONS = 64
 KEPT_S = 2.0
@@ -122,10 +123,10 @@ class HttpTransport:
 
 
 def over_tcp(
-    plugin: Runnable, credentials: Credentials, around: Surroundings, tls: ssl.SSLContext | None = None
+    plugin: Runnable, credentials: Credentials, site: Site, tls: ssl.SSLContext | None = None
 ) -> HttpTransport:
     """The transport of an `http` plugin; raises `CallFailed` when it may not be where it is (rule H2)."""
-    destination = Destination.of(plugin.entry.endpoint, plugin.limits, around)
+    destination = Destination.of(plugin.entry.endpoint, plugin.limits, site)
 
     def connect() -> aiohttp.BaseConnector:
         return aiohttp.TCPConnector(

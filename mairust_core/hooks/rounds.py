@@ -36,7 +36,10 @@ INLINE_BYTES = 256 << 10
 
 
 def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
-    """What names one question, the same in every attempt (rule F3); fit for a path."""
+    """What names one question, the same in every attempt (rule F3); fit for a path.
+
+    One about a single account has it in its name: a copy that waits is asked about alone (rule E2).
+    """
     name = hashlib.blake2b(hook.encode(), digest_size=6).hexdigest()
     return f"{delivery}-{name}" if account_id is None else f"{delivery}-{account_id}-{name}"
 
@@ -131,16 +134,17 @@ class Round:
             async with free:
                 for registered, accounts in asked:
                     if account in accounts and self._opinions.open([account]):
-                        await self._ask(registered, [account], account)
+                        await self._ask(registered, [account])
 
         async with asyncio.TaskGroup() as group:
             for account in self._opinions.open(wanted):
                 group.create_task(ask_for(account))
 
-    async def _ask(self, registered: Registered, accounts: Sequence[int], single: int | None = None) -> None:
+    async def _ask(self, registered: Registered, accounts: Sequence[int]) -> None:
         if not accounts:
             return
-        name = delivery_id(self._mail.delivery, registered.hook.name, single)
+        alone = accounts[0] if len(accounts) == 1 else None
+        name = delivery_id(self._mail.delivery, registered.hook.name, alone)
         body = await self._request(registered, accounts, name) if self._left_ms() else b""
         if registered.hook.mode is Mode.SHADOW and not self._trial:
             if body:

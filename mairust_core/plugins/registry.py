@@ -74,7 +74,8 @@ class Registry:
         """Register an unpacked directory in place, or what its plugin.toml says now (contract §5).
 
         What asks for no more than was approved runs at once; what asks for more waits. Raises `Forbidden`
-        where unsigned plugins are not allowed, `Conflict` for one that is blocked, `Invalid` for a filter.
+        where unsigned plugins are not allowed or would run without being held (rule H1), `Conflict` for one
+        that is blocked, `Invalid` for a filter.
         """
         self._require_unsigned(wanted.id)
         for hook in wanted.hooks:
@@ -93,12 +94,25 @@ class Registry:
             changed = replace(found, pending=wanted, pending_directory=place)
             plugins.replace(tx, by, changed)
             return _installed(changed, wanted)
+        if found.state is State.ENABLED:
+            self._require_held(wanted)
         changed = replace(
             found, source=Source.LINK, directory=place, manifest=wanted, pending=None, pending_directory=None
         )
         plugins.replace(tx, by, changed)
         hooks.declare(tx, by, wanted.id, wanted.hooks)
         return _installed(changed, wanted)
+
+    def look(self, tx: Connection, by: Principal, id_: str) -> None:
+        """Look at the machine if a plugin runs on it: before a transaction that writes, not within (D2)."""
+        found = plugins.find(tx, by, id_)
+        if found is not None:
+            self.look_for(*filter(None, (found.manifest, found.pending)))
+
+    def look_for(self, *wanted: Manifest) -> None:
+        """Likewise, for what is about to be registered."""
+        if any(one.entry.protocol is Protocol.STDIN for one in wanted):
+            self._isolation()
 
     def approve(self, tx: Connection, by: Principal, id_: str, review_id: str = "") -> Approved:
         """Give a plugin what it waits for, register its hooks, and issue its secret if it needs one.

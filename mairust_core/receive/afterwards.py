@@ -29,6 +29,7 @@ from mairust_core.jobs.lease import Lease
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
+from mairust_core.observe.faults import crash_point
 from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
 from mairust_core.receive.stored import Stored, asked_again, find_stored
@@ -197,19 +198,22 @@ class Afterwards:
         events: Sequence[Event],
         beside: Callable[[Tx, Applied], None] | None = None,
     ) -> None:
-        """Effects, what the trace says of them, and what else `beside` does: one transaction, our lease."""
+        """Effects, the trace's word on them, what else `beside` does, the job's end: one transaction."""
 
         def more(tx: Tx, applied: Applied) -> None:
             if beside is not None:
                 beside(tx, applied)
-            lease.confirm(tx)
+            lease.finish(tx, self._site.storage.now_ms(tx))
             *others, last = events
             told = {"moved_to": applied.moved_to} if applied.moved_to else {}
             left_out = {"left_out": list(applied.left_out)} if applied.left_out else {}
             if stored.trace is not None:
                 traces.note(tx, stored.trace.id, [*others, {**last, **told, **left_out}])
+            crash_point("hook.applied")
 
         apply(self._site.storage, self._site.ids, stored.summary.id, wanted, stored.spot, more)
+        lease.finished = True
+        crash_point("hook.committed")
 
     def _note(self, stored: Stored, events: Sequence[Event]) -> None:
         if stored.trace is not None:

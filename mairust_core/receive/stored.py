@@ -133,7 +133,7 @@ def asked_again(stored: Stored, attempt: int) -> Asked:
     content = Bytes(data=stored.data, sha256=stored.source.sha256, size_bytes=stored.source.size_bytes)
     mail = stored.summary.id if stored.trace is None else stored.trace.id
     return Asked(
-        delivery=f"{int(mail)}-{account_id}",
+        delivery=str(int(mail)),
         envelope=Envelope(
             mail_from=stored.mail_from,
             recipients=tuple(recipients),

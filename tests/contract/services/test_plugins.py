@@ -260,6 +260,30 @@ def test_rule_h1_a_local_plugin_is_not_enabled_where_nothing_holds_it(served: Se
     assert (shown.sandbox.enough, shown.sandbox.missing) == (False, weak.missing)
 
 
+def test_rule_h1_linking_again_needs_what_approving_needs(served: Served, tmp_path: Path) -> None:
+    """What is enabled and asks for no more runs at once: not where nothing would hold it any longer."""
+    site, id_ = served.site, new_id()
+    weak = Isolation(grade=Layers.LIMITS, present=(Layer.RLIMITS,))
+    asked: list[str] = []
+
+    def look() -> Isolation:
+        asked.append(id_)
+        return weak
+
+    strict = Registry(site.settings.plugins, site.secrets, site.check_filter, look)
+    approved(site, tmp_path, manifest_text(id_))
+    changed = site.read_plugin(write(tmp_path, manifest_text(id_, version="1.0.1")))
+    with site.storage.write() as tx, pytest.raises(Forbidden, match=f"{id_} is a local process"):
+        strict.link(tx, TESTER, changed, tmp_path)
+    assert served.here(Plugins).show(id_).version == "1.0.0"
+    served.here(Plugins).disable(id_)
+    with site.storage.write() as tx:
+        assert strict.link(tx, TESTER, changed, tmp_path).state is PluginState.DISABLED
+        asked.clear()
+        strict.look(tx, TESTER, id_)
+        assert asked == [id_], "so that no transaction that writes has to wait for it (rule D2)"
+
+
 def test_the_status_of_a_local_plugin_names_the_layers_of_this_machine(
     ops: Ops, served: Served, tmp_path: Path
 ) -> None:

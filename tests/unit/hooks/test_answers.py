@@ -217,3 +217,15 @@ def test_no_answer_counts_as_the_hook_says() -> None:
     assert fallback(Fallback.ALLOW, "late").action is Action.DELIVER
     assert fallback(Fallback.TEMPFAIL, "late").reply is not None
     assert str(fallback(Fallback.REJECT, "late").reply).startswith("550 5.7.1")
+
+
+def _nested(depth: int) -> bytes:
+    return b'{"action": "deliver", "metadata": {"x": ' + b"[" * depth + b"]" * depth + b"}}"
+
+
+@pytest.mark.parametrize("depth", [31, 990, 100_000])
+def test_trap_h1_an_answer_is_no_deeper_than_it_can_be_read_again(depth: int) -> None:
+    """Whoever shows the metadata later, or stores it, may have less of a stack left than we."""
+    assert _read(_nested(30)).effects.metadata
+    with pytest.raises(CallFailed, match=r"nested more than 32 deep|not one JSON document"):
+        _read(_nested(depth))

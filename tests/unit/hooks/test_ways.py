@@ -34,6 +34,14 @@ def test_rule_h2_listeners_database_and_blob_store_are_our_own(tmp_path: Path) -
     assert [*_ways(tmp_path, running).site.listeners()] == [("::1", 24), ("127.0.0.1", 40_001), *set_]
 
 
+def test_rule_h2_a_database_is_known_by_its_addresses_too(tmp_path: Path) -> None:
+    """From the moment on that plugins can be asked: a name is resolved then."""
+    ways = _ways(tmp_path, {}, **{"database.url": "postgresql://localhost:5433/mail"})
+    assert ("127.0.0.1", 5433) not in [*ways.site.listeners()]
+    ways.by_protocol[Protocol.HTTP]()
+    assert ("127.0.0.1", 5433) in [*ways.site.listeners()]
+
+
 def test_rule_h2_only_the_http_listener_takes_callbacks(tmp_path: Path) -> None:
     """Not the others, nor the database."""
     running = {"smtp": ("127.0.0.1", 40_000), "http": ("127.0.0.1", 40_001)}
