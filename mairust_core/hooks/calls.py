@@ -48,7 +48,7 @@ class Caller:
         self,
         transports: Transports,
         breakers: Breakers | NoBreakers,
-        find: Callable[[str], Registered | None],
+        find: Callable[[str], Registered | None] = lambda _: None,
         *,
         trial: bool = False,
     ) -> None:

@@ -60,10 +60,12 @@ class HookChain:
         """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""
         self._sieve = Sieve(())
         self._generation: int | None = None
+        self._polling = asyncio.Lock()
 
     async def poll(self) -> None:
         """Follow changed hooks and other processes' breakers; what cannot be read stays as it was (D3)."""
-        await self._follow_changes()
+        async with self._polling:  # or an older state would be put over a newer one
+            await self._follow_changes()
         if self._sieve.hooks:
             await self._breakers.poll()
         await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)

@@ -19,8 +19,6 @@ from mairust_core.model.plugin import Limits, Network
 from mairust_core.networks import plain_address
 from mairust_core.sandbox.reach import Reach, Site, Target, unwrapped
 
-_PORTS = {"http": 80, "https": 443}
-
 
 class Misled(OSError):
     """An address that the plugin may not be at."""
@@ -38,13 +36,16 @@ class Destination:
     @classmethod
     def of(cls, url: str, limits: Limits, site: Site) -> Destination:
         """The destination of an endpoint; raises `CallFailed` when its limits do not allow it."""
-        target, plain = _read(url)
+        try:
+            target = Target.of_url(url)
+        except ValueError:
+            raise CallFailed("its endpoint is no http URL") from None
         if limits.network not in {Network.LOCAL_ONLY, Network.OUTBOUND_LIMITED}:
             raise CallFailed(f"network = {limits.network.value} lets nobody call it")
         reach = Reach(network=limits.network, allow=limits.network_allow, site=site)
         if not reach.lists(target):
             raise CallFailed(f"network_allow does not name {target}")
-        found = cls(url=url, target=target, plain=plain, reach=reach)
+        found = cls(url=url, target=target, plain=urlsplit(url).scheme == "http", reach=reach)
         if plain_address(target.host) is not None:  # nothing will resolve it
             try:
                 found.judge(target.host)
@@ -59,19 +60,6 @@ class Destination:
             raise Misled("plain http goes to loopback only")
         if (refusal := self.reach.refusal(text, self.target)) is not None:
             raise Misled(f"{text} is {refusal}")
-
-
-def _read(url: str) -> tuple[Target, bool]:
-    """Where an http URL leads, and whether without TLS; raises `CallFailed`."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = _PORTS[parts.scheme] if parts.port is None else parts.port
-        if "@" in parts.netloc:
-            raise ValueError("credentials in it")
-        return Target.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), parts.scheme == "http"
-    except (ValueError, KeyError):
-        raise CallFailed("its endpoint is no http URL") from None
 
 
 class PinnedResolver(AbstractResolver):

@@ -56,18 +56,12 @@ class HookLog(Protocol):
         ...
 
 
-class NoLog:
-    """Nothing is written down."""
-
-    def record(self, lines: Sequence[Line]) -> None:
-        """Forget them."""
-
-
 class Lines:
     """Lines of one process on their way into the log. Thread-safe."""
 
-    def __init__(self, target: HookLog) -> None:
+    def __init__(self, target: HookLog, most: int = MAX_WAITING) -> None:
         self._target = target
+        self._most = most
         self._waiting: deque[Line] = deque()
         self._left_out = 0
         self._lock = threading.Lock()
@@ -75,7 +69,7 @@ class Lines:
     def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
         """Note some questions; never waits."""
         for step in steps:
-            if len(self._waiting) < MAX_WAITING:
+            if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1

@@ -52,7 +52,7 @@ def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
 class Round:
     """All questions about one mail on its way in.
 
-    In a `trial` shadows and hooks after storing are asked in their turn too; what shadows say does not count.
+    In a `trial` shadows are asked in their turn too; what they say does not count.
     """
 
     def __init__(
@@ -132,8 +132,6 @@ class Round:
         for registered, accounts in matching.get(HookType.PRE_RECEIVE, ()):
             await self._ask(registered, self._opinions.open(accounts))
         await self._ask_for_each(matching.get(HookType.PRE_DELIVERY, []))
-        if self._trial:
-            await self._ask_for_each(matching.get(HookType.POST_RECEIVE, []))
         return Told(
             verdicts=self._opinions.verdicts,
             events=self._events(),

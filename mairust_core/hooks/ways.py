@@ -73,7 +73,8 @@ class Ways:
 
         self._resolve_stores()
         confinement = confinement_of(self._settings, self.site)
-        return lambda plugin: open_stdin(plugin, confinement)
+        servers = self._settings.node.workers
+        return lambda plugin: open_stdin(plugin, confinement, servers)
 
     def _listeners(self) -> Iterator[tuple[str, int]]:
         """As they are, and as they are set: the server may be about to start."""

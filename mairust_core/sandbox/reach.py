@@ -5,10 +5,12 @@ The one judge of them: for what a local plugin reaches through the proxy, and fo
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from urllib.parse import urlsplit
 
 from mairust_core.model.plugin import Network
 from mairust_core.networks import Network as Addresses
@@ -19,6 +21,8 @@ _CARRYING = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 _OTHERWISE = IPv6Network("64:ff9b:1::/48")
 """With one in a place that its network alone knows (RFC 8215)."""
 _HIGHEST_PORT = 65_535
+_PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +37,44 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """From `host:port`, an IPv6 address in brackets. Raises `ValueError`."""
-        host, colon, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]").rstrip(".").lower()
-        if not colon or not host or not port.isascii() or not port.isdecimal():
+        """From `host:port`, an IPv6 address in brackets and without a zone. Raises `ValueError`."""
+        given, colon, port = text.lower().rpartition(":")
+        host = given.removesuffix(".")
+        if not colon or not port.isascii() or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
             raise ValueError("not host:port")
-        if not 0 < int(port) <= _HIGHEST_PORT:
-            raise ValueError("no such port")
+        if given.startswith("[") and given.endswith("]"):
+            address = None if "%" in given else plain_address(given[1:-1])
+            if address is None or ":" not in given:
+                raise ValueError("no IPv6 address in its brackets")
+            return cls(host=str(address), port=int(port))
+        if _NAME.fullmatch(host) is None or ".." in host:
+            raise ValueError("no name of a host in host:port")
         address = plain_address(host)
         return cls(host=str(address) if address else host, port=int(port))
+
+    @classmethod
+    def of_url(cls, url: str) -> Target:
+        """Where an http URL leads. Raises `ValueError`, also for what no endpoint needs."""
+        parts = urlsplit(url)
+        odd = not url.isascii() or any(char.isspace() or char == "\\" for char in url)
+        if odd or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or parts.fragment:
+            raise ValueError("no http URL")
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls.parse(f"{host}:{port}")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine, as far as its text says."""
+        address = unwrapped(self.host)
+        return self.host == "localhost" if address is None else address.is_loopback
+
+    def is_outside(self, private: Sequence[Addresses]) -> bool:
+        """Whether it is public, in one of these networks, or a name, of which only its addresses can say."""
+        address = unwrapped(self.host)
+        if address is None:
+            return self.host != "localhost"
+        return is_public(address) or any(address in network for network in private)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

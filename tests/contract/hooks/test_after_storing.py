@@ -15,16 +15,18 @@ from mairust_core.hooks.log import Line
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.jobs import LeaseLost
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
-from mairust_core.model.hook_forms import HookCall, Outcome
+from mairust_core.model.hook_forms import HookCall, NewHook, Outcome
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Leased
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message_change import MessageChange
-from mairust_core.model.plugin import Body, Permissions
+from mairust_core.model.plugin import Body, Entry, Manifest, Permissions, Protocol, State
+from mairust_core.model.plugin_forms import Source
 from mairust_core.receive.afterwards import Afterwards
 from mairust_core.receive.answering import apply_callback
 from mairust_core.receive.copying import RETRY_AFTER_S
 from mairust_core.services.messages import Messages
+from mairust_core.store.plugins import Registered as Row
 from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
@@ -280,19 +282,62 @@ async def test_no_answer_lets_the_job_come_again(house: House) -> None:
     ] * 2
 
 
-async def test_a_hook_or_a_message_that_is_gone_is_no_failure(house: House) -> None:
+async def test_a_message_that_is_gone_is_no_failure(house: House) -> None:
     """There is nothing to do any more."""
     await house.hook(lambda _: {"action": "deliver", "tags": ["x"]}, registered("p", POST))
-    first = stored_id((await house.receive())[0])
-    second = stored_id((await house.receive())[0])
-    house.site.service(Messages, TESTER).delete(first)
-    jobs = house.jobs("hook")
-    await house.run(jobs[0])
+    [reply] = await house.receive()
+    house.site.service(Messages, TESTER).delete(stored_id(reply))
+    [job] = house.jobs("hook")
+    await house.run(job)
+    assert house.plugins.requests("com.example.test") == []
+
+
+async def test_a_hook_that_is_gone_is_told_by_the_trace(house: House) -> None:
+    """The mail was promised to it; who looks shall see why nothing came of that."""
+    await house.hook(lambda _: {"action": "deliver"}, registered("p", POST))
+    [reply] = await house.receive()
     house.book.write()
     await house.changed()
-    await house.run(jobs[1])
+    [job] = house.jobs("hook")
+    await house.run(job)
     assert house.plugins.requests("com.example.test") == []
-    assert house.site.service(Messages, TESTER).show(second).tags == ()
+    [told] = house.trace(stored_id(reply), "hook_gone")
+    assert (told["hook"], told["account"], told["message"]) == ("p", house.ann, stored_id(reply))
+
+
+async def test_a_job_finds_a_hook_that_this_process_has_not_seen_yet(house: House) -> None:
+    """Another process followed the change, and made the job, before this one looked."""
+    one = registered("p", POST)
+    await house.hook(lambda _: {"action": "deliver", "tags": ["x"]}, one)
+    await house.receive()
+    house.book.write()
+    await house.changed()
+    house.book.write(one)
+    with house.site.storage.write() as tx:
+        store.generations.advance(tx)
+    [job] = house.jobs("hook")
+    await house.run(job)
+    assert [one.tags for one in house.box(house.ann)] == [("x",)]
+
+
+async def test_a_job_whose_hook_is_disabled_comes_again(house: House) -> None:
+    """Its attempts may outlast that; otherwise it is a dead letter, never done without a call."""
+    id_ = f"com.example.{house.domain.partition('.')[0]}"
+    manifest = Manifest(id=id_, name="p", version="1.0.0", entry=Entry(protocol=Protocol.HTTP))
+    with house.site.storage.write() as tx:
+        store.plugins.add(
+            tx, TESTER, Row(id=id_, state=State.DISABLED, source=Source.LINK, directory="", manifest=manifest)
+        )
+        store.hooks.add(tx, TESTER, NewHook(name=f"{id_}-p", type=POST, plugin=id_))
+    await house.hook(lambda _: {"action": "deliver"}, registered(f"{id_}-p", POST))
+    [reply] = await house.receive()
+    house.book.write()
+    await house.changed()
+    [job] = house.jobs("hook")
+    with pytest.raises(Temporary, match="disabled"):
+        await house.run(job)
+    assert house.plugins.requests("com.example.test") == []
+    assert house.trace(stored_id(reply), "hook_gone") == []
 
 
 async def test_a_shadow_after_storing_changes_nothing(house: House) -> None:

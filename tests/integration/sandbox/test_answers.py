@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.hooks.stdin import AT_A_TIME, open_stdin
 from mairust_core.hooks.transport import CallFailed, CallTimedOut
 from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.isolation import Layer
@@ -22,7 +23,7 @@ from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import ECHO, call, descriptors, newer
+from tests.support.plugins import ECHO, call, descriptors
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -232,28 +233,6 @@ async def test_rule_h3_a_worker_ends_after_its_calls(full: Machine, plugin: Make
         await counting.until_gone()
 
 
-async def test_a_newer_generation_replaces_workers(full: Machine, plugin: Make) -> None:
-    """Idle ones at once, busy ones after their call, whose answer counts."""
-    slow = plugin(
-        full,
-        """
-        import sys, time
-        for line in sys.stdin:
-            time.sleep(float(line))
-            print("old")
-        """,
-    )
-    assert isinstance(slow.transport, Workers)
-    busy = asyncio.ensure_future(slow.ask(b"0.6"))
-    await slow.pid()
-    await asyncio.sleep(0.1)
-    (slow.directory / "plugin.py").write_text("import sys\nfor line in sys.stdin: print('new', flush=True)")
-    slow.transport.renew(newer(slow.runnable))
-    assert (await slow.ask(b"0")).body == b"new"
-    assert (await busy).body == b"old"
-    assert (await slow.ask(b"0")).body == b"new"
-
-
 async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) -> None:
     """Never more than the pool is large."""
     slow = plugin(
@@ -272,6 +251,36 @@ async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) 
         await asyncio.sleep(0.01)
     assert [(await one).body for one in calls] == [b"{}"] * len(calls)
     assert 2 <= most <= SIZE
+
+
+@pytest.mark.parametrize(("servers", "most"), [(2, 2), (9, 1)])
+@pytest.mark.parametrize("mode", ProcessMode)
+async def test_rule_h3_server_processes_of_a_node_share_its_processes(
+    full: Machine, plugin: Make, mode: ProcessMode, servers: int, most: int
+) -> None:
+    """Each has its part and one at least; a oneshot may have twice as many."""
+    slow = plugin(
+        full,
+        """
+        import sys, time
+        for line in sys.stdin:
+            time.sleep(0.3)
+            print("{}", flush=True)
+        """,
+        mode=mode,
+    )
+    pool = open_stdin(slow.runnable, slow.confinement, servers)
+    most = most if mode is ProcessMode.WORKER else max(1, AT_A_TIME // servers)
+    try:
+        calls = [asyncio.ensure_future(pool.call(call())) for _ in range(most + 2)]
+        seen = 0
+        while not all(one.done() for one in calls):
+            seen = max(seen, len([pid for pid in slow.pids() if _is_plugin(pid)]))
+            await asyncio.sleep(0.01)
+        assert [(await one).body.strip() for one in calls] == [b"{}"] * len(calls)
+    finally:
+        await pool.close()
+    assert 0 < seen <= most
 
 
 async def test_workers_that_are_not_needed_end(full: Machine, plugin: Make) -> None:

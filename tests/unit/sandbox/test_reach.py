@@ -25,6 +25,7 @@ def _reach(network: Network, *allow: str, site: Site | None = None) -> Reach:
         ("[::1]:80", "::1", 80),
         ("[::ffff:127.0.0.1]:80", "127.0.0.1", 80),
         ("[2001:DB8::0:1]:80", "2001:db8::1", 80),
+        ("my_service:8080", "my_service", 8080),
     ],
 )
 def test_targets_are_written_one_way(text: str, host: str, port: int) -> None:
@@ -33,12 +34,42 @@ def test_targets_are_written_one_way(text: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["example.org", ":80", "example.org:", "a:0", "a:65536", "a:-1", "a:٣", "a:8 0"]
+    "text",
+    [
+        *("example.org", ":80", "example.org:", "a:0", "a:65536", "a:-1", "a:٣", "a:8 0"),
+        *("::1:80", "[::1:80", "[fe80::1%eth0]:80", "[a]:80", "[127.0.0.1]:80", "a..b:80"),
+        *("-a:80", "a b:80", "é:80"),
+    ],
 )
 def test_other_texts_are_no_targets(text: str) -> None:
     """Each of them is an error."""
-    with pytest.raises(ValueError, match="port"):
+    with pytest.raises(ValueError, match=r"host:port|in its brackets"):
         Target.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://127.0.0.1/hook?a=b", "127.0.0.1:80"),
+        ("https://Plugin.Example.", "plugin.example:443"),
+        ("https://[2001:DB8::1]:8443/", "[2001:db8::1]:8443"),
+        ("ftp://plugin.example/", None),
+        ("http://plugin.example:0/", None),
+        ("http://plugin.example:x/", None),
+        ("http://a@plugin.example/", None),
+        ("http://plugin.example/#part", None),
+        ("http://plugin.example\\@evil.example/", None),
+        ("http:///", None),
+        ("http://[::1", None),
+    ],
+)
+def test_a_url_leads_to_one_target(url: str, target: str | None) -> None:
+    """For the manifest, for each connection and for the proxy alike."""
+    if target is not None:
+        assert str(Target.of_url(url)) == target
+        return
+    with pytest.raises(ValueError, match=r"URL|port|Port|IPv6"):
+        Target.of_url(url)
 
 
 def test_only_what_is_listed_is_tried() -> None:
