@@ -198,8 +198,10 @@ def _in_words(right: Right, lang: str) -> str:
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
     else:
-        text = say(f"review.{right.name}", lang, value=value)
-    return text if right.was is None else f"{text} {say('review.was', lang, was=clean(right.was))}"
+        text = say(f"review.{right.name}" if value else f"review.{right.name}.as_hook", lang, value=value)
+    if right.was is None:
+        return text
+    return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 
 
 @app.command("list", cls=Command)

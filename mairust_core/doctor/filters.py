@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
 from mairust_core.doctor.sandbox import judged_isolation
-from mairust_core.model.breaker import BreakerState
 from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
@@ -76,8 +75,6 @@ def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> b
 def hooks(_: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Every hook is called: no breaker is open."""
     with storage.read() as tx:
-        now_ms = storage.now_ms(tx)
-        failing = breakers.load(storage, tx).breakers
-    for name, one in sorted(failing.items()):
-        if one.state(now_ms) is not BreakerState.CLOSED:
-            yield Found("hooks.open", name=name, why=one.last_error)
+        failing = breakers.not_closed(storage, tx)
+    for name, one in failing.items():
+        yield Found("hooks.open", name=name, why=one.last_error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 import stat
 import time
@@ -219,7 +220,8 @@ def _why(error: aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name is not found"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"it cannot be reached: {error.os_error.strerror or 'no connection'}"
+        number = error.os_error.errno  # its text may hold the address
+        return f"it cannot be reached: {os.strerror(number) if number else 'no connection'}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -45,10 +45,6 @@ class Oneshot:
         self._starting = 0
         self._closed = False
 
-    def renew(self, runnable: Runnable) -> None:
-        """From now on the plugin is this one."""
-        self._runnable = runnable
-
     async def call(self, call: Call) -> Answer:
         """Start it, ask it, and see it end."""
         with noted(self._starter.notes):

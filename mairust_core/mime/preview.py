@@ -53,7 +53,9 @@ def preview(content: Buffer, bodies: Bodies, extent: Extent = WHOLE) -> Preview:
 def unread(bodies: Bodies) -> Unread:
     """Where the preview begins, for `read_preview`."""
     return Unread(
-        text_at(bodies.plain[0]) if bodies.plain else None, text_at(bodies.html[0]) if bodies.html else None
+        text_at(bodies.plain[0]) if bodies.plain else None,
+        text_at(bodies.html[0]) if bodies.html else None,
+        bodies.cut,
     )
 
 

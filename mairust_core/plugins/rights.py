@@ -158,7 +158,7 @@ def _rank(value: Any) -> int:
 
 def _spelt(value: Any) -> str:
     if value is None:
-        return "timeout_ms"
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value.value) if isinstance(value, Enum) else str(value)

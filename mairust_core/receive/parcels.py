@@ -63,7 +63,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
         [_later_told(later) for later in one.later],
-        None if one.unread is None else [at and tuple(at) for at in one.unread],
+        None if one.unread is None else [at and tuple(at) for at in one.unread[:2]],
     )
 
 

@@ -35,8 +35,6 @@ import uvloop
 from mairust_core.hooks import Asked
 from mairust_core.hooks.book import MemoryBook, Registered
 from mairust_core.hooks.chain import HookChain
-from mairust_core.hooks.credentials import NoCredentials
-from mairust_core.hooks.log import NoLog
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
@@ -51,6 +49,7 @@ from tests.benchmarks.hooked import registered
 from tests.benchmarks.servers import DIE_WITH_US, Server, clean_environment, python, running
 from tests.benchmarks.sites import Site, addresses, copy_site, make_site
 from tests.benchmarks.table import Goal, verdict
+from tests.support.hooking import NoCredentials, NoLog
 from tests.support.plugins import make_plugin
 from tests.support.stores import open_kit, settings_for
 

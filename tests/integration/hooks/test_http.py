@@ -156,7 +156,7 @@ async def test_r_sig_1_the_request_is_signed_as_the_contract_says() -> None:
         assert told["x-mairust-signature"] == f"sha256={expected}"
         assert (told["x-mairust-delivery"], told["x-mairust-plugin-id"]) == ("d-1", "com.example.http")
         assert told["authorization"] == "Bearer jwt.com.example.http.d-1"
-        assert told["content-type"] == "application/json"
+        assert (told["content-type"], told["user-agent"]) == ("application/json", "MaiRust")
         assert "x-mairust-signature-previous" not in told
 
 

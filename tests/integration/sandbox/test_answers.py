@@ -23,7 +23,7 @@ from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import ECHO, call, descriptors, newer
+from tests.support.plugins import ECHO, call, descriptors
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -231,28 +231,6 @@ async def test_rule_h3_a_worker_ends_after_its_calls(full: Machine, plugin: Make
     for _ in range(2):
         assert [(await counting.ask()).body for _ in range(3)] == [b"0", b"1", b"2"]
         await counting.until_gone()
-
-
-async def test_a_newer_generation_replaces_workers(full: Machine, plugin: Make) -> None:
-    """Idle ones at once, busy ones after their call, whose answer counts."""
-    slow = plugin(
-        full,
-        """
-        import sys, time
-        for line in sys.stdin:
-            time.sleep(float(line))
-            print("old")
-        """,
-    )
-    assert isinstance(slow.transport, Workers)
-    busy = asyncio.ensure_future(slow.ask(b"0.6"))
-    await slow.pid()
-    await asyncio.sleep(0.1)
-    (slow.directory / "plugin.py").write_text("import sys\nfor line in sys.stdin: print('new', flush=True)")
-    slow.transport.renew(newer(slow.runnable))
-    assert (await slow.ask(b"0")).body == b"new"
-    assert (await busy).body == b"old"
-    assert (await slow.ask(b"0")).body == b"new"
 
 
 async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) -> None:

@@ -17,7 +17,7 @@ from mairust_core.plugins.registry import secret_name
 from mairust_core.plugins.sockets import fault_of, make_socket_dir
 from mairust_core.sandbox.probing import probe
 from mairust_core.services.plugins import Plugins
-from mairust_core.store import breakers
+from mairust_core.store import breakers, hooks
 from tests.support.linking import TESTER, allow_unsigned, approved, http_text, link, manifest_text
 from tests.unit.doctor.conftest import Examine
 
@@ -64,8 +64,9 @@ def test_a_plugin_without_its_secret(site: Site, found: Examine, tmp_path: Path)
     assert "plugins.secret" not in found()
 
 
-def test_a_hook_that_is_not_called(site: Site, found: Examine) -> None:
-    """Its breaker is open, with why."""
+def test_a_hook_that_is_not_called(site: Site, found: Examine, tmp_path: Path) -> None:
+    """Its breaker is open, with why; of one that was removed meanwhile nothing is told."""
+    approved(site, tmp_path, manifest_text(ID))
     with site.storage.write() as tx:
         breakers.fail(site.storage, tx, f"{ID}:pre_receive", "00" * 32, "no answer within 2000 ms", 3)
     assert "hooks.open" not in found()
@@ -74,6 +75,9 @@ def test_a_hook_that_is_not_called(site: Site, found: Examine) -> None:
     one = found()["hooks.open"]
     assert "no answer within 2000 ms" in one.what
     assert f"mairust hook reset {ID}:pre_receive" in one.mend
+    with site.storage.write() as tx:
+        hooks.remove(tx, TESTER, f"{ID}:pre_receive")
+    assert "hooks.open" not in found()
 
 
 def test_where_sockets_of_plugins_lie(site: Site, found: Examine, tmp_path: Path) -> None:

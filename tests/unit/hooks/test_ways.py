@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config import load_settings
-from mairust_core.hooks.credentials import NoCredentials
 from mairust_core.hooks.ways import Ways
 from mairust_core.model.plugin import Protocol
+from tests.support.hooking import NoCredentials
 
 SET = {
     "smtp.listen": "0.0.0.0:25",

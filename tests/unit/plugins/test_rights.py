@@ -70,6 +70,7 @@ def test_a_review_tells_each_right_beside_what_it_was() -> None:
     assert all(right.was is None for right in first.values())
     assert first["com.example.spam:pre_receive"].kind is RightKind.DECIDE
     assert first["cpu_ms"].value == "500"
+    assert first["wall_time_ms"].value == ""
 
 
 def test_an_approval_stands_for_exactly_what_was_reviewed() -> None:
