@@ -18,12 +18,12 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from mairust_core.hooks.credentials import NoCredentials
 from mairust_core.hooks.http import over_tcp
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.plugin import Entry, Limits, Network, Permissions, Protocol, Runnable
 from mairust_core.sandbox.probing import probe
 from mairust_core.sandbox.reach import Site
+from tests.support.hooking import NoCredentials
 from tests.support.plugins import call, make_plugin
 
 PORT = 8080
