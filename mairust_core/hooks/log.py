@@ -81,12 +81,23 @@ class Lines:
             left_out, self._left_out = self._left_out, 0
         if left_out:
             log.warning("%d calls of hooks are not in their log: there were too many", left_out)
-        if lines:
-            try:
-                self._target.record(lines)
-            except MaiRustError as error:
-                log.warning("%d calls of hooks are not in their log: %s", len(lines), error)
-                return 0
+        written = self._write(lines) if lines else 0
+        if written < len(lines):
+            log.warning("%d calls of hooks are not in their log", len(lines) - written)
+        return written
+
+    def _write(self, lines: Sequence[Line]) -> int:
+        """All of them, or one by one those that can be: what one plugin answered costs no other its lines."""
+        try:
+            self._target.record(lines)
+        except MaiRustError as error:  # the store's trouble, not that of a line
+            log.warning("the log of hooks cannot be written: %s", error)
+            return 0
+        except Exception:
+            if len(lines) > 1:
+                return sum(self._write([one]) for one in lines)
+            log.exception("a call of hook %s cannot be written down", lines[0].hook)
+            return 0
         return len(lines)
 
 

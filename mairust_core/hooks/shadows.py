@@ -69,9 +69,7 @@ class Shadows:
     def begin(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
         """Make these calls beside everything else."""
         size_bytes = sum(len(one.request) for one in shadows)
-        if self._waiting + len(shadows) > self._most or (
-            self._bytes and self._bytes + size_bytes > self._most_bytes
-        ):
+        if self._waiting + len(shadows) > self._most or self._bytes + size_bytes > self._most_bytes:
             self.left_out += len(shadows)
             log.warning("%d shadow calls left out, %d in all", len(shadows), self.left_out)
             return

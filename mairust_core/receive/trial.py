@@ -75,7 +75,7 @@ class Trials:
         self._site = site
         self._sieve = sieve
         self._threads = threads
-        self._caller = Caller(transports, NoBreakers())
+        self._caller = Caller(transports, NoBreakers(), trial=True)
 
     async def on_mail(self, mail: Asked) -> Trial:
         """Ask about a mail as if it came in."""
@@ -101,7 +101,8 @@ class Trials:
         mail = replace(mail, delivery=f"trial-{mail.delivery}")
         matching = self._sieve.matching(mail)
         budget_ms = self._site.settings.hooks.budget_ms
-        told = await Round(self._caller, mail, matching, budget_ms, self._threads, trial=True).told()
+        round_ = Round(self._caller, mail, lambda: self._sieve, budget_ms, self._threads, trial=True)
+        told = await round_.told(matching)
         later = await self._later(mail, matching.get(HookType.POST_RECEIVE, []), told.verdicts, copy)
         actions = [one.action for one in told.verdicts.values()]
         actions += [one.outcome.said.action for one in later if one.registered.hook.mode is Mode.ENFORCE]

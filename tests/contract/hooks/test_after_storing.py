@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Temporary
+from mairust_core.hooks.log import Line
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.jobs import LeaseLost
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
-from mairust_core.model.hook_forms import NewHook
+from mairust_core.model.hook_forms import HookCall, NewHook, Outcome
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Leased
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message_change import MessageChange
-from mairust_core.model.plugin import Entry, Manifest, Permissions, Protocol, State
+from mairust_core.model.plugin import Body, Entry, Manifest, Permissions, Protocol, State
 from mairust_core.model.plugin_forms import Source
 from mairust_core.receive.afterwards import Afterwards
 from mairust_core.receive.answering import apply_callback
 from mairust_core.receive.copying import RETRY_AFTER_S
 from mairust_core.services.messages import Messages
 from mairust_core.store.plugins import Registered as Row
-from tests.contract.hooks.conftest import TESTER, House, stored_id
+from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
 EACH, POST = HookType.PRE_DELIVERY, HookType.POST_RECEIVE
@@ -451,3 +454,60 @@ async def test_rule_f3_a_callback_applies_within_permissions_once(house: House) 
     [told] = house.trace(stored_id(reply), "callback")
     assert (told["plugin"], told["effect"]) == ("com.example.test", {"tags": ["later"]})
     assert house.jobs("hook") == [job]
+
+
+async def test_what_is_asked_after_storing_takes_no_room_from_mail_that_comes_in(house: House) -> None:
+    """A large mail lies with a slow plugin; the next large one is asked about and refused as ever."""
+    entered, gate = asyncio.Event(), asyncio.Event()
+    rights = Permissions(read_headers=True, read_body=Body.FULL)
+
+    async def slow(_: dict[str, Any]) -> dict[str, Any]:
+        entered.set()
+        await gate.wait()
+        return {"action": "deliver"}
+
+    later = registered("slow", HookType.POST_RECEIVE, plugin=runnable("com.example.slow", rights))
+    await house.hook(slow, later)
+    large = mail(body="\x01" * (12 << 20))  # takes all the room there is for one
+    await house.receive(data=large)
+    [job] = house.jobs("hook")
+    running = asyncio.create_task(house.run(job))
+    await entered.wait()
+    spam = registered(plugin=runnable(permissions=rights), on_error=Fallback.ALLOW)
+    await house.hook(lambda _: {"action": "reject"}, spam)
+    assert [reply.code for reply in await house.receive(data=large)] == [550]
+    gate.set()
+    await running
+
+
+async def test_hooks_are_followed_though_their_log_cannot_be_written(house: House) -> None:
+    """Whatever it is that cannot be."""
+
+    class Broken:
+        def record(self, lines: Sequence[Line]) -> None:
+            """Fail as no store does."""
+            raise UnicodeError("odd")
+
+    await house.chain.close()
+    house.road.close()
+    house.site.hook_log = Broken()
+    await house.open()
+    await house.hook(lambda _: {"action": "reject"}, registered())
+    assert [reply.code for reply in await house.receive()] == [550]
+    house.book.write()
+    await house.changed()
+    assert [reply.code for reply in await house.receive()] == [250]
+
+
+def test_any_text_can_be_the_detail_of_a_call(house: House) -> None:
+    """NUL and lone surrogates are what databases do not take."""
+    call = HookCall(
+        id=house.site.ids.next(), at=datetime.now(UTC), hook=f"odd.{house.domain}", plugin="com.example.test",
+        delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.ANSWERED, action="deliver", ms=1.0,
+        detail="a\0b\ud800", trace_id=None, message_id=None, recipient=house.ann,
+    )  # fmt: skip
+    with house.site.storage.write() as tx:
+        store.hook_calls.record(house.site.storage, tx, [call])
+    with house.site.storage.read() as tx:
+        [found] = store.hook_calls.page(tx, TESTER, call.hook, "", "", 10)
+    assert found.detail == "a\ufffdb?"
