@@ -17,6 +17,7 @@ from contextlib import suppress
 from itertools import islice
 
 from mairust_core.errors import OutcomeUnknown, TooMany
+from mairust_core.model.blob import Content
 from mairust_core.model.delivery import Delivery
 from mairust_core.receive.committer import MAX_QUEUE, Commits, Outcome
 from mairust_core.receive.parcels import pack, unpack_outcomes
@@ -65,8 +66,7 @@ class DistantCommitter:
             return TooMany("queue", waiting=len(self._waiting))
         loop = self._loop or self.begin()
         future: asyncio.Future[Outcome] = loop.create_future()
-        content = delivery.content
-        self._unsent += (HEAD.pack(len(packed), content.size_bytes) + packed, content.view()[:])
+        self._add(packed, delivery.content)
         if not self._sending:
             if self._waiting:
                 self._sending = True
@@ -75,6 +75,11 @@ class DistantCommitter:
                 self._send()
         self._waiting.append(future)
         return await future
+
+    def _add(self, packed: bytes, content: Content) -> None:
+        self._unsent.append(HEAD.pack(len(packed), content.size_bytes) + packed)
+        if content.size_bytes:  # of nothing nothing is ever written: it would stay for ever
+            self._unsent.append(content.view()[:])
 
     def begin(self) -> asyncio.AbstractEventLoop:
         """Belong to the running event loop, which notices from now on when the process ends."""
@@ -141,10 +146,8 @@ class DistantCommitter:
                 future.set_result(outcome)
 
     def _ended(self) -> None:
-        expected = self._closed
         self.close()
-        if not expected:
-            self._lost()
+        self._lost()
 
     def close(self) -> None:
         """Take no more, and let the process end when it has committed what it got; harmless when repeated.

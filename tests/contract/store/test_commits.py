@@ -177,6 +177,15 @@ def test_large_mail_and_equal_mail_go_the_same_way(kit: Kit, commits: Commits) -
     assert kit.problems() == []
 
 
+def test_a_mail_without_a_single_byte_is_a_mail(kit: Kit, commits: Commits) -> None:
+    """Between others; what follows is not held up by it."""
+    ann = kit.account("ann@example.org")
+    mails = [kit.mail(ann, data=data) for data in (b"", message(), b"")]
+    assert all(isinstance(one, Stored) for one in commit(commits, *mails))
+    assert kit.rows("SELECT count(*) FROM message") == [(3,)]
+    assert kit.problems() == []
+
+
 def test_a_sender_who_goes_away_does_not_take_another_ones_answer(kit: Kit, commits: Commits) -> None:
     """A wait that is cancelled leaves the outcomes of all others with those they belong to."""
     ann = kit.account("ann@example.org")
