@@ -164,6 +164,7 @@ def unpack(file: BinaryIO, package: Package, directory: Path, limits: ArchiveLim
     directory.mkdir(mode=0o700)
     try:
         _write_all(file, package, directory, limits)
+        directory.chmod(0o755)
         _sync(directory)
     except BaseException:
         shutil.rmtree(directory)
@@ -180,11 +181,19 @@ def _write_all(file: BinaryIO, package: Package, directory: Path, limits: Archiv
         if member.path not in wanted:
             raise Invalid("package", "package_extra", path=shown(member.path))
         path = directory / member.path
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_parents(path)
         _write(member, path, wanted[member.path])
         written.add(member.path)
     for missing in sorted(wanted.keys() - written):
         raise Invalid("package", "package_missing", path=shown(missing))
+
+
+def _make_parents(path: Path) -> None:
+    """The directories of a file, open to the plugin, which may run as another user, whatever the umask."""
+    if not path.parent.exists():
+        _make_parents(path.parent)
+        path.parent.mkdir()
+        path.parent.chmod(0o755)
 
 
 def _write(member: Member, path: Path, facts: FileFacts) -> None:
