@@ -208,7 +208,8 @@ def _in_words(right: Right, lang: str) -> str:
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
     else:
-        text = say(f"review.{right.name}" if value else f"review.{right.name}.as_hook", lang, value=value)
+        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
+        text = say(key, lang, value=value)
     if right.was is None:
         return text
     return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
