@@ -9,7 +9,7 @@ function __mairust_at --description 'The words of the command line that are no o
             continue
         end
         switch $word
-            case --account --accounts-from --actor --add --as --attachment --before --by --ca-file --certificate --config --cursor --data-dir --database --date --dates --dialect --domain --every --expires --filter --flag --from --holder --http --id --identity --into --keep-daily --keep-last --keep-weekly --key --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --mode --name --not-after --not-before --on-error --on-timeout --operation --outcome --output --package --part --passphrase-file --plugin --prefix --priority --query --quota --recipient --remove --report --revocations --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --template --timeout-ms --to --token-file --trust --type --unflag --workers
+            case --account --accounts-from --actor --add --as --attachment --before --by --ca-file --certificate --config --cursor --data-dir --database --date --dates --dialect --domain --every --expires --filter --flag --from --holder --http --id --identity --into --keep-daily --keep-last --keep-weekly --key --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --mode --name --not-after --not-before --on-error --on-timeout --operation --outcome --output --package --part --passphrase-file --plugin --prefix --priority --query --quota --recipient --remove --report --revocations --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --template --timeout-ms --to --token-file --trust --type --unflag --unset --workers
                 set skip 1
             case '-*'
             case '*'
@@ -336,6 +336,7 @@ complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' 
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l filter -x -d 'The mail it wants; may be repeated, all must hold.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l no-filter -d 'Have it asked about all mail.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l mode -x -d 'enforce (default), or shadow: its answers have no effect.'
+complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l unset -x -d 'Take back what was set: mode, priority, timeout_ms, on_timeout, on_error, filter.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -a '(__mairust_values hooks)'
 complete -c mairust -n 'string match -q -- "mairust hook enable*" (__mairust_at)' -a '(__mairust_values hooks)'
 complete -c mairust -n 'string match -q -- "mairust hook disable*" (__mairust_at)' -a '(__mairust_values hooks)'

@@ -34,8 +34,11 @@ def _in_words(right: Right, lang: str) -> str:
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
     else:
-        text = say(f"review.{right.name}", lang, value=value)
-    return text if right.was is None else f"{text} {say('review.was', lang, was=clean(right.was))}"
+        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
+        text = say(key, lang, value=value)
+    if right.was is None:
+        return text
+    return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 
 
 def signed_by(signatures: Sequence[Signature]) -> str:

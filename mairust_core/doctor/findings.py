@@ -71,6 +71,8 @@ LEVELS: dict[str, Level] = {
     "plugins.package": Level.ERROR,
     "plugins.cache": Level.ERROR,
     "plugins.directory": Level.ERROR,
+    "plugins.socket_dir": Level.ERROR,
+    "plugins.socket_dir_open": Level.ERROR,
     "plugins.secret": Level.ERROR,
     "hooks.open": Level.WARNING,
     "sandbox.not_enough": Level.WARNING,

@@ -70,6 +70,7 @@ class Installer:
             with self._storage.read() as tx:
                 found = plugins.find(tx, by, arrived.manifest.id)
                 _require_wanted(found, arrived, terms)
+            self._registry.look_for(arrived.manifest)
             yield arrived
 
     def keep(self, by: Principal, arrived: Arrived) -> None:
@@ -142,7 +143,8 @@ class Installer:
         if approved is None or found.state is State.BLOCKED or asks_for_more(wanted, approved, standing):
             plugins.replace(tx, by, waiting)
             return self._registry.installed(tx, by, waiting, wanted)
-        self._registry.require_held(wanted)
+        if found.state is State.ENABLED:
+            self._registry.require_held(wanted)
         return self._run(tx, by, waiting, wanted)
 
     def _run(self, tx: Connection, by: Principal, waiting: Registered, wanted: Manifest) -> Installed:
@@ -174,7 +176,8 @@ class Installer:
         manifest = read_manifest(kept.toml.encode(), self._ground)
         standings = Standings(tx, by, [found])
         self._registry.require_standing(tx, by, id_, standings.of(found, digest))
-        self._registry.require_held(manifest)
+        if found.state is not State.DISABLED:
+            self._registry.require_held(manifest)
         back = replace(
             found, pending=manifest, pending_package=digest, pending_directory=None,
             approved_by=by.name, approved_ms=now_ms(),

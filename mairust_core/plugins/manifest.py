@@ -144,7 +144,7 @@ def _limits(table: Table, ground: Ground) -> Limits:
 
 def _places(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The places in their one spelling; what is none stays, for the judgement to name."""
-    return tuple(dict.fromkeys(str(endpoints.place(text) or text) for text in texts))
+    return tuple(dict.fromkeys(str(endpoints.target(text) or text) for text in texts))
 
 
 def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:

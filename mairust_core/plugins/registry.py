@@ -17,6 +17,7 @@ from mairust_core.model.hook import Filter
 from mairust_core.model.isolation import Isolation
 from mairust_core.model.plugin import Entry, Manifest, Protocol, State
 from mairust_core.model.plugin_forms import (
+    NOTHING,
     Approved,
     Held,
     Installed,
@@ -28,7 +29,7 @@ from mairust_core.model.plugin_forms import (
 from mairust_core.model.principal import Principal
 from mairust_core.model.settings import ExportedPlugin
 from mairust_core.observe.faults import crash_point
-from mairust_core.plugins.rights import Standing, asks_for_more, review
+from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
 from mairust_core.plugins.standing import Standings, require_trusted
 from mairust_core.plugins.toml_text import toml_text
 from mairust_core.store import breakers, hooks, packages, plugins, trust
@@ -78,7 +79,8 @@ class Registry:
         """Register an unpacked directory in place, or what its plugin.toml says now (contract §5).
 
         What asks for no more than was approved runs at once; what asks for more waits. Raises `Forbidden`
-        where unsigned plugins are not allowed, `Conflict` for one that is blocked, `Invalid` for a filter.
+        where unsigned plugins are not allowed or would run without being held (rule H1), `Conflict` for one
+        that is blocked, `Invalid` for a filter.
         """
         self.require_unsigned(wanted.id)
         self.check_filters(wanted)
@@ -97,6 +99,8 @@ class Registry:
         if found.manifest is None or asks_for_more(wanted, found.manifest, standing):
             plugins.replace(tx, by, waiting)
             return self.installed(tx, by, waiting, wanted)
+        if found.state is State.ENABLED:
+            self.require_held(wanted)
         return self.installed(tx, by, self.run_waiting(tx, by, waiting), wanted)
 
     def run_waiting(self, tx: Connection, by: Principal, found: Registered) -> Registered:
@@ -122,21 +126,31 @@ class Registry:
         hooks.declare(tx, by, changed.id, changed.shown.hooks)
         return changed
 
+    def look(self, tx: Connection, by: Principal, id_: str) -> None:
+        """Look at the machine if a plugin runs on it: before a transaction that writes, not within (D2)."""
+        found = plugins.find(tx, by, id_)
+        if found is not None:
+            self.look_for(*filter(None, (found.manifest, found.pending)))
+
+    def look_for(self, *wanted: Manifest) -> None:
+        """Likewise, for what is about to be registered."""
+        if any(one.entry.protocol is Protocol.STDIN for one in wanted):
+            self._isolation()
+
     def approve(self, tx: Connection, by: Principal, id_: str, review_id: str = "") -> Approved:
         """Give a plugin what it waits for, register its hooks, and issue its secret if it needs one.
 
-        With `review_id` only exactly that. Without anything that waits it stays as it is, but for a secret
-        that is missing. Raises `NotFound`, `Conflict` when something else waits than was reviewed or when it
-        is blocked, `Forbidden` where unsigned plugins are not allowed.
+        With `review_id` only exactly that; `NOTHING` is the review of a plugin that waits for nothing. Such
+        a one stays as it is, but for a secret that is missing. Raises `NotFound`, `Conflict` when something
+        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
         """
         found = plugins.get(tx, by, id_, locked=True)
         if found.pending is None:
             _require_not_blocked(found)
         standing = Standings(tx, by, [found]).waiting(found)
         self.require_standing(tx, by, id_, standing)
-        wanted = found.pending or found.shown
-        self.require_held(wanted)
-        if review_id and review(wanted, found.manifest, standing).id != review_id:
+        self.require_held(found.pending or found.shown)
+        if review_id and review_id not in _reviews(found, standing):
             raise Conflict("plugin_reviewed", id=id_)
         if found.pending is not None:
             found = self.run_waiting(tx, by, replace(found, approved_by=by.name, approved_ms=now_ms()))
@@ -259,6 +273,13 @@ class Registry:
         if not found.is_enough:
             missing = "; ".join(f"{one.layer}: {one.why}" for one in found.missing)
             raise Forbidden("plugin_not_held", id=wanted.id, missing=missing)
+
+
+def _reviews(found: Registered, standing: Standing) -> tuple[str, ...]:
+    """The ids of reviews on which an approval can decide now; what was approved may be approved again."""
+    if found.pending is not None:
+        return (fingerprint(found.pending, standing),)
+    return (NOTHING, fingerprint(found.shown, standing))
 
 
 def _require_not_blocked(found: Registered) -> None:

@@ -109,8 +109,6 @@ class Unpacked:
     def _write(self, listing: bytes, file: BinaryIO, new: Path) -> None:
         """Whether somebody stands for it was judged when it came in; here it has to be what was judged."""
         unpack_listed(file, listing, new, self._limits)
-        for directory, _, _ in os.walk(new):  # its user may be another one than ours
-            os.chmod(directory, 0o755)  # noqa: S103 - in a directory that only we enter
 
     def sweep(self) -> None:
         """Delete what no plugin has, once it is an hour old; and what a killed process left."""

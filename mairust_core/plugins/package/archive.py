@@ -49,7 +49,7 @@ def members(file: BinaryIO, limits: ArchiveLimits) -> Iterator[Member]:
     Only when the last one was taken is the archive known to end as it should.
     """
     inflated = _Inflated(file, limits)
-    names = Names()
+    names = Names(limits)
     number = 0
     while (block := inflated.take(BLOCK)) != ZEROS:
         number += 1

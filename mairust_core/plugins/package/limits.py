@@ -20,7 +20,7 @@ class ArchiveLimits:
     ratio_from_bytes: int = 4 * MIB
     """Sources of a small plugin may shrink to anything."""
     files: int = 4096
-    """Entries of the archive."""
+    """And directories, those that have no entry of their own counted."""
     path_bytes: int = 240
     """What the two name fields of a ustar header hold, less what they cannot always use."""
     depth: int = 16

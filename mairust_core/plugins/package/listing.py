@@ -56,7 +56,7 @@ def read(data: bytes, limits: ArchiveLimits) -> Listing:
 def _files(table: Document, limits: ArchiveLimits) -> dict[str, FileFacts]:
     if len(table.values) > limits.files:
         raise Invalid("package", "package_too_many_files", limit=limits.files)
-    names = Names()
+    names = Names(limits)
     found = {}
     for path in table.values:
         if checked(path.encode("utf-8", "surrogatepass"), limits) != path or not is_listed(path):

@@ -58,14 +58,15 @@ def _is_bad(char: str) -> bool:
 class Names:
     """The names of one archive, of which no two may be taken for each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ArchiveLimits) -> None:
+        self._limit = limits.files
         self._spelt: dict[str, str] = {}
         self._named: set[str] = set()
         self._files: set[str] = set()
         self._directories: set[str] = set()
 
     def add(self, path: str, *, directory: bool = False) -> None:
-        """Remember a path; raises `Invalid` when it is there, or when another reads like it.
+        """Remember a path; raises `Invalid` when it is there, or another reads like it, or for one too many.
 
         Two read alike when letters of either case, or compatibility forms of Unicode, are all that tells them
         apart: on some file systems they would be one file. A file is no directory of others.
@@ -82,6 +83,8 @@ class Names:
             if other != name or name in there:
                 raise Invalid("package", "package_clash", path=shown(path), other=shown(other))
             here.add(name)
+        if len(self._spelt) > self._limit:  # directories that are only named count: each costs memory
+            raise Invalid("package", "package_too_many_files", limit=self._limit)
 
 
 def _folded(name: str) -> str:

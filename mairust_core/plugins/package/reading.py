@@ -181,6 +181,7 @@ def _unpack(file: BinaryIO, wanted: Mapping[str, FileFacts], directory: Path, li
     directory.mkdir(mode=0o700)
     try:
         _write_all(file, wanted, directory, limits)
+        directory.chmod(0o755)
         _sync(directory)
     except BaseException:
         shutil.rmtree(directory)
@@ -199,12 +200,20 @@ def _write_all(
             raise Invalid("package", "package_extra", path=shown(member.path))
         path = directory / member.path
         if path.parent not in made:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_parents(path)
             made.add(path.parent)
         _write(member, path, wanted[member.path])
         written.add(member.path)
     for missing in sorted(wanted.keys() - written):
         raise Invalid("package", "package_missing", path=shown(missing))
+
+
+def _make_parents(path: Path) -> None:
+    """The directories of a file, open to the plugin, which may run as another user, whatever the umask."""
+    if not path.parent.exists():
+        _make_parents(path.parent)
+        path.parent.mkdir()
+        path.parent.chmod(0o755)
 
 
 def _write(member: Member, path: Path, facts: FileFacts) -> None:

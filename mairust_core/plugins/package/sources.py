@@ -53,7 +53,7 @@ def files_of(directory: Path, limits: ArchiveLimits) -> list[SourceFile]:
             raise Invalid("directory", "package_special", path=shown(one.path), kind=kind)
     if len(found) > limits.files:
         raise Invalid("directory", "package_too_many_files", limit=limits.files)
-    names = Names()
+    names = Names(limits)
     for one in found:
         checked(os.fsencode(one.path), limits)
         names.add(one.path)

@@ -13,7 +13,7 @@ from tests.support.docs import CHECKOUT, TUTORIAL
 from tests.support.linking import allow_unsigned
 from tests.support.packaging import offered
 from tests.support.postgres import PostgresServer
-from tests.support.processes import process_tree
+from tests.support.processes import children
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
 FIRST_PLUGIN = CHECKOUT / "docs" / "tutorial" / "first-plugin.md"
@@ -206,7 +206,7 @@ def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: Postgre
     who.types(path + upgraded)
     assert serve == "mairust serve --workers 4"
     with serving(who, ".venv/bin/" + serve) as server:
-        assert len(process_tree(int(server.pid))) == 1 + 4
+        assert len(children(int(server.pid))) == 4
     postgres_server.drop_database(name)
 
 

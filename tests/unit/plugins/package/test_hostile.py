@@ -60,8 +60,8 @@ def test_a_nest_too_deep_for_the_parser_is_no_listing() -> None:
 
 
 def test_every_limit_lets_in_what_is_just_within_it() -> None:
-    """Forty entries, and content of exactly the limit: one more of either is refused."""
-    most = 40 - len(entries())
+    """Forty names, that of a directory among them, and content of exactly the limit: one more is refused."""
+    most = 40 - len(entries()) - 1
     files = {**FILES, **{f"f{n}": b"" for n in range(most)}}
     assert len(read_package(package(files), on_paper(), SMALL).files) == len(files)
     with pytest.raises(Invalid, match="more than 40 files"):
@@ -182,17 +182,23 @@ print(peak() - before)
 """
 
 
+def deep(number: int) -> str:
+    """A path of sixteen parts, all of them its own."""
+    return "/".join(f"{number:04}{'d' * 10}" for _ in range(16))
+
+
 def bombs() -> dict[str, bytes]:
     """What would take the most memory of a reader that believed it."""
-    crowd = {f"{n:05}{'d' * 100}/{'x' * 95}": b"" for n in range(4000)}
+    crowd = {f"{'d' * 100}/{n:05}{'x' * 90}": b"" for n in range(4000)}
     return {
         "zeros": gzip(tar(entries(more=[Entry(name="zeros", data=bytes(64 << 20))])), 9),
         "objects": package(manifest=b'{"files":[' + b"{}," * 340_000 + b"{}]}").getvalue(),
         "long": package(manifest=b'{"id":"' + b"\\u3042" * 170_000 + b'"}').getvalue(),
         "crowd in its limits": package(
-            {**FILES, **{f"{n:05}{'d' * 80}/x": b"" for n in range(3900)}}
+            {**FILES, **{f"{'d' * 80}/{n:05}": b"" for n in range(3900)}}
         ).getvalue(),
         "crowd": package({**FILES, **crowd}).getvalue(),
+        "deep crowd": gzip(tar(Entry(name=deep(n)) for n in range(4000))),
         "many": gzip(tar(Entry(name=f"{n}") for n in range(100_000))),
         "header": gzip(tar([Entry(name="x", kind=b"L", size=(8 << 30) - 1)])),
     }
@@ -208,7 +214,12 @@ def test_trap_h6_reading_takes_little_memory_whatever_comes(tmp_path: Path) -> N
     )  # fmt: skip
     *details, risen = done.stdout.split()
     assert details == [
-        f"package_{one}" for one in ("bomb_ratio", "json_long", "json_missing", "file_long", "too_many_files",
-                                     "extended")
-    ]  # fmt: skip
+        "package_bomb_ratio",
+        "package_json_long",
+        "package_json_missing",
+        "package_file_long",
+        "package_too_many_files",
+        "package_too_many_files",
+        "package_extended",
+    ]
     assert int(risen) < 16 << 10

@@ -106,12 +106,16 @@ def test_other_programs_unpack_what_is_packed(tmp_path: Path) -> None:
 
 
 def test_what_is_packed_unpacks_to_the_same(tmp_path: Path) -> None:
-    """Read-only, executable where it was, with its listing beside it; twice into one directory is refused."""
+    """Read-only for everybody, its listing beside it, whatever the umask; not twice into one directory."""
     made = packed(source(tmp_path / "a"), tmp_path / "p")
-    with (tmp_path / "p").open("rb") as file:
-        unpack(file, made, tmp_path / "out")
-        with pytest.raises(FileExistsError):
+    before = os.umask(0o077)
+    try:
+        with (tmp_path / "p").open("rb") as file:
             unpack(file, made, tmp_path / "out")
+            with pytest.raises(FileExistsError):
+                unpack(file, made, tmp_path / "out")
+    finally:
+        os.umask(before)
     found = {
         str(one.relative_to(tmp_path / "out")): one for one in (tmp_path / "out").rglob("*") if one.is_file()
     }
@@ -119,6 +123,7 @@ def test_what_is_packed_unpacks_to_the_same(tmp_path: Path) -> None:
     assert {path: one.stat().st_mode & 0o777 for path, one in found.items()} == {
         "spam.sh": 0o555, "lib/words.txt": 0o444, "plugin.toml": 0o444, "manifest.json": 0o444,
     }  # fmt: skip
+    assert {one.stat().st_mode & 0o777 for one in (tmp_path / "out", tmp_path / "out/lib")} == {0o755}
 
 
 def test_an_unpacked_package_can_be_packed_again(tmp_path: Path) -> None:
