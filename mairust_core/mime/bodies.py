@@ -18,6 +18,7 @@ from mairust_core.model.content import AttachmentFact, TextAt
 
 _META_CHARSET = re.compile(rb"<meta[^<>]{1,200}charset=[\"']?([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _META_BYTES = 4096
+_ATTACHED = b"attached as a whole"
 _SIGNATURES = frozenset((b"pgp-signature", b"pkcs7-signature", b"x-pkcs7-signature"))
 
 
@@ -28,12 +29,17 @@ class Bodies:
     plain: list[Part] = field(default_factory=list)
     html: list[Part] = field(default_factory=list)
     attached: list[Part] = field(default_factory=list)
+    cut: bool = False
+    """The only part is what was not looked at to the end."""
 
 
 def sort_parts(root: Part) -> Bodies:
     """Sort the leaves of a message into text, HTML and attachments, in order."""
-    bodies = Bodies()
+    bodies = Bodies(cut=root.cut and not root.children)
     for part, siblings in _leaves(root, b""):
+        if siblings is _ATTACHED or (part.cut and part is not root):
+            bodies.attached.append(part)
+            continue
         kind = part.type.sub if part.type.main == b"text" else b""
         is_text = kind in (b"plain", b"html") and part.disposition != b"attachment"
         if is_text and (part is root or not filename_of(part)):
@@ -51,11 +57,18 @@ def _is_alternative(part: Part, siblings: bytes) -> bool:
 
 
 def _leaves(part: Part, siblings: bytes) -> Iterator[tuple[Part, bytes]]:
-    """Yield each leaf with the subtype of the multipart it is in."""
+    """Yield each leaf with the subtype of the multipart it is in, `_ATTACHED` inside of an attached one."""
     if not part.children:
         yield part, siblings
+        return
+    inside = _ATTACHED if siblings is _ATTACHED or is_attached_whole(part, siblings) else part.type.sub
     for child in part.children:
-        yield from _leaves(child, part.type.sub)
+        yield from _leaves(child, inside)
+
+
+def is_attached_whole(part: Part, siblings: bytes) -> bool:
+    """Tell whether a multipart inside of another one is attached with all its parts."""
+    return bool(siblings) and part.disposition == b"attachment"
 
 
 def filename_of(part: Part) -> str:

@@ -83,7 +83,7 @@ def _described(content: Buffer, crlf_proved: bool, show: Callable[[Buffer, Bodie
         preview_truncated=shown.truncated,
         has_html=bool(bodies.html),
         attachments=tuple([attachment(scanned, part) for part in bodies.attached]),
-        has_attachments=any(map(is_attachment, bodies.attached)),
+        has_attachments=root.cut or any(map(is_attachment, bodies.attached)),
         envelope=envelope(fields, addresses),
         bodystructure=bodystructure(scanned, root),
     )

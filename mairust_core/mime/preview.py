@@ -17,7 +17,8 @@ PREVIEW_BYTES = 4096
 # one, and newsletters open with long style sheets.
 _PLAIN_SLICES = (1.5, 6)
 """How many octets of the encoded body are read for each octet wanted."""
-_HTML_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
+_HTML_SLICES_BYTES = (24 << 10, 256 << 10)
+_SNIPPET_SLICES_BYTES = (6 << 10, *_HTML_SLICES_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,9 @@ def preview(content: Buffer, bodies: Bodies, extent: Extent = WHOLE) -> Preview:
 def unread(bodies: Bodies) -> Unread:
     """Where the preview begins, for `read_preview`."""
     return Unread(
-        text_at(bodies.plain[0]) if bodies.plain else None, text_at(bodies.html[0]) if bodies.html else None
+        text_at(bodies.plain[0]) if bodies.plain else None,
+        text_at(bodies.html[0]) if bodies.html else None,
+        bodies.cut,
     )
 
 
@@ -64,7 +67,8 @@ def read_preview(content: Buffer, at: Unread, extent: Extent = WHOLE) -> Preview
         if not at.html or (found.text and not found.text.isspace()):
             return found
     if at.html:
-        return _beginning(content, at.html, "html", _HTML_SLICES_BYTES, extent)
+        slices = _HTML_SLICES_BYTES if extent is WHOLE else _SNIPPET_SLICES_BYTES
+        return _beginning(content, at.html, "html", slices, extent)
     return NOTHING
 
 

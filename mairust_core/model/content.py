@@ -32,6 +32,8 @@ class Unread(NamedTuple):
 
     plain: TextAt | None
     html: TextAt | None
+    cut: bool = False
+    """What looks like one text may be more: its header or its parts were not looked at to the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

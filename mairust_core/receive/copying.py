@@ -75,6 +75,7 @@ class Source:
             facts=self.facts,
             reached=self.reached,
             hidden=self.hidden,
+            text=self.unread,
             trace_id=int(self.trace_id),
         )
 

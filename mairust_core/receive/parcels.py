@@ -63,7 +63,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
         [_later_told(later) for later in one.later],
-        None if one.unread is None else [at and tuple(at) for at in one.unread],
+        None if one.unread is None else [*(at and tuple(at) for at in one.unread[:2]), one.unread.cut],
     )
 
 
@@ -79,8 +79,12 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
         later=tuple([_later(*one) for one in later]),
-        unread=unread and Unread(*(at and TextAt(*at) for at in unread)),
+        unread=None if unread is None else _unread(*unread),
     )
+
+
+def _unread(plain: Sequence[Any] | None, html: Sequence[Any] | None, cut: bool) -> Unread:
+    return Unread(TextAt(*plain) if plain else None, TextAt(*html) if html else None, cut)
 
 
 def _copy(id_: int, account_id: int, *rest: Any) -> Copy:
