@@ -53,8 +53,13 @@ if TYPE_CHECKING:
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
     from mairust_core.plugins.callbacks import Callbacks
+    from mairust_core.plugins.installing import Installer
+    from mairust_core.plugins.manifest import Ground
+    from mairust_core.plugins.package.revocations import RevocationList
     from mairust_core.plugins.registry import Registry
     from mairust_core.plugins.site_key import SiteKey
+    from mairust_core.plugins.trust import Trust
+    from mairust_core.plugins.unpacked import Unpacked
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -337,6 +342,7 @@ class Site:
             self.credentials,
             self.hook_log,
             self.settings.hooks.budget_ms,
+            self.unpacked.have,
         )
 
     def ask_hooks(self, mail: Asked) -> Told:
@@ -421,15 +427,47 @@ class Site:
 
     def read_plugin(self, directory: Path) -> Manifest:
         """The plugin.toml of a directory, judged; raises `Invalid`."""
-        from mairust_core.plugins.manifest import Ground, read_directory
+        from mairust_core.plugins.manifest import read_directory
 
-        return read_directory(
-            directory,
-            Ground(
-                socket_dir=self.settings.plugins.socket_dir,
-                private_networks=self.settings.plugins.private_networks,
-            ),
+        return read_directory(directory, self._ground)
+
+    @cached_property
+    def _ground(self) -> Ground:
+        from mairust_core.plugins.manifest import Ground
+
+        return Ground(
+            socket_dir=self.settings.plugins.socket_dir,
+            private_networks=self.settings.plugins.private_networks,
         )
+
+    @cached_property
+    def installer(self) -> Installer:
+        """What takes packages in."""
+        from mairust_core.plugins.arriving import Reader
+        from mairust_core.plugins.installing import Installer
+
+        reader = Reader(self.storage, self.settings.data_dir, self._ground)
+        return Installer(self.storage, lambda: self.ids, self.plugins, reader, self._ground)
+
+    @cached_property
+    def unpacked(self) -> Unpacked:
+        """The files of packages, on this node."""
+        from mairust_core.plugins.unpacked import Unpacked
+
+        return Unpacked(self.storage, self.settings.packages_dir)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Whom to trust with plugins."""
+        from mairust_core.plugins.trust import Trust
+
+        return Trust(lambda: self.ids)
+
+    def read_revocations(self, content: BytesIn) -> RevocationList:
+        """The list of revocations that these bytes are; raises `TooLarge`, `Invalid`."""
+        from mairust_core.plugins.trust import read_revocations
+
+        return read_revocations(content)
 
     def check_filter(self, wanted: Filter) -> None:
         """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
@@ -449,14 +487,14 @@ class Site:
         from mairust_core.plugins.book import runnable
 
         with self.storage.read() as tx:
-            return runnable(tx, by, plugin)
+            return runnable(tx, by, plugin, self.settings.packages_dir)
 
     @cached_property
     def hook_book(self) -> HookBook:
         """Which hooks there are, and the plugins that answer them."""
         from mairust_core.plugins.book import Book
 
-        return Book(self.storage)
+        return Book(self.storage, self.settings.packages_dir)
 
     @cached_property
     def hook_log(self) -> HookLog:

@@ -385,6 +385,11 @@ class Settings:
         return self.node.data_dir
 
     @property
+    def packages_dir(self) -> Path:
+        """Where this node has the files of plugin packages: a cache."""
+        return self.data_dir / "plugins"
+
+    @property
     def config_file(self) -> Path | None:
         """The configuration file that was read."""
         return self.document.path if self.document else None

@@ -10,6 +10,7 @@ sandbox.py     how well local plugins are held here
 backups.py     age and health of the last backup
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
+packages.py    plugins that are blocked or past their time, packages that are not whole
 
 A check is a function that yields what it finds; one that fails is itself a finding.
 """
@@ -21,7 +22,7 @@ from contextlib import closing
 from functools import partial
 
 from mairust_core.config import Settings
-from mairust_core.doctor import backups, databases, filters, later, machine, network, places, usage
+from mairust_core.doctor import backups, databases, filters, later, machine, network, packages, places, usage
 from mairust_core.doctor.findings import Found, explained
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import explain
@@ -62,6 +63,8 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     filters.hooks,
     filters.sockets,
     filters.held,
+    packages.standing,
+    packages.whole,
 )
 
 

@@ -16,7 +16,7 @@ from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.log import HookLog, Lines
 from mairust_core.hooks.payload import Asking, MessagePart, most_bytes, request
-from mairust_core.hooks.pool import Ready, Transports
+from mairust_core.hooks.pool import Files, Ready, Transports
 from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.shadows import Shadows
@@ -44,14 +44,18 @@ class HookChain:
         credentials: Credentials,
         log: HookLog,
         budget_ms: int,
+        files: Files = lambda _: {},
     ) -> None:
-        """`ways` are those to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
+        """`ways` are those to plugins that this process has, `files` has the files of local ones here.
+
+        `budget_ms` as in `hooks.budget_ms`.
+        """
         self._storage = storage
         self._book = book
         self.credentials = credentials
         self._budget_ms = budget_ms
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
-        self._transports = Transports(ways)
+        self._transports = Transports(ways, files)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers, self.find)
         self._lines = Lines(log)

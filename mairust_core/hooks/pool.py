@@ -15,6 +15,8 @@ Open = Callable[[Runnable], Transport]
 """Makes the transport of a plugin; raises `CallFailed` when it cannot be spoken to."""
 Ready = Callable[[], Open]
 """What a way to plugins takes before its first use; may block: imports, a look at the machine."""
+Files = Callable[[Iterable[Runnable]], Mapping[str, str]]
+"""Has the files of plugins here; why not, by the ids of those whose files cannot be had. May block."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -37,8 +39,10 @@ class _Way:
 class Transports:
     """One transport for each plugin in use; belongs to one event loop."""
 
-    def __init__(self, ways: Mapping[Protocol, Ready]) -> None:
+    def __init__(self, ways: Mapping[Protocol, Ready], files: Files = lambda _: {}) -> None:
         self._getting_ready = ways
+        self._files = files
+        self._without_files: Mapping[str, str] = {}
         self._openers: dict[Protocol, Open] = {}
         self._faults: dict[Protocol, str] = {}
         self._ways: dict[str, _Way] = {}
@@ -48,9 +52,12 @@ class Transports:
     def prepare(self, plugins: Iterable[Runnable]) -> None:
         """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
 
-        A way that cannot be got ready fails the calls of its plugins, and is tried again next time.
+        A way that cannot be got ready fails the calls of its plugins, as files do that cannot be had; both
+        are tried again next time.
         """
-        for protocol in {one.entry.protocol for one in plugins} - self._openers.keys():
+        wanted = list(plugins)
+        self._without_files = self._files(wanted)
+        for protocol in {one.entry.protocol for one in wanted} - self._openers.keys():
             if (get_ready := self._getting_ready.get(protocol)) is None:
                 continue
             try:
@@ -88,6 +95,8 @@ class Transports:
                 await way.transport.close()
 
     def _open(self, plugin: Runnable) -> _Way:
+        if (missing := self._without_files.get(plugin.id)) is not None:
+            raise CallFailed(missing)
         opener = self._openers.get(plugin.entry.protocol)
         if opener is None:
             protocol = plugin.entry.protocol

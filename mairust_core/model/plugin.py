@@ -138,5 +138,12 @@ class Runnable:
     limits: Limits
     directory: Path | None = None
     """Where its files lie, for a local process; it is the working directory, read-only."""
+    package: str | None = None
+    """The digest of the package they come from, which may have to be unpacked first; None when linked."""
     generation: int = 0
     """Rises with every change of the plugin: workers of an older one are replaced."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a process of this machine, which needs its files."""
+        return self.entry.protocol is Protocol.STDIN

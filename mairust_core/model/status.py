@@ -96,12 +96,16 @@ class JobsStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HooksStatus:
-    """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone."""
+    """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone.
+
+    `plugins_unsigned` are enabled and nobody stands for them.
+    """
 
     plugins_enabled: int
     plugins_disabled: int
     plugins_blocked: int
     plugins_waiting: int
+    plugins_unsigned: int
     hooks: int
     breakers_open: tuple[str, ...]
 

@@ -7,7 +7,8 @@ In the order in which one thing lets go of the next:
     condemn    contents no message refers to: the row of facts goes, the blob is marked
     delete     blobs condemned an hour ago, unless a backup pins them: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
-    expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins
+    expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins;
+               packages that no plugin has
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -38,6 +39,7 @@ from mairust_core.store import (
     backups,
     collecting,
     failures,
+    packages,
     secrets,
     tombstones,
     trash,
@@ -251,6 +253,8 @@ class Collection:
         found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
         found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
+        unused_ms = now - round(self._ages.leftover_s * 1000)
+        found += self._repeat(lambda tx, limit: packages.collect(self._storage, tx, unused_ms, limit))
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod

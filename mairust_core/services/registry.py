@@ -25,6 +25,7 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
+from mairust_core.services.trust import Trust
 
 SERVICES: tuple[type[Service], ...] = (
     Domains,
@@ -47,6 +48,7 @@ SERVICES: tuple[type[Service], ...] = (
     Index,
     Backups,
     Plugins,
+    Trust,
     Hooks,
     Schemas,
 )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
+    from mairust_core.store import packages as packages
     from mairust_core.store import placements as placements
     from mairust_core.store import plugins as plugins
     from mairust_core.store import secrets as secrets
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from mairust_core.store import tokens as tokens
     from mairust_core.store import traces as traces
     from mairust_core.store import trash as trash
+    from mairust_core.store import trust as trust
     from mairust_core.store import upkeeps as upkeeps
 
 _QUERIES = frozenset(
@@ -68,6 +70,7 @@ _QUERIES = frozenset(
         "mailboxes",
         "message_pages",
         "messages",
+        "packages",
         "placements",
         "plugins",
         "secrets",
@@ -76,6 +79,7 @@ _QUERIES = frozenset(
         "tokens",
         "traces",
         "trash",
+        "trust",
         "upkeeps",
     }
 )

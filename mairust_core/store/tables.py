@@ -36,6 +36,10 @@ from mairust_core.store.hook_tables import hook_poison as hook_poison
 from mairust_core.store.hook_tables import plugin as plugin
 from mairust_core.store.hook_tables import plugin_callback as plugin_callback
 from mairust_core.store.hook_tables import plugin_metric as plugin_metric
+from mairust_core.store.package_tables import plugin_package as plugin_package
+from mairust_core.store.package_tables import plugin_package_part as plugin_package_part
+from mairust_core.store.package_tables import trust_key as trust_key
+from mairust_core.store.package_tables import trust_revocation as trust_revocation
 
 tenant = Table(
     "tenant",
@@ -554,7 +558,7 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0014"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

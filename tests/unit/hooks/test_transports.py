@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,6 +133,23 @@ async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
     async with pool.to(runnable()) as way:
         assert isinstance(way, _Way)
     assert len(tried) == 2
+
+
+async def test_a_plugin_whose_files_cannot_be_had_is_a_failure_until_they_can() -> None:
+    """With why; others are asked meanwhile."""
+    spam, other = runnable(), replace(runnable(), id="com.example.other")
+    missing = {spam.id: "its package cannot be unpacked: No space left"}
+    pool = Transports({Protocol.INPROCESS: lambda: lambda _: _Way()}, lambda _: dict(missing))
+    pool.prepare([spam, other])
+    with pytest.raises(CallFailed, match="No space left"):
+        async with pool.to(spam):
+            pass
+    async with pool.to(other) as way:
+        assert isinstance(way, _Way)
+    missing.clear()
+    pool.prepare([spam, other])
+    async with pool.to(spam) as way:
+        assert isinstance(way, _Way)
 
 
 async def test_a_way_that_nobody_knows_is_a_failure() -> None:
