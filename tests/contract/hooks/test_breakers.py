@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from mairust_core.hooks.probe import PROBE_DELIVERY
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.hook import Fallback, HookType
@@ -28,7 +27,7 @@ class Fragile:
         self.probes = 0
 
     def __call__(self, told: dict[str, Any]) -> dict[str, Any]:
-        probe = told["delivery_id"] == PROBE_DELIVERY
+        probe = told["envelope"]["mail_from"] != "eve@elsewhere.example"
         self.probes += probe
         self.mails += not probe
         broken = self.word is None or self.word in str(told["message"])
