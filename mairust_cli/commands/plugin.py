@@ -14,7 +14,16 @@ from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.i18n import say
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginState, Review, Right, RightKind
+from mairust_core.model.plugin_forms import (
+    NOTHING,
+    Approved,
+    Installed,
+    Plugin,
+    PluginState,
+    Review,
+    Right,
+    RightKind,
+)
 from mairust_core.services.plugins import Plugins
 
 app = noun(COMMANDS["plugin"])
@@ -168,7 +177,8 @@ def approve(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
         for line in review_lines(id_, review, session.output):
             session.output.tell(line)
         session.confirm("approve_plugin", yes, id=id_, version=review.version)
-    approved = plugins.approve(id_) if review is None else plugins.approve_review(id_, review.id)
+    # what somebody links between the look and the yes is not in it
+    approved = plugins.approve_review(id_, NOTHING if review is None else review.id)
     session.output.item(approved, APPROVED)
 
 

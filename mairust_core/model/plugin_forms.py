@@ -57,6 +57,10 @@ class Right:
     more: bool = False
 
 
+NOTHING = "none"
+"""Stands for the review of a plugin that waits for nothing: its approval issues a missing secret only."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """What a version asks for, for somebody to decide.

@@ -17,6 +17,7 @@ from mairust_core.model.hook import Filter
 from mairust_core.model.isolation import Isolation
 from mairust_core.model.plugin import Entry, Manifest, Protocol, State
 from mairust_core.model.plugin_forms import (
+    NOTHING,
     Approved,
     Held,
     Installed,
@@ -26,7 +27,7 @@ from mairust_core.model.plugin_forms import (
     Source,
 )
 from mairust_core.model.principal import Principal
-from mairust_core.plugins.rights import asks_for_more, review
+from mairust_core.plugins.rights import asks_for_more, fingerprint, review
 from mairust_core.store import breakers, hooks, plugins
 from mairust_core.store.plugins import Registered
 
@@ -117,15 +118,15 @@ class Registry:
     def approve(self, tx: Connection, by: Principal, id_: str, review_id: str = "") -> Approved:
         """Give a plugin what it waits for, register its hooks, and issue its secret if it needs one.
 
-        With `review_id` only exactly that. Without anything that waits it stays as it is, but for a secret
-        that is missing. Raises `NotFound`, `Conflict` when something else waits than was reviewed or when it
-        is blocked, `Forbidden` where unsigned plugins are not allowed.
+        With `review_id` only exactly that; `NOTHING` is the review of a plugin that waits for nothing. Such
+        a one stays as it is, but for a secret that is missing. Raises `NotFound`, `Conflict` when something
+        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
         """
         found = plugins.get(tx, by, id_, locked=True)
         _require_not_blocked(found)
         self._require_unsigned(id_)
         self._require_held(found.pending or found.shown)
-        if review_id and review(found.pending or found.shown, found.manifest).id != review_id:
+        if review_id and review_id not in _reviews(found):
             raise Conflict("plugin_reviewed", id=id_)
         if found.pending is not None:
             found = replace(
@@ -212,6 +213,11 @@ class Registry:
         if not found.is_enough:
             missing = "; ".join(f"{one.layer}: {one.why}" for one in found.missing)
             raise Forbidden("plugin_not_held", id=wanted.id, missing=missing)
+
+
+def _reviews(found: Registered) -> tuple[str, ...]:
+    """The ids of reviews on which an approval can decide now; what was approved may be approved again."""
+    return (NOTHING, fingerprint(found.shown)) if found.pending is None else (fingerprint(found.pending),)
 
 
 def _require_not_blocked(found: Registered) -> None:

@@ -87,7 +87,7 @@ def _step(step: Step) -> trial.Step:
         type=hook.type,
         mode=hook.mode,
         ms=outcome.ms,
-        payload=json.loads(step.request),
+        payload=json.loads(step.request) if step.request else None,
         answer=_answer(outcome.body),
         error=outcome.error or "",
         effect={"action": outcome.said.action.name.lower(), **said(outcome.said)},

@@ -73,7 +73,10 @@ class Plugins(Service):
         errors=(NotFound, Conflict, Forbidden),
     )
     def approve_review(self, id: str, review: str) -> Approved:
-        """Give a plugin what a review said, by its id; nothing if it asks for something else by now."""
+        """Give a plugin what a review said, by its id; nothing if it asks for something else by now.
+
+        `none` is the review of a plugin that waits for nothing.
+        """
         with self._change("approve", id) as tx:
             return self.site.plugins.approve(tx, self.by, id, review)
 

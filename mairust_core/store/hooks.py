@@ -17,6 +17,7 @@ from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.status import HooksStatus
 from mairust_core.store import StorageBackend, breakers, forms
+from mairust_core.store.constraints import refusing
 from mairust_core.store.plugins import Registered, model
 from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin
 
@@ -139,13 +140,13 @@ def add(tx: Connection, by: Principal, new: NewHook) -> ShownHook:
 
 
 def _insert(tx: Connection, by: Principal, new: Hook, declared: Hook | None, set_: dict[str, Any]) -> None:
-    tx.execute(
-        insert(hook).values(
-            tenant_id=by.tenant_id, name=new.name, plugin=new.plugin, type=new.type.value,
-            declared=None if declared is None else forms.dump(declared), changed=forms.dump(set_),
-            enabled=new.enabled, created_ms=now_ms(),
-        )
+    row = insert(hook).values(
+        tenant_id=by.tenant_id, name=new.name, plugin=new.plugin, type=new.type.value,
+        declared=None if declared is None else forms.dump(declared), changed=forms.dump(set_),
+        enabled=new.enabled, created_ms=now_ms(),
     )  # fmt: skip
+    with refusing(Conflict("hook", name=new.name)):
+        tx.execute(row)
 
 
 def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Hook]) -> None:

@@ -216,6 +216,7 @@ async def test_rule_f2_a_move_applies_only_where_it_has_not_moved_since(house: H
     assert found.tags == ("x",)
     [told] = house.trace(stored_id(reply))
     assert told["left_out"] == ["move_to: it was moved meanwhile"]
+    assert "Support" not in house.mailboxes(house.ann)
 
 
 async def test_post_receive_sees_and_keeps_its_own_metadata(house: House) -> None:
@@ -443,6 +444,10 @@ async def test_rule_f3_a_callback_applies_within_permissions_once(house: House) 
     assert (said.refused, applied.moved_to) == (("move_to",), None)
     with pytest.raises(Conflict):
         await asyncio.to_thread(apply_callback, *answer, body.replace(b"later", b"again"), use)
+    may_move = (house.site, ("p", runnable()), message_id, tuple(place))
+    with pytest.raises(Conflict):
+        await asyncio.to_thread(apply_callback, *may_move, body.replace(b"Junk", b"Evil"), use)
+    assert "Evil" not in house.mailboxes(house.ann)
     with pytest.raises(CallFailed):
         await asyncio.to_thread(apply_callback, *answer, b"{}", use)
     assert [one.tags for one in house.box(house.ann)] == [("later",)]

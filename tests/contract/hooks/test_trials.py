@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message import Summary
 from mairust_core.model.message_change import MessageFilter
 from mairust_core.model.plugin import Protocol, Runnable
-from mairust_core.model.trial import Replayed
+from mairust_core.model.trial import Replayed, TrialEnvelope
 from mairust_core.model.verdict import Action
 from mairust_core.operations import BytesIn
 from mairust_core.receive.trial import Trial, try_hooks
@@ -135,6 +136,24 @@ async def test_a_trial_that_fails_says_so_and_opens_no_breaker(house: House) -> 
         assert found.reply.code == 550
     with house.site.storage.read() as tx:
         assert house.site.storage.fetch_all(tx, "SELECT count(*) FROM hook_breaker", ()) == [(0,)]
+
+
+async def test_a_trial_tells_hooks_that_there_was_no_time_for(house: House) -> None:
+    """Nothing was sent to them; the other steps are told all the same."""
+    settings = house.site.settings
+    house.site.settings = replace(settings, hooks=replace(settings.hooks, budget_ms=0))
+    house.plugins.add("com.example.test", lambda _: {"action": "deliver"})
+    one = registered(on_timeout=Fallback.ALLOW)
+    try:
+        found = await asyncio.to_thread(
+            SiteTrial(house.site).test,
+            [(one.hook, one.plugin)],
+            BytesIn(chunks=iter([mail()])),
+            TrialEnvelope(rcpt_to=(house.ann,)),
+        )
+    finally:
+        house.site.settings = settings
+    assert [(step.payload, step.error) for step in found.steps] == [(None, "no time was left for it")]
 
 
 async def test_a_trial_without_recipients(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -81,6 +82,16 @@ def test_a_hook_needs_a_registered_plugin_and_a_name_of_its_own(ops: Ops, plugin
     for name in ("", "a b", "../x", f"{new_id()}:pre_receive", "x" * 201, "é"):
         with pytest.raises(Invalid, match="cannot be the name"):
             ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+
+
+def test_of_many_who_add_one_hook_at_once_one_does(served: Served, plugin: str) -> None:
+    """The others hear that it is there, not of a constraint."""
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            new = NewHook(name=new_name(), type=PRE, plugin=plugin)
+            tried = [threads.submit(served.here(Hooks).add, new) for _ in range(4)]
+            errors = [one.exception() for one in tried]
+            assert [type(one) for one in errors if one is not None] == [Conflict] * 3
 
 
 def test_a_hook_of_a_plugin_that_waits_is_not_asked(ops: Ops, served: Served, tmp_path: Path) -> None:

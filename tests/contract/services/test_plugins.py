@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound
 from mairust_core.model.hook import HookType
 from mairust_core.model.isolation import Isolation, Layer, MissingLayer
 from mairust_core.model.plugin import Body, Layers, Runnable, State
-from mairust_core.model.plugin_forms import PluginState
+from mairust_core.model.plugin_forms import NOTHING, PluginState
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.plugins.registry import Registry, secret_name
 from mairust_core.services.audit import Audit
@@ -150,6 +151,29 @@ def test_nothing_is_approved_that_was_not_reviewed(ops: Ops, served: Served, tmp
     newer = ops(Plugins).show(id_).pending
     assert newer is not None
     assert ops(Plugins).approve_review(id_, newer.id).state is PluginState.ENABLED
+
+
+def test_what_is_linked_after_a_look_at_a_plugin_that_waited_for_nothing_is_not_approved(
+    ops: Ops, served: Served, tmp_path: Path
+) -> None:
+    """Whoever saw nothing to decide on has decided on nothing."""
+    id_ = approved(served.site, tmp_path, manifest_text(new_id()))
+    assert ops(Plugins).approve_review(id_, NOTHING).state is PluginState.ENABLED
+    link(served.site, tmp_path, manifest_text(id_, permissions='read_body = "full"'))
+    with pytest.raises(Conflict, match="something else than was reviewed"):
+        ops(Plugins).approve_review(id_, NOTHING)
+    assert ops(Plugins).show(id_).permissions.read_body is Body.NONE
+
+
+def test_of_many_who_link_one_plugin_at_once_one_does(served: Served, tmp_path: Path) -> None:
+    """The others find it there, or hear that it is: neither is an error of ours."""
+    for _ in range(3):
+        directory = write(tmp_path / "p", manifest_text(new_id()))
+        with ThreadPoolExecutor(4) as threads:
+            tried = [threads.submit(served.here(Plugins).link, directory) for _ in range(4)]
+        errors = [one.exception() for one in tried]
+        assert None in errors
+        assert all(error is None or isinstance(error, Conflict) for error in errors)
 
 
 def test_a_disabled_plugin_stays_so_when_more_is_approved(ops: Ops, served: Served, tmp_path: Path) -> None:
