@@ -38,7 +38,7 @@ COLUMNS: Columns[Plugin] = (
     Column("Id", lambda plugin: plugin.id),
     Column("Version", lambda plugin: plugin.version),
     Column("State", _state, style=lambda plugin: STYLES[plugin.state]),
-    Column("Protocol", lambda plugin: plugin.entry.protocol),
+    Column("Protocol", lambda plugin: plugin.entry.way),
     Column("Hooks", lambda plugin: str(len(plugin.hooks)), right=True),
     Column("Name", lambda plugin: plugin.name, shrink=True),
 )
@@ -52,7 +52,7 @@ FIELDS: Columns[Plugin] = (
     Column("Description", lambda plugin: plugin.description or "-"),
     Column("License", lambda plugin: plugin.license or "-"),
     Column("Called by", lambda plugin: _entry(plugin)),
-    Column("Directory", lambda plugin: plugin.directory),
+    Column("Directory", lambda plugin: plugin.directory or "-"),
     Column("Signed by", lambda plugin: ", ".join(plugin.signatures) or "nobody"),
     Column("Hooks", lambda plugin: ", ".join(plugin.hooks) or "-"),
     Column("May", lambda plugin: _permissions(plugin) or "-"),
@@ -79,7 +79,7 @@ APPROVED: Columns[Approved] = (
 
 def _entry(plugin: Plugin) -> str:
     entry = plugin.entry
-    return f"{entry.protocol} {entry.endpoint or ' '.join(entry.command)}".strip()
+    return f"{entry.way} {entry.endpoint or ' '.join(entry.command)}".strip()
 
 
 def _permissions(plugin: Plugin) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from mairust_core.errors import MaiRustError
 from mairust_core.hooks.transport import CallFailed, Transport
-from mairust_core.model.plugin import Protocol, Runnable
+from mairust_core.model.plugin import Runnable
 
 Open = Callable[[Runnable], Transport]
 """Makes the transport of a plugin; raises `CallFailed` when it cannot be spoken to."""
-Ready = Callable[[], Open]
-"""What a way to plugins takes before its first use; may block: imports, a look at the machine."""
+Find = Callable[[str], Open | None]
+"""Gets a way ready by the name that plugin.toml has for it, None for one that nobody knows.
+
+It may block: imports, a look at the machine.
+"""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -29,10 +33,10 @@ class _Way:
 class Transports:
     """One transport for each plugin in use; belongs to one event loop."""
 
-    def __init__(self, ways: Mapping[Protocol, Ready]) -> None:
-        self._getting_ready = ways
-        self._openers: dict[Protocol, Open] = {}
-        self._faults: dict[Protocol, str] = {}
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._openers: dict[str, Open] = {}
+        self._faults: dict[str, str] = {}
         self._ways: dict[str, _Way] = {}
 
     def prepare(self, plugins: Iterable[Runnable]) -> None:
@@ -40,14 +44,15 @@ class Transports:
 
         A way that cannot be got ready fails the calls of its plugins, and is tried again next time.
         """
-        for protocol in {one.entry.protocol for one in plugins} - self._openers.keys():
-            if (get_ready := self._getting_ready.get(protocol)) is None:
-                continue
+        for name in {one.entry.way for one in plugins} - self._openers.keys():
             try:
-                self._openers[protocol] = get_ready()
-            except (OSError, ImportError) as error:
-                log.exception("plugins of protocol %s cannot be asked for now", protocol.value)
-                self._faults[protocol] = f"this server is not ready for it: {error}"
+                opener = self._find(name)
+            except (OSError, ImportError, MaiRustError) as error:
+                log.exception("plugins of protocol %s cannot be asked for now", name)
+                self._faults[name] = f"this server is not ready for it: {error}"
+                continue
+            if opener is not None:
+                self._openers[name] = opener
 
     @asynccontextmanager
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
@@ -66,11 +71,10 @@ class Transports:
                 await way.transport.close()
 
     def _open(self, plugin: Runnable) -> _Way:
-        opener = self._openers.get(plugin.entry.protocol)
+        name = plugin.entry.way
+        opener = self._openers.get(name)
         if opener is None:
-            protocol = plugin.entry.protocol
-            unknown = f"this server cannot speak {protocol.value} to plugins"
-            raise CallFailed(self._faults.get(protocol, unknown))
+            raise CallFailed(self._faults.get(name, f"this server cannot speak {name} to plugins"))
         return _Way(plugin.generation, opener(plugin))
 
     async def keep(self, plugins: Iterable[Runnable]) -> None:

@@ -15,6 +15,8 @@ class Source(StrEnum):
 
     LINK = "link"
     """In a directory that somebody linked; nobody signed them."""
+    EXTENSION = "extension"
+    """In an installed distribution, whose installing was the consent (rule G6)."""
 
 
 class PluginState(StrEnum):

@@ -89,6 +89,8 @@ class Registry:
             plugins.add(tx, by, new)
             return _installed(new, wanted)
         _require_not_blocked(found)
+        if found.source is Source.EXTENSION:
+            raise Conflict("plugin_of_extension", id=wanted.id)
         if found.manifest is None or asks_for_more(wanted, found.manifest):
             changed = replace(found, pending=wanted, pending_directory=place)
             plugins.replace(tx, by, changed)
@@ -109,7 +111,7 @@ class Registry:
         """
         found = plugins.get(tx, by, id_, locked=True)
         _require_not_blocked(found)
-        self._require_unsigned(id_)
+        self._require_trusted(found)
         self._require_held(found.pending or found.shown)
         if review_id and review(found.pending or found.shown, found.manifest).id != review_id:
             raise Conflict("plugin_reviewed", id=id_)
@@ -154,7 +156,7 @@ class Registry:
         if found.manifest is None:
             raise Conflict("plugin_pending", id=id_)
         if found.state is not State.ENABLED:
-            self._require_unsigned(id_)
+            self._require_trusted(found)
             self._require_held(found.manifest)
             plugins.replace(tx, by, replace(found, state=State.ENABLED))
 
@@ -185,6 +187,11 @@ class Registry:
             _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None)
             for one in found
         ]
+
+    def _require_trusted(self, found: Registered) -> None:
+        """Installing the distribution of an extension was the consent (rule G6)."""
+        if found.source is not Source.EXTENSION:
+            self._require_unsigned(found.id)
 
     def _require_unsigned(self, id_: str) -> None:
         if not self._settings.allow_unsigned:

@@ -89,7 +89,7 @@ def try_on_stored(site: Site, hooks: Sequence[Registered], message_id: Id, addre
 
 
 def _trial(site: Site, hooks: Sequence[Registered], mail: Asked) -> Trial:
-    transports = Transports(site.ways_to_plugins)
+    transports = Transports(site.open_transport)
     transports.prepare(one.plugin for one in hooks)
     told = asyncio.run(_told(transports, hooks, mail, site.settings.hooks.budget_ms))
     verdicts = told.verdicts

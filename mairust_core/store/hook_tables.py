@@ -23,7 +23,7 @@ plugin = Table(
     of_tenant(primary_key=True),
     Column("id", Text, primary_key=True),
     Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
-    Column("source", Text, nullable=False),  # link
+    Column("source", Text, nullable=False),  # link, extension
     Column("directory", Text, nullable=False),  # where the files of what runs are
     Column("manifest", Text),  # JSON: the approved one; null while none is
     Column("pending", Text),  # JSON: the one that waits for approval

@@ -97,7 +97,7 @@ async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_
         made.append(_Way())
         return made[-1]
 
-    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool = Transports(lambda _: opener)
     pool.prepare([runnable()])
     async with pool.to(runnable(generation=1)) as first:
         async with pool.to(runnable(generation=1)) as same:
@@ -116,13 +116,15 @@ async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
     """With what went wrong; each preparation tries again, and one that worked is not repeated."""
     tried: list[int] = []
 
-    def ready() -> Any:
+    def find(name: str) -> Any:
+        if name != Protocol.INPROCESS:
+            return None
         tried.append(1)
         if len(tried) == 1:
             raise OSError(28, "No space left on device")
         return lambda _: _Way()
 
-    pool = Transports({Protocol.INPROCESS: ready})
+    pool = Transports(find)
     pool.prepare([runnable()])
     with pytest.raises(CallFailed, match="No space left"):
         async with pool.to(runnable()):
@@ -137,5 +139,5 @@ async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
 async def test_a_way_that_nobody_knows_is_a_failure() -> None:
     """Such as a process where there is no sandbox."""
     with pytest.raises(CallFailed, match="cannot speak stdin"):
-        async with Transports({}).to(runnable(protocol=Protocol.STDIN)):
+        async with Transports(lambda _: None).to(runnable(protocol=Protocol.STDIN)):
             pass

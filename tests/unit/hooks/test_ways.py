@@ -60,5 +60,5 @@ def test_callbacks_go_to_the_http_listener_or_where_the_settings_say(
 
 
 def test_there_is_a_way_for_every_protocol_of_a_plugin_toml(tmp_path: Path) -> None:
-    """And one that is in this process has no plugin.toml."""
-    assert _ways(tmp_path).by_protocol.keys() == {*Protocol} - {Protocol.INPROCESS}
+    """But for those of extensions."""
+    assert _ways(tmp_path).by_protocol.keys() == {*Protocol} - {Protocol.EXTENSION}
