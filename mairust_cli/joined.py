@@ -12,7 +12,7 @@ from mairust_core.errors import BadConfig
 
 if TYPE_CHECKING:
     from mairust_cli.options import Options
-    from mairust_core.installed import OfferedCommand
+    from mairust_core.installed.offers import OfferedCommand
 
 
 def joined_commands(
@@ -23,7 +23,9 @@ def joined_commands(
     `rest` are the words behind the command, where global options may stand. Raises `BadConfig` unless
     `forgiving`: then there are none.
     """
-    from mairust_core.installed import entry_points, extensions, read_commands
+    from mairust_core.installed.extensions import extensions
+    from mairust_core.installed.offers import read_commands
+    from mairust_core.installed.points import entry_points
 
     if not entry_points():
         return {}

@@ -21,7 +21,7 @@ from mairust_cli.options import Options, global_params
 from mairust_core.errors import Usage
 
 if TYPE_CHECKING:
-    from mairust_core.installed import OfferedCommand
+    from mairust_core.installed.offers import OfferedCommand
 
 COMMANDS = {
     "init": "Create the configuration, data directory, database and first admin key.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mairust_core.blobs import BlobStore, owner
-from mairust_core.installed import provided
+from mairust_core.installed.drivers import provided
 
 if TYPE_CHECKING:
     from mairust_core.config import Settings

@@ -183,7 +183,8 @@ class Driver:
 
     def parse(self, raw: object, base: Path, /) -> str:
         """One of our words, or a name where somebody else may know it."""
-        from mairust_core.installed import NAME, entry_points
+        from mairust_core.installed.faults import NAME
+        from mairust_core.installed.points import entry_points
 
         known = (*self.values, *self.later)
         if isinstance(raw, str) and raw not in known and NAME.fullmatch(raw) and entry_points():

@@ -146,7 +146,7 @@ class DatabaseUrl:
         if url.startswith(POSTGRESQL):
             return _checked(url)
         if _FOREIGN_URL.fullmatch(url):
-            from mairust_core.installed import entry_points
+            from mairust_core.installed.points import entry_points
 
             if entry_points():
                 return url

@@ -9,7 +9,9 @@ from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import explain
-from mairust_core.installed import Extension, Extensions, FaultKind, extensions, read_commands, read_routers
+from mairust_core.installed.extensions import Extensions, extensions
+from mairust_core.installed.faults import Extension, FaultKind
+from mairust_core.installed.offers import read_commands, read_routers
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.joined import read_plugins

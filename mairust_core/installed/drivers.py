@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from mairust_core.errors import BadConfig
-from mairust_core.installed.extensions import extensions
 
 T = TypeVar("T")
 
@@ -28,6 +27,7 @@ def provided(
     if made is not None:
         return made
     from mairust_core.config.resources import hide_password
+    from mairust_core.installed.extensions import extensions
 
     found = extensions(wanted)
     made = found.first(own.__name__, lambda one: lacks(port, one), **arguments)

@@ -9,15 +9,8 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mairust_core.errors import BadConfig, MaiRustError
-from mairust_core.installed.points import (
-    GROUP,
-    Extension,
-    Fault,
-    FaultKind,
-    canonical,
-    entry_points,
-    identity,
-)
+from mairust_core.installed.faults import Extension, Fault, FaultKind, canonical, identity
+from mairust_core.installed.points import GROUP, entry_points
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

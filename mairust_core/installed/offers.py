@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mairust_core.installed.extensions import Extensions
-from mairust_core.installed.points import NAME, Extension, FaultKind
+from mairust_core.installed.faults import NAME, Extension, FaultKind
 from mairust_core.model.principal import ReachKind, Scope
 
 if TYPE_CHECKING:

@@ -1,10 +1,9 @@
-"""Entry points: which extensions are installed, and what was found wrong with one."""
+"""The entry points of extensions, as they are installed beside MaiRust."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from enum import StrEnum
+import os
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,68 +11,35 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "mairust"
-NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-"""What a driver, an engine, a protocol, a command or a router of an extension may be called."""
-
-
-class FaultKind(StrEnum):
-    """What is wrong with an extension."""
-
-    MISSING = "missing"
-    """The module that its entry point names is not there."""
-    IMPORT = "import"
-    """Importing it failed."""
-    INVALID = "invalid"
-    """What it implements is none of the specifications."""
-    CALL = "call"
-    """It failed when it was called."""
-    ANSWER = "answer"
-    """It returned what the specification does not allow."""
-    TAKEN = "taken"
-    """A name that it offers is ours, or another's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
-    """One entry point of an installed distribution; `target` is its `module:object`."""
-
-    name: str
-    distribution: str
-    version: str
-    target: str
-
-    def __str__(self) -> str:
-        """As people tell it from others."""
-        return f"{self.distribution} {self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What is wrong with an extension; the words of `why` may be its own."""
-
-    extension: Extension
-    kind: FaultKind
-    why: str
-
-
-def canonical(distribution: str) -> str:
-    """The one spelling of a distribution's name."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+_HEADING = f"[{GROUP}]".encode()
+_INFO = (".dist-info", ".egg-info")
 
 
 @cache
 def entry_points() -> tuple[EntryPoint, ...]:
     """Every entry point of our group, in no order."""
+    if not any(map(may_hold, dict.fromkeys(sys.path))):
+        return ()  # as nearly everywhere: looking costs a tenth of what loading importlib.metadata does
     from importlib.metadata import entry_points as read
 
     return tuple(read(group=GROUP))
 
 
-def identity(point: EntryPoint) -> Extension:
-    """Whose entry point it is."""
-    return Extension(
-        name=point.name,
-        distribution=canonical(point.dist.name if point.dist else "?"),
-        version=point.dist.version if point.dist else "?",
-        target=point.value,
-    )
+def may_hold(place: str) -> bool:
+    """Whether a place where modules are looked for has an entry point of ours; in doubt it may."""
+    try:
+        with os.scandir(place or ".") as entries:
+            found = [entry.path for entry in entries if entry.name.endswith(_INFO)]
+    except NotADirectoryError:
+        return True  # an archive
+    except OSError:
+        return False
+    return any(_HEADING in _text(path) for path in found)
+
+
+def _text(directory: str) -> bytes:
+    try:
+        with open(f"{directory}/entry_points.txt", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -14,7 +14,8 @@ from mairust_core.errors import Conflict, MaiRustError
 from mairust_core.extend import MailHooks
 from mairust_core.hooks.inprocess import Function
 from mairust_core.ids import now_ms
-from mairust_core.installed import Extension, Extensions, FaultKind
+from mairust_core.installed.extensions import Extensions
+from mairust_core.installed.faults import Extension, FaultKind
 from mairust_core.model.hook import Filter
 from mairust_core.model.plugin import Manifest, Protocol, State
 from mairust_core.model.plugin_forms import Source

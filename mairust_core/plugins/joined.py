@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from mairust_core.installed import Extensions, extensions
+from mairust_core.installed.extensions import Extensions, extensions
 from mairust_core.plugins.manifest import Ground
 
 if TYPE_CHECKING:

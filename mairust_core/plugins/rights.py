@@ -57,6 +57,7 @@ def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
         and manifest.permissions == modest
         and all(hook.type is HookType.POST_RECEIVE for hook in manifest.hooks)
         and all(hook.timeout_ms <= POST_TIMEOUT_MS for hook in manifest.hooks)
+        and manifest.entry.protocol is not Protocol.EXTENSION  # its transport heeds none of the limits
         and limits.network is Network.NONE
         and limits.cpu_ms <= usual.cpu_ms
         and limits.memory_mb <= usual.memory_mb

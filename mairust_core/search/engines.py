@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mairust_core.installed import provided
+from mairust_core.installed.drivers import provided
 from mairust_core.search.engine import Engine
 
 if TYPE_CHECKING:

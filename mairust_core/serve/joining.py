@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mairust_core.api.extended import applications
 from mairust_core.app import opened
-from mairust_core.installed import entry_points, read_commands
+from mairust_core.installed.offers import read_commands
+from mairust_core.installed.points import entry_points
 from mairust_core.model.principal import Principal
 
 if TYPE_CHECKING:

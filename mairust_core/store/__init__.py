@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mairust_core.installed import provided
+from mairust_core.installed.drivers import provided
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table

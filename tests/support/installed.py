@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
-from mairust_core.installed import Extensions
+from mairust_core.installed.extensions import Extensions
 
 ACME = "tests.support.extensions.acme_mairust"
 FAULTY = "tests.support.extensions.faulty_mairust"

@@ -1,6 +1,6 @@
-"""Wheels of the packages beside this file, and a virtual environment that has them installed.
+"""Wheels of the packages in `extensions/`, and virtual environments that have them installed.
 
-A wheel is a zip with three files about itself (PEP 427); nothing of it needs a network.
+A wheel is a zip with some files about itself (PEP 427); nothing of it needs a network.
 """
 
 from __future__ import annotations
@@ -20,20 +20,31 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def build_wheel(directory: Path, package: str, entry_points: Mapping[str, str], version: str = "1.0") -> Path:
-    """The wheel of a package, named like it, whose entry points are of the group `mairust`."""
-    info = f"{package}-{version}.dist-info"
-    points = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
-    files = {f"{package}/{path.name}": path.read_bytes() for path in (PACKAGES / package).glob("*.py")} | {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n".encode(),
+    """The wheel of a package beside this file, of a distribution that is called like it."""
+    files = {f"{package}/{path.name}": path.read_bytes() for path in (PACKAGES / package).glob("*.py")}
+    return wheel_of(directory, package, version, entry_points, files)
+
+
+def wheel_of(
+    directory: Path, name: str, version: str, entry_points: Mapping[str, str], files: Mapping[str, bytes]
+) -> Path:
+    """The wheel of some files, whose entry points are of the group `mairust`."""
+    escaped = name.replace("-", "_")
+    info = f"{escaped}-{version}.dist-info"
+    points = "".join(f"{point} = {target}\n" for point, target in entry_points.items())
+    every = {
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[mairust]\n{points}".encode(),
     }
-    record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in files.items())
-    path = directory / f"{package}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        for name, data in (files | {f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}).items():
-            wheel.writestr(name, data)
-    return path
+    record = "".join(f"{path},{_digest(data)},{len(data)}\n" for path, data in every.items())
+    every[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    made = directory / f"{escaped}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as wheel:
+        for path, data in every.items():
+            wheel.writestr(path, data)
+    return made
 
 
 def _digest(data: bytes) -> str:
@@ -51,19 +62,21 @@ def make_environment(directory: Path, *wheels: Path) -> Path:
     [packages] = directory.glob("lib/python*/site-packages")
     seen = [*site.getsitepackages(), str(CHECKOUT)]
     (packages / "seen.pth").write_text("".join(f"{one}\n" for one in seen))
-    pip = [_with_pip(), "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "install", "--quiet", "--no-index", "--no-deps", *map(str, wheels)], check=True, cwd=directory
-    )
+    if wheels:
+        install(python, *wheels)
     return python
+
+
+def install(python: Path, *wheels: Path) -> None:
+    """Have pip install wheels into the environment of a Python, from these files alone."""
+    pip = [_with_pip(), "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", *map(str, wheels)], check=True)
 
 
 def _with_pip() -> str:
     """A Python that has pip: that of the tests, or the one it was made from."""
     for python in (sys.executable, f"{sys.base_prefix}/bin/python3", "python3"):
-        if (
-            subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode
-            == 0
-        ):
+        asked = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        if asked.returncode == 0:
             return python
     raise AssertionError("no Python here has pip")

@@ -16,8 +16,11 @@ from mairust_core.config import load_settings
 from mairust_core.errors import BadConfig, StorageDown
 from mairust_core.extend import MailHooks
 from mairust_core.hooks.ways import Ways
-from mairust_core.installed import Extensions, FaultKind, read_commands, read_routers
 from mairust_core.installed.drivers import lacks
+from mairust_core.installed.extensions import Extensions
+from mairust_core.installed.faults import FaultKind
+from mairust_core.installed.offers import read_commands, read_routers
+from mairust_core.installed.points import may_hold
 from mairust_core.search.engines import Engines
 from mairust_core.store import Databases, StorageBackend
 from tests.support.docs import CHECKOUT
@@ -177,3 +180,17 @@ def test_what_an_object_lacks_of_a_port_is_named() -> None:
     """Methods and attributes."""
     assert lacks(BlobStore, object()).startswith("object has no close, collector, delete_many")
     assert "skip_locked" in lacks(StorageBackend, object())
+
+
+def test_a_look_at_the_files_says_where_entry_points_may_be(tmp_path: Path) -> None:
+    """So that importlib.metadata is not loaded in vain; an archive is not looked into."""
+    installed(tmp_path / "acme", ALL)
+    assert may_hold(str(tmp_path / "acme"))
+    other = tmp_path / "other" / "other-1.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "entry_points.txt").write_text("[console_scripts]\nmairust = mairust:main\n")
+    (other.parent / "empty-1.0.dist-info").mkdir()
+    assert not may_hold(str(other.parent))
+    assert not may_hold(str(tmp_path / "nowhere"))
+    (tmp_path / "some.zip").touch()
+    assert may_hold(str(tmp_path / "some.zip"))
