@@ -12,12 +12,14 @@ from mairust_core.i18n import explain
 from mairust_core.installed.extensions import Extensions, extensions
 from mairust_core.installed.faults import Extension, FaultKind
 from mairust_core.installed.offers import read_commands, read_routers
+from mairust_core.model.plugin import Protocol
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
-from mairust_core.plugins.joined import read_plugins
+from mairust_core.plugins.joined import foreign_transport, read_plugins
 from mairust_core.search.engines import engine_of
 from mairust_core.store import StorageBackend
 from mairust_core.store import plugins as queries
+from mairust_core.store.plugins import Registered
 
 MAX_LOOKED = 500
 _ME = Principal.local("doctor")
@@ -36,8 +38,15 @@ def joined(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
         registered = queries.page(tx, _ME, "", MAX_LOOKED)
         names = queries.hooks_of(tx, _ME, [one.id for one in registered])
     for one in registered:
-        if one.source is Source.EXTENSION and one.id not in inside:
+        gone = one.source is Source.EXTENSION and one.id not in inside
+        if gone or _is_unspoken(settings, one):
             yield Found("plugins.extension", id=one.id, names=", ".join(names[one.id]) or "-")
+
+
+def _is_unspoken(settings: Settings, one: Registered) -> bool:
+    """Whether it is reached by a transport that nobody has."""
+    entry = one.shown.entry
+    return entry.protocol is Protocol.EXTENSION and foreign_transport(settings, entry.way) is None
 
 
 def _needed(settings: Settings, storage: StorageBackend, found: Extensions) -> Iterator[Found]:

@@ -134,13 +134,16 @@ class Extensions:
                     self.note(extension, FaultKind.ANSWER, why)
 
     def require(self) -> None:
-        """Raise `BadConfig` when one that configuration names is not there, or was found broken (rule G6)."""
+        """Raise `BadConfig` when one that configuration names is not there, or was found broken (rule G6).
+
+        One whose names are all taken is sound.
+        """
         if absent := self.absent:
             raise BadConfig("extension_absent", names=", ".join(absent))
         if self._wanted is None:
             return
         for fault in self.faults:
-            if fault.extension.distribution in self._wanted:
+            if fault.kind is not FaultKind.TAKEN and fault.extension.distribution in self._wanted:
                 raise BadConfig("extension_broken", extension=fault.extension, why=fault.why)
 
     def _asked(

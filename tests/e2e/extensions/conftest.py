@@ -24,6 +24,7 @@ FAULTY = (
     "empty",
     "failing",
     "greedy",
+    "unroutable",
 )
 """Modules of the faulty distribution."""
 CONFIG = """\

@@ -101,6 +101,7 @@ def test_hook_api_routers(house: House) -> None:
         ("x/acme/fails/else", 500, "failed"),
         ("x/acme/domains?upper=maybe", 422, "invalid"),
         ("x/acme/nothing", 404, "not_found"),
+        ("x/plain/silent", 500, "failed"),
         ("x/nobody/domains", 404, "not_found"),
     ],
 )
@@ -125,6 +126,8 @@ def test_hook_commands(house: House) -> None:
     assert house.mairust("acme") == "1 domains\n"
     url = f"--server http://127.0.0.1:{house.server.http} --token-file {house.data_dir}/admin.token"
     assert house.mairust(f"acme {url}") == "1 domains\n"
+    narrowed = house.who.types("MAIRUST_PLUGINS__EXTENSIONS= .venv/bin/mairust acme 2>&1 || echo exit $?")
+    assert narrowed.splitlines()[-1] == "exit 2"
     failed = house.mairust("greedy 2>&1 || echo exit $?")
     assert failed.splitlines()[-1] == "exit 78"
     assert "The command greedy of the extension faulty-mairust 6.6 cannot be run" in failed

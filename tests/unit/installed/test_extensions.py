@@ -10,6 +10,7 @@ import pytest
 
 from mairust_cli.tree import COMMANDS
 from mairust_core import extend
+from mairust_core.api.extended import applications
 from mairust_core.blobs import BlobStore
 from mairust_core.blobs.drivers import open_blobs
 from mairust_core.config import load_settings
@@ -140,7 +141,8 @@ def test_rule_g6_answers_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
 
 def test_rule_g6_names_that_others_have_are_theirs(tmp_path: Path) -> None:
     """Ours first, then the first in the order of distributions; the rest of the late one stays."""
-    found = installed(tmp_path, {"zzz": {"greedy": f"{FAULTY}.greedy"}, **ALL})
+    points = {"zzz": {"greedy": f"{FAULTY}.greedy"}, **ALL}
+    found = installed(tmp_path, points, ("zzz", "acme-mairust"))
     offered = read_commands(found)
     assert {name: one.extension.distribution for name, one in offered.items()} == {
         "acme": "acme-mairust",
@@ -148,6 +150,7 @@ def test_rule_g6_names_that_others_have_are_theirs(tmp_path: Path) -> None:
     }
     assert read_routers(found)["acme"][0].distribution == "acme-mairust"
     assert faults(found) == {"greedy": [FaultKind.TAKEN] * 3}
+    found.require()
 
 
 def test_configuration_narrows_extensions_to_a_list(tmp_path: Path) -> None:
@@ -194,3 +197,13 @@ def test_a_look_at_the_files_says_where_entry_points_may_be(tmp_path: Path) -> N
     assert not may_hold(str(tmp_path / "nowhere"))
     (tmp_path / "some.zip").touch()
     assert may_hold(str(tmp_path / "some.zip"))
+
+
+def test_rule_g6_a_router_that_cannot_be_made_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Nor does one that is no FastAPI router: it is asked as it is."""
+    found = installed(tmp_path, {"aaa": {"odd": f"{FAULTY}.unroutable"}, **ALL})
+    made = applications(found)
+    assert set(made) == {"acme", "plain"}
+    assert made["plain"][1] is made["plain"][0].router
+    [fault] = found.faults
+    assert (fault.kind, fault.why) == (FaultKind.ANSWER, "api_routers: odd: no routes today")
