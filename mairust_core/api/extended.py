@@ -20,13 +20,13 @@ from mairust_core.api.edge import Edge
 from mairust_core.api.problems import Fault, answer_framework, problem
 from mairust_core.api.routes import PREFIX
 from mairust_core.errors import BY_CODE, Invalid, MaiRustError, Usage
-from mairust_core.extend import ApiRouter
 from mairust_core.installed.extensions import Extensions
 from mairust_core.installed.faults import FaultKind
 from mairust_core.installed.offers import read_routers
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+    from mairust_core.extend import ApiRouter
 
 EXTENDED = f"{PREFIX}/x"
 

@@ -67,14 +67,14 @@ class Extensions:
             return list(self._faults)
 
     def note(self, extension: Extension, kind: FaultKind, why: object) -> None:
-        """Remember what is wrong with one, and say so once."""
+        """Remember what is wrong with one, and log it once: a server says so, a command does not."""
         shown = f"{type(why).__name__}: {why}".rstrip(": ") if isinstance(why, BaseException) else str(why)
         fault = Fault(extension=extension, kind=kind, why=" ".join(shown.split())[:500])
         with self._lock:
             if fault in self._faults:
                 return
             self._faults[fault] = None
-        log.warning("extension %s (%s): %s", extension, fault.kind.value, fault.why)
+        log.info("extension %s (%s): %s", extension, fault.kind.value, fault.why)
 
     def speaking(self) -> list[Extension]:
         """Those that were loaded and are sound, in the order in which they are asked."""
@@ -97,7 +97,7 @@ class Extensions:
                 found = function()
             except MaiRustError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.note(extension, FaultKind.CALL, error)
                 continue
             if found is None:
@@ -113,7 +113,7 @@ class Extensions:
         for extension, function in self._asked(specification, {}):
             try:
                 found = function()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.note(extension, FaultKind.CALL, error)
                 continue
             yield extension, found
@@ -149,6 +149,8 @@ class Extensions:
     def _asked(
         self, specification: str, arguments: dict[str, object]
     ) -> Iterator[tuple[Extension, Callable[[], Any]]]:
+        if not self._points:
+            return  # and pluggy is not loaded
         caller = getattr(self._manager.hook, specification)
         for one in reversed(caller.get_hookimpls()):
             given = [arguments[name] for name in one.argnames]

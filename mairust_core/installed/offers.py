@@ -29,6 +29,8 @@ class OfferedCommand:
 
 def read_commands(found: Extensions) -> dict[str, OfferedCommand]:
     """The commands that extensions bring, by name; what is wrong with one is noted, and it is left out."""
+    if not found.installed:
+        return {}
     from mairust_core.extend import OUR_COMMANDS
 
     read: dict[str, OfferedCommand] = {}
@@ -64,6 +66,8 @@ def _misnamed(name: object, told: object) -> str:
 
 def read_routers(found: Extensions) -> dict[str, tuple[Extension, ApiRouter]]:
     """The routers that extensions bring and whose they are, by name; what is wrong with one is noted."""
+    if not found.installed:
+        return {}
     from mairust_core.extend import ApiRouter
 
     read: dict[str, tuple[Extension, ApiRouter]] = {}

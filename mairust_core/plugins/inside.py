@@ -84,7 +84,9 @@ def declare(
         entry_id = ids.next()
         try:
             with storage.write() as tx:
-                _declare(tx, by, one.manifest)
+                storage.serialise(tx, "extensions")  # another node may start, too
+                if not _declare(tx, by, one.manifest):
+                    continue
                 audits.record(tx, entry_id, by, "plugins.declare", one.manifest.id)
                 generations.advance(tx)
         except Conflict as error:
@@ -98,8 +100,11 @@ def _differs(known: Registered | None, manifest: Manifest) -> bool:
     return known is None or known.source is not Source.EXTENSION or known.manifest != manifest
 
 
-def _declare(tx: Connection, by: Principal, manifest: Manifest) -> None:
+def _declare(tx: Connection, by: Principal, manifest: Manifest) -> bool:
+    """Register a plugin; False when there is nothing to do any more. Raises `Conflict`."""
     known = plugins.find(tx, by, manifest.id, locked=True)
+    if not _differs(known, manifest):
+        return False
     if known is not None and known.source is not Source.EXTENSION:
         raise Conflict("plugin_elsewhere", id=manifest.id)
     if known is None:
@@ -111,3 +116,4 @@ def _declare(tx: Connection, by: Principal, manifest: Manifest) -> None:
     else:
         plugins.replace(tx, by, replace(known, manifest=manifest))
     hooks.declare(tx, by, manifest.id, manifest.hooks)
+    return True

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 def read_plugins(settings: Settings) -> dict[str, Inside]:
     """The plugins of extensions, by id; what is wrong with one is noted, and it is left out."""
+    found = extensions(settings.plugins.extensions)
+    if not found.installed:
+        return {}
     from mairust_core.hooks.filters import check
     from mairust_core.plugins.inside import read_inside
 
-    return read_inside(extensions(settings.plugins.extensions), ground_of(settings, inside=True), check)
+    return read_inside(found, ground_of(settings, inside=True), check)
 
 
 def foreign_transport(settings: Settings, name: str) -> Open | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mairust_core.api.extended import applications
@@ -12,6 +13,8 @@ from mairust_core.model.principal import Principal
 
 if TYPE_CHECKING:
     from mairust_core.config import Settings
+
+log = logging.getLogger("mairust.serve")
 
 
 def join_extensions(settings: Settings, os_user: str) -> None:
@@ -31,3 +34,5 @@ def join_extensions(settings: Settings, os_user: str) -> None:
         applications(found)
         read_commands(found)
         found.require()
+        if faults := found.faults:
+            log.warning("%d faults of extensions were found, mairust doctor tells of them", len(faults))

@@ -144,6 +144,8 @@ def test_rule_g6_doctor_lists_all_and_what_is_wrong(house: House) -> None:
         assert why in broken
     assert len(told["extension.hidden"]) == 4, "two commands, a router, and a plugin"
     assert "it needs a moon" in house.log
+    assert "faults of extensions were found, mairust doctor tells of them" in house.log
+    assert house.mairust("domain list 2>&1 >/dev/null; .venv/bin/mairust --help 2>&1 >/dev/null") == ""
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,15 @@ def test_rule_g6_one_that_cannot_be_loaded_is_passed_over(
 ) -> None:
     """It is told once, on one line; the others are asked."""
     found = installed(tmp_path, {"aaa": {"bad": module}, **ALL})
-    with caplog.at_level(logging.WARNING, "mairust.extensions"):
+    with caplog.at_level(logging.INFO, "mairust.extensions"):
         assert [one.name for one in found.speaking()] == ["acme"]
         assert list(read_commands(found)) == ["acme"]
     [fault] = found.faults
     assert (fault.extension.name, fault.kind) == ("bad", kind)
     assert why in fault.why
     assert "\n" not in fault.why
+    assert [fault.why in one.getMessage() for one in caplog.records] == [True]
+    assert [one.levelno for one in caplog.records] == [logging.INFO], "commands say warnings on stderr"
 
 
 def test_rule_g6_one_that_fails_when_it_is_asked_stops_no_other(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mairust_core.app import Site, opened
-from mairust_core.config import load_settings
+from mairust_core.config import Settings
 from mairust_core.errors import Conflict
 from mairust_core.first_run import create_site
 from mairust_core.installed.extensions import Extensions
@@ -24,17 +24,16 @@ from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
 from tests.support.extensions.acme_mairust import GREETER
 from tests.support.installed import ACME, FAULTY, installed
-from tests.support.linking import ALLOWED, TESTER, link, manifest_text
+from tests.support.linking import TESTER, link, manifest_text
 
 ID = "com.acme.greeter"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A site on which nobody may link plugins."""
-    settings = load_settings(data_dir=tmp_path / "site", env={})
-    create_site(settings, "tester")
-    with opened(settings) as made:
+def site(site_settings: Settings) -> Iterator[Site]:
+    """A site on each database, on which nobody may link plugins."""
+    create_site(site_settings, "tester")
+    with opened(site_settings) as made:
         yield made
 
 
@@ -100,8 +99,8 @@ def test_it_needs_no_approval_and_no_leave_for_what_nobody_signed(site: Site, ac
 
 def test_an_id_is_whose_it_was_first(site: Site, acme: Extensions, tmp_path: Path) -> None:
     """No directory takes the place of an extension's plugin, and the other way round."""
-    (site.settings.data_dir / "mairust.toml").write_text(ALLOWED)
-    with opened(load_settings(data_dir=site.settings.data_dir, env={})) as lenient:
+    settings = site.settings
+    with opened(replace(settings, plugins=replace(settings.plugins, allow_unsigned=True))) as lenient:
         link(lenient, tmp_path / "linked", manifest_text(ID))
         assert declared(lenient, acme) == []
         [fault] = acme.faults
