@@ -13,8 +13,11 @@ from mairust_core.app import Site, opened
 from mairust_core.config import Settings
 from mairust_core.errors import Conflict
 from mairust_core.first_run import create_site
+from mairust_core.hooks.pool import Transports
+from mairust_core.hooks.transport import CallFailed
 from mairust_core.installed.extensions import Extensions
 from mairust_core.installed.faults import FaultKind
+from mairust_core.model.hook import Fallback
 from mairust_core.model.plugin_forms import PluginState, Source
 from mairust_core.plugins.inside import Inside, declare, read_inside
 from mairust_core.plugins.joined import ground_of
@@ -123,3 +126,15 @@ def test_rule_g6_of_two_with_one_id_the_first_has_it(site: Site, tmp_path: Path)
     told: Any = [(fault.extension.name, fault.kind.value) for fault in found.faults]
     assert told.count(("greedy", "taken")) == 1
     assert told.count(("odd", "answer")) == 5
+
+
+async def test_rule_g6_without_its_extension_its_hooks_cannot_be_asked(site: Site, acme: Extensions) -> None:
+    """Which is a failed call: they answer on_error, and no mail passes them unasked."""
+    declared(site, acme)
+    [registered] = site.hook_book.enabled()
+    assert registered.hook.on_error is Fallback.TEMPFAIL
+    transports = Transports(site.open_transport)
+    transports.prepare([registered.plugin])
+    with pytest.raises(CallFailed, match="no extension that is installed here has it"):
+        async with transports.to(registered.plugin):
+            pass
