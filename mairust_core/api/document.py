@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mairust_core.api.door_document import describe_doors
 from mairust_core.api.problems import Problem
 from mairust_core.api.routes import Handler, add_operations
 from mairust_core.operations import Operation, Service
@@ -28,8 +29,8 @@ DESCRIPTION = (
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of every operation there is."""
-    return describe(SERVICES)
+    """The OpenAPI 3.1 document of every operation there is, and of the doors for plugins."""
+    return _with_doors(describe(SERVICES))
 
 
 def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
@@ -42,6 +43,12 @@ def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
     found["components"]["schemas"] = dict(sorted(schemas.items()))
     found["servers"] = [{"url": "/"}]
+    return found
+
+
+def _with_doors(found: dict[str, Any]) -> dict[str, Any]:
+    describe_doors(found)
+    found["components"]["schemas"] = dict(sorted(found["components"]["schemas"].items()))
     return found
 
 

@@ -61,6 +61,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     later.master_key,
     filters.plugins,
     filters.hooks,
+    filters.sockets,
     filters.held,
     joined.joined,
 )

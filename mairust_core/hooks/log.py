@@ -56,18 +56,12 @@ class HookLog(Protocol):
         ...
 
 
-class NoLog:
-    """Nothing is written down."""
-
-    def record(self, lines: Sequence[Line]) -> None:
-        """Forget them."""
-
-
 class Lines:
     """Lines of one process on their way into the log. Thread-safe."""
 
-    def __init__(self, target: HookLog) -> None:
+    def __init__(self, target: HookLog, most: int = MAX_WAITING) -> None:
         self._target = target
+        self._most = most
         self._waiting: deque[Line] = deque()
         self._left_out = 0
         self._lock = threading.Lock()
@@ -75,7 +69,7 @@ class Lines:
     def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
         """Note some questions; never waits."""
         for step in steps:
-            if len(self._waiting) < MAX_WAITING:
+            if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1
@@ -87,12 +81,23 @@ class Lines:
             left_out, self._left_out = self._left_out, 0
         if left_out:
             log.warning("%d calls of hooks are not in their log: there were too many", left_out)
-        if lines:
-            try:
-                self._target.record(lines)
-            except MaiRustError as error:
-                log.warning("%d calls of hooks are not in their log: %s", len(lines), error)
-                return 0
+        written = self._write(lines) if lines else 0
+        if written < len(lines):
+            log.warning("%d calls of hooks are not in their log", len(lines) - written)
+        return written
+
+    def _write(self, lines: Sequence[Line]) -> int:
+        """All of them, or one by one those that can be: what one plugin answered costs no other its lines."""
+        try:
+            self._target.record(lines)
+        except MaiRustError as error:  # the store's trouble, not that of a line
+            log.warning("the log of hooks cannot be written: %s", error)
+            return 0
+        except Exception:
+            if len(lines) > 1:
+                return sum(self._write([one]) for one in lines)
+            log.exception("a call of hook %s cannot be written down", lines[0].hook)
+            return 0
         return len(lines)
 
 

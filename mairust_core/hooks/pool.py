@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mairust_core.errors import MaiRustError
-from mairust_core.hooks.transport import CallFailed, Transport
+from mairust_core.hooks.transport import CallEnded, CallFailed, Transport
 from mairust_core.model.plugin import Runnable
 
 Open = Callable[[Runnable], Transport]
@@ -26,8 +27,15 @@ log = logging.getLogger("mairust.hooks")
 class _Way:
     generation: int
     transport: Transport
-    calls: int = 0
+    calls: set[asyncio.Timeout] = field(default_factory=set)
+    """Those under way, each by what can end it."""
     left: bool = False
+
+    async def leave(self) -> None:
+        """Close it, after its last call."""
+        self.left = True
+        if not self.calls:
+            await self.transport.close()
 
 
 class Transports:
@@ -38,6 +46,8 @@ class Transports:
         self._openers: dict[str, Open] = {}
         self._faults: dict[str, str] = {}
         self._ways: dict[str, _Way] = {}
+        self._wanted: dict[str, int] | None = None
+        """The generation of each plugin that may be asked; None as long as nobody has said."""
 
     def prepare(self, plugins: Iterable[Runnable]) -> None:
         """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
@@ -56,17 +66,29 @@ class Transports:
 
     @asynccontextmanager
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
-        """The transport of a plugin, kept open while the block runs. Raises `CallFailed`."""
-        way = self._ways.get(plugin.id)
+        """The transport of a plugin, kept open while the block runs.
+
+        Raises `CallFailed`, `CallEnded` when the plugin is not what may be asked, or ceases to be meanwhile.
+        """
+        if self._wanted is not None and self._wanted.get(plugin.id) != plugin.generation:
+            raise CallEnded("it is not asked any more as it was")
+        known = self._ways.get(plugin.id)
+        way = known
         if way is None or way.generation != plugin.generation:
-            if way is not None:
-                await self._leave(plugin.id)
             way = self._ways[plugin.id] = self._open(plugin)
-        way.calls += 1
+        ended = asyncio.timeout(None)
+        way.calls.add(ended)
         try:
-            yield way.transport
+            async with ended:
+                if known is not None and known is not way:
+                    await known.leave()
+                yield way.transport
+        except TimeoutError:
+            if not ended.expired():
+                raise
+            raise CallEnded("it was removed or disabled meanwhile") from None
         finally:
-            way.calls -= 1
+            way.calls.discard(ended)
             if way.left and not way.calls:
                 await way.transport.close()
 
@@ -78,20 +100,25 @@ class Transports:
         return _Way(plugin.generation, opener(plugin))
 
     async def keep(self, plugins: Iterable[Runnable]) -> None:
-        """Let go of all others, once their calls are over."""
-        wanted = {one.id: one.generation for one in plugins}
+        """Let go of all others: calls of an older generation come to their end, those of a plugin that is
+        not among these are ended (rule D3).
+        """
+        self._wanted = {one.id: one.generation for one in plugins}
         for name, way in list(self._ways.items()):
-            if wanted.get(name) != way.generation:
-                await self._leave(name)
-
-    async def _leave(self, name: str) -> None:
-        way = self._ways.pop(name)
-        way.left = True
-        if not way.calls:
-            await way.transport.close()
+            if self._wanted.get(name) != way.generation:
+                del self._ways[name]
+                if name not in self._wanted:
+                    _end(way.calls)
+                await way.leave()
 
     async def close(self) -> None:
         """End all of them; calls under way fail."""
         ways, self._ways = list(self._ways.values()), {}
         for way in ways:
             await way.transport.close()
+
+
+def _end(calls: Iterable[asyncio.Timeout]) -> None:
+    now = asyncio.get_running_loop().time()
+    for one in calls:
+        one.reschedule(now)

@@ -13,17 +13,16 @@ from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
 
 SIZE = 4
-"""Processes of one plugin, made as calls need them."""
+"""Processes of one plugin on one node, made as calls need them."""
 IDLE_S = 60.0
 """All but one end when they were not needed for so long."""
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """One process, and what it was made for."""
+    """One process, and how it was used."""
 
     process: Process
-    generation: int
     calls: int = 0
     idle_since_s: float = 0.0
 
@@ -31,8 +30,8 @@ class _Worker:
 class Workers:
     """The pool of one plugin: a transport.
 
-    A worker that fails a call, breaks a limit, has answered `max_calls` questions or is of an older
-    generation takes no further one; another is started when a call needs it.
+    A worker that fails a call, breaks a limit or has answered `max_calls` questions takes no further one;
+    another is started when a call needs it.
     """
 
     def __init__(
@@ -49,14 +48,6 @@ class Workers:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
-
-    def renew(self, runnable: Runnable) -> None:
-        """From now on the plugin is this one; workers of the old one end after the call they are in."""
-        self._runnable = runnable
-        for worker in [*self._idle]:
-            if worker.generation != runnable.generation:
-                self._idle.remove(worker)
-                self._retire(worker)
 
     async def call(self, call: Call) -> Answer:
         """Ask a worker, waiting for one if all are busy."""
@@ -105,12 +96,11 @@ class Workers:
 
     async def _start(self) -> _Worker:
         self._starting += 1
-        runnable = self._runnable
         try:
-            process = await self._starter.start(runnable, lines=True)
+            process = await self._starter.start(self._runnable, lines=True)
         finally:
             self._starting -= 1
-        worker = _Worker(process, runnable.generation)
+        worker = _Worker(process)
         self._all.add(worker)
         if self._closed:
             self._retire(worker)
@@ -132,9 +122,8 @@ class Workers:
 
     def _give_back(self, worker: _Worker) -> None:
         worker.calls += 1
-        old = worker.generation != self._runnable.generation
         worn = worker.calls >= self._runnable.entry.max_calls
-        if old or worn or self._closed or worker.process.fault is not None:
+        if worn or self._closed or worker.process.fault is not None:
             self._retire(worker)
         else:
             worker.idle_since_s = asyncio.get_running_loop().time()

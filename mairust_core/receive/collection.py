@@ -29,6 +29,7 @@ from sqlalchemy import Connection, Table
 from mairust_core.blobs import BlobStore, Segmented, SegmentName
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
+from mairust_core.model.breaker import POISON_MS
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
@@ -42,7 +43,15 @@ from mairust_core.store import (
     trash,
     upkeeps,
 )
-from mairust_core.store.tables import audit, hook_log, idempotency, pipe_delivery, plugin_callback, trace
+from mairust_core.store.tables import (
+    audit,
+    hook_log,
+    hook_poison,
+    idempotency,
+    pipe_delivery,
+    plugin_callback,
+    trace,
+)
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -241,6 +250,7 @@ class Collection:
         now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)
         found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
+        found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod
