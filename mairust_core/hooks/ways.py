@@ -1,7 +1,7 @@
-"""The ways from a site to its plugins: over HTTP, over UNIX sockets, into the sandbox.
+"""The ways from a site to its plugins: over HTTP, over UNIX sockets, into the sandbox, inside this process.
 
-What a way takes before it can be used, such as a look at what the machine offers, may block: `Ready` does it,
-on a thread.
+What a way takes before it can be used, such as a look at what the machine offers, may block: `open_transport`
+does it, on a thread.
 """
 
 from __future__ import annotations
@@ -17,29 +17,50 @@ from mairust_core.config import Settings
 from mairust_core.config.addresses import ListenAddress
 from mairust_core.config.resources import POSTGRESQL
 from mairust_core.hooks.credentials import Credentials
-from mairust_core.hooks.pool import Open, Ready
-from mairust_core.model.plugin import Protocol
+from mairust_core.hooks.inprocess import Function, InProcess
+from mairust_core.hooks.pool import Open
+from mairust_core.hooks.transport import CallFailed
+from mairust_core.model.plugin import Protocol, Runnable
 from mairust_core.sandbox.reach import Site
 
 _PORTS = {"http": 80, "https": 443}
 
 Listening = Callable[[], Mapping[str, tuple[str, int]]]
 """Host and port of what runs on this site now, by the names of its listeners."""
+Functions = Callable[[], Mapping[str, Function]]
+"""What answers for plugins inside this process, by their ids."""
 
 
 class Ways:
     """The ways to plugins that a site has, and what of the network is its own."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, listening: Listening) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        listening: Listening,
+        functions: Functions = dict,
+    ) -> None:
         self._settings = settings
         self._credentials = credentials
         self._listening = listening
+        self._functions = functions
         self._stores_at: set[tuple[str, int]] = set()
 
     @cached_property
-    def by_protocol(self) -> dict[Protocol, Ready]:
+    def by_protocol(self) -> dict[str, Callable[[], Open]]:
         """How to get ready for plugins of each protocol."""
-        return {Protocol.HTTP: self._tcp, Protocol.UNIX: self._unix, Protocol.STDIN: self._sandbox}
+        return {
+            Protocol.HTTP: self._tcp,
+            Protocol.UNIX: self._unix,
+            Protocol.STDIN: self._sandbox,
+            Protocol.INPROCESS: self._inside,
+        }
+
+    def open_transport(self, protocol: str) -> Open | None:
+        """Our implementation of the specification of this name (`extend`)."""
+        get_ready = self.by_protocol.get(protocol)
+        return None if get_ready is None else get_ready()
 
     @cached_property
     def site(self) -> Site:
@@ -79,6 +100,16 @@ class Ways:
         confinement = confinement_of(self._settings, self.site)
         servers = self._settings.node.workers
         return lambda plugin: open_stdin(plugin, confinement, servers)
+
+    def _inside(self) -> Open:
+        functions = self._functions()
+
+        def opened(plugin: Runnable) -> InProcess:
+            if plugin.id not in functions:
+                raise CallFailed("no extension that is installed here has it")
+            return InProcess(functions[plugin.id])
+
+        return opened
 
     def _listeners(self) -> Iterator[tuple[str, int]]:
         """As they are, and as they are set: the server may be about to start."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config import load_settings
+from mairust_core.hooks.transport import Call, CallFailed
 from mairust_core.hooks.ways import Ways
 from mairust_core.model.plugin import Protocol
-from tests.support.hooking import NoCredentials
+from tests.support.hooking import NoCredentials, runnable
 
 SET = {
     "smtp.listen": "0.0.0.0:25",
@@ -92,5 +93,18 @@ def test_callbacks_go_to_the_http_listener_or_where_the_settings_say(
 
 
 def test_there_is_a_way_for_every_protocol_of_a_plugin_toml(tmp_path: Path) -> None:
-    """And one that is in this process has no plugin.toml."""
-    assert _ways(tmp_path).by_protocol.keys() == {*Protocol} - {Protocol.INPROCESS}
+    """But for those of extensions."""
+    assert _ways(tmp_path).by_protocol.keys() == {*Protocol} - {Protocol.EXTENSION}
+
+
+async def test_rule_g6_a_plugin_inside_is_asked_while_its_extension_is_installed(tmp_path: Path) -> None:
+    """Without it the call fails, so that its hook answers on_error."""
+    settings = load_settings(data_dir=tmp_path, env={})
+    ways = Ways(settings, NoCredentials(), dict, lambda: {"com.example.test": lambda request: request})
+    opened = ways.open_transport("inprocess")
+    assert opened is not None
+    call = Call(delivery_id="d", hook="h", body=b'{"a": 1}', timeout_ms=5000)
+    assert (await opened(runnable()).call(call)).body == b'{"a": 1}'
+    with pytest.raises(CallFailed, match="no extension that is installed here has it"):
+        opened(runnable("com.example.other"))
+    assert ways.open_transport("acme") is None

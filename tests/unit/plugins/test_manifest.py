@@ -276,6 +276,29 @@ def test_rule_h2_sockets_lie_in_the_one_directory_for_them(endpoint: str, detail
         assert fault(text).detail == detail
 
 
+def test_a_protocol_of_an_extension_is_known_where_one_has_it() -> None:
+    """Its endpoint is text of the extension's own; what is said of processes it has no use for."""
+    ground = replace(GROUND, speaks=lambda name: name == "acme")
+    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', '"acme"\nendpoint = "anything at all"')
+    entry = manifest(text, ground).entry
+    assert (entry.protocol, entry.way, entry.endpoint) == (Protocol.EXTENSION, "acme", "anything at all")
+    assert fault(text).detail == "toml_not_choice"
+    for word in ("extension", "other"):
+        with pytest.raises(Invalid):
+            manifest(text.replace('"acme"', f'"{word}"'), ground)
+    with pytest.raises(Invalid, match="max_calls"):
+        manifest(text.replace("endpoint", "max_calls = 5\nendpoint"), ground)
+
+
+def test_only_what_is_installed_runs_inside() -> None:
+    """No package and no linked directory says it; ids of ours stay ours."""
+    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', '"inprocess"')
+    assert manifest(text, replace(GROUND, inside=True)).entry.protocol is Protocol.INPROCESS
+    assert fault(text).detail == "toml_not_choice"
+    with pytest.raises(Invalid, match="mairust"):
+        manifest(text.replace("com.example", "mairust"), replace(GROUND, inside=True))
+
+
 def test_the_reference_tells_every_key() -> None:
     """Each in backquotes; its example is one that is read."""
     page = (CHECKOUT / "docs/reference/plugin-toml.md").read_text("utf-8")
