@@ -117,6 +117,8 @@ class Signers:
     key: str | None = None
     not_after_ms: int | None = None
     developer: str | None = None
+    developer_key: str | None = None
+    """The whole public key of `developer`, in hex: an id of 64 bits is for people."""
     licence_holder: str | None = None
     licence_root: str | None = None
     licence_ends_ms: int | None = None

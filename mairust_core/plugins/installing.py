@@ -7,7 +7,7 @@ kept is collected.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PARTS_AT_ONCE = 4
 """A mebibyte in one transaction."""
+DROPPED_AT_ONCE = 32
 AUTOMATIC = "automatic"
 """Who approved what needs nobody's approval (rule G1)."""
 
@@ -89,10 +90,13 @@ class Installer:
                 packages.keep_parts(self._storage, tx, by, archive, batch)
             crash_point("plugin.parts")
 
-    def give_up(self, by: Principal, archive: str) -> None:
-        """Let go of bytes that were kept for nothing."""
-        with self._storage.write() as tx:
-            packages.drop_parts(self._storage, tx, by, archive)
+    def drop(self, by: Principal, archives: Iterable[str]) -> None:
+        """Let go of bytes that no package has, a few in a transaction (rule D2); collection would, too."""
+        for archive in archives:
+            left = True
+            while left:
+                with self._storage.write() as tx:
+                    left = packages.drop_parts(self._storage, tx, by, archive, DROPPED_AT_ONCE) > 0
 
     def install(self, tx: Connection, by: Principal, arrived: Arrived, terms: Terms) -> Installed:
         """Have the plugin be the one in a package whose bytes are kept; what came of it.
@@ -105,7 +109,6 @@ class Installer:
             raise Conflict("plugin_of_extension", id=found.id)
         _require_wanted(found, arrived, terms)
         if found is not None and _runs(found, arrived):
-            packages.drop_parts(self._storage, tx, by, arrived.archive)
             return self._registry.installed(tx, by, found, found.shown)
         self._put(tx, by, arrived)
         if found is None:

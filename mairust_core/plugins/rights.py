@@ -219,7 +219,7 @@ def _stands(standing: Standing) -> Iterator[Right]:
             name="developer",
             value=new.developer or NOBODY,
             was=None if old is None else old.developer or NOBODY,
-            more=old is not None and old.developer not in (None, new.developer),
+            more=old is not None and old.developer_key not in (None, new.developer_key),
         )
 
 

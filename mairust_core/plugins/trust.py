@@ -36,9 +36,11 @@ def judge(package: Package, trusted: Trusted, now_ms: int) -> Signers:
     nobody who is trusted, or whose time is over.
     """
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    found = Signers(developer=None if package.developer is None else package.developer.key_id)
-    if package.developer is not None and package.developer.public_key is None:
-        raise Invalid("package", "package_key_unknown", key=package.developer.key_id)
+    found = Signers()
+    if (developer := package.developer) is not None:
+        if developer.public_key is None:
+            raise Invalid("package", "package_key_unknown", key=developer.key_id)
+        found = Signers(developer=developer.key_id, developer_key=developer.public_key.hex())
     if (licence := package.licence) is not None:
         licence.require(trusted.roots, now)
         found = replace(

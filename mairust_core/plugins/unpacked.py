@@ -32,6 +32,8 @@ GONE = ".gone-"
 UNUSED_S = 3600.0
 """So long files of a package stay that no plugin has any more: calls of it may still begin."""
 SWEEP_EVERY_S = 3600.0
+RETRY_S = 10.0
+"""After a failure, before a package is tried again: whoever needs it asks twice a second."""
 
 _ME = Principal.local("mairust")
 
@@ -54,6 +56,7 @@ class Unpacked:
         self._clock = clock
         self._lock = threading.Lock()
         self._swept_s = 0.0
+        self._failed: dict[str, tuple[float, str]] = {}
 
     def have(self, plugins: Iterable[Runnable]) -> dict[str, str]:
         """Have the files of these here; why they cannot be, by the ids of those that fail. Blocks.
@@ -64,16 +67,28 @@ class Unpacked:
         for one in plugins:
             if one.package is None or not one.is_local or (self._root / one.package).is_dir():
                 continue
-            try:
-                self.unpack(one.package)
-            except Exception as error:  # whatever it is, only this plugin cannot be asked
-                log.exception("the package of %s cannot be unpacked", one.id)
-                faults[one.id] = f"its package cannot be unpacked: {error}"
+            if fault := self._tried(one.id, one.package):
+                faults[one.id] = fault
         now_s = self._clock()
         if now_s - self._swept_s >= SWEEP_EVERY_S:
             self._swept_s = now_s
             self.sweep()
         return faults
+
+    def _tried(self, id_: str, digest: str) -> str:
+        """Unpack a package, unless that failed a moment ago; why it cannot be, empty when it is there."""
+        until_s, fault = self._failed.pop(digest, (0.0, ""))
+        if self._clock() < until_s:
+            self._failed[digest] = until_s, fault
+            return fault
+        try:
+            self.unpack(digest)
+        except Exception as error:  # whatever it is, only this plugin cannot be asked
+            log.exception("the package of %s cannot be unpacked", id_)
+            fault = f"its package cannot be unpacked: {error}"
+            self._failed[digest] = self._clock() + RETRY_S, fault
+            return fault
+        return ""
 
     def unpack(self, digest: str) -> Path:
         """The files of a package, made from the bytes that the site keeps.

@@ -157,8 +157,8 @@ class Plugins(Service):
         """
         with change(self, "remove", id) as tx:
             self.site.plugins.remove(tx, self.by, id)
-            if purge:
-                store.packages.forget(self.site.storage, tx, self.by, id)
+            archives = store.packages.forget(tx, self.by, id) if purge else []
+        self.site.installer.drop(self.by, archives)
         return Removed(name=id)
 
     @contextmanager

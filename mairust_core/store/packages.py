@@ -177,25 +177,24 @@ def read_parts(storage: StorageBackend, by: Principal, archive: str) -> Iterator
         number += 1
 
 
-def forget(storage: StorageBackend, tx: Connection, by: Principal, plugin_id: str) -> None:
-    """Drop every package of a plugin."""
+def forget(tx: Connection, by: Principal, plugin_id: str) -> list[str]:
+    """Drop every package of a plugin; the archives whose parts are to be dropped then."""
     mine = plugin_package.c
     its = (mine.tenant_id == by.tenant_id) & (mine.plugin == plugin_id)
-    archives = tx.execute(select(mine.archive).where(its)).scalars().all()
+    found = list(tx.execute(select(mine.archive).where(its)).scalars())
     tx.execute(delete(plugin_package).where(its))
-    for archive in archives:
-        drop_parts(storage, tx, by, archive)
+    return found
 
 
-def drop_parts(storage: StorageBackend, tx: Connection, by: Principal, archive: str) -> None:
-    """Drop the bytes of an archive, unless a package has them."""
+def drop_parts(storage: StorageBackend, tx: Connection, by: Principal, archive: str, limit: int) -> int:
+    """Drop some bytes of an archive, the first of them, unless a package has them; how many parts."""
     storage.serialise(tx, _LOCK)
     mine = plugin_package_part.c
-    tx.execute(
-        delete(plugin_package_part).where(
-            mine.tenant_id == by.tenant_id, mine.archive == archive, ~_is_named()
-        )
-    )
+    its = (mine.tenant_id == by.tenant_id) & (mine.archive == archive) & ~_is_named()
+    some = select(mine.number).where(its).order_by(mine.number).limit(limit)
+    numbers = list(tx.execute(some).scalars())
+    tx.execute(delete(plugin_package_part).where(its, mine.number.in_(numbers)))
+    return len(numbers)
 
 
 def collect(storage: StorageBackend, tx: Connection, before_ms: int, limit: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 from mairust_core import store
 from mairust_core.errors import Damaged
 from mairust_core.model.plugin import Runnable
-from mairust_core.plugins.unpacked import SWEEP_EVERY_S, UNUSED_S, Unpacked
+from mairust_core.plugins.unpacked import RETRY_S, SWEEP_EVERY_S, UNUSED_S, Unpacked
 from mairust_core.services.plugins import Plugins
 from mairust_core.store.tables import plugin_package_part
 from tests.contract.services.conftest import Served
@@ -88,7 +88,7 @@ def test_several_at_once_make_it_once(served: Served, plugin: Runnable, tmp_path
 
 
 def test_what_is_not_that_package_is_no_plugin(
-    served: Served, unpacked: Unpacked, plugin: Runnable, tmp_path: Path
+    served: Served, unpacked: Unpacked, plugin: Runnable, clock: Clock, tmp_path: Path
 ) -> None:
     """Bytes that were lost or changed in the database fail its calls and are told; nothing is unpacked."""
     assert plugin.package is not None
@@ -101,6 +101,11 @@ def test_what_is_not_that_package_is_no_plugin(
         tx.execute(plugin_package_part.update().where(mine).values(bytes=changed))
     assert list(unpacked.have([plugin])) == [plugin.id]
     assert os.listdir(tmp_path / "plugins") == []
+    with served.site.storage.write() as tx:
+        tx.execute(plugin_package_part.update().where(mine).values(bytes=data))
+    assert list(unpacked.have([plugin])) == [plugin.id], "it is not tried again twice a second"
+    clock.now_s += RETRY_S
+    assert unpacked.have([plugin]) == {}
     with pytest.raises(Damaged):
         unpacked.unpack("0" * 64)
 

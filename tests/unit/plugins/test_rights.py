@@ -9,7 +9,8 @@ import pytest
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Body, Entry, Limits, Manifest, Network, Permissions, Protocol
 from mairust_core.model.plugin_forms import RightKind
-from mairust_core.plugins.rights import approves_itself, asks_for_more, fingerprint, review
+from mairust_core.model.trust import Signers
+from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more, fingerprint, review
 from tests.unit.plugins.manifests import SPAM, TICKETS, manifest
 
 
@@ -149,3 +150,49 @@ def test_rule_g1_any_power_needs_somebody(manifest_: Manifest) -> None:
 def test_rule_g1_what_nobody_signed_needs_somebody() -> None:
     """However modest."""
     assert not approves_itself(QUIET, marketplace_signed=False)
+
+
+ROOT, OTHER = Signers(root="a" * 16, key="b" * 16), Signers(root="c" * 16, key="c" * 16)
+ANN = replace(ROOT, developer="d" * 16, developer_key="d" * 64)
+
+
+@pytest.mark.parametrize(
+    ("new", "was", "more"),
+    [
+        (ROOT, ROOT, set()),
+        (replace(ROOT, key="e" * 16), ROOT, set()),
+        (OTHER, ROOT, {"root"}),
+        (Signers(), ROOT, {"root"}),
+        (ROOT, Signers(), {"root"}),
+        (ANN, ROOT, set()),
+        (ROOT, ANN, {"developer"}),
+        (replace(ANN, developer_key="e" * 64), ANN, {"developer"}),
+        (Signers(developer="d" * 16, developer_key="d" * 64), ANN, {"root"}),
+        (ROOT, None, set()),
+        (Signers(), None, {"root"}),
+    ],
+    ids=[
+        "the same", "another certified key", "another root", "nobody", "somebody", "a developer",
+        "no developer", "another key of the same id", "a developer alone", "first", "first by nobody",
+    ],
+)  # fmt: skip
+def test_rule_g5_who_stands_for_it_is_a_right(new: Signers, was: Signers | None, more: set[str]) -> None:
+    """Another root or developer is more, whatever else is asked for; a key of the same root is not."""
+    standing = Standing(package="0" * 64, signers=new, was=was, names={"a" * 16: "Example"})
+    found = review(manifest(SPAM), manifest(SPAM) if was else None, standing)
+    trust = [right for right in found.rights if right.kind is RightKind.TRUST]
+    assert {right.name for right in trust if right.more} == more
+    names = {None: "nobody", ROOT.root: f"Example ({ROOT.root})"}
+    assert trust[0].value == names.get(new.root, new.root)
+    if was is not None:
+        assert asks_for_more(manifest(SPAM), manifest(SPAM), standing) == bool(more)
+
+
+def test_a_review_stands_for_one_package_and_its_signers() -> None:
+    """What is approved by its id is nothing else."""
+    told = {
+        fingerprint(manifest(SPAM), Standing(package=package, signers=signers))
+        for package in ("0" * 64, "1" * 64)
+        for signers in (Signers(), ROOT, ANN)
+    }
+    assert len(told | {fingerprint(manifest(SPAM))}) == 7
