@@ -426,6 +426,18 @@ class Site:
             ),
         )
 
+    def check_plugin_directory(self, directory: Path) -> None:
+        """Raise `Invalid` for a directory that no plugin can be run from: the site's own, or exchangeable."""
+        from mairust_core.sandbox.directories import Unsafe, identified, too_near
+        from mairust_core.sandbox.site import hidden_paths
+
+        if (path := too_near(directory, hidden_paths(self.settings))) is not None:
+            raise Invalid("directory", "plugin_too_near", value=str(directory), path=str(path))
+        try:
+            identified(directory)
+        except Unsafe as error:
+            raise Invalid("directory", "plugin_unsafe", why=str(error)) from None
+
     def check_filter(self, wanted: Filter) -> None:
         """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
         from mairust_core.hooks.filters import check

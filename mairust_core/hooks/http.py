@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
 
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver
 from mairust_core.hooks.signature import headers
 from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Site
 
 CONNECTIONS = 64
@@ -32,6 +35,7 @@ KEPT_S = 2.0
 """How long an idle connection is kept: less than servers usually do."""
 KEYS_S = 0.5
 """For so long secrets are good that were read (rule D3)."""
+MAX_INFORMATIONAL = 8
 UNIX = "unix:"
 _FIXED = {
     "Content-Type": "application/json",
@@ -45,6 +49,30 @@ _FIXED = {
 class _Keys:
     secrets: tuple[str, ...]
     until: float
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response with few informational ones (RFC 9110 §15.2) before it: aiohttp skips any number."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read up to the body; raises `CallFailed` when something else comes again and again."""
+        protocol = connection.protocol
+        assert protocol is not None
+        read, left = protocol.read, MAX_INFORMATIONAL
+
+        async def bounded() -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+            nonlocal left
+            found = await read()
+            left -= 100 <= found[0].code <= 199
+            if left < 0:
+                raise CallFailed(f"more than {MAX_INFORMATIONAL} informational responses came first")
+            return found
+
+        protocol.read = bounded  # type: ignore[method-assign]
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
 
 
 class HttpTransport:
@@ -100,6 +128,7 @@ class HttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=self._connect(),
                 auto_decompress=False,
+                response_class=_Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
@@ -128,11 +157,11 @@ def over_tcp(
     plugin: Runnable, credentials: Credentials, site: Site, tls: ssl.SSLContext | None = None
 ) -> HttpTransport:
     """The transport of an `http` plugin; raises `CallFailed` when it may not be where it is (rule H2)."""
-    destination = Destination.of(plugin.entry.endpoint, plugin.limits, site)
+    destination, names = Destination.of(plugin.entry.endpoint, plugin.limits, site), Names()
 
     def connect() -> aiohttp.BaseConnector:
         return aiohttp.TCPConnector(
-            resolver=PinnedResolver(destination),
+            resolver=PinnedResolver(destination, names),
             use_dns_cache=False,
             limit=CONNECTIONS,
             keepalive_timeout=KEPT_S,

@@ -133,8 +133,8 @@ class MessagePart:
 
     def _whole_body(self, read_headers: bool, attachments: Attachments) -> Iterator[bytes]:
         bodies = self._bodies()
-        html, all_html = self._text(bodies.html)
-        text, all_text = self._text(bodies.plain)
+        html, all_html = self._shown_text(bodies.html)
+        text, all_text = self._shown_text(bodies.plain)
         if not text.strip() and html:
             text = html_to_text(html)
         source = preview(self._content, bodies, WHOLE).source or "plain"
@@ -150,7 +150,7 @@ class MessagePart:
         yield from _base64(render(b"", self._content, without))
         yield b'"}'
 
-    def _text(self, parts: Sequence[Part]) -> tuple[str, bool]:
+    def _shown_text(self, parts: Sequence[Part]) -> tuple[str, bool]:
         """The text of parts, as much of it as is shown, and whether that is all."""
         left_bytes, found, whole = TEXT_BYTES, [], True
         for part in parts:

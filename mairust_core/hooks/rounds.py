@@ -25,6 +25,7 @@ from mairust_core.hooks.payload import Asking, MessagePart, inline_bytes, most_b
 from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.shadows import MAX_WAITING_BYTES, Shadow
 from mairust_core.hooks.steps import Step, event
+from mairust_core.hooks.told import bounded_together
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.plugin import Permissions
@@ -141,7 +142,7 @@ class Round:
         )
 
     def _events(self) -> list[Event]:
-        return [event(step) for step in self._steps]
+        return bounded_together(event(step) for step in self._steps)
 
     def _later(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}

@@ -183,6 +183,7 @@ async def test_without_secrets_nothing_is_signed() -> None:
         (http(FINE, kind="text/html"), "not application/json"),
         (http(FINE, more="Content-Encoding: gzip\r\n"), "compressed"),
         (http(b"x" * (MAX_ANSWER_BYTES + 1)), "larger than"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 9 + http(FINE), "informational"),
         (b"220 mail.example ESMTP\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "not HTTP"),
     ],
@@ -193,6 +194,13 @@ async def test_trap_h1_what_is_no_answer_fails_with_a_word(answer: bytes, why: s
         with pytest.raises(CallFailed, match=why):
             await ask(transport)
         assert len(peer.requests) == 1
+
+
+async def test_informational_responses_before_the_answer_are_passed_over() -> None:
+    """A few of them (RFC 9110 §15.2), on a connection that is kept, too."""
+    answer = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 8 + http(FINE)
+    async with served(answer) as (_, port), opened(port) as transport:
+        assert [(await ask(transport)).body for _ in range(2)] == [FINE] * 2
 
 
 async def test_trap_h4_a_redirect_is_not_followed() -> None:
