@@ -42,7 +42,7 @@ class HookChain:
         book: HookBook,
         ways: Mapping[Protocol, Ready],
         credentials: Credentials,
-        log: HookLog,
+        calls: HookLog,
         budget_ms: int,
     ) -> None:
         """`ways` are those to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
@@ -54,7 +54,7 @@ class HookChain:
         self._transports = Transports(ways)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers, self.find)
-        self._lines = Lines(log)
+        self._lines = Lines(calls)
         self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
         self._before, self._after = Rooms(), Rooms()
         """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""
