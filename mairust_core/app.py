@@ -494,7 +494,7 @@ class Site:
     @cached_property
     def hook_log(self) -> HookLog:
         """Where is written down what came of each call of a hook."""
-        from mairust_core.plugins.calls import CallLog
+        from mairust_core.hooks.call_log import CallLog
 
         return CallLog(self.storage, lambda: self.ids)
 

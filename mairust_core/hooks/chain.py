@@ -41,7 +41,7 @@ class HookChain:
         book: HookBook,
         find: Find,
         credentials: Credentials,
-        log: HookLog,
+        calls: HookLog,
         budget_ms: int,
         files: Files = lambda _: {},
     ) -> None:
@@ -57,7 +57,7 @@ class HookChain:
         self._transports = Transports(find, files)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers, self.find)
-        self._lines = Lines(log)
+        self._lines = Lines(calls)
         self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
         self._before, self._after = Rooms(), Rooms()
         """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""

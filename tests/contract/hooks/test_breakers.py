@@ -199,7 +199,7 @@ async def test_post_receive_opens_after_ten(house: House) -> None:
 
 
 async def test_rule_e4_a_bulkhead_keeps_a_slow_hook_from_taking_everything(house: House) -> None:
-    """Thirty-two calls wait; further ones are `on_error` at once, and no breaker counts them."""
+    """Thirty-two calls wait; further ones are `on_error` after a moment, and no breaker counts them."""
     release = asyncio.Event()
     waiting = 0
 

@@ -208,6 +208,17 @@ def test_rule_g5_ids_of_ours_are_for_our_own_plugins() -> None:
     assert manifest(text, ours).entry.protocol is Protocol.INPROCESS
 
 
+@pytest.mark.parametrize(
+    "id_",
+    ["..", "../x", "com.example/../x", "/com.example.x", "com.example.x/", "com\\\\example", "com..example",
+     "com.example.\\u0000", "com.example.x\\n", ".com.example", "com.example.", "~", "com.éxample", "c" * 300 + ".d"],
+)  # fmt: skip
+def test_trap_h6_no_id_is_a_path(id_: str) -> None:
+    """Whatever becomes a name of a file or a part of a URL is letters, digits, hyphens and single points."""
+    with pytest.raises(Invalid, match="no domain written backwards|not one printable line"):
+        manifest(SPAM.replace("com.example.spam", id_))
+
+
 NETWORK = 'network = "local-only"\nnetwork_allow = ["127.0.0.1:9000"]'
 
 
