@@ -295,7 +295,7 @@ class Plugins:
     )
     sandbox: str = setting(
         Choice(("require", "off")),
-        "`require` enables a packaged local plugin only where its files and network can be isolated.",
+        "`require` enables a local plugin only where its files and network can be isolated.",
         default="require",
     )
     socket_dir: Path = setting(

@@ -12,9 +12,11 @@ import os
 import ssl
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -171,12 +173,47 @@ def over_tcp(
 
 def over_unix(plugin: Runnable, credentials: Credentials, socket_dir: Path) -> HttpTransport:
     """The transport of a `unix` plugin, whose socket lies below `socket_dir`; raises `CallFailed`."""
-    path = socket_below(socket_dir, plugin.entry.endpoint)
+    endpoint = plugin.entry.endpoint
+    socket_below(socket_dir, endpoint)
 
     def connect() -> aiohttp.BaseConnector:
-        return aiohttp.UnixConnector(path=str(path), limit=CONNECTIONS, keepalive_timeout=KEPT_S)
+        return _BelowConnector(socket_dir, endpoint)
 
     return HttpTransport(plugin, "http://plugin/", credentials, connect)
+
+
+class _BelowConnector(aiohttp.UnixConnector):
+    """Connects to the socket that lies below a directory at that very moment (rule H2).
+
+    The plugin may write there: what was a socket when the transport was opened may be a link by now.
+    """
+
+    def __init__(self, socket_dir: Path, endpoint: str) -> None:
+        super().__init__(path=endpoint, limit=CONNECTIONS, keepalive_timeout=KEPT_S)
+        self._socket_dir = socket_dir
+        self._endpoint = endpoint
+
+    async def _create_connection(self, *asked: Any, **more: Any) -> Any:
+        with _held_below(self._socket_dir, self._endpoint) as path:
+            self._path = path
+            return await super()._create_connection(*asked, **more)
+
+
+@contextmanager
+def _held_below(socket_dir: Path, endpoint: str) -> Iterator[str]:
+    """A path to the socket that nobody can turn elsewhere while the block runs; raises `CallFailed`."""
+    found = socket_below(socket_dir, endpoint)
+    try:
+        held = os.open(found, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise CallFailed(f"its socket cannot be reached: {error.strerror}") from error
+    try:
+        path = f"/proc/self/fd/{held}"
+        if os.readlink(path) != str(found) or not stat.S_ISSOCK(os.fstat(held).st_mode):
+            raise CallFailed("its socket was replaced at this moment")
+        yield path
+    finally:
+        os.close(held)
 
 
 def socket_below(socket_dir: Path, endpoint: str) -> Path:

@@ -188,8 +188,10 @@ class Round:
             return
         at_ms = now_ms()
         outcome = await self._caller.ask(registered, name, body, self._hash, self._left_ms())
+        left_out: tuple[str, ...] = ()
         if not is_shadow:
-            self._opinions.add(accounts, _signed(outcome.said, registered.hook.name))
+            said = _signed(outcome.said, registered.hook.name)
+            left_out = self._opinions.add(accounts, said, registered.plugin.id)
         step = Step(
             registered=registered,
             accounts=accounts,
@@ -198,6 +200,7 @@ class Round:
             recipient=self._mail.reached[accounts[0]][0],
             request=body if self._trial else b"",
             outcome=outcome,
+            left_out=left_out,
         )
         self._steps.append(step)
 

@@ -6,6 +6,7 @@ on a thread.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -14,10 +15,13 @@ from urllib.parse import urlsplit
 
 from mairust_core.config import Settings
 from mairust_core.config.addresses import ListenAddress
+from mairust_core.config.resources import POSTGRESQL
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.pool import Open, Ready
 from mairust_core.model.plugin import Protocol
 from mairust_core.sandbox.reach import Site
+
+_PORTS = {"http": 80, "https": 443}
 
 Listening = Callable[[], Mapping[str, tuple[str, int]]]
 """Host and port of what runs on this site now, by the names of its listeners."""
@@ -90,11 +94,12 @@ class Ways:
             yield self._settings.http.listen.host, self._settings.http.listen.port
 
     def _stores(self) -> Iterator[tuple[str, int]]:
-        settings = self._settings
-        for url, port in ((settings.database.url, 5432), (settings.blobs.s3.endpoint_url or "", 443)):
-            parts = urlsplit(url)
-            if parts.hostname:
-                yield parts.hostname, parts.port or port
+        url = self._settings.database.url
+        if url.startswith(POSTGRESQL):
+            yield from _of_database(url)
+        parts = urlsplit(self._settings.blobs.s3.endpoint_url or "")
+        if parts.hostname:
+            yield parts.hostname, parts.port or _PORTS.get(parts.scheme, 443)
 
     def _resolve_stores(self) -> None:
         """Learn at which addresses they are now; blocks. A name that means nothing is kept as a name."""
@@ -102,3 +107,23 @@ class Ways:
             with suppress(OSError):
                 found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 self._stores_at |= {(str(one[4][0]), port) for one in found}
+
+
+def _of_database(url: str) -> Iterator[tuple[str, int]]:
+    """Where libpq looks for the database: its URL may name hosts in its query, and several of them."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        known = conninfo_to_dict(url)
+    except ProgrammingError:
+        return  # nothing connects by it
+
+    def named(key: str, variable: str) -> list[str]:
+        return [one for one in str(known.get(key) or os.environ.get(variable, "")).split(",") if one]
+
+    ports = named("port", "PGPORT") or ["5432"]
+    for key, variable in (("host", "PGHOST"), ("hostaddr", "PGHOSTADDR")):
+        for number, host in enumerate(named(key, variable)):
+            if not host.startswith(("/", "@")):
+                yield host, int(ports[number if number < len(ports) else -1])

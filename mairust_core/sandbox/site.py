@@ -28,6 +28,7 @@ def hidden_paths(settings: Settings) -> tuple[Path, ...]:
     paths = {settings.data_dir, settings.blobs.path, settings.secrets.master_key_file}
     if settings.config_file is not None:
         paths.add(settings.config_file)
+    paths |= {key for key in (settings.smtp.tls_key, settings.http.tls_key) if key is not None}
     if (database := settings.database.sqlite_path) is not None:
         paths |= {database.with_name(database.name + end) for end in ("", "-wal", "-shm")}
     return tuple(sorted(path.resolve() for path in paths))

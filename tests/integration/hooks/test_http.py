@@ -456,3 +456,28 @@ async def test_rule_h2_unix_sockets_elsewhere_are_not_used(tmp_path: Path) -> No
             over_unix(_at(path), Keys(), sockets)
     assert peer.connections == 0
     server.close()
+
+
+async def test_rule_h2_a_unix_socket_is_judged_at_each_connection(tmp_path: Path) -> None:
+    """The plugin may write where it lies: a link put in its place leads nowhere; a new socket is taken."""
+    sockets, outside = tmp_path / "s", tmp_path / "o"
+    sockets.mkdir()
+    outside.mkdir()
+    ours, other = Peer(http(FINE, more="Connection: close\r\n")), Peer(http(FINE))
+    servers = [
+        await asyncio.start_unix_server(ours.handle, sockets / "p.sock"),
+        await asyncio.start_unix_server(other.handle, outside / "p.sock"),
+    ]
+    transport = over_unix(_at(sockets / "p.sock"), Keys(), sockets)
+    await ask(transport)
+    (sockets / "p.sock").rename(sockets / "q.sock")
+    (sockets / "p.sock").symlink_to(outside / "p.sock")
+    with pytest.raises(CallFailed, match="not below"):
+        await ask(transport)
+    (sockets / "p.sock").unlink()
+    (sockets / "q.sock").rename(sockets / "p.sock")
+    await ask(transport)
+    assert (len(ours.requests), other.connections) == (2, 0)
+    await transport.close()
+    for server in servers:
+        server.close()

@@ -34,6 +34,30 @@ def test_rule_h2_listeners_database_and_blob_store_are_our_own(tmp_path: Path) -
     assert [*_ways(tmp_path, running).site.listeners()] == [("::1", 24), ("127.0.0.1", 40_001), *set_]
 
 
+@pytest.mark.parametrize(
+    ("url", "at"),
+    [
+        ("postgresql://u@/db?host=127.0.0.1&port=5433", {("127.0.0.1", 5433)}),
+        ("postgresql://u@/db?host=a.example,b.example&port=1,2", {("a.example", 1), ("b.example", 2)}),
+        ("postgresql://u@a.example/db?hostaddr=192.0.2.9", {("a.example", 5432), ("192.0.2.9", 5432)}),
+        ("postgresql://u@[::1]:5433/db", {("::1", 5433)}),
+        ("postgresql://u@/db?host=/run/postgresql", set()),
+    ],
+)
+def test_rule_h2_a_database_is_where_its_driver_looks_for_it(
+    tmp_path: Path, url: str, at: set[tuple[str, int]]
+) -> None:
+    """Hosts may stand in the query, be several, or be addresses beside a name."""
+    kept = {("0.0.0.0", 25), ("127.0.0.1", 8025), ("s3.example", 9000)}
+    assert {*_ways(tmp_path, {}, **{"database.url": url}).site.listeners()} - kept == at
+
+
+def test_rule_h2_the_blob_store_has_the_port_of_its_scheme(tmp_path: Path) -> None:
+    """As whoever connects to it takes it."""
+    ways = _ways(tmp_path, {}, **{"blobs.s3.endpoint_url": "http://s3.example"})
+    assert ("s3.example", 80) in [*ways.site.listeners()]
+
+
 def test_rule_h2_a_database_is_known_by_its_addresses_too(tmp_path: Path) -> None:
     """From the moment on that plugins can be asked: a name is resolved then."""
     ways = _ways(tmp_path, {}, **{"database.url": "postgresql://localhost:5433/mail"})
