@@ -36,6 +36,7 @@ from mairust_core.receive import compaction
 from mairust_core.store import (
     StorageBackend,
     backups,
+    breakers,
     collecting,
     failures,
     secrets,
@@ -251,6 +252,7 @@ class Collection:
         found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
         found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
+        found += self._repeat(breakers.sweep)
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod
