@@ -71,7 +71,7 @@ def test_linked_reviewed_approved_disabled_removed(ops: Ops, served: Served, tmp
 
 
 def test_rule_g2_a_secret_is_shown_once_and_kept_sealed(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """R-SIG-2: for http plugins; local processes never have one. Nothing else that is shown holds it (trap A3)."""
+    """R-SIG-2: for http plugins; local processes have none. Nothing else that is shown holds it (trap A3)."""
     id_ = new_id()
     link(served.site, tmp_path, http_text(id_))
     done = ops(Plugins).approve(id_)

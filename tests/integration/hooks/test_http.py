@@ -1,4 +1,4 @@
-"""Plugins over real sockets: what is sent, what is taken for an answer, and where nothing goes (R-BOX-5, H4, G2)."""
+"""Plugins over real sockets: what is sent, what is an answer, and where nothing goes (R-BOX-5, H4, G2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What processes answer, in time or not: bytes as they came, or a failure that says why (R-BOX-1, trap H1)."""
+"""What processes answer, in time or not: bytes as they came, or a failure and why (R-BOX-1, trap H1)."""
 
 from __future__ import annotations
 

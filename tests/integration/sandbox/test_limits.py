@@ -1,4 +1,4 @@
-"""Plugins that take too much: each is stopped within its limits, with all it started (trap H8, R-BOX-2, R-BOX-4).
+"""Plugins that take too much: each is stopped within its limits, with what it started (H8, R-BOX-2, R-BOX-4).
 
 What they did is looked up in the process table of the machine, not in what they say. Each of them gives up
 by itself, so that a sandbox that fails does not harm who tests it.

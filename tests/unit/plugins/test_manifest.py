@@ -211,11 +211,12 @@ def test_rule_g5_ids_of_ours_are_for_our_own_plugins() -> None:
 @pytest.mark.parametrize(
     "id_",
     ["..", "../x", "com.example/../x", "/com.example.x", "com.example.x/", "com\\\\example", "com..example",
-     "com.example.\\u0000", "com.example.x\\n", ".com.example", "com.example.", "~", "com.éxample", "c" * 300 + ".d"],
+     "com.example.\\u0000", "com.example.x\\n", ".com.example", "com.example.", "~", "com.éxample",
+     "c" * 300 + ".d"],
 )  # fmt: skip
 def test_trap_h6_no_id_is_a_path(id_: str) -> None:
     """Whatever becomes a name of a file or a part of a URL is letters, digits, hyphens and single points."""
-    with pytest.raises(Invalid, match="no domain written backwards|not one printable line"):
+    with pytest.raises(Invalid, match=r"no domain written backwards|not one printable line"):
         manifest(SPAM.replace("com.example.spam", id_))
 
 
