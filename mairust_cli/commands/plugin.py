@@ -38,7 +38,7 @@ COLUMNS: Columns[Plugin] = (
     Column("Id", lambda plugin: plugin.id),
     Column("Version", lambda plugin: plugin.version),
     Column("State", _state, style=lambda plugin: STYLES[plugin.state]),
-    Column("Protocol", lambda plugin: plugin.entry.protocol),
+    Column("Protocol", lambda plugin: plugin.entry.way),
     Column("Hooks", lambda plugin: str(len(plugin.hooks)), right=True),
     Column("Name", lambda plugin: plugin.name, shrink=True),
 )
@@ -52,7 +52,9 @@ FIELDS: Columns[Plugin] = (
     Column("Description", lambda plugin: plugin.description or "-"),
     Column("License", lambda plugin: plugin.license or "-"),
     Column("Called by", lambda plugin: _entry(plugin)),
-    Column("Files", lambda plugin: plugin.directory or f"package {plugin.package}"),
+    Column(
+        "Files", lambda plugin: plugin.directory or (f"package {plugin.package}" if plugin.package else "-")
+    ),
     Column("Signed by", lambda plugin: signed_by(plugin.signatures)),
     Column("Licensed to", lambda plugin: licensed(plugin.licence)),
     Column("Before", lambda plugin: plugin.previous_version or "-"),
@@ -75,7 +77,7 @@ APPROVED: Columns[Approved] = (
 
 def _entry(plugin: Plugin) -> str:
     entry = plugin.entry
-    return f"{entry.protocol} {entry.endpoint or ' '.join(entry.command)}".strip()
+    return f"{entry.way} {entry.endpoint or ' '.join(entry.command)}".strip()
 
 
 def _permissions(plugin: Plugin) -> str:

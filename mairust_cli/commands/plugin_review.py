@@ -33,9 +33,10 @@ def _in_words(right: Right, lang: str) -> str:
     elif right.kind in (RightKind.READ, RightKind.WRITE):
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
+    elif right.kind is RightKind.USE and not value:
+        text = say("review.time_as_hook", lang)
     else:
-        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
-        text = say(key, lang, value=value)
+        text = say(f"review.{right.name}", lang, value=value)
     if right.was is None:
         return text
     return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"

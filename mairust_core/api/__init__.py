@@ -3,8 +3,8 @@
 Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
 (which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
 `answers`, or `problems` when it raised. A creating request with an `Idempotency-Key` goes through
-`idempotency`, and `rates` counts all of them. `document` and `reference` describe all of it; `server`
-listens.
+`idempotency`, and `rates` counts all of them; `extended` lets extensions answer below `/api/v1/x`. `document`
+and `reference` describe all of ours; `server` listens.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from mairust_core.api.authentication import Authentication
 from mairust_core.api.document import DESCRIPTION, TITLE, VERSION, document
 from mairust_core.api.edge import Bounds, Edge
+from mairust_core.api.extended import add_extended
 from mairust_core.api.frame import Frame
 from mairust_core.api.health import add_health
 from mairust_core.api.pages import add_pages
@@ -49,6 +50,7 @@ def create_app(
     )  # fmt: skip
     add_operations(app, services, edge.handler)
     add_doors(app, site, edge)
+    add_extended(app, site, edge)
     add_health(app, site)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)

@@ -17,6 +17,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.log import Lines
 from mairust_core.hooks.steps import Step, event
+from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import PRE_TIMEOUT_MAX_MS
 from mairust_core.model.verdict import Verdict
@@ -107,7 +108,7 @@ class Shadows:
         )
         self._lines.add([step], trace_id)
         differs = any(decided[one].action is not outcome.said.action for one in shadow.accounts)
-        return event(step) | {"differs": differs}
+        return bounded(event(step) | {"differs": differs})
 
     def _note(self, trace_id: int, events: Sequence[Event]) -> bool:
         try:

@@ -25,7 +25,9 @@ class Protocol(StrEnum):
     UNIX = "unix"
     STDIN = "stdin"
     INPROCESS = "inprocess"
-    """Python of ours in this process, under the same permissions; no package from outside says it."""
+    """Python in this process, ours or an extension's, under the same permissions; no package says it."""
+    EXTENSION = "extension"
+    """By a transport of an installed extension."""
 
 
 class ProcessMode(StrEnum):
@@ -96,6 +98,13 @@ class Entry:
     mode: ProcessMode = ProcessMode.ONESHOT
     max_calls: int = 1_000
     """After so many a worker is replaced (rule H3)."""
+    transport: str = ""
+    """What an extension calls its transport, which plugin.toml names as the protocol."""
+
+    @property
+    def way(self) -> str:
+        """The protocol as plugin.toml names it."""
+        return self.transport or self.protocol.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

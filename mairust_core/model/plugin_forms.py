@@ -18,6 +18,8 @@ class Source(StrEnum):
     """In a directory that somebody linked; nobody signed them."""
     PACKAGE = "package"
     """In a package that the site keeps."""
+    EXTENSION = "extension"
+    """In an installed distribution, whose installing was the consent (rule G6)."""
 
 
 class PluginState(StrEnum):

@@ -105,6 +105,8 @@ class Installer:
         more and is signed as the one before. All else waits, while what was approved runs.
         """
         found = plugins.find(tx, by, arrived.manifest.id, locked=True)
+        if found is not None and found.source is Source.EXTENSION:
+            raise Conflict("plugin_of_extension", id=found.id)
         _require_wanted(found, arrived, terms)
         if found is not None and _runs(found, arrived):
             return self._registry.installed(tx, by, found, found.shown)

@@ -94,6 +94,8 @@ class Registry:
             plugins.add(tx, by, new)
             return self.installed(tx, by, new, wanted)
         _require_not_blocked(found)
+        if found.source is Source.EXTENSION:
+            raise Conflict("plugin_of_extension", id=wanted.id)
         standing = Standings(tx, by, [found]).of(found, None)
         waiting = replace(found, pending=wanted, pending_directory=place, pending_package=None)
         if found.manifest is None or asks_for_more(wanted, found.manifest, standing):
@@ -148,7 +150,7 @@ class Registry:
         if found.pending is None:
             _require_not_blocked(found)
         standing = Standings(tx, by, [found]).waiting(found)
-        self.require_standing(tx, by, id_, standing)
+        self._require_consent(tx, by, found, standing)
         self.require_held(found.pending or found.shown)
         if review_id and review_id not in _reviews(found, standing):
             raise Conflict("plugin_reviewed", id=id_)
@@ -183,7 +185,7 @@ class Registry:
         if found.manifest is None:
             raise Conflict("plugin_pending", id=id_)
         if found.state is not State.ENABLED:
-            self.require_standing(tx, by, id_, Standings(tx, by, [found]).of(found, found.package))
+            self._require_consent(tx, by, found, Standings(tx, by, [found]).of(found, found.package))
             self.require_held(found.manifest)
             plugins.replace(tx, by, replace(found, state=State.ENABLED))
 
@@ -259,6 +261,11 @@ class Registry:
         require_trusted(id_, standing.package, standing.signers, trust.trusted(tx, by))
         if not standing.signers.is_signed:
             self.require_unsigned(id_)
+
+    def _require_consent(self, tx: Connection, by: Principal, found: Registered, standing: Standing) -> None:
+        """As `require_standing`; installing the distribution of an extension was the consent (rule G6)."""
+        if found.source is not Source.EXTENSION:
+            self.require_standing(tx, by, found.id, standing)
 
     def require_unsigned(self, id_: str) -> None:
         """Raise `Forbidden` where every plugin has to be signed."""

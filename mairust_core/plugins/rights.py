@@ -77,6 +77,7 @@ def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
         and manifest.permissions == modest
         and all(hook.type is HookType.POST_RECEIVE for hook in manifest.hooks)
         and all(hook.timeout_ms <= POST_TIMEOUT_MS for hook in manifest.hooks)
+        and manifest.entry.protocol is not Protocol.EXTENSION  # its transport heeds none of the limits
         and limits.network is Network.NONE
         and limits.cpu_ms <= usual.cpu_ms
         and limits.memory_mb <= usual.memory_mb
@@ -142,7 +143,9 @@ def _quoted(value: Any) -> str:
 def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
     """How it is spoken to, and what it reaches in the network."""
     protocol = wanted.entry.protocol
-    if protocol in (Protocol.HTTP, Protocol.UNIX):
+    if protocol is Protocol.EXTENSION:
+        yield from _reaches_by_extension(wanted, approved)
+    elif protocol in (Protocol.HTTP, Protocol.UNIX):
         was = approved.entry.endpoint if approved else None
         new = wanted.entry.endpoint
         yield Right(kind=RightKind.REACH, name="endpoint", value=new, was=was, more=was != new)
@@ -161,6 +164,15 @@ def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
         more=_rank(limits.network) > _rank(old.network if old else Network.NONE)
         or not set(limits.network_allow) <= set(places),
     )
+
+
+def _reaches_by_extension(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """A transport of an extension, and what it shall reach: it heeds no limit but its own."""
+    for name, key in (("protocol", "way"), ("endpoint", "endpoint")):
+        new = getattr(wanted.entry, key)
+        was = getattr(approved.entry, key) if approved else None
+        if new or was:
+            yield Right(kind=RightKind.REACH, name=name, value=new, was=was, more=was != new)
 
 
 def _network(limits: Limits) -> str:

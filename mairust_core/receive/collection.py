@@ -37,6 +37,7 @@ from mairust_core.receive import compaction
 from mairust_core.store import (
     StorageBackend,
     backups,
+    breakers,
     collecting,
     failures,
     packages,
@@ -255,6 +256,7 @@ class Collection:
         found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
         unused_ms = now - round(self._ages.leftover_s * 1000)
         found += self._repeat(lambda tx, limit: packages.collect(self._storage, tx, unused_ms, limit))
+        found += self._repeat(breakers.sweep)
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod

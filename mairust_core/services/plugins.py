@@ -35,6 +35,7 @@ class Plugins(Service):
         """
         self.by.require(ADMIN, SITE)
         manifest = self.site.read_plugin(directory)
+        self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
         with change(self, "link", manifest.id) as tx:
             return self.site.plugins.link(tx, self.by, manifest, directory)

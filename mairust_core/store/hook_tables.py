@@ -23,8 +23,8 @@ plugin = Table(
     of_tenant(primary_key=True),
     Column("id", Text, primary_key=True),
     Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
-    Column("source", Text, nullable=False),  # link, package
-    Column("directory", Text, nullable=False),  # where the files of what is linked are; empty for a package
+    Column("source", Text, nullable=False),  # link, package, extension
+    Column("directory", Text, nullable=False),  # where the files of what is linked are; else empty
     Column("manifest", Text),  # JSON: the approved one; null while none is
     Column("pending", Text),  # JSON: the one that waits for approval
     Column("pending_directory", Text),

@@ -87,7 +87,7 @@ class House:
         site.hook_book = self.book
         self.lines: list[Line] = []
         site.hook_log = self
-        site.ways_to_plugins[Protocol.INPROCESS] = lambda: self.plugins.open
+        site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: self.plugins.open
         self.refusals = Refusals(site.storage, site.ids)
         self.chain: HookChain
         self.road: MailRoad

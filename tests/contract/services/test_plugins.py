@@ -71,7 +71,7 @@ def test_linked_reviewed_approved_disabled_removed(ops: Ops, served: Served, tmp
 
 
 def test_rule_g2_a_secret_is_shown_once_and_kept_sealed(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """For http plugins; local processes never have one. Nothing else that is shown holds it (trap A3)."""
+    """R-SIG-2: for http plugins; local processes have none. Nothing else that is shown holds it (trap A3)."""
     id_ = new_id()
     link(served.site, tmp_path, http_text(id_))
     done = ops(Plugins).approve(id_)
@@ -115,7 +115,7 @@ def test_what_asks_for_no_more_runs_at_once(ops: Ops, served: Served, tmp_path: 
 
 
 def test_what_asks_for_more_waits_while_the_old_runs(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """Contract §5: neither its rights nor its hooks are there before somebody approves."""
+    """Contract §5, R-PERM-3: neither its rights nor its hooks are there before somebody approves."""
     id_ = approved(served.site, tmp_path, manifest_text(new_id()))
     wanted = manifest_text(
         id_, "pre_receive", "post_receive", version="2.0.0", permissions='read_body = "full"'

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mairust_core.model.hook import HookType
-from mairust_core.model.plugin import Body, Limits, Manifest, Network, Permissions
+from mairust_core.model.plugin import Body, Entry, Limits, Manifest, Network, Permissions, Protocol
 from mairust_core.model.plugin_forms import RightKind
 from mairust_core.model.trust import Signers
 from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more, fingerprint, review
@@ -77,6 +77,19 @@ def test_another_endpoint_or_place_is_more() -> None:
     )
 
 
+def test_the_transport_of_an_extension_is_a_right() -> None:
+    """Where it leads, and that it is another than before."""
+    filed = replace(manifest(SPAM), entry=Entry(protocol=Protocol.EXTENSION, transport="acme", endpoint="/a"))
+    told = {right.name: right for right in review(filed, manifest(SPAM)).rights}
+    assert [(told[name].value, told[name].was, told[name].more) for name in ("protocol", "endpoint")] == [
+        ("acme", "stdin", True),
+        ("/a", "", True),
+    ]
+    moved = replace(filed, entry=replace(filed.entry, endpoint="/b"))
+    assert asks_for_more(moved, filed)
+    assert not asks_for_more(filed, filed)
+
+
 def test_a_review_tells_each_right_beside_what_it_was() -> None:
     """Also one that is given up; what is not asked for is not in it."""
     old = manifest(SPAM)
@@ -123,6 +136,7 @@ def test_rule_g1_modest_plugins_approve_themselves() -> None:
         replace(QUIET, hooks=(replace(QUIET.hooks[0], type=HookType.PRE_DELIVERY),)),
         replace(QUIET, hooks=(replace(QUIET.hooks[0], timeout_ms=300_000),)),
         replace(QUIET, limits=Limits(network=Network.LOCAL_ONLY, network_allow=("127.0.0.1:1",))),
+        replace(QUIET, entry=Entry(protocol=Protocol.EXTENSION, transport="acme")),
         replace(QUIET, limits=Limits(cpu_ms=501)),
         replace(QUIET, limits=Limits(memory_mb=257)),
         replace(QUIET, limits=Limits(wall_time_ms=40_000)),
