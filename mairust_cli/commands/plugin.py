@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mairust_cli.commands import plugin_packages
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
@@ -112,6 +113,13 @@ def _approval(plugin: Plugin) -> str:
     return f"{moment(plugin.approved_at)} by {plugin.approved_by}" if plugin.approved_at else "-"
 
 
+app.command("new", cls=Command)(plugin_packages.new)
+app.command("lint", cls=Command)(plugin_packages.lint)
+app.command("pack", cls=Command)(plugin_packages.pack)
+app.command("sign", cls=Command)(plugin_packages.sign)
+app.command("verify", cls=Command)(plugin_packages.verify)
+
+
 @app.command("link", cls=Command)
 def link(
     ctx: typer.Context,
@@ -199,10 +207,9 @@ def _in_words(right: Right, lang: str) -> str:
     elif right.kind in (RightKind.READ, RightKind.WRITE):
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
-    elif right.kind is RightKind.USE and not value:
-        text = say("review.time_as_hook", lang)
     else:
-        text = say(f"review.{right.name}", lang, value=value)
+        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
+        text = say(key, lang, value=value)
     if right.was is None:
         return text
     return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"

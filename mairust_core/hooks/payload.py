@@ -16,14 +16,14 @@ from typing import Any
 import orjson
 
 from mairust_core.hooks.shown import bodies_of, left_out
-from mairust_core.mime.bodies import Bodies, attachment, text_in
+from mairust_core.mime.bodies import Bodies, attachment, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
-from mairust_core.mime.preview import WHOLE, preview
+from mairust_core.mime.preview import WHOLE, preview, read_preview, unread
 from mairust_core.mime.rendering import Ranges, headers, render
 from mairust_core.mime.transfer_encodings import decode
 from mairust_core.mime.tree import Part, scan
 from mairust_core.model.blob import Buffer
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
@@ -76,11 +76,15 @@ class Asking:
 class MessagePart:
     """The part of requests that is about the message; belongs to one mail.
 
-    `hidden` are byte ranges that no plugin sees (rule B2). Reads `content` only inside `of`.
+    `hidden` are byte ranges that no plugin sees (rule B2); `text` is where its text begins, if that is known.
+    Reads `content` only inside `of`.
     """
 
-    def __init__(self, content: Buffer, received_at: datetime, hidden: Ranges = ()) -> None:
+    def __init__(
+        self, content: Buffer, received_at: datetime, hidden: Ranges = (), text: Unread | None = None
+    ) -> None:
         self._content = content
+        self._told_text = text
         self._received_at = received_at
         self._hidden = hidden
         self._made: dict[Rights, bytes] = {}
@@ -125,10 +129,13 @@ class MessagePart:
     def _bodies(self) -> Bodies:
         return bodies_of(self._tree())
 
+    def _begins(self) -> Unread:
+        return self._told_text if self._told_text and not self._told_text.cut else unread(self._bodies())
+
     def _preview(self) -> dict[str, Any]:
-        bodies = self._bodies()
-        shown = preview(self._content, bodies, WHOLE)
-        found = {"source": shown.source or "plain", "has_html": bool(bodies.html)}
+        begins = self._begins()
+        shown = read_preview(self._content, begins, WHOLE)
+        found = {"source": shown.source or "plain", "has_html": begins.html is not None}
         return {"preview": shown.text, "truncated": shown.truncated, **found}
 
     def _whole_body(self, read_headers: bool, attachments: Attachments) -> Iterator[bytes]:
@@ -154,7 +161,7 @@ class MessagePart:
         """The text of parts, as much of it as is shown, and whether that is all."""
         left_bytes, found, whole = TEXT_BYTES, [], True
         for part in parts:
-            text, all_of_it = text_in(self._content, part, max(left_bytes, 0))
+            text, all_of_it = text_in(self._content, text_at(part), max(left_bytes, 0))
             left_bytes -= part.end - part.body
             found.append(text)
             whole &= all_of_it

@@ -74,7 +74,7 @@ class Round:
         self._matched_by = sieve()
         self._threads = threads
         self._hash = mail.content.sha256.hex()
-        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden)
+        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, mail.text)
         self._making = asyncio.Lock()
         self._opinions = Opinions(mail.reached)
         self._at_once = AT_ONCE

@@ -11,4 +11,5 @@ tokens.py       tokens for plugins, and of plugins
 credentials.py  what a call of a plugin is signed with
 book.py         the hooks that run, as they are now
 callbacks.py    what plugins say later
+package/        a plugin as one file: packed, read, signed, looked at
 """

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
+from mairust_core.errors import StorageDown
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.http import over_tcp, over_unix
 from mairust_core.hooks.payload import Callback
@@ -36,9 +37,14 @@ class Keys:
     def __init__(self, *secrets: str, token: str = "") -> None:
         self.given = secrets
         self.token = token
+        self.reads = 0
+        self.fault: Exception | None = None
 
     def secrets(self, plugin: Runnable) -> tuple[str, ...]:
         """As they were given."""
+        self.reads += 1
+        if self.fault is not None:
+            raise self.fault
         return self.given
 
     def call_token(self, plugin: Runnable, delivery_id: str) -> str:
@@ -163,6 +169,50 @@ async def test_rule_g2_during_the_grace_period_both_secrets_sign() -> None:
         for name, secret in (("x-mairust-signature", b"new"), ("x-mairust-signature-previous", b"old")):
             expected = hmac.new(secret, head + body, hashlib.sha256).hexdigest()
             assert told[name] == f"sha256={expected}"
+
+
+async def test_secrets_are_read_once_for_all_calls_that_wait() -> None:
+    """However many calls begin at once."""
+    keys = Keys("s3cret")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        await asyncio.gather(*(ask(transport) for _ in range(20)))
+        assert (len(peer.requests), keys.reads) == (20, 1)
+
+
+async def test_rule_d3_a_changed_secret_is_in_force_without_a_call_that_waits_for_it() -> None:
+    """Read again beside the calls; the old one goes when the new one is there."""
+    keys = Keys("old")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        await ask(transport)
+        keys.given = ("new",)
+        while _signed_with(peer) != "new":
+            await asyncio.sleep(0.05)
+            await ask(transport)
+        assert keys.reads < len(peer.requests)
+
+
+async def test_trap_h1_secrets_that_cannot_be_read_fail_the_calls_and_no_later_ones() -> None:
+    """Nothing is sent unsigned meanwhile."""
+    keys = Keys("s3cret")
+    keys.fault = StorageDown("database")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        for _ in range(2):
+            with pytest.raises(StorageDown):
+                await ask(transport)
+        keys.fault = None
+        await ask(transport)
+        assert (len(peer.requests), _signed_with(peer)) == (1, "s3cret")
+
+
+def _signed_with(peer: Peer) -> str:
+    """The secret of the last request."""
+    told, body = peer.requests[-1]
+    head = f"{told['x-mairust-timestamp']}\nd-1\ncom.example.http\n".encode()
+    for secret in ("old", "new", "s3cret"):
+        made = hmac.new(secret.encode(), head + body, hashlib.sha256).hexdigest()
+        if told.get("x-mairust-signature") == f"sha256={made}":
+            return secret
+    return ""
 
 
 async def test_without_secrets_nothing_is_signed() -> None:

@@ -39,7 +39,7 @@ def test_a_line_that_cannot_be_written_costs_no_other(caplog: pytest.LogCaptureF
     """The others are there, and the next ones too."""
     target = _Target()
     lines = Lines(target)
-    lines.add([_step("a"), _step("ö"), _step("b")], 1)
+    lines.add([_step("a"), _step("é"), _step("b")], 1)
     assert lines.flush() == 2
     assert target.written == ["a", "b"]
     assert "1 calls of hooks are not in their log" in caplog.text
