@@ -20,7 +20,7 @@ from mairust_core.sandbox.spawn import FAILED, STARTED, Spawned, spawn
 from mairust_core.sandbox.usage import Usage, fair_memory_bytes, of_tree
 from mairust_core.sandbox.watch import Watch
 
-MAX_OUTPUT_BYTES = 1 << 20
+MAX_OUTPUT_BYTES = 128 << 10
 """Of one answer."""
 MAX_ERROR_BYTES = 1 << 20
 """Of one call on stderr; more is a flood."""
@@ -176,7 +176,7 @@ class Process:
         seen = len(self._out)
         self._out += data
         if len(self._out) > MAX_OUTPUT_BYTES:
-            self.stop(f"it wrote more than {MAX_OUTPUT_BYTES >> 20} MiB")
+            self.stop(f"it wrote more than {MAX_OUTPUT_BYTES >> 10} KiB")
         elif self._lines and (end := self._out.find(b"\n", seen)) >= 0:
             self._on_line(bytes(self._out[:end]), rest=len(self._out) - end - 1)
 
