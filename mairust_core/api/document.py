@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mairust_core.api.door_document import describe_doors
 from mairust_core.api.problems import Problem
 from mairust_core.api.routes import Handler, add_operations
 from mairust_core.operations import Operation, Service
@@ -40,6 +41,7 @@ def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
+    describe_doors(found)
     found["components"]["schemas"] = dict(sorted(schemas.items()))
     found["servers"] = [{"url": "/"}]
     return found

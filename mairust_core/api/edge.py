@@ -114,6 +114,12 @@ class Edge:
         self._limits.take_from(request.client.host if request.client else None)
         return await self._run(call)
 
+    async def principal(self, request: Request) -> Principal:
+        """Who makes a request that is no operation's; raises `Unauthenticated`, `TooMany`."""
+        by = await self._principal(request, request.client.host if request.client else None)
+        self._limits.take_for(by)
+        return by
+
     async def body_of(self, request: Request) -> bytes:
         """The whole JSON body of a request that is no operation's."""
         return await read_json(request, self._idle_s)

@@ -59,6 +59,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     later.jobs,
     later.master_key,
     filters.plugins,
+    filters.health,
     filters.hooks,
     filters.held,
 )

@@ -66,6 +66,7 @@ LEVELS: dict[str, Level] = {
     "plugins.unsigned": Level.WARNING,
     "plugins.directory": Level.ERROR,
     "plugins.secret": Level.ERROR,
+    "plugins.unwell": Level.ERROR,
     "hooks.open": Level.WARNING,
     "sandbox.not_enough": Level.WARNING,
     "sandbox.namespaces": Level.INFO,

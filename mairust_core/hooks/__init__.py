@@ -8,7 +8,10 @@
     opinions.py    many answers, one verdict: stop, merge, the strongest action (R-HOOK-4)
     breakers.py    hooks that fail are left alone for a while (rule E5)
     calls.py       one call: time, bulkhead, breaker; what counts when there is no answer
-    log.py         one line for each question, written a little later
+    log.py         what is kept of each question, written a little later: its line,
+    accesses.py    who saw which mail,
+    figures.py     what it took,
+    sayings.py     what the plugin wrote beside its answer
     rounds.py      all questions about one mail, in their order
     chain.py       the hooks of a site, followed as they change
     transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
@@ -25,6 +28,7 @@ from typing import Any, Protocol
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.envelope import Envelope
+from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Verdict
 
 Event = dict[str, Any]
@@ -71,8 +75,11 @@ class Chain(Protocol):
         """What the hooks say before anything is stored; never raises."""
         ...
 
-    def follow(self, told: Told, trace_id: int) -> None:
-        """Make the shadow calls of a mail that was answered; returns at once."""
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+        """Note who saw a mail that was answered, and make its shadow calls; returns at once.
+
+        `stored` are the messages that came of it, by account.
+        """
         ...
 
     async def poll(self) -> None:
@@ -91,7 +98,7 @@ class NoHooks:
         """Deliver to everyone."""
         return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
 
-    def follow(self, told: Told, trace_id: int) -> None:
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
         """Nothing follows."""
 
     async def poll(self) -> None:

@@ -15,7 +15,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import PROBE_DELIVERY, probe_request
-from mairust_core.hooks.transport import Call, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import NOTHING_USED, Call, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
 
 BULKHEAD = 32
@@ -38,6 +38,7 @@ class Outcome:
     body: bytes | None = None
     log: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    used: Used = NOTHING_USED
     called: bool = True
     late: bool = False
     """There was no time, or not enough: `on_timeout` counts."""
@@ -101,8 +102,9 @@ class Caller:
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
             return Outcome(
-                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, late=late
-            )
+                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, used=error.used,
+                late=late,
+            )  # fmt: skip
         await self._breakers.answered(hook)
         return outcome
 
@@ -123,7 +125,10 @@ class Caller:
         finally:
             self._bytes -= len(call.body)
         said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
-        return Outcome(said=said, ms=_since(began), body=answer.body, log=answer.log, notes=answer.notes)
+        return Outcome(
+            said=said, ms=_since(began), body=answer.body, log=answer.log, notes=answer.notes,
+            used=answer.used,
+        )  # fmt: skip
 
     async def _probe(self, registered: Registered) -> bool:
         """Whether the hook answers on a mail that nobody could object to."""

@@ -1,21 +1,35 @@
-"""The log of hooks: one line for each question, written a little later and in batches (rule J3)."""
+"""What is kept of each question: a line of the log, who saw which mail, what it took, what the plugin wrote.
+
+All of it is written a little later and in batches (rule J3), in small transactions (rule D2).
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mairust_core.errors import MaiRustError
+from mairust_core.hooks.accesses import Access, accesses_of
+from mairust_core.hooks.figures import Figure, Figures
+from mairust_core.hooks.sayings import Saying, Sayings
 from mairust_core.hooks.steps import Step
+from mairust_core.hooks.transport import Alive
 from mairust_core.model.hook import Mode
+from mairust_core.model.ids import Id
 
 MAX_WAITING = 2000
 """Lines between two flushes; further ones are left out and counted."""
+MAX_ACCESSES = 20_000
+"""Accesses that wait for a database that cannot be written; it takes no mail either, so few come."""
+AT_ONCE = 400
+"""Rows of a kind in one transaction."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("mairust.hooks")
 
@@ -48,52 +62,119 @@ class Line:
     recipient: str
 
 
-class HookLog(Protocol):
-    """Where lines go. Thread-safe."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What is written down together. `alive` are the processes of local plugins here, None: as before."""
 
-    def record(self, lines: Sequence[Line]) -> None:
-        """Write them down; raises the errors of the store."""
+    lines: Sequence[Line] = ()
+    accesses: Sequence[Access] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    sayings: Sequence[Saying] = ()
+    alive: Mapping[str, Alive] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.accesses or self.figures or self.sayings) or self.alive is not None
+
+
+class HookLog(Protocol):
+    """Where all that goes. Thread-safe."""
+
+    def record(self, noted: Noted) -> None:
+        """Write it down, in one transaction; raises the errors of the store."""
         ...
 
 
 class NoLog:
     """Nothing is written down."""
 
-    def record(self, lines: Sequence[Line]) -> None:
-        """Forget them."""
+    def record(self, noted: Noted) -> None:
+        """Forget it."""
+
+
+def note(target: HookLog, noted: Noted) -> None:
+    """Write down what a thread asked by itself; what cannot be written is told in the log of the server."""
+    if not noted:
+        return
+    try:
+        target.record(noted)
+    except MaiRustError as error:
+        log.error("who saw %d mails is written down nowhere: %s", len(noted.accesses), error)
 
 
 class Lines:
-    """Lines of one process on their way into the log. Thread-safe."""
+    """What waits in one process to be written down. Thread-safe."""
 
     def __init__(self, target: HookLog) -> None:
         self._target = target
         self._waiting: deque[Line] = deque()
+        self._accesses: deque[Access] = deque()
+        self._figures = Figures()
+        self._sayings = Sayings()
         self._left_out = 0
         self._lock = threading.Lock()
 
     def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
         """Note some questions; never waits."""
         for step in steps:
+            self._figures.add(step.registered.plugin, step.outcome)
+            self._sayings.add(step)
             if len(self._waiting) < MAX_WAITING:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1
 
-    def flush(self) -> int:
-        """Write what waits, on the calling thread; how many. What cannot be written is left out."""
+    def saw(self, steps: Iterable[Step], trace_id: int | None, stored: Mapping[int, Id]) -> None:
+        """Note whose mail plugins saw; `stored` are the messages of it, by account. Never waits."""
+        for step in steps:
+            self._accesses.extend(accesses_of(step, trace_id, stored))
+
+    def flush(self, alive: Mapping[str, Alive] | None = None) -> int:
+        """Write what waits, on the calling thread; how many lines. Lines that cannot be written are left out.
+
+        Accesses are kept until they can.
+        """
         with self._lock:
-            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
             left_out, self._left_out = self._left_out, 0
-        if left_out:
-            log.warning("%d calls of hooks are not in their log: there were too many", left_out)
-        if lines:
-            try:
-                self._target.record(lines)
-            except MaiRustError as error:
-                log.warning("%d calls of hooks are not in their log: %s", len(lines), error)
-                return 0
-        return len(lines)
+            if left_out:
+                log.warning("%d calls of hooks are not in their log: there were too many", left_out)
+            written = 0
+            figures, sayings = self._figures.take(), self._sayings.take()
+            while noted := self._some(figures, sayings, alive):
+                if not self._written(noted):
+                    return written
+                written += len(noted.lines)
+                figures, sayings, alive = {}, [], None
+            return written
+
+    def _some(
+        self, figures: Mapping[str, Figure], sayings: Sequence[Saying], alive: Mapping[str, Alive] | None
+    ) -> Noted:
+        return Noted(
+            lines=_taken(self._waiting),
+            accesses=_taken(self._accesses),
+            figures=figures,
+            sayings=sayings,
+            alive=alive,
+        )
+
+    def _written(self, noted: Noted) -> bool:
+        try:
+            self._target.record(noted)
+        except MaiRustError as error:
+            self._figures.put_back(noted.figures)
+            self._accesses.extendleft(reversed(noted.accesses))
+            lost = max(0, len(self._accesses) - MAX_ACCESSES)
+            for _ in range(lost):
+                self._accesses.pop()
+            log.warning("%d calls of hooks are not in their log: %s", len(noted.lines), error)
+            if lost:
+                log.error("%d times a plugin saw mail, and that is written down nowhere", lost)
+            return False
+        return True
+
+
+def _taken(waiting: deque[T]) -> list[T]:
+    return [waiting.popleft() for _ in range(min(len(waiting), AT_ONCE))]
 
 
 def line(step: Step, trace_id: int | None, message_id: int | None) -> Line:

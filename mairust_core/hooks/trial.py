@@ -21,6 +21,6 @@ class Trial(Protocol):
         """Ask the hooks about a mail, in their order, as the road would."""
         ...
 
-    def replay(self, hook: Hook, plugin: Runnable, message: Summary) -> Replayed:
-        """Ask a hook about a stored message; raises `NotFound` when it is gone, `Damaged`."""
+    def replay(self, hook: Hook, plugin: Runnable, message: Summary, account_id: int) -> Replayed:
+        """Ask a hook about a stored message of that account; raises `NotFound` when it is gone, `Damaged`."""
         ...

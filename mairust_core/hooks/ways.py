@@ -14,7 +14,7 @@ from mairust_core.config import Settings
 from mairust_core.config.addresses import ListenAddress
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.pool import Open, Ready
-from mairust_core.model.plugin import Protocol
+from mairust_core.model.plugin import Protocol, Runnable
 from mairust_core.sandbox.reach import Site
 
 Listening = Callable[[], Mapping[str, tuple[str, int]]]
@@ -42,6 +42,14 @@ class Ways:
             callbacks=self._callbacks,
             private=self._settings.plugins.private_networks,
         )
+
+    async def health(self, plugin: Runnable) -> None:
+        """Return when a plugin says that it is well; raises `CallFailed`."""
+        from mairust_core.hooks.destinations import Surroundings
+        from mairust_core.hooks.health import ask_health
+
+        around = Surroundings(private=self.site.private, own=self.site.listeners)
+        await ask_health(plugin, around, self._settings.plugins.socket_dir)
 
     def callback_base(self) -> str:
         """Where plugins reach our API; empty where they cannot."""

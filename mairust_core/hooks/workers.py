@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
-from mairust_core.hooks.transport import Answer, Call, CallFailed
+from mairust_core.hooks.transport import Alive, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
@@ -20,10 +20,9 @@ IDLE_S = 60.0
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """One process, and what it was made for."""
+    """One process, and how it was used."""
 
     process: Process
-    generation: int
     calls: int = 0
     idle_since_s: float = 0.0
 
@@ -31,8 +30,8 @@ class _Worker:
 class Workers:
     """The pool of one plugin: a transport.
 
-    A worker that fails a call, breaks a limit, has answered `max_calls` questions or is of an older
-    generation takes no further one; another is started when a call needs it.
+    A worker that fails a call, breaks a limit or has answered `max_calls` questions takes no further one;
+    another is started when a call needs it. A plugin that changes gets a pool of its own (`pool`).
     """
 
     def __init__(
@@ -50,13 +49,10 @@ class Workers:
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def renew(self, runnable: Runnable) -> None:
-        """From now on the plugin is this one; workers of the old one end after the call they are in."""
-        self._runnable = runnable
-        for worker in [*self._idle]:
-            if worker.generation != runnable.generation:
-                self._idle.remove(worker)
-                self._retire(worker)
+    @property
+    def alive(self) -> Alive:
+        """How many workers there are now."""
+        return Alive(workers=len(self._all), busy=len(self._all) - len(self._idle))
 
     async def call(self, call: Call) -> Answer:
         """Ask a worker, waiting for one if all are busy."""
@@ -71,7 +67,7 @@ class Workers:
                 worker = await self._take()
                 answer = await answered(worker.process, call.body + b"\n", self._starter.notes)
         except TimeoutError:
-            raise timed_out(limit, worker.process.take_log() if worker else "") from None
+            raise timed_out(limit, worker.process if worker else None) from None
         finally:
             if worker is not None:
                 self._give_back(worker)
@@ -105,12 +101,11 @@ class Workers:
 
     async def _start(self) -> _Worker:
         self._starting += 1
-        runnable = self._runnable
         try:
-            process = await self._starter.start(runnable, lines=True)
+            process = await self._starter.start(self._runnable, lines=True)
         finally:
             self._starting -= 1
-        worker = _Worker(process, runnable.generation)
+        worker = _Worker(process)
         self._all.add(worker)
         if self._closed:
             self._retire(worker)
@@ -132,9 +127,8 @@ class Workers:
 
     def _give_back(self, worker: _Worker) -> None:
         worker.calls += 1
-        old = worker.generation != self._runnable.generation
         worn = worker.calls >= self._runnable.entry.max_calls
-        if old or worn or self._closed or worker.process.fault is not None:
+        if worn or self._closed or worker.process.fault is not None:
             self._retire(worker)
         else:
             worker.idle_since_s = asyncio.get_running_loop().time()

@@ -96,7 +96,10 @@ class JobsStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HooksStatus:
-    """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone."""
+    """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone.
+
+    `plugins_unwell` did not say that they are well when they were asked last.
+    """
 
     plugins_enabled: int
     plugins_disabled: int
@@ -104,6 +107,7 @@ class HooksStatus:
     plugins_waiting: int
     hooks: int
     breakers_open: tuple[str, ...]
+    plugins_unwell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from mairust_core.hooks.payload import Asking, MessagePart
 from mairust_core.hooks.rounds import delivery_id
 from mairust_core.hooks.steps import Step, event
 from mairust_core.ids import now_ms
-from mairust_core.jobs import Kind
+from mairust_core.jobs import Kind, Later
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
@@ -37,7 +37,7 @@ from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
 from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
 from mairust_core.receive.describing import describe_safely
-from mairust_core.store import jobs, messages, placements, traces
+from mairust_core.store import hooks, jobs, messages, placements, traces
 from mairust_core.store.messages import Source
 from mairust_core.store.tables import AnyRow
 
@@ -49,6 +49,11 @@ LARGE_AT_ONCE = 4
 """Messages beyond `LARGE_BYTES` that jobs of one process have in memory."""
 DELIVERIES = len(RETRY_AFTER_S)
 """So often a waiting copy is decided about; then it stays in Quarantine."""
+
+NOTICED_S = 1.0
+"""After this every process runs a hook that was enabled."""
+DISABLED_S = 120.0
+"""So often is looked whether a hook is enabled again whose jobs wait."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -107,11 +112,15 @@ class Afterwards:
     async def ask(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Ask one `post_receive` hook about one message and apply its answer.
 
-        Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter.
+        Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter, and
+        `Later` while the hook or its plugin is disabled. A hook that is gone is not asked any more.
         """
         registered = self._chain.find(payload["hook"])
+        if registered is None:
+            await asyncio.to_thread(self._wait_for, payload["hook"])
+            return
         async with self._stored(payload) as stored:
-            if registered is None or stored is None:
+            if stored is None:
                 return
             step = await self._asked(registered, stored, lease.job.attempts)
             hook, said = registered.hook, step.outcome.said
@@ -122,6 +131,20 @@ class Afterwards:
                 raise Temporary("hook", name=hook.name, why=step.outcome.error)
             if hook.mode is not Mode.SHADOW:
                 await asyncio.to_thread(self._apply, stored, effects_of(hook.name, said), lease, [noted])
+
+    def _wait_for(self, name: str) -> None:
+        """Return when a hook is gone for good; raises `Later` for one that is or will be asked again."""
+        try:
+            with self._site.storage.read() as tx:
+                found = hooks.get(tx, SYSTEM, name)
+        except NotFound:
+            return
+        if found.running:  # it was enabled a moment ago, and this process has not noticed yet (rule D3)
+            raise Later(f"the hook {name} begins to run here", NOTICED_S)
+        what = (
+            f"the plugin {found.plugin} is not enabled" if found.enabled else f"the hook {name} is disabled"
+        )
+        raise Later(f"waits: {what}", DISABLED_S)
 
     async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
         plugin, message_id = registered.plugin, stored.summary.id
@@ -147,8 +170,10 @@ class Afterwards:
         )
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
         mail = stored.source.sha256.hex()
-        step = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
-        return replace(step, accounts=(stored.account_id,))
+        found = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
+        step = replace(found, accounts=(stored.account_id,))
+        self._chain.saw([step], stored.trace_id, {stored.account_id: message_id})
+        return step
 
     async def deliver(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Decide again about a copy that waits in Quarantine (rule E2).
@@ -159,6 +184,8 @@ class Afterwards:
             if stored is None or stored.summary.mailbox != QUARANTINE:
                 return
             told = await self._chain.ask(asked_again(stored, lease.job.attempts + 1))
+            about = {stored.account_id: stored.summary.id}
+            self._chain.saw(told.steps, stored.trace_id, about)
             verdict = told.verdicts[stored.account_id]
             events = [*told.events, self._decided(stored, verdict, lease)]
             if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:
@@ -166,7 +193,7 @@ class Afterwards:
                 raise Temporary("delivery", why=verdict.reason or verdict.reply or TEMPFAILED)
             await asyncio.to_thread(self._settle, stored, verdict, lease, events, told)
             if stored.trace_id is not None:
-                self._chain.follow(told, stored.trace_id)
+                self._chain.begin_shadows(told, stored.trace_id, about)
 
     @asynccontextmanager
     async def _stored(self, payload: Mapping[str, Any]) -> AsyncIterator[Stored | None]:

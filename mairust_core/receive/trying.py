@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mairust_core.hooks.accesses import accesses_of
 from mairust_core.hooks.book import Registered
+from mairust_core.hooks.log import Noted, note
 from mairust_core.hooks.steps import MAX_LOG, Step, said
 from mairust_core.model import trial
 from mairust_core.model.hook import Hook
 from mairust_core.model.message import Summary
 from mairust_core.model.plugin import Runnable
+from mairust_core.model.plugin_life import Occasion
 from mairust_core.model.trial import Replayed, TrialEnvelope, Tried
 from mairust_core.operations import BytesIn
 from mairust_core.receive.trial import Trial, try_hooks, try_on_stored
@@ -36,10 +40,11 @@ class SiteTrial:
         asked = [Registered(hook=hook, plugin=plugin) for hook, plugin in hooks]
         return _tried(try_hooks(self._site, asked, data, envelope.mail_from, envelope.rcpt_to))
 
-    def replay(self, hook: Hook, plugin: Runnable, message: Summary) -> Replayed:
+    def replay(self, hook: Hook, plugin: Runnable, message: Summary, account_id: int) -> Replayed:
         """Ask a hook about a stored message; raises `NotFound`, `Damaged`."""
         asked = [Registered(hook=hook, plugin=plugin)]
         found = try_on_stored(self._site, asked, message.id, message.account)
+        self._note(found.steps, message, account_id)
         step = _step(found.steps[0]) if found.matched else None
         return Replayed(
             id=message.id,
@@ -51,6 +56,16 @@ class SiteTrial:
             error=step.error if step else "",
             effect=step.effect if step else {},
         )
+
+    def _note(self, steps: Sequence[Step], message: Summary, account_id: int) -> None:
+        """Write down that the plugin saw the message: that nothing changed makes no difference (B-5)."""
+        about = {account_id: message.id}
+        accesses = [
+            access
+            for step in steps
+            for access in accesses_of(replace(step, accounts=(account_id,)), None, about, Occasion.REPLAY)
+        ]
+        note(self._site.hook_log, Noted(accesses=accesses))
 
 
 def _tried(found: Trial) -> Tried:

@@ -143,7 +143,7 @@ class Hooks(Service):
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=None, filter=sought)
             found = store.listing.page(tx, self.by, asked, wanted.cursor, wanted.limit)
         plugin = self.site.runnable(self.by, hook.plugin)
-        tried = (self.site.trial.replay(hook.hook(), plugin, message) for message in found.items)
+        tried = (self.site.trial.replay(hook.hook(), plugin, message, account.id) for message in found.items)
         return Page(items=tuple(tried), next_cursor=found.next_cursor)
 
     def _tried(self, name: str, type_: str) -> Sequence[ShownHook]:

@@ -16,7 +16,7 @@ from mairust_core.model.hook_forms import NewHook, Origin, ShownHook, default_ti
 from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.status import HooksStatus
-from mairust_core.store import StorageBackend, breakers, forms
+from mairust_core.store import StorageBackend, breakers, forms, plugin_health
 from mairust_core.store.plugins import Registered, model
 from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin
 
@@ -215,7 +215,7 @@ def _of(by: Principal, plugin_id: str) -> tuple[Any, ...]:
 
 
 def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatus:
-    """How plugins and hooks stand; three statements, four with the clock's."""
+    """How plugins and hooks stand; four statements, five with the clock's."""
     states = [
         (State(state), waits)
         for state, waits in tx.execute(
@@ -236,4 +236,5 @@ def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatu
         plugins_waiting=sum(1 for _, waits in states if waits),
         hooks=int(tx.execute(running_hooks).scalar_one()),
         breakers_open=tuple(sorted(breakers.not_closed(storage, tx))),
+        plugins_unwell=tuple(plugin_health.unwell(tx)),
     )

@@ -36,6 +36,12 @@ from mairust_core.store.hook_tables import hook_poison as hook_poison
 from mairust_core.store.hook_tables import plugin as plugin
 from mairust_core.store.hook_tables import plugin_callback as plugin_callback
 from mairust_core.store.hook_tables import plugin_metric as plugin_metric
+from mairust_core.store.plugin_tables import plugin_access as plugin_access
+from mairust_core.store.plugin_tables import plugin_health as plugin_health
+from mairust_core.store.plugin_tables import plugin_log as plugin_log
+from mairust_core.store.plugin_tables import plugin_token as plugin_token
+from mairust_core.store.plugin_tables import plugin_usage as plugin_usage
+from mairust_core.store.plugin_tables import plugin_worker as plugin_worker
 
 tenant = Table(
     "tenant",
@@ -554,7 +560,7 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0015"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))
