@@ -141,10 +141,8 @@ class Afterwards:
             return
         if found.running:  # it was enabled a moment ago, and this process has not noticed yet (rule D3)
             raise Later(f"the hook {name} begins to run here", NOTICED_S)
-        what = (
-            f"the plugin {found.plugin} is not enabled" if found.enabled else f"the hook {name} is disabled"
-        )
-        raise Later(f"waits: {what}", DISABLED_S)
+        waits_for = f"plugin {found.plugin}" if found.enabled else f"hook {name}"
+        raise Later(f"waits, the {waits_for} is not enabled", DISABLED_S)
 
     async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
         plugin, message_id = registered.plugin, stored.summary.id

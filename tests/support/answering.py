@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mairust_core.plugins.for_authors.mairust_plugin import verify
+
 TAGS_ALL = b'{"action": "deliver", "tags": ["seen"]}'
 
 
@@ -19,6 +21,9 @@ class HttpPlugin:
 
     port: int
     says: bytes = TAGS_ALL
+    secret: str = ""
+    """When it has one, requests that verify under it in neither header are answered 401, and counted."""
+    refused: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -33,6 +38,12 @@ def http_plugin(says: bytes = TAGS_ALL) -> Iterator[HttpPlugin]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if plugin.secret and not verify(plugin.secret, dict(self.headers), body):
+                plugin.refused += 1
+                self.send_response(401)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             plugin.asked.append(json.loads(body))
             plugin.bodies.append(body)
             plugin.headers.append({name.lower(): value for name, value in self.headers.items()})
