@@ -233,7 +233,7 @@ def test_a_unix_plugin_is_asked_over_its_socket(served: Served, tmp_path: Path) 
         "post_receive",
         entry=f'protocol = "unix"\nendpoint = "unix:{path}"\nhealth_endpoint = "unix:{path}"',
     )
-    with UnixServer(str(path), _Health, bind_and_activate=True) as server, answering(server):
+    with UnixServer(("plugin", 0), _Health) as server, answering(server):
         plugin = approved(served.site, tmp_path, text)
         assert check(served, plugin).state is HealthState.WELL
     os.unlink(path)
