@@ -64,7 +64,8 @@ class Caller:
         if refusal is not None:
             return _not_asked(registered, refusal)
         began = time.perf_counter()
-        slots = self._slots.setdefault(registered.hook.name, asyncio.Semaphore(BULKHEAD))
+        if (slots := self._slots.get(registered.hook.name)) is None:
+            slots = self._slots[registered.hook.name] = asyncio.Semaphore(BULKHEAD)
         if not await _taken(slots, registered):
             return _not_asked(registered, f"{BULKHEAD} calls of it are under way")
         try:

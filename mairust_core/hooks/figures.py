@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mairust_core.hooks.calls import Outcome
-from mairust_core.ids import now_ms
+from mairust_core.hooks.transport import NOTHING_USED
 from mairust_core.model.plugin import Protocol, Runnable
 
 WITH_SECRET = (Protocol.HTTP, Protocol.UNIX)
@@ -51,23 +51,26 @@ class Figures:
         self._sums: dict[str, Figure] = {}
         self._lock = threading.Lock()
 
-    def add(self, plugin: Runnable, outcome: Outcome) -> None:
-        """Count one call."""
+    def add(self, plugin: Runnable, outcome: Outcome, at_ms: int) -> None:
+        """Count one call, which was made then."""
         with self._lock:
-            if (known := self._sums.get(plugin.id)) is None:
+            known = self._sums.get(plugin.id)
+            if known is None:
                 known = self._sums[plugin.id] = Figure()
             if not outcome.called:
                 known.skipped += 1
                 return
             known.calls += 1
+            known.wall_us += int(outcome.ms * 1000)
+            known.last_ms = at_ms
+            if plugin.entry.protocol in WITH_SECRET:
+                known.signed += 1
             if outcome.error is not None:
                 known.failures += 1
                 known.timeouts += outcome.late
-            known.signed += plugin.entry.protocol in WITH_SECRET
-            known.wall_us += round(outcome.ms * 1000)
-            known.cpu_us += outcome.used.cpu_us
-            known.peak_bytes = max(known.peak_bytes, outcome.used.memory_bytes)
-            known.last_ms = now_ms()
+            if (used := outcome.used) is not NOTHING_USED:
+                known.cpu_us += used.cpu_us
+                known.peak_bytes = max(known.peak_bytes, used.memory_bytes)
 
     def take(self) -> dict[str, Figure]:
         """What was counted since this was last asked, by plugin."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from mairust_core.errors import MaiRustError
 from mairust_core.hooks.accesses import Access, accesses_of
@@ -44,9 +44,11 @@ class Came(StrEnum):
     """Not asked: its breaker is open, its plugin blocked, or too many calls were under way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One question; `detail` is why it failed, or which fields were ignored."""
+class Line(NamedTuple):
+    """One question; `detail` is why it failed, or which fields were ignored.
+
+    A tuple, for each mail makes some.
+    """
 
     at_ms: int
     hook: str
@@ -116,8 +118,9 @@ class Lines:
     def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
         """Note some questions; never waits."""
         for step in steps:
-            self._figures.add(step.registered.plugin, step.outcome)
-            self._sayings.add(step)
+            self._figures.add(step.registered.plugin, step.outcome, step.at_ms)
+            if step.outcome.log or step.outcome.error is not None:
+                self._sayings.add(step)
             if len(self._waiting) < MAX_WAITING:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
@@ -184,19 +187,9 @@ def line(step: Step, trace_id: int | None, message_id: int | None) -> Line:
     if outcome.said.refused:
         detail = f"ignored: {', '.join(outcome.said.refused)}"
     return Line(
-        at_ms=step.at_ms,
-        hook=hook.name,
-        plugin=step.registered.plugin.id,
-        delivery_id=step.delivery_id,
-        mode=hook.mode,
-        came=_came(step),
-        action=outcome.said.action.name.lower(),
-        ms=outcome.ms,
-        detail=detail,
-        trace_id=trace_id,
-        message_id=message_id,
-        recipient=step.recipient,
-    )
+        step.at_ms, hook.name, step.registered.plugin.id, step.delivery_id, hook.mode, _came(step),
+        outcome.said.action.name.lower(), outcome.ms, detail, trace_id, message_id, step.recipient,
+    )  # fmt: skip
 
 
 def _came(step: Step) -> Came:

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 
 from mairust_core.hooks import Asked, Event, Told
 from mairust_core.hooks.answers import Said
@@ -37,8 +38,14 @@ INLINE_BYTES = 256 << 10
 
 def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
     """What names one question, the same in every attempt (rule F3); fit for a path."""
-    name = hashlib.blake2b(hook.encode(), digest_size=6).hexdigest()
+    name = _short(hook)
     return f"{delivery}-{name}" if account_id is None else f"{delivery}-{account_id}-{name}"
+
+
+@lru_cache(maxsize=1024)
+def _short(hook: str) -> str:
+    """Twelve characters for the name of a hook."""
+    return hashlib.blake2b(hook.encode(), digest_size=6).hexdigest()
 
 
 class Round:

@@ -59,8 +59,9 @@ class CallLog:
 
 def _access(id_: Id, one: Access) -> tuple[Any, ...]:
     """In the order of the table's columns."""
+    plugin, hook = one.registered.plugin, one.registered.hook
     return (
-        id_, DEFAULT_TENANT, one.at_ms, one.plugin, one.version, one.hook, one.occasion.value,
+        id_, DEFAULT_TENANT, one.at_ms, plugin.id, plugin.version, hook.name, one.why.value,
         " ".join(one.saw), one.account_id, one.trace_id, one.message_id,
     )  # fmt: skip
 

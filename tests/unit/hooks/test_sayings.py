@@ -88,11 +88,11 @@ def test_calls_are_added_up_for_each_plugin() -> None:
     """Time, CPU, the most memory; failures, those too late among them, and what was not asked."""
     figures = Figures()
     local, remote = runnable("com.example.a"), runnable("com.example.b", protocol=Protocol.HTTP)
-    figures.add(local, Outcome(said=SAID, ms=1.5, used=Used(cpu_us=10, memory_bytes=7)))
-    figures.add(local, Outcome(said=SAID, ms=2.5, error="x", used=Used(cpu_us=5, memory_bytes=3)))
-    figures.add(local, Outcome(said=SAID, ms=1.0, error="late", late=True))
-    figures.add(local, Outcome(said=SAID, ms=0, error="open", called=False))
-    figures.add(remote, Outcome(said=SAID, ms=1.0))
+    figures.add(local, Outcome(said=SAID, ms=1.5, used=Used(cpu_us=10, memory_bytes=7)), 5)
+    figures.add(local, Outcome(said=SAID, ms=2.5, error="x", used=Used(cpu_us=5, memory_bytes=3)), 5)
+    figures.add(local, Outcome(said=SAID, ms=1.0, error="late", late=True), 5)
+    figures.add(local, Outcome(said=SAID, ms=0, error="open", called=False), 5)
+    figures.add(remote, Outcome(said=SAID, ms=1.0), 5)
     taken = figures.take()
     found = taken["com.example.a"]
     assert (found.calls, found.failures, found.timeouts, found.skipped, found.signed) == (3, 2, 1, 1, 0)
@@ -104,9 +104,9 @@ def test_calls_are_added_up_for_each_plugin() -> None:
 def test_what_could_not_be_written_counts_the_next_time() -> None:
     """Together with what came meanwhile; what was handed out is not changed."""
     figures = Figures()
-    figures.add(runnable("a"), Outcome(said=SAID, ms=1.0, used=Used(memory_bytes=9)))
+    figures.add(runnable("a"), Outcome(said=SAID, ms=1.0, used=Used(memory_bytes=9)), 5)
     taken = figures.take()
-    figures.add(runnable("a"), Outcome(said=SAID, ms=1.0, used=Used(memory_bytes=4)))
+    figures.add(runnable("a"), Outcome(said=SAID, ms=1.0, used=Used(memory_bytes=4)), 5)
     figures.put_back(taken)
     figures.put_back({"b": Figure(calls=2)})
     found = figures.take()
