@@ -3,8 +3,8 @@
 Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
 (which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
 `answers`, or `problems` when it raised. A creating request with an `Idempotency-Key` goes through
-`idempotency`, and `rates` counts all of them. `document` and `reference` describe all of it; `server`
-listens.
+`idempotency`, and `rates` counts all of them. `plugin_doors` are where plugins come back, `metrics` is for
+monitors. `document` and `reference` describe all of it; `server` listens.
 """
 
 from __future__ import annotations

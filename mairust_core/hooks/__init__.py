@@ -15,6 +15,8 @@
     rounds.py      all questions about one mail, in their order
     chain.py       the hooks of a site, followed as they change
     transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
+    pool.py        the ways to plugins in use, replaced beside the calls under way
+    health.py      asking a plugin whether it is well
 
 The first six decide and do no I/O, `effects.py` excepted, which writes in its caller's transaction.
 """
