@@ -9,7 +9,7 @@ function __mairust_at --description 'The words of the command line that are no o
             continue
         end
         switch $word
-            case --account --accounts-from --actor --add --attachment --before --ca-file --config --cursor --data-dir --database --date --dates --delivery --dialect --domain --every --expires --filter --flag --from --grace --http --identity --keep-daily --keep-last --keep-weekly --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --mode --name --on-error --on-timeout --operation --outcome --output --part --passphrase-file --plugin --prefix --priority --query --quota --recipient --remove --report --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --timeout-ms --to --token-file --type --unflag --workers
+            case --account --accounts-from --actor --add --as --attachment --before --by --ca-file --certificate --config --cursor --data-dir --database --date --dates --delivery --dialect --domain --every --expires --filter --flag --from --grace --holder --http --id --identity --into --keep-daily --keep-last --keep-weekly --key --kind --lang --layout --limit --lmtp --mailbox --map --master-key --message --mode --name --not-after --not-before --on-error --on-timeout --operation --outcome --output --package --part --passphrase-file --plugin --prefix --priority --query --quota --recipient --remove --report --revocations --scope --sender --server --since --smtp --snapshot --state --subject --subset --tag --template --timeout-ms --to --token-file --trust --type --unflag --unset --workers
                 set skip 1
             case '-*'
             case '*'
@@ -46,7 +46,8 @@ complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a mailbox 
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a message -d 'Append, list, show, change and delete messages.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a import -d 'Bring in mail from a Maildir or mbox.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a export -d 'Write mail out as a Maildir or mbox.'
-complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a plugin -d 'Register, review, approve and remove plugins, which hooks ask.'
+complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a plugin -d 'Make, pack, sign, review, approve and remove plugins, which hooks ask.'
+complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a key -d 'Make keys that sign plugins, and say with root keys what is trusted.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a hook -d 'Manage where plugins are asked about mail, and try them out.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a job -d 'Watch and steer what is done later.'
 complete -c mairust -n 'string match -q -- "mairust" (__mairust_at)' -a trace -d 'Tell all that happened to one mail, or list the mails that came.'
@@ -228,6 +229,11 @@ complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a new -d 'Begin a plugin from a template that works as it stands.'
+complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a lint -d 'Look for what somebody should know before a plugin is given away, or taken.'
+complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a pack -d 'Pack a plugin\'s directory into one file.'
+complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a sign -d 'Sign a package, as who made it or as a marketplace that looked at it.'
+complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a verify -d 'Check a package, and tell what came of each check.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a link -d 'Register a plugin\'s directory in place, for developing it.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a module -d 'Print the module for plugins in Python, to be copied beside them.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a approve -d 'Show what a plugin asks for, and give it.'
@@ -240,6 +246,20 @@ complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a r
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a logs -d 'List what a plugin wrote on stderr and why calls of it failed, newest first.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a accesses -d 'List which mail a plugin saw, newest first: whose, when, and what of it.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a token -d 'Issue and revoke tokens with which a plugin comes back.'
+complete -c mairust -n 'string match -q -- "mairust plugin new*" (__mairust_at)' -l id -x -d 'Its id; default com.example. and the directory\'s name.'
+complete -c mairust -n 'string match -q -- "mairust plugin new*" (__mairust_at)' -l template -x -d 'stdin-python, stdin-shell or http.'
+complete -c mairust -n 'string match -q -- "mairust plugin new*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin lint*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin pack*" (__mairust_at)' -l output -r -F -d 'The package; default ID-VERSION.mairust-plugin.'
+complete -c mairust -n 'string match -q -- "mairust plugin pack*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin sign*" (__mairust_at)' -l as -x -d 'developer or marketplace. Required.'
+complete -c mairust -n 'string match -q -- "mairust plugin sign*" (__mairust_at)' -l key -r -F -d 'The private key. Required.'
+complete -c mairust -n 'string match -q -- "mairust plugin sign*" (__mairust_at)' -l certificate -r -F -d 'What a root says of the key: `key certify`.'
+complete -c mairust -n 'string match -q -- "mairust plugin sign*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of the private key: its first line.'
+complete -c mairust -n 'string match -q -- "mairust plugin sign*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin verify*" (__mairust_at)' -l trust -r -F -d 'A public key that you trust; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust plugin verify*" (__mairust_at)' -l revocations -r -F -d 'A revocation list; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust plugin verify*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin link*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin approve*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
 complete -c mairust -n 'string match -q -- "mairust plugin approve*" (__mairust_at)' -a '(__mairust_values plugins)'
@@ -275,6 +295,34 @@ complete -c mairust -n 'string match -q -- "mairust plugin token list*" (__mairu
 complete -c mairust -n 'string match -q -- "mairust plugin token list*" (__mairust_at)' -l all -d 'Print every item.'
 complete -c mairust -n 'string match -q -- "mairust plugin token reissue*" (__mairust_at)' -a '(__mairust_values plugins)'
 complete -c mairust -n 'string match -q -- "mairust plugin token revoke*" (__mairust_at)' -a '(__mairust_values plugins)'
+complete -c mairust -n 'string match -q -- "mairust key" (__mairust_at)' -a generate -d 'Make a key that signs packages: FILE for you alone, FILE.pub for everybody.'
+complete -c mairust -n 'string match -q -- "mairust key" (__mairust_at)' -a list -d 'List the keys in the files of a directory, by name.'
+complete -c mairust -n 'string match -q -- "mairust key" (__mairust_at)' -a certify -d 'Say with a root key that another key may sign packages for a time.'
+complete -c mairust -n 'string match -q -- "mairust key" (__mairust_at)' -a revoke -d 'Say with a root key that keys or packages are not to be trusted any more.'
+complete -c mairust -n 'string match -q -- "mairust key" (__mairust_at)' -a license -d 'Say with a root key who may use a plugin, and until when.'
+complete -c mairust -n 'string match -q -- "mairust key generate*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of the private key: its first line.'
+complete -c mairust -n 'string match -q -- "mairust key generate*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust key list*" (__mairust_at)' -l limit -x -d 'Print at most N items, 1 to 500 (default 50).'
+complete -c mairust -n 'string match -q -- "mairust key list*" (__mairust_at)' -l cursor -x -d 'Continue after the page that ended with cursor C.'
+complete -c mairust -n 'string match -q -- "mairust key list*" (__mairust_at)' -l all -d 'Print every item.'
+complete -c mairust -n 'string match -q -- "mairust key list*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -l by -r -F -d 'The private key of the root that says so. Required.'
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -l not-after -x -d 'Until when, as 2027-12-31, or from now as 365d. Required.'
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -l not-before -x -d 'From when, as 2027-01-01; default now.'
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -l output -r -F -d 'The certificate; default FILE.cert.'
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of the private key: its first line.'
+complete -c mairust -n 'string match -q -- "mairust key certify*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust key revoke*" (__mairust_at)' -l by -r -F -d 'The private key of the root that says so. Required.'
+complete -c mairust -n 'string match -q -- "mairust key revoke*" (__mairust_at)' -l key -x -d 'A key: its id, or the file KEY.pub; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust key revoke*" (__mairust_at)' -l package -x -d 'A package: its digest, or the file; may be repeated.'
+complete -c mairust -n 'string match -q -- "mairust key revoke*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of the private key: its first line.'
+complete -c mairust -n 'string match -q -- "mairust key revoke*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l by -r -F -d 'The private key of the root that says so. Required.'
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l holder -x -d 'Who may use it. Required.'
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l not-after -x -d 'Until when, as 2027-12-31, or from now as 365d. Required.'
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l output -r -F -d 'A file for the licence alone.'
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l into -r -F -d 'The package that it is put into.'
+complete -c mairust -n 'string match -q -- "mairust key license*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of the private key: its first line.'
 complete -c mairust -n 'string match -q -- "mairust hook" (__mairust_at)' -a add -d 'Add a hook of a registered plugin, beside those that its plugin.toml declares.'
 complete -c mairust -n 'string match -q -- "mairust hook" (__mairust_at)' -a list -d 'List the hooks, by name.'
 complete -c mairust -n 'string match -q -- "mairust hook" (__mairust_at)' -a show -d 'Show one hook as it is in force.'
@@ -306,6 +354,7 @@ complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' 
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l filter -x -d 'The mail it wants; may be repeated, all must hold.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l no-filter -d 'Have it asked about all mail.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l mode -x -d 'enforce (default), or shadow: its answers have no effect.'
+complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -l unset -x -d 'Take back what was set: mode, priority, timeout_ms, on_timeout, on_error, filter.'
 complete -c mairust -n 'string match -q -- "mairust hook edit*" (__mairust_at)' -a '(__mairust_values hooks)'
 complete -c mairust -n 'string match -q -- "mairust hook enable*" (__mairust_at)' -a '(__mairust_values hooks)'
 complete -c mairust -n 'string match -q -- "mairust hook disable*" (__mairust_at)' -a '(__mairust_values hooks)'

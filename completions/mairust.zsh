@@ -5,7 +5,7 @@ _mairust() {
     local at="mairust" previous="" kind="" i
     local -A words_of values_of
     words_of=(
-        "mairust" "init serve domain account alias mailbox message import export plugin hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust" "init serve domain account alias mailbox message import export plugin key hook job trace search index token backup restore status doctor audit secrets gc config db deliver completion --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust init" "--database --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust serve" "--smtp --lmtp --http --workers --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust domain" "add list show remove --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -51,7 +51,12 @@ _mairust() {
         "mairust export" "maildir mbox --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export maildir" "--account --mailbox --layout --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust export mbox" "--account --mailbox --report --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust plugin" "link module approve list show enable disable remove rotate-secret logs accesses token --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin" "new lint pack sign verify link module approve list show enable disable remove rotate-secret logs accesses token --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin new" "--id --template --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin lint" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin pack" "--output --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin sign" "--as --key --certificate --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust plugin verify" "--trust --revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin link" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin module" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin approve" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -68,11 +73,17 @@ _mairust() {
         "mairust plugin token list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin token reissue" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust plugin token revoke" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key" "generate list certify revoke license --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key generate" "--passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key list" "--limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key certify" "--by --not-after --not-before --output --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key revoke" "--by --key --package --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust key license" "--by --holder --not-after --output --into --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook" "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook add" "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook list" "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook show" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
-        "mairust hook edit" "--priority --timeout-ms --on-timeout --on-error --filter --no-filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
+        "mairust hook edit" "--priority --timeout-ms --on-timeout --on-error --filter --no-filter --mode --unset --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook enable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook disable" "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
         "mairust hook remove" "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help"
@@ -149,6 +160,11 @@ _mairust() {
         "mairust import mbox" files
         "mairust export maildir" files
         "mairust export mbox" files
+        "mairust plugin new" files
+        "mairust plugin lint" files
+        "mairust plugin pack" files
+        "mairust plugin sign" files
+        "mairust plugin verify" files
         "mairust plugin link" files
         "mairust plugin approve" plugins
         "mairust plugin show" plugins
@@ -160,6 +176,10 @@ _mairust() {
         "mairust plugin accesses" plugins
         "mairust plugin token reissue" plugins
         "mairust plugin token revoke" plugins
+        "mairust key generate" files
+        "mairust key list" files
+        "mairust key certify" files
+        "mairust key revoke" files
         "mairust hook show" hooks
         "mairust hook edit" hooks
         "mairust hook enable" hooks
@@ -185,7 +205,7 @@ _mairust() {
     for ((i = 2; i < CURRENT; i++)); do
         previous="${(Q)words[i]}"
         case "$previous" in
-            --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) ((i++)) ;;
+            --account|--accounts-from|--actor|--add|--as|--attachment|--before|--by|--ca-file|--certificate|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--holder|--http|--id|--identity|--into|--keep-daily|--keep-last|--keep-weekly|--key|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--not-after|--not-before|--on-error|--on-timeout|--operation|--outcome|--output|--package|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--revocations|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--template|--timeout-ms|--to|--token-file|--trust|--type|--unflag|--unset|--workers) ((i++)) ;;
             -*) ;;
             *) [[ -n "${words_of[$at $previous]}" ]] && at="$at $previous" ;;
         esac
@@ -205,10 +225,10 @@ _mairust() {
         *" --plugin") kind=plugins ;;
     esac
     [[ -n "$kind" ]] || case "$previous" in
-        --ca-file|--config|--data-dir|--identity|--master-key|--message|--output|--passphrase-file|--report|--token-file) _files; return ;;
+        --by|--ca-file|--certificate|--config|--data-dir|--identity|--into|--key|--master-key|--message|--output|--passphrase-file|--report|--revocations|--token-file|--trust) _files; return ;;
         --lang) compadd en ja; return ;;
         --state) compadd ready running done dead held; return ;;
-        --account|--accounts-from|--actor|--add|--attachment|--before|--ca-file|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--http|--identity|--keep-daily|--keep-last|--keep-weekly|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--on-error|--on-timeout|--operation|--outcome|--output|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--timeout-ms|--to|--token-file|--type|--unflag|--workers) return ;;
+        --account|--accounts-from|--actor|--add|--as|--attachment|--before|--by|--ca-file|--certificate|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--holder|--http|--id|--identity|--into|--keep-daily|--keep-last|--keep-weekly|--key|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--not-after|--not-before|--on-error|--on-timeout|--operation|--outcome|--output|--package|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--revocations|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--template|--timeout-ms|--to|--token-file|--trust|--type|--unflag|--unset|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"
     if [[ "$kind" == files ]]; then

@@ -41,6 +41,15 @@ def decided(event: Event, lang: str) -> str:
     return say("trace.decided", lang, **event)
 
 
+def replayed(event: Event, lang: str) -> str:
+    """A hook that was tried on the stored mail, and what it saw of that."""
+    seen = ", ".join(event["saw"]) or "-"
+    parts = [say("trace.replayed", lang, **(event | {"saw": seen}))]
+    if error := event.get("error"):
+        parts.append(say("trace.hook_error", lang, why=error))
+    return "; ".join(parts)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))

@@ -32,6 +32,18 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.package import (
+    CheckedPackage,
+    GeneratedKey,
+    KeyFile,
+    Linted,
+    MadePlugin,
+    Packed,
+    SignedPackage,
+    WrittenCertificate,
+    WrittenLicence,
+    WrittenRevocations,
+)
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin
 from mairust_core.model.plugin_life import (
     IssuedPluginToken,
@@ -91,6 +103,11 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "import mbox": (MovedIn,),
     "export maildir": (MovedOut,),
     "export mbox": (MovedOut,),
+    "plugin new": (MadePlugin,),
+    "plugin lint": (Linted,),
+    "plugin pack": (Packed,),
+    "plugin sign": (SignedPackage,),
+    "plugin verify": (CheckedPackage,),
     "plugin link": (Installed,),
     "plugin approve": (Approved,),
     "plugin list": (Page[Plugin],),
@@ -107,6 +124,11 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "plugin accesses": (Page[PluginAccess],),
     "message accesses": (Page[PluginAccess],),
     "account accesses": (Page[PluginAccess],),
+    "key generate": (GeneratedKey,),
+    "key list": (Page[KeyFile],),
+    "key certify": (WrittenCertificate,),
+    "key revoke": (WrittenRevocations,),
+    "key license": (WrittenLicence,),
     "hook add": (ShownHook,),
     "hook list": (Page[ShownHook],),
     "hook show": (ShownHook,),

@@ -123,6 +123,11 @@ class Site:
                 self._ids = process_numbers.lease(self.storage)
             return self._ids
 
+    @property
+    def has_ids(self) -> bool:
+        """Whether this process has leased a process number."""
+        return self._ids is not None
+
     @cached_property
     def blobs(self) -> BlobStore:
         """The blob store that the settings name."""

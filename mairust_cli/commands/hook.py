@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,7 +16,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
-from mairust_core.errors import Usage
+from mairust_core.errors import Invalid, Usage
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.forms import UNSET
 from mairust_core.model.hook import PRIORITY, Fallback, Filter, HookType, Mode
@@ -29,6 +31,8 @@ from mairust_core.model.hook_forms import (
 from mairust_core.services.hooks import Hooks
 
 app = noun(COMMANDS["hook"])
+
+SETTINGS = tuple(HookChange.__dataclass_fields__)
 
 HookName = Annotated[str, typer.Argument(metavar="NAME", help="As `hook list` shows it.")]
 Priority = Annotated[
@@ -74,7 +78,7 @@ def _spelt(value: object) -> str:
 
 def _runs(hook: ShownHook) -> str:
     if hook.breaker is not BreakerState.CLOSED:
-        return f"breaker {hook.breaker.replace('_', '-')}"
+        return f"breaker {hook.breaker}"
     if hook.running:
         return "running"
     return "plugin not enabled" if hook.enabled else "disabled"
@@ -155,12 +159,12 @@ def add(
         name=name,
         type=choice(HookType, "type", type_),
         plugin=plugin,
-        mode=choice(Mode, "mode", mode) if mode else Mode.ENFORCE,
-        priority=PRIORITY if priority is None else priority,
+        mode=choice(Mode, "mode", mode) if mode else None,
+        priority=priority,
         timeout_ms=timeout_ms,
-        on_timeout=choice(Fallback, "on_timeout", on_timeout) if on_timeout else Fallback.TEMPFAIL,
+        on_timeout=choice(Fallback, "on_timeout", on_timeout) if on_timeout else None,
         on_error=choice(Fallback, "on_error", on_error) if on_error else None,
-        filter=parse_filter(filter_ or ()),
+        filter=parse_filter(filter_) if filter_ else None,
     )
     session.output.change(session.operations(Hooks).add(new), FIELDS)
 
@@ -218,21 +222,27 @@ def edit(
     filter_: FilterOption = None,
     no_filter: Annotated[bool, typer.Option("--no-filter", help="Have it asked about all mail.")] = False,
     mode: ModeOption = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="KEY", help=f"Take back what was set: {', '.join(SETTINGS)}."),
+    ] = None,
 ) -> None:
     """Set some of a hook; what is set survives upgrades of its plugin.
 
-    What is left out stays. --filter replaces the whole filter.
+    What is left out stays. --filter replaces the whole filter. What is taken back with --unset, which may be
+    repeated, is again as the plugin declares it.
 
     Exit status: 0 set; 2 a bad value, or nothing to set; 4 there is no such hook.
 
     Examples:
       mairust hook edit com.example.spam:pre_receive --mode shadow
       mairust hook edit com.example.spam:pre_receive --filter size_lt=1M --timeout-ms 500
+      mairust hook edit com.example.spam:pre_receive --unset mode --unset filter
     """
     session = Session.of(ctx)
     if filter_ and no_filter:
         raise Usage("filter_and_none")
-    wanted = HookChange(
+    given = HookChange(
         mode=choice(Mode, "mode", mode) if mode else UNSET,
         priority=UNSET if priority is None else priority,
         timeout_ms=UNSET if timeout_ms is None else timeout_ms,
@@ -240,9 +250,19 @@ def edit(
         on_error=choice(Fallback, "on_error", on_error) if on_error else UNSET,
         filter=FilterForm() if no_filter else parse_filter(filter_) if filter_ else UNSET,
     )
+    wanted = replace(given, **_taken_back(unset or (), given))
     if not wanted.given():
-        raise Usage("nothing_to_change")
+        raise Usage("nothing_to_set")
     session.output.change(session.operations(Hooks).edit(name, wanted), FIELDS)
+
+
+def _taken_back(keys: Sequence[str], given: HookChange) -> dict[str, None]:
+    for key in keys:
+        if key not in SETTINGS:
+            raise Invalid("unset", "not_choice", value=repr(key[:40]), known=", ".join(SETTINGS))
+        if key in given.given():
+            raise Usage("set_and_unset", key=key)
+    return dict.fromkeys(keys)
 
 
 @app.command("enable", cls=Command)

@@ -15,7 +15,7 @@ from mairust_cli.files import opened_message
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
-from mairust_cli.text import clean, moment
+from mairust_cli.text import clean, clean_lines, moment
 from mairust_cli.words import AccountOption, parse_moment
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import say
@@ -24,6 +24,7 @@ from mairust_core.model.trial import Replay, Replayed, Step, Tried
 from mairust_core.services.hooks import Hooks
 
 FAILED = MaiRustError.exit_code
+SOME_FAILED = 3
 
 REPLAYED: Columns[Replayed] = (
     Column("Id", lambda one: str(int(one.id))),
@@ -89,8 +90,8 @@ def _told(tried: Tried, lang: str) -> Iterator[str]:
 def _step(step: Step, lang: str) -> Iterator[str]:
     yield say("trial.step", lang, hook=clean(step.hook), type=step.type.value, ms=f"{step.ms:.1f}")
     yield f"  {say('trial.sent', lang)}"
-    for line in json.dumps(step.payload, ensure_ascii=False, indent=2).splitlines():
-        yield f"    {clean(line)}"
+    for line in clean_lines(json.dumps(step.payload, ensure_ascii=False, indent=2)):
+        yield f"    {line}"
     yield f"  {say('trial.said', lang)} {clean(step.error or _brief(step.answer))}"
     yield f"  {say('trial.effect', lang)} {clean(_brief(step.effect) or '-')}"
     if step.log:
@@ -121,7 +122,7 @@ def replay(
 
     Newest first; nothing changes. A hook can be tried on the mail of last month before it is enabled.
 
-    Exit status: 0 asked; 1 on some messages it failed; 2 a bad time; 4 there is no such hook or account; 5
+    Exit status: 0 asked; 2 a bad time; 3 on some messages it failed; 4 there is no such hook or account; 5
     its plugin is not approved; 75 it cannot be tried now.
 
     Examples:
@@ -141,4 +142,4 @@ def replay(
     )
     session.output.page(found, REPLAYED)
     if any(one.error for one in found.items):
-        raise SystemExit(FAILED)
+        raise SystemExit(SOME_FAILED)

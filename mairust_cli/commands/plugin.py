@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.commands import plugin_life
+from mairust_cli.commands import plugin_life, plugin_packages
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
@@ -15,7 +15,16 @@ from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.i18n import say
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, PluginState, Review, Right, RightKind
+from mairust_core.model.plugin_forms import (
+    NOTHING,
+    Approved,
+    Installed,
+    Plugin,
+    PluginState,
+    Review,
+    Right,
+    RightKind,
+)
 from mairust_core.model.plugin_life import PluginUsage
 from mairust_core.services.plugins import Plugins
 
@@ -131,6 +140,13 @@ def _approval(plugin: Plugin) -> str:
     return f"{moment(plugin.approved_at)} by {plugin.approved_by}" if plugin.approved_at else "-"
 
 
+app.command("new", cls=Command)(plugin_packages.new)
+app.command("lint", cls=Command)(plugin_packages.lint)
+app.command("pack", cls=Command)(plugin_packages.pack)
+app.command("sign", cls=Command)(plugin_packages.sign)
+app.command("verify", cls=Command)(plugin_packages.verify)
+
+
 @app.command("link", cls=Command)
 def link(
     ctx: typer.Context,
@@ -196,7 +212,8 @@ def approve(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
         for line in review_lines(id_, review, session.output):
             session.output.tell(line)
         session.confirm("approve_plugin", yes, id=id_, version=review.version)
-    approved = plugins.approve(id_) if review is None else plugins.approve_review(id_, review.id)
+    # what somebody links between the look and the yes is not in it
+    approved = plugins.approve_review(id_, NOTHING if review is None else review.id)
     session.output.item(approved, APPROVED)
 
 
@@ -218,8 +235,11 @@ def _in_words(right: Right, lang: str) -> str:
         nothing = right.value in ("false", "none")
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
     else:
-        text = say(f"review.{right.name}", lang, value=value)
-    return text if right.was is None else f"{text} {say('review.was', lang, was=clean(right.was))}"
+        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
+        text = say(key, lang, value=value)
+    if right.was is None:
+        return text
+    return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 
 
 @app.command("list", cls=Command)

@@ -157,6 +157,10 @@ def _told(event: Event, lang: str) -> str:
             return _now(event, lang)
         case "hook" if event.keys() >= {"action", "ms"}:
             return hook_events.told(event, lang)
+        case "hook_gone":
+            return say("trace.hook_gone", lang, **event)
+        case "replayed":
+            return hook_events.replayed(event, lang)
         case "decided":
             return hook_events.decided(event, lang)
     return ", ".join(f"{name} {value}" for name, value in _further(event))

@@ -29,8 +29,8 @@ DESCRIPTION = (
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document of every operation there is."""
-    return describe(SERVICES)
+    """The OpenAPI 3.1 document of every operation there is, and of the doors for plugins."""
+    return _with_doors(describe(SERVICES))
 
 
 def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
@@ -41,9 +41,14 @@ def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
-    describe_doors(found)
     found["components"]["schemas"] = dict(sorted(schemas.items()))
     found["servers"] = [{"url": "/"}]
+    return found
+
+
+def _with_doors(found: dict[str, Any]) -> dict[str, Any]:
+    describe_doors(found)
+    found["components"]["schemas"] = dict(sorted(found["components"]["schemas"].items()))
     return found
 
 

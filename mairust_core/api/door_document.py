@@ -1,7 +1,8 @@
-"""What the OpenAPI document says of the doors for plugins, no operations: they take tokens of their own."""
+"""The doors for plugins in the OpenAPI document: no operations, and so described by hand."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from mairust_core.errors import (
     Forbidden,
     Invalid,
     MaiRustError,
+    StorageDown,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -21,38 +23,60 @@ from mairust_core.errors import (
 )
 from mairust_core.hooks.schema import ANSWER
 from mairust_core.model.plugin_forms import CalledBack, Told
+from mairust_core.plugins.callbacks import MAX_METRICS, METRIC_PATTERN
 
-TAG = {"name": "plugin", "description": "Where plugins come back, with tokens of their own."}
+TAG = "plugin"
 SCHEME = "PluginToken"
-_SCHEME = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": (
-        "The token that came with a delivery, or one that `plugin token create` issued: a JSON Web Token "
-        "under the site's key, good for an hour at the most, checked at each use."
-    ),
-}
-_METRICS_SCHEMA = {
+_JSON = "application/json"
+_WITH_TOKEN = (Unauthenticated, Forbidden, Conflict, Invalid, TooLarge, TooMany, StorageDown, Usage)
+_METRICS = {
     "type": "object",
+    "description": "Numbers that a plugin tells of itself; in place of earlier ones of these names.",
     "required": ["metrics"],
     "additionalProperties": False,
-    "properties": {"metrics": {"type": "object", "additionalProperties": {"type": "number"}}},
+    "properties": {
+        "metrics": {
+            "type": "object",
+            "maxProperties": MAX_METRICS,
+            "propertyNames": {"pattern": f"^{METRIC_PATTERN}$"},
+            "additionalProperties": {"type": "number"},
+        }
+    },
 }
-_KEYS_SCHEMA = {
+_KEYS = {
     "type": "object",
+    "description": "A JSON Web Key Set (RFC 7517) of Ed25519 keys (RFC 8037); empty before the first plugin.",
     "required": ["keys"],
-    "properties": {"keys": {"type": "array", "items": {"type": "object", "additionalProperties": True}}},
+    "properties": {
+        "keys": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["kty", "crv", "x", "kid", "alg", "use"],
+                "properties": {name: {"type": "string"} for name in ("kty", "crv", "x", "kid", "alg", "use")},
+            },
+        }
+    },
 }
 
 
 def describe_doors(document: dict[str, Any]) -> None:
-    """Add the doors, their tag and their kind of token to a document of operations."""
-    schemas = document["components"]["schemas"]
+    """Add them, their schemas and the token that opens them to a document of operations."""
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    schemas["HookAnswer"] = {name: value for name, value in ANSWER.items() if name != "$schema"}
+    schemas["PluginMetrics"], schemas["PluginKeys"] = _METRICS, _KEYS
     for kind in (CalledBack, Told):
         schemas[kind.__name__] = TypeAdapter(kind).json_schema()
-    document["components"].setdefault("securitySchemes", {})[SCHEME] = _SCHEME
-    document["tags"].append(TAG)
+    document["components"]["securitySchemes"][SCHEME] = {
+        "type": "http",
+        "description": "A JSON Web Token, good for an hour at the most and checked at each use: that of "
+        "`callback` in what a post_receive hook is asked, or one that an administrator issued.",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+    }
+    document["tags"].append(
+        {"name": TAG, "description": "What plugins say later, and the key they know us by."}
+    )
     document["paths"] |= {
         CALLBACK: {"post": _callback()},
         METRICS: {"post": _metrics()},
@@ -62,60 +86,58 @@ def describe_doors(document: dict[str, Any]) -> None:
 
 def _callback() -> dict[str, Any]:
     return {
-        "operationId": "plugin.call_back",
-        "summary": "Say more of one delivery, once",
-        "description": (
-            "Applied by what the plugin may write now; no hook is asked about it. Needs a token of scope "
-            "`plugin:ID:callback` for this delivery."
-        ),
-        "parameters": [{"name": "delivery_id", "in": "path", "required": True, "schema": {"type": "string"}}],
-        **_taken({key: value for key, value in ANSWER.items() if not key.startswith("$")}, "CalledBack"),
+        **_said("callback", "Say more of a delivery, once", "HookAnswer", "CalledBack", _WITH_TOKEN),
+        "description": "What the plugin may not write, or what came too late, is in `left_out`. No hook is "
+        "asked about the change.",
+        "parameters": [
+            {"name": "delivery_id", "in": "path", "required": True, "schema": {"type": "string"}},
+        ],
     }
 
 
 def _metrics() -> dict[str, Any]:
     return {
-        "operationId": "plugin.tell",
-        "summary": "Tell numbers of the plugin itself, in place of earlier ones of the same names",
-        "description": "At most 64 names. Needs a token of scope `plugin:ID:metrics`.",
-        **_taken(_METRICS_SCHEMA, "Told"),
+        **_said("metrics", "Tell numbers of oneself", "PluginMetrics", "Told", _WITH_TOKEN),
+        "description": f"At most {MAX_METRICS} names; `mairust plugin show` lists them.",
     }
 
 
-def _taken(body: dict[str, Any], answer: str) -> dict[str, Any]:
-    """What both doors have in common."""
-    ref = {"$ref": f"#/components/schemas/{answer}"}
+def _said(
+    name: str, summary: str, body: str, answer: str, errors: tuple[type[MaiRustError], ...]
+) -> dict[str, Any]:
     return {
-        "tags": [TAG["name"]],
+        "tags": [TAG],
+        "summary": summary,
+        "operationId": f"{TAG}.{name}",
         "security": [{SCHEME: []}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": ref}}},
-            **_problems(Usage, Unauthenticated, Forbidden, Conflict, TooLarge, Invalid, TooMany),
-        },
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _ref(body)}}},
+        "responses": {"200": _answer(answer), **_problems(errors)},
     }
 
 
 def _keys() -> dict[str, Any]:
     return {
-        "operationId": "plugin.keys",
-        "tags": [TAG["name"]],
-        "summary": "The public keys of the tokens by which plugins know this site (RFC 7517)",
-        "description": "Anybody may have them. Empty before the first token was made.",
+        "tags": [TAG],
+        "summary": "Give the public keys under which plugins know this site",
+        "operationId": f"{TAG}.keys",
+        "description": "For the token that comes with each question to an http or unix plugin. Needs no key.",
         "security": [],
-        "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": _KEYS_SCHEMA}}},
-            **_problems(TooMany),
-        },
+        "responses": {"200": _answer("PluginKeys"), **_problems((TooMany, StorageDown))},
     }
 
 
-def _problems(*kinds: type[MaiRustError]) -> dict[str, Any]:
-    by_status: dict[str, list[str]] = {}
-    for kind in kinds:
-        by_status.setdefault(str(kind.status), []).append(f"`{kind.code}`: {title(kind)}.")
-    by_status["default"] = ["Anything else that went wrong."]
+def _answer(schema: str) -> dict[str, Any]:
+    return {"description": HTTPStatus.OK.phrase, "content": {_JSON: {"schema": _ref(schema)}}}
+
+
+def _ref(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _problems(kinds: tuple[type[MaiRustError], ...]) -> dict[str, Any]:
+    texts = {str(kind.status): f"`{kind.code}`: {title(kind)}." for kind in kinds}
+    texts["default"] = "Anything else that went wrong."
     return {
-        status: {"description": " ".join(texts), "content": {MEDIA_TYPE: PROBLEM}}
-        for status, texts in by_status.items()
+        status: {"description": text, "content": {MEDIA_TYPE: PROBLEM}}
+        for status, text in sorted(texts.items())
     }

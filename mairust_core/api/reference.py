@@ -79,6 +79,13 @@ JSON bodies: {MAX_JSON_BYTES >> 20} MiB. Messages: `smtp.max_size`. Request line
 One process works on {Bounds().requests} requests at a time, {Bounds().uploads} of them uploads (429).
 `Retry-After` comes with all that may work later.
 
+## For plugins
+
+Three paths take no API key, so they are no operations; the OpenAPI document has their schemas.
+`POST {PREFIX}/plugin/callback/{{delivery_id}}` and `POST {PREFIX}/plugin/metrics` take the token that a
+`post_receive` hook is handed ([how to use it](../how-to/hooks.md)); `GET {PREFIX}/plugin/jwks.json` gives
+anybody the public keys under which plugins know this site.
+
 ## Operations
 
 """

@@ -61,6 +61,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     filters.plugins,
     filters.health,
     filters.hooks,
+    filters.sockets,
     filters.held,
 )
 

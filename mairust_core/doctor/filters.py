@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
 from mairust_core.doctor.sandbox import judged_isolation
-from mairust_core.model.breaker import BreakerState
 from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.registry import secret_name
+from mairust_core.plugins.sockets import fault_of
 from mairust_core.store import StorageBackend, breakers, plugin_health, secrets
 from mairust_core.store import plugins as queries
 from mairust_core.wire import encode_time
@@ -52,6 +52,20 @@ def health(_: Settings, storage: StorageBackend) -> Iterator[Found]:
         yield Found("plugins.unwell", id=id_, why=found.detail, since=encode_time(found.since))
 
 
+def sockets(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Where plugins have UNIX sockets, their directory is there and nobody else can put one into it."""
+    with storage.read() as tx:
+        found = queries.page(tx, _ME, "", MAX_LOOKED)
+    if not any(one.state is State.ENABLED and one.shown.entry.protocol is Protocol.UNIX for one in found):
+        return
+    directory = settings.plugins.socket_dir
+    match fault_of(directory):
+        case "missing":
+            yield Found("plugins.socket_dir", path=directory)
+        case "open":
+            yield Found("plugins.socket_dir_open", path=directory)
+
+
 def held(_: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Local plugins, where there are any, are held by every layer of the sandbox (rule H1)."""
     with storage.read() as tx:
@@ -70,8 +84,6 @@ def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> b
 def hooks(_: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Every hook is called: no breaker is open."""
     with storage.read() as tx:
-        now_ms = storage.now_ms(tx)
-        failing = breakers.load(storage, tx).breakers
-    for name, one in sorted(failing.items()):
-        if one.state(now_ms) is not BreakerState.CLOSED:
-            yield Found("hooks.open", name=name, why=one.last_error)
+        failing = breakers.not_closed(storage, tx)
+    for name, one in failing.items():
+        yield Found("hooks.open", name=name, why=one.last_error)

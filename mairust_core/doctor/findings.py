@@ -65,6 +65,8 @@ LEVELS: dict[str, Level] = {
     "plugins.pending": Level.INFO,
     "plugins.unsigned": Level.WARNING,
     "plugins.directory": Level.ERROR,
+    "plugins.socket_dir": Level.ERROR,
+    "plugins.socket_dir_open": Level.ERROR,
     "plugins.secret": Level.ERROR,
     "plugins.unwell": Level.ERROR,
     "hooks.open": Level.WARNING,

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Verdict
@@ -42,7 +42,8 @@ class Asked:
     """One mail before the hooks, not yet stored; `reached` are the accounts, each with the addresses it has
     in the envelope (rule E1).
 
-    `delivery` is the same in every attempt (rule F3); `hidden` are byte ranges that no plugin sees (rule B2).
+    `delivery` is the same in every attempt (rule F3); `hidden` are byte ranges that no plugin sees (rule B2);
+    `text` is where its text begins, if describing it has told.
     """
 
     delivery: str
@@ -51,6 +52,7 @@ class Asked:
     facts: Facts | None
     reached: Mapping[int, Sequence[str]]
     hidden: tuple[tuple[int, int], ...] = ()
+    text: Unread | None = None
     attempt: int = 1
     trace_id: int | None = None
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NoReturn
+
+import orjson
 
 from mairust_core.errors import Invalid
 from mairust_core.hooks.transport import CallFailed
@@ -25,8 +28,12 @@ from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects
 
 MAX_MESSAGE_OCTETS = 200
+MAX_ITEMS = 2 * MAX_TAGS
+"""Of a longer list nothing is read, not even to say what of it would do."""
 MAX_NAMES = 32
 """Names of metadata in one answer."""
+MAX_DEPTH = 32
+"""Objects and lists inside of each other: whoever reads it later has no deeper stack than we have."""
 ACTIONS = {
     "deliver": Action.DELIVER,
     "allow": Action.DELIVER,
@@ -107,18 +114,44 @@ def _document(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise CallFailed("the answer is empty")
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        found = _decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise CallFailed("the answer is not UTF-8") from None
     except (ValueError, RecursionError):
         raise CallFailed("the answer is not one JSON document") from None
     if not isinstance(found, dict):
         raise CallFailed("the answer is not a JSON object")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(found, MAX_DEPTH):
+        raise CallFailed(f"the answer is nested more than {MAX_DEPTH} deep")
     return found
+
+
+def _is_deeper(value: object, most: int) -> bool:
+    """Whether more objects and lists lie inside of each other."""
+    if not isinstance(value, dict | list):
+        return False
+    if most == 0:
+        return True
+    return any(_is_deeper(one, most - 1) for one in (value.values() if isinstance(value, dict) else value))
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(text)
+    return found
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+
+
+def _shown(name: str) -> str:
+    """A name that a plugin made up, for people and logs to read."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _action(given: dict[str, Any]) -> Action:
@@ -145,9 +178,8 @@ class _Reader:
         self.given = given
         self._prefix = f"plugin:{plugin}:"
         self._may = permissions
-        self.refused: list[str] = [
-            f"{name[:40]} (unknown)" for name in given if name not in _FIELDS and name != "action"
-        ][:MAX_NAMES]
+        unknown = (name for name in given if name not in _FIELDS and name != "action")
+        self.refused: list[str] = [f"{_shown(name[:40])} (unknown)" for name in islice(unknown, MAX_NAMES)]
         self.annotations = self._fitting("annotations")
         self.score = self._score()
 
@@ -164,8 +196,11 @@ class _Reader:
         return NO_EFFECTS if effects == NO_EFFECTS else effects
 
     def _parsed(self, name: str, allowed: bool, parse: Callable[[str], str]) -> tuple[str, ...]:
-        texts: Iterable[str] = self.given.get(name) or ()
+        texts: list[str] = self.given.get(name) or []
         if texts and not allowed:
+            self.refused.append(name)
+            return ()
+        if len(texts) > MAX_ITEMS:
             self.refused.append(name)
             return ()
         found: dict[str, None] = {}
@@ -211,10 +246,7 @@ class _Reader:
             return {}
         room = MAX_NAMESPACE_LENGTH - len(self._prefix)
         fits = len(given) <= MAX_NAMES and all(key.isprintable() and 0 < len(key) <= room for key in given)
-        if (
-            not fits
-            or len(json.dumps(given, ensure_ascii=False).encode("utf-8", "replace")) > MAX_METADATA_BYTES
-        ):
+        if not fits or not _is_kept(given):
             self.refused.append(name)
             return {}
         return given
@@ -231,6 +263,15 @@ class _Reader:
             self.refused.append("score")
             return None
         return score
+
+
+def _is_kept(given: dict[str, Any]) -> bool:
+    """Whether it is small enough, and every reader's JSON: no lone surrogates, no numbers beyond 64 bits."""
+    try:
+        orjson.dumps(given)
+    except TypeError:
+        return False
+    return len(json.dumps(given, ensure_ascii=False).encode("utf-8")) <= MAX_METADATA_BYTES
 
 
 def _before_storing(said: Said, reader: _Reader) -> Said:

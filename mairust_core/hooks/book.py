@@ -46,11 +46,3 @@ class MemoryBook:
     def write(self, *registered: Registered) -> None:
         """Replace all."""
         self._registered = registered
-
-
-class NoBook:
-    """A site without hooks."""
-
-    def enabled(self) -> Sequence[Registered]:
-        """None."""
-        return ()

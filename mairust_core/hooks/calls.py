@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,22 +15,20 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import PROBE_DELIVERY, probe_request
-from mairust_core.hooks.transport import NOTHING_USED, Call, CallFailed, CallTimedOut, Used
+from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
 
 BULKHEAD = 32
 """Calls of one hook at a time (rule E4)."""
 SLOT_MS = 250
 """How long one more waits for another to end: a burst is no failure, a plugin that hangs is one."""
-MAX_PAYLOAD_BYTES = 256 << 20
-"""Requests under way in one process, all hooks together."""
 
 log = logging.getLogger("mairust.hooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one question. `error` None: it was answered; `body` is the answer as it came."""
+    """What came of one question. `error` None: it was answered; `body` is the answer itself, in trials."""
 
     said: Said
     ms: float
@@ -47,11 +45,20 @@ class Outcome:
 class Caller:
     """Asks hooks, never more of one at a time than its bulkhead holds; belongs to one event loop."""
 
-    def __init__(self, transports: Transports, breakers: Breakers | NoBreakers) -> None:
+    def __init__(
+        self,
+        transports: Transports,
+        breakers: Breakers | NoBreakers,
+        find: Callable[[str], Registered | None] = lambda _: None,
+        *,
+        trial: bool = False,
+    ) -> None:
+        """`find` tells a hook as it is in force now; only in a `trial` are answers kept as they came."""
         self._transports = transports
         self._breakers = breakers
+        self._find = find
+        self._trial = trial
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._bytes = 0
 
     async def ask(
         self, registered: Registered, delivery_id: str, body: bytes, mail: str, left_ms: int
@@ -60,7 +67,7 @@ class Caller:
 
         `left_ms` is what is left of the budget of all hooks (rule E4).
         """
-        refusal = await self._refusal(registered, len(body), mail)
+        refusal = await self._refusal(registered, mail)
         if refusal is not None:
             return _not_asked(registered, refusal)
         began = time.perf_counter()
@@ -83,11 +90,9 @@ class Caller:
         finally:
             slots.release()
 
-    async def _refusal(self, registered: Registered, size_bytes: int, mail: str) -> str | None:
+    async def _refusal(self, registered: Registered, mail: str) -> str | None:
         if registered.blocked:
             return "its plugin is blocked"
-        if self._bytes and self._bytes + size_bytes > MAX_PAYLOAD_BYTES:
-            return "too much mail is with plugins"
         return await self._breakers.refusal(registered.hook, mail)
 
     async def _outcome(self, registered: Registered, call: Call, mail: str, *, cut: bool) -> Outcome:
@@ -96,6 +101,8 @@ class Caller:
         began = time.perf_counter()
         try:
             outcome = await self._answer(registered, call)
+        except CallEnded as error:
+            return self._ended(registered, _since(began), str(error))
         except CallFailed as error:
             why = str(error) or type(error).__name__
             late = isinstance(error, CallTimedOut)
@@ -109,13 +116,19 @@ class Caller:
         await self._breakers.answered(hook)
         return outcome
 
+    def _ended(self, registered: Registered, ms: float, why: str) -> Outcome:
+        """A call that was ended for what became of its hook: one that is gone holds up no mail."""
+        now = self._find(registered.hook.name)
+        said = Said(reason=why) if now is None else answers.fallback(now.hook.on_error, why)
+        return Outcome(said=said, ms=ms, error=why)
+
     async def _answer(self, registered: Registered, call: Call) -> Outcome:
         hook, plugin = registered.hook, registered.plugin
         began = time.perf_counter()
-        self._bytes += len(call.body)
         try:
             async with asyncio.timeout(call.timeout_ms / 1000), self._transports.to(plugin) as transport:
                 answer = await transport.call(call)
+            said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
         except TimeoutError:
             raise CallTimedOut(f"no answer within {call.timeout_ms} ms") from None
         except CallFailed:
@@ -123,13 +136,10 @@ class Caller:
         except Exception as error:  # a transport's fault is the hook's failure, never the mail's (trap H1)
             log.exception("hook %s could not be called", hook.name)
             raise CallFailed(f"it could not be called: {type(error).__name__}") from error
-        finally:
-            self._bytes -= len(call.body)
-        said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
+        body = answer.body if self._trial else None
         return Outcome(
-            said=said, ms=_since(began), body=answer.body, log=answer.log, notes=answer.notes,
-            used=answer.used,
-        )  # fmt: skip
+            said=said, ms=_since(began), body=body, log=answer.log, notes=answer.notes, used=answer.used
+        )
 
     async def _probe(self, registered: Registered) -> bool:
         """Whether the hook answers on a mail that nobody could object to."""

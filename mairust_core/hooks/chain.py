@@ -13,22 +13,22 @@ from mairust_core.hooks.book import HookBook, Registered
 from mairust_core.hooks.breakers import Breakers
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.credentials import Credentials
-from mairust_core.hooks.filters import Sieve
+from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.log import HookLog, Lines
-from mairust_core.hooks.payload import Asking, MessagePart, request
+from mairust_core.hooks.payload import Asking, MessagePart, most_bytes, request
 from mairust_core.hooks.pool import Ready, Transports
+from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.shadows import Shadows
 from mairust_core.hooks.steps import Step
 from mairust_core.hooks.transport import Alive
 from mairust_core.ids import now_ms
+from mairust_core.model.hook import HookType
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Protocol
 from mairust_core.model.verdict import DELIVER, Action, Verdict
 from mairust_core.store import StorageBackend, generations
 
-LARGE_AT_ONCE = 2
-"""Large mails that one process holds in memory because some plugin reads all of them (rule B4)."""
 THREADS = 2
 TELL_ALIVE_S = 20.0
 """So often the processes of local plugins are told again: who does not tell is gone."""
@@ -57,19 +57,27 @@ class HookChain:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
         self._transports = Transports(ways)
         self._breakers = Breakers(storage, self._threads)
-        self._caller = Caller(self._transports, self._breakers)
+        self._caller = Caller(self._transports, self._breakers, self.find)
         self._lines = Lines(log)
         self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._before, self._after = Rooms(), Rooms()
+        """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""
         self._sieve = Sieve(())
         self._generation: int | None = None
         self._told_alive: dict[str, Alive] = {}
         self._tell_alive_s = 0.0
+        self._polling = asyncio.Lock()
 
     async def poll(self) -> None:
         """Follow changed hooks and other processes' breakers; what cannot be read stays as it was (D3)."""
+        async with self._polling:  # or an older state would be put over a newer one
+            await self._follow_changes()
+        if self._sieve.hooks:
+            await self._breakers.poll()
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush, self._alive())
+
+    async def _follow_changes(self) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._lines.flush, self._alive())
         try:
             found = await loop.run_in_executor(self._threads, self._read, self._generation)
         except MaiRustError as error:
@@ -77,9 +85,7 @@ class HookChain:
             return
         if found is not None:
             self._generation, self._sieve = found
-            self._transports.keep(one.plugin for one in self._sieve.hooks)
-        if self._sieve.hooks:
-            await self._breakers.poll()
+            self._transports.keep(one.plugin for one in self._sieve.hooks if not one.blocked)
 
     def _read(self, known: int | None) -> tuple[int, Sieve] | None:
         """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""
@@ -95,33 +101,43 @@ class HookChain:
             await self.poll()
         if self._generation is None:
             return Told(verdicts=dict.fromkeys(mail.reached, NOT_YET))
-        matching = self._sieve.matching(mail) if self._sieve.hooks else {}
+        sieve = self._sieve
+        matching = await self._matching(sieve, mail) if sieve.hooks else {}
         if not matching:
             return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
-        round_ = Round(self._caller, mail, matching, self._budget_ms, self._threads)
-        told = await round_.told_within(self._large)
+        round_ = Round(self._caller, mail, lambda: self._sieve, self._budget_ms, self._threads)
+        told = await round_.told_of(matching, self._before)
         self._lines.add(told.steps, mail.trace_id)
         return told
+
+    async def _matching(self, sieve: Sieve, mail: Asked) -> dict[HookType, Matching]:
+        if sieve.is_quick(mail):
+            return sieve.matching(mail)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, sieve.matching, mail)
 
     async def ask_later(
         self, registered: Registered, asking: Asking, part: MessagePart, mail: str, trace_id: int | None
     ) -> Step:
         """What a `post_receive` hook says of a stored message; `mail` is its hash."""
-        message = await asyncio.get_running_loop().run_in_executor(
-            self._threads, part.of, registered.plugin.permissions
-        )
-        body = request(asking, registered.plugin.permissions, message)
-        at_ms = now_ms()
-        outcome = await self._caller.ask(
-            registered, asking.delivery_id, body, mail, registered.hook.timeout_ms
-        )
+        permissions = registered.plugin.permissions
+        most = most_bytes(part.size_bytes, None, permissions)
+
+        def make() -> bytes:
+            return request(asking, permissions, part.of(permissions))
+
+        async with self._after.held(2 * most):
+            body = await asyncio.get_running_loop().run_in_executor(self._threads, make)
+            at_ms = now_ms()
+            outcome = await self._caller.ask(
+                registered, asking.delivery_id, body, mail, registered.hook.timeout_ms
+            )
         step = Step(
             registered=registered,
             accounts=(),
             at_ms=at_ms,
             delivery_id=asking.delivery_id,
             recipient=asking.recipient,
-            request=body,
+            request=b"",
             outcome=outcome,
         )
         self._lines.add([step], trace_id, int(asking.message_id or 0) or None)

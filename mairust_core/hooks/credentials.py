@@ -1,4 +1,4 @@
-"""By what a plugin knows that it is us who ask: the port, and a site that has no keys for it."""
+"""By what a plugin knows that it is us who ask: the port."""
 
 from __future__ import annotations
 
@@ -33,21 +33,3 @@ class Credentials(Protocol):
         `place` is the mailbox id and UID at which the message was stored, for `receive.answering`.
         """
         ...
-
-
-class NoCredentials:
-    """Nothing is signed and nobody is called back."""
-
-    def secrets(self, plugin: Runnable) -> Sequence[str]:
-        """None."""
-        return ()
-
-    def call_token(self, plugin: Runnable, delivery_id: str) -> str:
-        """None."""
-        return ""
-
-    def callback(
-        self, registered: Registered, delivery_id: str, message_id: Id, place: tuple[int, int]
-    ) -> Callback | None:
-        """None."""
-        return None

@@ -48,37 +48,74 @@ def apply(
 ) -> Applied:
     """Change one message in one transaction, `beside` doing more in it; raises what that raises.
 
-    The transaction locks in the order of ingest. A mailbox that is missing is made before it.
+    The transaction locks in the order of ingest. A mailbox that is missing is made before it, in one of its
+    own and only where all else was tried and would have been done: an answer without effect leaves nothing.
     """
-    if wanted.move_to is not None:
-        _ensure_mailbox(storage, ids, message_id, wanted.move_to)
+    try:
+        return _apply(storage, message_id, wanted, seen_at, beside, is_tried=True)
+    except _NoMailbox as missing:
+        one = missing.held
+        with storage.write() as tx, suppress(NotFound):
+            mailboxes.ensure(tx, one.tenant_id, one.account_id, ids.next(), missing.name)
+    return _apply(storage, message_id, wanted, seen_at, beside)
+
+
+class _NoMailbox(Exception):
+    """The change would be made, were there the mailbox to move to; raised to undo it."""
+
+    def __init__(self, held: Held, name: str) -> None:
+        super().__init__(name)
+        self.held = held
+        self.name = name
+
+
+def _apply(
+    storage: StorageBackend,
+    message_id: Id,
+    wanted: Effects,
+    seen_at: Spot | None,
+    beside: Callable[[Connection, Applied], None] | None,
+    *,
+    is_tried: bool = False,
+) -> Applied:
+    """One attempt; if `is_tried` it raises `_NoMailbox` where one is missing."""
+    missing: _NoMailbox | None = None
     with storage.write() as tx:
         try:
             one = placements.hold(tx, SYSTEM, message_id)
         except NotFound:
             applied = Applied(left_out=("message is gone",))
         else:
-            applied = _change(tx, one, wanted, seen_at)
+            name = wanted.move_to if is_tried and _moves(one, wanted, seen_at) else None
+            if name is not None and mailboxes.find(tx, one.account_id, name) is None:
+                missing = _NoMailbox(one, name)
+                applied = Applied(moved_to=name)
+            else:
+                applied = _change(tx, one, wanted, seen_at)
         if beside is not None:
             beside(tx, applied)
+        if missing is not None:
+            raise missing
     return applied
 
 
-def _ensure_mailbox(storage: StorageBackend, ids: IdSource, message_id: Id, name: str) -> None:
-    with storage.write() as tx, suppress(NotFound):
-        one = placements.hold(tx, SYSTEM, message_id)
-        if one.place is not None and one.place.mailbox != name:
-            mailboxes.ensure(tx, one.tenant_id, one.account_id, ids.next(), name)
+def _moves(one: Held, wanted: Effects, seen_at: Spot | None) -> bool:
+    """Whether the move applies: the message is where it was seen, and shall be elsewhere."""
+    place = one.place
+    return (
+        place is not None
+        and wanted.move_to not in (None, place.mailbox)
+        and seen_at == (place.mailbox_id, place.uid)
+    )
 
 
 def _change(tx: Connection, one: Held, wanted: Effects, seen_at: Spot | None) -> Applied:
     if one.place is None:
         return Applied(left_out=("message is deleted",))
     left_out: list[str] = []
-    moves = wanted.move_to is not None and wanted.move_to != one.place.mailbox
-    if moves and seen_at != (one.place.mailbox_id, one.place.uid):
+    moves = _moves(one, wanted, seen_at)
+    if not moves and wanted.move_to not in (None, one.place.mailbox):
         left_out.append("move_to: it was moved meanwhile")
-        moves = False
     metadata, too_much = fitting(one.metadata, wanted.metadata)
     left_out += [f"metadata: {name} does not fit" for name in too_much]
     placements.change(

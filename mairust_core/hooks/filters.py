@@ -25,6 +25,14 @@ ADDRESSES = 4096
 """Addresses of each kind of which is remembered what they match."""
 MAX_EXPRESSION = 1000
 """Characters of one expression."""
+COMPILED = 1024
+"""Expressions of which is remembered how large they are."""
+MAX_STEPS = 4000
+"""The size of one expression when it is compiled: each character of a text may cost a look at all of it."""
+QUICK_STEPS = 200_000
+"""So many steps at the worst, a millisecond, are taken on the event loop."""
+TOGETHER_STEPS = 100_000
+"""Larger in sum they are matched one by one: an automaton of too many does not compile, or finds nothing."""
 _MEMORY_BYTES = 64 << 20
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 log = logging.getLogger("mairust.hooks")
@@ -53,13 +61,21 @@ def _check_expression(key: str, expression: str) -> None:
     if len(expression) > MAX_EXPRESSION:
         raise Invalid(field, "filter_too_long", limit=MAX_EXPRESSION)
     try:
-        re2.compile(expression, _options(key != "subject_matches"))
+        size = steps_of(expression, any_case=key != "subject_matches")
     except re2.error as error:
         if any(mark in expression for mark in _LOOK_AROUND):
             raise Invalid(field, "filter_look_around", value=repr(expression[:80])) from error
         why = error.args[0] if error.args else ""
         shown = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
         raise Invalid(field, "filter_expression", value=repr(expression[:80]), why=shown) from error
+    if size > MAX_STEPS:
+        raise Invalid(field, "filter_too_large", value=repr(expression[:80]), size=size, limit=MAX_STEPS)
+
+
+@lru_cache(COMPILED)
+def steps_of(expression: str, *, any_case: bool) -> int:
+    """How large an expression is when it is compiled; raises `re2.error`."""
+    return int(re2.compile(expression, _options(any_case)).programsize)
 
 
 def _options(any_case: bool) -> Any:
@@ -79,23 +95,44 @@ class _Expressions:
     """
 
     def __init__(self, any_case: bool, remembered: int = 0) -> None:
-        self._options = _options(any_case)
+        self._any_case = any_case
         self._remembered = remembered
         self._numbers: dict[str, int] = {}
         self._match: Callable[[str], Sequence[int] | None] | None = None
+        self.steps = 0
+        """What one character may cost."""
 
     def add(self, expression: str | None) -> int | None:
-        """The number under which `found` reports it."""
-        return None if expression is None else self._numbers.setdefault(expression, len(self._numbers))
+        """The number under which `found` reports it; raises `re2.error`."""
+        if expression is None:
+            return None
+        if expression not in self._numbers:
+            self.steps += steps_of(expression, any_case=self._any_case)
+            self._numbers[expression] = len(self._numbers)
+        return self._numbers[expression]
 
     def compile(self) -> None:
         """Make the automaton, where there is anything to match."""
         if self._numbers:
-            together = re2.Set.SearchSet(self._options)
+            match = self._together() or self._one_by_one()
+            self._match = lru_cache(self._remembered)(match) if self._remembered else match
+
+    def _together(self) -> Callable[[str], Sequence[int] | None] | None:
+        if self.steps > TOGETHER_STEPS:
+            return None
+        together = re2.Set.SearchSet(_options(self._any_case))
+        try:
             for expression in self._numbers:
                 together.Add(expression)
             together.Compile()
-            self._match = lru_cache(self._remembered)(together.Match) if self._remembered else together.Match
+        except re2.error:
+            log.warning("%d filters cannot be matched together", len(self._numbers))
+            return None
+        return together.Match  # type: ignore[no-any-return]
+
+    def _one_by_one(self) -> Callable[[str], Sequence[int]]:
+        compiled = [re2.compile(one, _options(self._any_case)) for one in self._numbers]
+        return lambda text: [number for number, one in enumerate(compiled) if one.search(text)]
 
     def found(self, text: str) -> Sequence[int]:
         """The numbers of the expressions that match."""
@@ -170,16 +207,25 @@ class Sieve:
             size_lt=wanted.size_lt,
         )
 
+    def is_quick(self, mail: Asked) -> bool:
+        """Whether `matching` takes hardly any time, whatever the mail says; else it is for a thread."""
+        subject = 0 if mail.facts is None else len(mail.facts.subject)
+        addresses = sum(len(one) for all_ in mail.reached.values() for one in all_)
+        steps = self._subject.steps * subject + self._sender.steps * len(mail.envelope.mail_from)
+        return steps + self._recipient.steps * addresses <= QUICK_STEPS
+
     def matching(self, mail: Asked) -> dict[HookType, Matching]:
-        """The hooks that want something of a mail, by type; a mail that could not be described has no
-        subject and no attachments.
+        """The hooks that want something of a mail, by type.
+
+        Whatever is no text counts as attached, and a mail that could not be looked through may have anything
+        attached: a filter is no way past a hook.
         """
         if not self._all:
             return {}
         facts = mail.facts
         sender = self._sender.found(_text(mail.envelope.mail_from))
         subject = self._subject.found(facts.subject) if facts is not None else ()
-        attachments = facts is not None and facts.has_attachments
+        attachments = facts is None or facts.has_attachments or bool(facts.attachments)
         size_bytes = mail.content.size_bytes
         wanting = [one for one in self._all if one.mail(sender, subject, attachments, size_bytes)]
         if not wanting:

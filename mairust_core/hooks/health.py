@@ -11,29 +11,30 @@ from pathlib import Path
 
 import aiohttp
 
-from mairust_core.hooks.destinations import Destination, PinnedResolver, Surroundings
+from mairust_core.hooks.destinations import Destination, PinnedResolver
 from mairust_core.hooks.http import socket_below, why_not
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.plugin import Protocol, Runnable
+from mairust_core.sandbox.reach import Site
 
 TIMEOUT_S = 5.0
 UNIX_URL = "http://plugin/health"
 """What is asked for over a UNIX socket, which may be that of the endpoint."""
 
 
-async def ask_health(plugin: Runnable, around: Surroundings, socket_dir: Path) -> None:
+async def ask_health(plugin: Runnable, site: Site, socket_dir: Path) -> None:
     """Return when the plugin says that it is well; raises `CallFailed`, which says why not."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            await _ask(plugin, around, socket_dir)
+            await _ask(plugin, site, socket_dir)
     except TimeoutError:
         raise CallFailed(f"it did not answer within {TIMEOUT_S:g} s") from None
     except aiohttp.ClientError as error:
         raise CallFailed(why_not(error)) from None
 
 
-async def _ask(plugin: Runnable, around: Surroundings, socket_dir: Path) -> None:
-    url, connector = _way(plugin, around, socket_dir)
+async def _ask(plugin: Runnable, site: Site, socket_dir: Path) -> None:
+    url, connector = _way(plugin, site, socket_dir)
     async with (
         aiohttp.ClientSession(
             connector=connector,
@@ -48,11 +49,11 @@ async def _ask(plugin: Runnable, around: Surroundings, socket_dir: Path) -> None
             raise CallFailed(f"HTTP {response.status}")
 
 
-def _way(plugin: Runnable, around: Surroundings, socket_dir: Path) -> tuple[str, aiohttp.BaseConnector]:
+def _way(plugin: Runnable, site: Site, socket_dir: Path) -> tuple[str, aiohttp.BaseConnector]:
     endpoint = plugin.entry.health_endpoint
     if plugin.entry.protocol is Protocol.UNIX:
         return UNIX_URL, aiohttp.UnixConnector(path=str(socket_below(socket_dir, endpoint)), limit=1)
-    destination = Destination.of(endpoint, plugin.limits, around)
+    destination = Destination.of(endpoint, plugin.limits, site)
     connector = aiohttp.TCPConnector(
         resolver=PinnedResolver(destination), use_dns_cache=False, limit=1, ssl=True
     )

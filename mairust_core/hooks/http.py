@@ -8,27 +8,31 @@ one: its delivery id is the same, and nothing of an answer had come.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import ssl
 import stat
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 
 from mairust_core.hooks.credentials import Credentials
-from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver, Surroundings
+from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver
 from mairust_core.hooks.signature import headers
 from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
+from mairust_core.sandbox.reach import Site
 
 CONNECTIONS = 64
 KEPT_S = 2.0
 """How long an idle connection is kept: less than servers usually do."""
-KEYS_S = 0.5
-"""For so long secrets are good that were read (rule D3)."""
+FRESH_S, GOOD_S = 0.4, 0.9
+"""Secrets that were read are read again after the first, and used no longer than the second (rule D3)."""
 UNIX = "unix:"
+
+log = logging.getLogger("mairust.hooks")
 _FIXED = {
     "Content-Type": "application/json",
     "Accept": "application/json",
@@ -37,10 +41,39 @@ _FIXED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    secrets: tuple[str, ...]
-    until: float
+class _Secrets:
+    """The secrets of one plugin, read by one call for all others; belongs to one event loop."""
+
+    def __init__(self, plugin: Runnable, credentials: Credentials) -> None:
+        self._plugin = plugin
+        self._credentials = credentials
+        self._known: Sequence[str] = ()
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def get(self) -> Sequence[str]:
+        """Raises the errors of the store, for everybody who has to wait."""
+        age_s = time.monotonic() - self._read_at
+        if age_s > FRESH_S and self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(self._over)
+        if age_s > GOOD_S and self._reading is not None:
+            await asyncio.shield(self._reading)
+        return self._known
+
+    async def _read(self) -> None:
+        began = time.monotonic()
+        self._known = await asyncio.to_thread(self._credentials.secrets, self._plugin)
+        self._read_at = began
+
+    def _over(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled() and (error := reading.exception()) is not None:
+            log.warning("the secrets of %s cannot be read for now: %s", self._plugin.id, error)
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
 
 
 class HttpTransport:
@@ -57,7 +90,7 @@ class HttpTransport:
         self._url = url
         self._credentials = credentials
         self._connect = connect
-        self._keys: _Keys | None = None
+        self._secrets = _Secrets(plugin, credentials)
         self._answered = float("-inf")
         self._session: aiohttp.ClientSession | None = None
 
@@ -103,32 +136,25 @@ class HttpTransport:
         return self._session
 
     async def _headers(self, call: Call) -> dict[str, str]:
-        now = time.monotonic()
-        if self._keys is None or self._keys.until < now:
-            secrets = await asyncio.to_thread(self._credentials.secrets, self._plugin)
-            self._keys = _Keys(tuple(secrets), now + KEYS_S)
-        found = headers(self._keys.secrets, int(time.time()), call.delivery_id, self._plugin.id, call.body)
-        found |= {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
+        secrets = await self._secrets.get()
+        found = headers(secrets, int(time.time()), call.delivery_id, self._plugin.id, call.body) | _FIXED
         if token := self._credentials.call_token(self._plugin, call.delivery_id):
             found["Authorization"] = f"Bearer {token}"
         return found
 
     async def close(self) -> None:
         """End its connections."""
+        await self._secrets.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
 def over_tcp(
-    plugin: Runnable, credentials: Credentials, around: Surroundings, tls: ssl.SSLContext | None = None
+    plugin: Runnable, credentials: Credentials, site: Site, tls: ssl.SSLContext | None = None
 ) -> HttpTransport:
     """The transport of an `http` plugin; raises `CallFailed` when it may not be where it is (rule H2)."""
-    destination = Destination.of(plugin.entry.endpoint, plugin.limits, around)
+    destination = Destination.of(plugin.entry.endpoint, plugin.limits, site)
 
     def connect() -> aiohttp.BaseConnector:
         return aiohttp.TCPConnector(
@@ -194,7 +220,8 @@ def why_not(error: aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name is not found"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"it cannot be reached: {error.os_error.strerror or 'no connection'}"
+        number = error.os_error.errno  # its text may hold the address
+        return f"it cannot be reached: {os.strerror(number) if number else 'no connection'}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -86,13 +86,6 @@ class HookLog(Protocol):
         ...
 
 
-class NoLog:
-    """Nothing is written down."""
-
-    def record(self, noted: Noted) -> None:
-        """Forget it."""
-
-
 def note(target: HookLog, noted: Noted) -> None:
     """Write down what a thread asked by itself; what cannot be written is told in the log of the server."""
     if not noted:
@@ -106,8 +99,9 @@ def note(target: HookLog, noted: Noted) -> None:
 class Lines:
     """What waits in one process to be written down. Thread-safe."""
 
-    def __init__(self, target: HookLog) -> None:
+    def __init__(self, target: HookLog, most: int = MAX_WAITING) -> None:
         self._target = target
+        self._most = most
         self._waiting: deque[Line] = deque()
         self._accesses: deque[Access] = deque()
         self._figures = Figures()
@@ -121,7 +115,7 @@ class Lines:
             self._figures.add(step.registered.plugin, step.outcome, step.at_ms)
             if step.outcome.log or step.outcome.error is not None:
                 self._sayings.add(step)
-            if len(self._waiting) < MAX_WAITING:
+            if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1
@@ -140,13 +134,16 @@ class Lines:
             left_out, self._left_out = self._left_out, 0
             if left_out:
                 log.warning("%d calls of hooks are not in their log: there were too many", left_out)
-            written = 0
             figures, sayings = self._figures.take(), self._sayings.take()
+            tried = written = 0
             while noted := self._some(figures, sayings, alive):
-                if not self._written(noted):
-                    return written
-                written += len(noted.lines)
+                tried += len(noted.lines)
+                if (done := self._written(noted)) is None:
+                    break
+                written += done
                 figures, sayings, alive = {}, [], None
+            if written < tried:
+                log.warning("%d calls of hooks are not in their log", tried - written)
             return written
 
     def _some(
@@ -160,20 +157,42 @@ class Lines:
             alive=alive,
         )
 
-    def _written(self, noted: Noted) -> bool:
+    def _written(self, noted: Noted) -> int | None:
+        """How many lines could be written; None while nothing can."""
         try:
             self._target.record(noted)
-        except MaiRustError as error:
-            self._figures.put_back(noted.figures)
-            self._accesses.extendleft(reversed(noted.accesses))
-            lost = max(0, len(self._accesses) - MAX_ACCESSES)
-            for _ in range(lost):
-                self._accesses.pop()
-            log.warning("%d calls of hooks are not in their log: %s", len(noted.lines), error)
-            if lost:
-                log.error("%d times a plugin saw mail, and that is written down nowhere", lost)
-            return False
-        return True
+        except MaiRustError as error:  # the store's trouble, not that of a line
+            self._keep(noted)
+            log.warning("the log of hooks cannot be written: %s", error)
+            return None
+        except Exception:
+            return self._written_singly(noted)
+        return len(noted.lines)
+
+    def _keep(self, noted: Noted) -> None:
+        self._figures.put_back(noted.figures)
+        self._accesses.extendleft(reversed(noted.accesses))
+        lost = max(0, len(self._accesses) - MAX_ACCESSES)
+        for _ in range(lost):
+            self._accesses.pop()
+        if lost:
+            log.error("%d times a plugin saw mail, and that is written down nowhere", lost)
+
+    def _written_singly(self, noted: Noted) -> int | None:
+        """Each by itself, what cannot be written together: what one plugin says costs no other anything."""
+        parts = [
+            *(Noted(lines=[one]) for one in noted.lines),
+            *(Noted(accesses=[one]) for one in noted.accesses),
+            *(Noted(sayings=[one]) for one in noted.sayings),
+            Noted(figures=noted.figures, alive=noted.alive),
+        ]
+        whole = [one for one in parts if one]
+        if len(whole) == 1:
+            about = noted.lines[0].hook if noted.lines else "plugins"
+            log.exception("a call of hook %s cannot be written down", about)
+            return 0
+        done = [self._written(one) for one in whole]
+        return None if None in done else sum(one or 0 for one in done)
 
 
 def _taken(waiting: deque[T]) -> list[T]:

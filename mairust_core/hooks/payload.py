@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from mairust_core.mime.bodies import attachment, part_text, sort_parts
+from mairust_core.hooks.shown import bodies_of, left_out
+from mairust_core.mime.bodies import Bodies, attachment, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
-from mairust_core.mime.preview import WHOLE, preview
+from mairust_core.mime.preview import WHOLE, preview, read_preview, unread
 from mairust_core.mime.rendering import Ranges, headers, render
 from mairust_core.mime.transfer_encodings import decode
 from mairust_core.mime.tree import Part, scan
 from mairust_core.model.blob import Buffer
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.wire import encode_time
 
 PROTOCOL = 1
+TEXT_BYTES = 2 << 20
+"""Of all text and of all HTML so much is decoded for `full`, counted as it was sent; the bytes are whole."""
+WHOLE_BYTES = 64 << 20
+"""Bytes of larger mail are shown to nobody."""
+SLICE_BYTES = 3 << 18
+"""Base64 is made of so much at a time: it holds the interpreter. A multiple of three."""
+HEADER_BYTES = 1 << 20
+_ESCAPED = 6
+"""Octets of JSON that one octet of text may become."""
+_BASE64 = 1.37
+_LEAST_BYTES = 32 << 10
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Rights = tuple[bool, Body, Attachments]
@@ -63,80 +76,139 @@ class Asking:
 class MessagePart:
     """The part of requests that is about the message; belongs to one mail.
 
-    `hidden` are byte ranges that no plugin sees (rule B2). Reads `content` only inside `of`.
+    `hidden` are byte ranges that no plugin sees (rule B2); `text` is where its text begins, if that is known.
+    Reads `content` only inside `of`.
     """
 
-    def __init__(self, content: Buffer, received_at: datetime, hidden: Ranges = ()) -> None:
+    def __init__(
+        self, content: Buffer, received_at: datetime, hidden: Ranges = (), text: Unread | None = None
+    ) -> None:
         self._content = content
+        self._told_text = text
         self._received_at = received_at
         self._hidden = hidden
         self._made: dict[Rights, bytes] = {}
         self._root: Part | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole message."""
+        return len(self._content)
+
     def of(self, permissions: Permissions) -> bytes:
         """Members of the object `message` without its id, JSON in UTF-8, for whoever has these rights."""
-        rights = (permissions.read_headers, permissions.read_body, permissions.read_attachments)
+        rights = rights_of(permissions)
         if rights not in self._made:
-            self._made[rights] = to_json(self._members(*rights))[1:-1]
+            self._made[rights] = b"".join(self._pieces(*rights))
         return self._made[rights]
 
-    def _members(self, read_headers: bool, body: Body, attachments: Attachments) -> dict[str, Any]:
+    def _pieces(self, read_headers: bool, body: Body, attachments: Attachments) -> Iterator[bytes]:
         found: dict[str, Any] = {
             "size": len(self._content) - sum(end - start for start, end in self._hidden),
             "received_at": encode_time(self._received_at),
         }
         if read_headers:
             found["headers"] = headers(self._content, self._hidden)
-        if body is not Body.NONE:
-            found["body"] = self._body(body, read_headers, attachments)
-        if attachments is not Attachments.NONE:
-            found["attachments"] = self._attachments(attachments)
-        return found
+        if body is Body.PREVIEW:
+            found["body"] = self._preview()
+        if attachments is Attachments.METADATA:
+            found["attachments"] = [self._fact(part) for part in self._bodies().attached]
+        if attachments is not Attachments.NONE and self._tree().cut:
+            found["truncated"] = True
+        yield to_json(found)[1:-1]
+        if body is Body.FULL:
+            yield from self._whole_body(read_headers, attachments)
+        if attachments is Attachments.FULL:
+            yield from self._whole_attachments()
 
     def _tree(self) -> Part:
         if self._root is None:
             self._root = scan(self._content)
         return self._root
 
-    def _body(self, body: Body, read_headers: bool, attachments: Attachments) -> dict[str, Any]:
-        bodies = sort_parts(self._tree())
-        shown = preview(self._content, bodies, WHOLE)
-        found: dict[str, Any] = {"source": shown.source or "plain", "has_html": bool(bodies.html)}
-        if body is Body.PREVIEW:
-            return {"preview": shown.text, "truncated": shown.truncated, **found}
-        html = "\n".join(part_text(self._content, part) for part in bodies.html)
-        text = "\n".join(part_text(self._content, part) for part in bodies.plain)
+    def _bodies(self) -> Bodies:
+        return bodies_of(self._tree())
+
+    def _begins(self) -> Unread:
+        return self._told_text if self._told_text and not self._told_text.cut else unread(self._bodies())
+
+    def _preview(self) -> dict[str, Any]:
+        begins = self._begins()
+        shown = read_preview(self._content, begins, WHOLE)
+        found = {"source": shown.source or "plain", "has_html": begins.html is not None}
+        return {"preview": shown.text, "truncated": shown.truncated, **found}
+
+    def _whole_body(self, read_headers: bool, attachments: Attachments) -> Iterator[bytes]:
+        bodies = self._bodies()
+        html, all_html = self._text(bodies.html)
+        text, all_text = self._text(bodies.plain)
         if not text.strip() and html:
             text = html_to_text(html)
-        left_out = self._left_out(bodies.attached, read_headers, attachments)
-        raw = render(b"", self._content, left_out)
-        return {**found, "text": text, "html": html, "raw_base64": _base64(raw)}
+        source = preview(self._content, bodies, WHOLE).source or "plain"
+        found: dict[str, Any] = {"source": source, "has_html": bool(bodies.html), "text": text, "html": html}
+        is_shown = len(self._content) <= WHOLE_BYTES
+        if not (all_html and all_text and is_shown):
+            found["truncated"] = True
+        if not is_shown:
+            yield b',"body":%b' % to_json(found | {"raw_base64": None})
+            return
+        without = left_out(self._content, self._tree(), self._hidden, read_headers, attachments)
+        yield b',"body":%b,"raw_base64":"' % to_json(found)[:-1]
+        yield from _base64(render(b"", self._content, without))
+        yield b'"}'
 
-    def _left_out(self, attached: Sequence[Part], read_headers: bool, attachments: Attachments) -> Ranges:
-        """What of the raw bytes is not theirs to read: the header, and attached parts."""
-        root = self._tree()
-        ranges = list(self._hidden) if read_headers else [(0, root.body)]
-        if attachments is not Attachments.FULL:
-            whole = attachments is Attachments.NONE
-            ranges += [
-                (part.start if whole and part is not root else part.body, part.end) for part in attached
-            ]
-        return tuple(sorted(ranges))
+    def _text(self, parts: Sequence[Part]) -> tuple[str, bool]:
+        """The text of parts, as much of it as is shown, and whether that is all."""
+        left_bytes, found, whole = TEXT_BYTES, [], True
+        for part in parts:
+            text, all_of_it = text_in(self._content, text_at(part), max(left_bytes, 0))
+            left_bytes -= part.end - part.body
+            found.append(text)
+            whole &= all_of_it
+        return "\n".join(found), whole
 
-    def _attachments(self, extent: Attachments) -> list[dict[str, Any]]:
-        found = []
-        for part in sort_parts(self._tree()).attached:
-            fact = attachment(self._content, part)
-            one: dict[str, Any] = {
-                "filename": fact.filename,
-                "content_type": fact.content_type,
-                "size": fact.size_bytes,
-            }
-            if extent is Attachments.FULL:
-                data = decode(self._content[part.body : part.end], part.encoding)
-                one |= {"size": len(data), "content_base64": _base64(data)}
-            found.append(one)
-        return found
+    def _fact(self, part: Part) -> dict[str, Any]:
+        fact = attachment(self._content, part)
+        return {"filename": fact.filename, "content_type": fact.content_type, "size": fact.size_bytes}
+
+    def _whole_attachments(self) -> Iterator[bytes]:
+        yield b',"attachments":['
+        for index, part in enumerate(self._bodies().attached):
+            fact = self._fact(part)
+            comma = b"," if index else b""
+            if len(self._content) > WHOLE_BYTES:
+                yield comma + to_json(fact | {"content_base64": None})
+                continue
+            data = decode(self._content[part.body : part.end], part.encoding)
+            yield comma + to_json(fact | {"size": len(data)})[:-1] + b',"content_base64":"'
+            yield from _base64(data)
+            yield b'"}'
+        yield b"]"
+
+
+def rights_of(permissions: Permissions) -> Rights:
+    """What decides about the part of a request that is about the message."""
+    return permissions.read_headers, permissions.read_body, permissions.read_attachments
+
+
+def most_bytes(size_bytes: int, facts: Facts | None, permissions: Permissions) -> int:
+    """What the part about a mail of that size comes to at the most, to be known before it is made."""
+    header_bytes = min(size_bytes, HEADER_BYTES) if facts is None else facts.header_size_bytes
+    whole_bytes = int(_BASE64 * size_bytes) if size_bytes <= WHOLE_BYTES else 0
+    found = _LEAST_BYTES
+    if permissions.read_headers:
+        found += _ESCAPED * min(header_bytes, HEADER_BYTES)
+    if permissions.read_body is Body.FULL:
+        found += whole_bytes + 2 * _ESCAPED * min(size_bytes, TEXT_BYTES)
+    if permissions.read_attachments is Attachments.FULL:
+        found += whole_bytes
+    return found
+
+
+def inline_bytes(permissions: Permissions) -> int:
+    """Of larger mail the request is made on a thread, so that the loop is never held for milliseconds."""
+    whole = Body.FULL is permissions.read_body or Attachments.FULL is permissions.read_attachments
+    return 16 << 10 if whole else 256 << 10
 
 
 def request(asking: Asking, permissions: Permissions, message: bytes) -> bytes:
@@ -180,5 +252,6 @@ def to_json(value: object) -> bytes:
         return _encode(value).encode("utf-8", "replace")
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+def _base64(data: bytes) -> Iterator[bytes]:
+    for at in range(0, len(data), SLICE_BYTES):
+        yield base64.b64encode(data[at : at + SLICE_BYTES])

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mairust_core.hooks.transport import Alive, CallFailed, Staffed, Transport
+from mairust_core.hooks.transport import Alive, CallEnded, CallFailed, Staffed, Transport
 from mairust_core.model.plugin import Protocol, Runnable
 
 Open = Callable[[Runnable], Transport]
@@ -21,8 +21,10 @@ log = logging.getLogger("mairust.hooks")
 
 @dataclass(slots=True)
 class _Way:
+    generation: int
     transport: Transport
-    calls: int = 0
+    calls: set[asyncio.Timeout] = field(default_factory=set)
+    """Those under way, each by what can end it."""
     left: bool = False
 
 
@@ -37,9 +39,9 @@ class Transports:
         self._getting_ready = ways
         self._openers: dict[Protocol, Open] = {}
         self._faults: dict[Protocol, str] = {}
-        self._ways: dict[tuple[str, int], _Way] = {}
-        """By plugin and generation: mail under way may still ask the one that was in force when it came."""
+        self._ways: dict[str, _Way] = {}
         self._wanted: dict[str, int] | None = None
+        """The generation of each plugin that may be asked; None as long as nobody has said."""
         self._closing: set[asyncio.Task[None]] = set()
 
     def prepare(self, plugins: Iterable[Runnable]) -> None:
@@ -58,43 +60,63 @@ class Transports:
 
     @asynccontextmanager
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
-        """The transport of a plugin, kept open while the block runs. Raises `CallFailed`."""
+        """The transport of a plugin, kept open while the block runs.
+
+        Raises `CallFailed`, `CallEnded` when the plugin is not to be asked, or ceases to be meanwhile.
+        """
         way = self._way(plugin)
-        way.calls += 1
+        ended = asyncio.timeout(None)
+        way.calls.add(ended)
         try:
-            yield way.transport
+            async with ended:
+                yield way.transport
+        except TimeoutError:
+            if not ended.expired():
+                raise
+            raise CallEnded("it was removed or disabled meanwhile") from None
         finally:
-            way.calls -= 1
+            way.calls.discard(ended)
             if way.left and not way.calls:
                 self._close(way)
 
     def _way(self, plugin: Runnable) -> _Way:
-        key = (plugin.id, plugin.generation)
-        if (way := self._ways.get(key)) is None:
-            way = _Way(self._open(plugin))
-            if self._wanted is None or self._wanted.get(plugin.id) == plugin.generation:
-                self._ways[key] = way
-            else:  # mail that came before the change asks for the last time
-                way.left = True
+        wanted = plugin.generation if self._wanted is None else self._wanted.get(plugin.id)
+        if wanted is None or plugin.generation > wanted:
+            raise CallEnded("it is not asked any more as it was")
+        if wanted != plugin.generation:  # mail that came before the change asks for the last time
+            last = self._open(plugin)
+            last.left = True
+            return last
+        known = self._ways.get(plugin.id)
+        if known is not None and known.generation == plugin.generation:
+            return known
+        way = self._ways[plugin.id] = self._open(plugin)
+        if known is not None:
+            self._leave(known)
         return way
 
-    def _open(self, plugin: Runnable) -> Transport:
+    def _open(self, plugin: Runnable) -> _Way:
         opener = self._openers.get(plugin.entry.protocol)
         if opener is None:
             protocol = plugin.entry.protocol
             unknown = f"this server cannot speak {protocol.value} to plugins"
             raise CallFailed(self._faults.get(protocol, unknown))
-        return opener(plugin)
+        return _Way(plugin.generation, opener(plugin))
 
     def keep(self, plugins: Iterable[Runnable]) -> None:
-        """Let go of all others, once their calls are over."""
+        """Let go of all others: calls of an older generation come to their end, those of a plugin that is
+        not among these are ended (rule D3).
+        """
         self._wanted = {one.id: one.generation for one in plugins}
-        for key in list(self._ways):
-            if self._wanted.get(key[0]) != key[1]:
-                self._leave(key)
+        for name, way in list(self._ways.items()):
+            if self._wanted.get(name) != way.generation:
+                del self._ways[name]
+                if name not in self._wanted:
+                    _end(way.calls)
+                self._leave(way)
 
-    def _leave(self, key: tuple[str, int]) -> None:
-        way = self._ways.pop(key)
+    def _leave(self, way: _Way) -> None:
+        """Close it, after its last call."""
         way.left = True
         if not way.calls:
             self._close(way)
@@ -112,15 +134,21 @@ class Transports:
     def workers(self) -> dict[str, Alive]:
         """How many processes each local plugin has here, by its id."""
         found: dict[str, Alive] = {}
-        for (id_, _), way in self._ways.items():
+        for id_, way in self._ways.items():
             if isinstance(way.transport, Staffed):
                 found[id_] = way.transport.alive
         return found
 
     async def close(self) -> None:
         """End all of them; calls under way fail."""
-        for key in list(self._ways):
-            way = self._ways.pop(key)
+        ways, self._ways = list(self._ways.values()), {}
+        for way in ways:
             self._close(way)
         while self._closing:
             await asyncio.wait(self._closing)
+
+
+def _end(calls: Iterable[asyncio.Timeout]) -> None:
+    now = asyncio.get_running_loop().time()
+    for one in calls:
+        one.reschedule(now)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,26 +20,32 @@ from mairust_core.hooks import Asked, Event, Told
 from mairust_core.hooks.answers import Said
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
-from mairust_core.hooks.filters import Matching
+from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.opinions import Opinions
-from mairust_core.hooks.payload import Asking, MessagePart, request
-from mairust_core.hooks.shadows import Shadow
+from mairust_core.hooks.payload import Asking, MessagePart, inline_bytes, most_bytes, request, rights_of
+from mairust_core.hooks.room import Rooms
+from mairust_core.hooks.shadows import MAX_WAITING_BYTES, Shadow
 from mairust_core.hooks.steps import Step, event
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType, Mode
-from mairust_core.model.plugin import Attachments, Body
-from mairust_core.model.verdict import Action
+from mairust_core.model.plugin import Permissions
+from mairust_core.model.verdict import DELIVER, TEMPFAILED, Action, Verdict
 
-LARGE_BYTES = 1 << 20
-"""Beyond it a mail that some plugin reads whole waits until there is room for it (rule B4)."""
 AT_ONCE = 8
 """Recipients of one mail that are asked about beside each other: less than a bulkhead holds."""
-INLINE_BYTES = 256 << 10
-"""The payload of larger mail is made on a thread, so that the loop is never held for milliseconds."""
+AT_ONCE_BYTES = 64 << 20
+"""And no more of them than have so much in requests, for one has to be."""
+NO_ROOM = Verdict(action=Action.TEMPFAIL, reply=TEMPFAILED, reason="other large mail is with plugins")
+
+
+log = logging.getLogger("mairust.hooks")
 
 
 def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
-    """What names one question, the same in every attempt (rule F3); fit for a path."""
+    """What names one question, the same in every attempt (rule F3); fit for a path.
+
+    One about a single account has it in its name: a copy that waits is asked about alone (rule E2).
+    """
     name = _short(hook)
     return f"{delivery}-{name}" if account_id is None else f"{delivery}-{account_id}-{name}"
 
@@ -51,65 +59,86 @@ def _short(hook: str) -> str:
 class Round:
     """All questions about one mail on its way in.
 
-    In a `trial` shadows and hooks after storing are asked in their turn too; what shadows say does not count.
+    In a `trial` shadows are asked in their turn too; what they say does not count.
     """
 
     def __init__(
         self,
         caller: Caller,
         mail: Asked,
-        matching: Mapping[HookType, Matching],
+        sieve: Callable[[], Sieve],
         budget_ms: int,
         threads: ThreadPoolExecutor,
         *,
         trial: bool = False,
     ) -> None:
+        """`sieve` tells the hooks as they are now: what changes while a mail is asked about counts (D3)."""
         self._trial = trial
         self._caller = caller
         self._mail = mail
-        self._matching = matching
+        self._sieve = sieve
+        self._matched_by = sieve()
         self._threads = threads
         self._hash = mail.content.sha256.hex()
-        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden)
+        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, mail.text)
+        self._making = asyncio.Lock()
         self._opinions = Opinions(mail.reached)
+        self._at_once = AT_ONCE
         self._steps: list[Step] = []
         self._shadows: list[Shadow] = []
+        self._shadow_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + budget_ms / 1000
+        self._matching: Mapping[HookType, Matching] = {}
+        self._asked_of = self._matched_by
+        self._now: dict[str, tuple[Registered, list[int]]] = {}
 
-    async def told_within(self, large: asyncio.Semaphore) -> Told:
-        """Ask all of them; when one of them reads all of a large mail, when there is room for it.
+    async def told_of(self, matching: Mapping[HookType, Matching], rooms: Rooms) -> Told:
+        """Ask all of them, once there is room for what they are told; waiting for it counts (rule E4).
 
-        Waiting for it counts (rule E4).
+        Where none came in time the mail is put off: that is no failure of a hook.
         """
-        if self._mail.content.size_bytes <= LARGE_BYTES or not self._is_read_whole():
-            return await self.told()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                await large.acquire()
-        except TimeoutError:
-            return await self.told()  # no time is left: nothing of it is read
-        try:
-            return await self.told()
-        finally:
-            large.release()
+        self._matching = matching
+        size_bytes = self._room_bytes()
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(rooms.held(size_bytes, self._deadline))
+            except TimeoutError:
+                asked = {account for _, accounts in self._enforced() for account in accounts}
+                verdicts = {one: NO_ROOM if one in asked else DELIVER for one in self._mail.reached}
+                return Told(verdicts=verdicts, later=self._later())
+            return await self.told(matching)
 
-    def _is_read_whole(self) -> bool:
-        return any(
-            one.plugin.permissions.read_body is Body.FULL
-            or one.plugin.permissions.read_attachments is Attachments.FULL
-            for matching in self._matching.values()
-            for one, _ in matching
-            if one.hook.type is not HookType.POST_RECEIVE
-        )
+    def _enforced(self) -> Matching:
+        return [
+            (one, accounts)
+            for type_ in (HookType.PRE_RECEIVE, HookType.PRE_DELIVERY)
+            for one, accounts in self._matching.get(type_, ())
+            if one.hook.mode is not Mode.SHADOW
+        ]
 
-    async def told(self) -> Told:
+    def _room_bytes(self) -> int:
+        """What all requests about this mail may hold at a time: its parts, and those under way.
+
+        Also decides about how many recipients are asked about beside each other.
+        """
+        size_bytes, facts = self._mail.content.size_bytes, self._mail.facts
+        enforced = self._enforced()
+        parts = {rights_of(one.plugin.permissions): most_bytes(size_bytes, facts, one.plugin.permissions)
+                 for one, _ in enforced}  # fmt: skip
+        largest = max(parts.values(), default=0)
+        if not largest:
+            return 0
+        self._at_once = min(AT_ONCE, max(1, AT_ONCE_BYTES // largest))
+        copies = min(self._at_once, max(len(accounts) for _, accounts in enforced))
+        return sum(parts.values()) + copies * largest
+
+    async def told(self, matching: Mapping[HookType, Matching]) -> Told:
         """Ask all of them."""
-        for registered, accounts in self._matching.get(HookType.PRE_RECEIVE, ()):
+        self._matching = matching
+        for registered, accounts in matching.get(HookType.PRE_RECEIVE, ()):
             await self._ask(registered, self._opinions.open(accounts))
-        await self._ask_for_each(self._matching.get(HookType.PRE_DELIVERY, []))
-        if self._trial:
-            await self._ask_for_each(self._matching.get(HookType.POST_RECEIVE, []))
+        await self._ask_for_each(matching.get(HookType.PRE_DELIVERY, []))
         return Told(
             verdicts=self._opinions.verdicts,
             events=self._events(),
@@ -134,30 +163,38 @@ class Round:
             return
         asked = [(registered, frozenset(accounts)) for registered, accounts in matching]
         wanted = sorted(frozenset().union(*(accounts for _, accounts in asked)))
-        free = asyncio.Semaphore(AT_ONCE)
+        free = asyncio.Semaphore(self._at_once)
 
         async def ask_for(account: int) -> None:
             async with free:
                 for registered, accounts in asked:
                     if account in accounts and self._opinions.open([account]):
-                        await self._ask(registered, [account], account)
+                        await self._ask(registered, [account])
 
         async with asyncio.TaskGroup() as group:
             for account in self._opinions.open(wanted):
                 group.create_task(ask_for(account))
 
-    async def _ask(self, registered: Registered, accounts: Sequence[int], single: int | None = None) -> None:
+    async def _ask(self, registered: Registered, accounts: Sequence[int]) -> None:
+        if self._sieve() is not self._matched_by:
+            registered, accounts = self._as_it_is_now(registered, accounts)
         if not accounts:
             return
-        name = delivery_id(self._mail.delivery, registered.hook.name, single)
+        alone = accounts[0] if len(accounts) == 1 else None
+        name = delivery_id(self._mail.delivery, registered.hook.name, alone)
+        is_shadow = registered.hook.mode is Mode.SHADOW
+        if is_shadow and not self._trial and not self._has_room_for_shadow(registered):
+            log.warning("shadow call of %s left out: the mail is too large", registered.hook.name)
+            return
         body = await self._request(registered, accounts, name) if self._left_ms() else b""
-        if registered.hook.mode is Mode.SHADOW and not self._trial:
+        if is_shadow and not self._trial:
             if body:
                 self._shadows.append(self._shadow(registered, accounts, name, body))
+                self._shadow_bytes += len(body)
             return
         at_ms = now_ms()
         outcome = await self._caller.ask(registered, name, body, self._hash, self._left_ms())
-        if registered.hook.mode is not Mode.SHADOW:
+        if not is_shadow:
             self._opinions.add(accounts, _signed(outcome.said, registered.hook.name))
         step = Step(
             registered=registered,
@@ -169,6 +206,25 @@ class Round:
             outcome=outcome,
         )
         self._steps.append(step)
+
+    def _as_it_is_now(
+        self, registered: Registered, accounts: Sequence[int]
+    ) -> tuple[Registered, Sequence[int]]:
+        """A hook as it is in force now, and which of the accounts it still wants; none once it is gone."""
+        sieve = self._sieve()
+        if self._asked_of is not sieve:
+            self._asked_of = sieve
+            again = sieve.matching(self._mail)
+            self._now = {one.hook.name: (one, wanted) for all_ in again.values() for one, wanted in all_}
+        now, wanted = self._now.get(registered.hook.name, (registered, []))
+        if now.hook.type is not registered.hook.type:
+            return now, ()
+        return now, [one for one in accounts if one in wanted]
+
+    def _has_room_for_shadow(self, registered: Registered) -> bool:
+        mail = self._mail
+        expected = most_bytes(mail.content.size_bytes, mail.facts, registered.plugin.permissions)
+        return self._shadow_bytes + expected <= MAX_WAITING_BYTES
 
     def _shadow(self, registered: Registered, accounts: Sequence[int], name: str, body: bytes) -> Shadow:
         return Shadow(
@@ -198,10 +254,13 @@ class Round:
             tags=self._opinions.tags(accounts),
             metadata=self._opinions.metadata(accounts, plugin.id),
         )
-        if mail.content.size_bytes <= INLINE_BYTES:
+        if mail.content.size_bytes <= inline_bytes(plugin.permissions):
             return request(asking, plugin.permissions, self._part.of(plugin.permissions))
-        message = await self._loop.run_in_executor(self._threads, self._part.of, plugin.permissions)
-        return request(asking, plugin.permissions, message)
+        async with self._making:  # once for each set of rights, and one at a time: they may be large
+            return await self._loop.run_in_executor(self._threads, self._made, asking, plugin.permissions)
+
+    def _made(self, asking: Asking, permissions: Permissions) -> bytes:
+        return request(asking, permissions, self._part.of(permissions))
 
 
 def _signed(said: Said, hook: str) -> Said:

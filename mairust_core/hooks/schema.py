@@ -63,11 +63,14 @@ _BODY: Schema = {
             {
                 "text": _text("All text, taken from the HTML where there is no other."),
                 "html": _text("The HTML as it was written, empty when there is none."),
-                "raw_base64": _text(
-                    "The bytes as they came, without what may not be read: the header needs read_headers,"
-                    " attached parts need read_attachments.",
-                    contentEncoding="base64",
+                "raw_base64": _or_null(
+                    _text(
+                        "The bytes as they came, without what may not be read: the header needs"
+                        " read_headers, attached parts need read_attachments. Null beyond 64 MiB.",
+                        contentEncoding="base64",
+                    )
                 ),
+                "truncated": {"type": "boolean", "description": "There: something of this is cut."},
                 "source": {"enum": ["plain", "html"]},
                 "has_html": {"type": "boolean"},
             },
@@ -82,7 +85,9 @@ _ATTACHMENT = _object(
         "filename": _text("As the sender wrote it, decoded; never a path to be trusted."),
         "content_type": _text("Of the part."),
         "size": {**_COUNT, "description": "Bytes when decoded; an estimate unless the content is given."},
-        "content_base64": _text("With read_attachments = full.", contentEncoding="base64"),
+        "content_base64": _or_null(
+            _text("With read_attachments = full. Null beyond 64 MiB of mail.", contentEncoding="base64")
+        ),
     },
     ("filename", "content_type", "size"),
     "One attached part.",
@@ -104,6 +109,10 @@ _MESSAGE = _object(
         ),
         "body": _BODY,
         "attachments": _list(_ATTACHMENT, "With read_attachments."),
+        "truncated": {
+            "type": "boolean",
+            "description": "With read_attachments, there when not all of the mail was looked through.",
+        },
     },
     ("id", "size", "received_at"),
     "What was sent.",
@@ -212,7 +221,7 @@ ANSWER: Schema = {
             "score": _or_null({"type": "number", "description": "For the trace."}),
         },
         ("action",),
-        "One JSON document of at most 1 MiB. Other fields are ignored.",
+        "One JSON document of at most 128 KiB. Other fields are ignored.",
         open_=True,
     ),
 }

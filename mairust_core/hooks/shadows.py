@@ -49,8 +49,15 @@ class Shadows:
     """Makes shadow calls and notes their answers in the trace; belongs to one event loop."""
 
     def __init__(
-        self, storage: StorageBackend, threads: ThreadPoolExecutor, caller: Caller, lines: Lines
+        self,
+        storage: StorageBackend,
+        threads: ThreadPoolExecutor,
+        caller: Caller,
+        lines: Lines,
+        most: int = MAX_WAITING,
+        most_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
+        self._most, self._most_bytes = most, most_bytes
         self._lines = lines
         self._storage = storage
         self._threads = threads
@@ -64,9 +71,7 @@ class Shadows:
         """Make these calls beside everything else; `stored` are the messages of the mail, by account."""
         shadows: Sequence[Shadow] = told.shadows
         size_bytes = sum(len(one.request) for one in shadows)
-        if self._waiting + len(shadows) > MAX_WAITING or (
-            self._bytes and self._bytes + size_bytes > MAX_WAITING_BYTES
-        ):
+        if self._waiting + len(shadows) > self._most or self._bytes + size_bytes > self._most_bytes:
             self.left_out += len(shadows)
             log.warning("%d shadow calls left out, %d in all", len(shadows), self.left_out)
             return

@@ -10,20 +10,24 @@ import asyncio
 
 from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
 from mairust_core.hooks.transport import Alive, Answer, Call, CallFailed
-from mairust_core.hooks.workers import Workers
+from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
 
 AT_A_TIME = 8
-"""Processes of one plugin in mode oneshot."""
+"""Processes of one plugin in mode oneshot, on one node."""
 
 
-def open_stdin(runnable: Runnable, confinement: Confinement) -> Oneshot | Workers:
-    """The transport for a plugin of protocol stdin, in the mode it asks for."""
+def open_stdin(runnable: Runnable, confinement: Confinement, servers: int = 1) -> Oneshot | Workers:
+    """The transport for a plugin of protocol stdin, in the mode it asks for.
+
+    It has its part of the processes that a node of so many server processes lets a plugin have, and one at
+    least (rule H3).
+    """
     if runnable.entry.mode is ProcessMode.WORKER:
-        return Workers(runnable, confinement)
-    return Oneshot(runnable, confinement)
+        return Workers(runnable, confinement, max(1, SIZE // servers))
+    return Oneshot(runnable, confinement, max(1, AT_A_TIME // servers))
 
 
 class Oneshot:
@@ -32,10 +36,10 @@ class Oneshot:
     It must end with status 0: what a failing program wrote is no answer.
     """
 
-    def __init__(self, runnable: Runnable, confinement: Confinement) -> None:
+    def __init__(self, runnable: Runnable, confinement: Confinement, size: int = AT_A_TIME) -> None:
         self._runnable = runnable
         self._starter = Starter(runnable, confinement)
-        self._places = asyncio.Semaphore(AT_A_TIME)
+        self._places = asyncio.Semaphore(size)
         self._running: set[Process] = set()
         self._endings: set[asyncio.Task[None]] = set()
         self._starting = 0

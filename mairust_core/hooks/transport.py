@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-MAX_ANSWER_BYTES = 1 << 20
+MAX_ANSWER_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,10 @@ class CallFailed(Exception):
 
 class CallTimedOut(CallFailed):
     """It did not answer in time; `on_timeout` decides."""
+
+
+class CallEnded(CallFailed):
+    """Its hook or plugin is not in force any more as it was asked: no failure of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mairust_core.model.forms import Page
 from mairust_core.model.hook import Hook
 from mairust_core.model.message import Summary
 from mairust_core.model.plugin import Runnable
@@ -21,6 +22,6 @@ class Trial(Protocol):
         """Ask the hooks about a mail, in their order, as the road would."""
         ...
 
-    def replay(self, hook: Hook, plugin: Runnable, message: Summary, account_id: int) -> Replayed:
-        """Ask a hook about a stored message of that account; raises `NotFound` when it is gone, `Damaged`."""
+    def replay(self, hook: Hook, plugin: Runnable, account_id: int, found: Page[Summary]) -> Page[Replayed]:
+        """Ask a hook about messages of an account; the page that comes back may end earlier."""
         ...

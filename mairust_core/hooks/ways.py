@@ -6,7 +6,10 @@ on a thread.
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -28,6 +31,7 @@ class Ways:
         self._settings = settings
         self._credentials = credentials
         self._listening = listening
+        self._stores_at: set[tuple[str, int]] = set()
 
     @cached_property
     def by_protocol(self) -> dict[Protocol, Ready]:
@@ -38,18 +42,17 @@ class Ways:
     def site(self) -> Site:
         """What plugins may not reach, and what they may although it is not public (rule H2)."""
         return Site(
-            listeners=lambda: [*self._listeners(), *self._stores()],
+            listeners=lambda: [*self._listeners(), *self._stores(), *self._stores_at],
             callbacks=self._callbacks,
             private=self._settings.plugins.private_networks,
         )
 
     async def health(self, plugin: Runnable) -> None:
         """Return when a plugin says that it is well; raises `CallFailed`."""
-        from mairust_core.hooks.destinations import Surroundings
         from mairust_core.hooks.health import ask_health
 
-        around = Surroundings(private=self.site.private, own=self.site.listeners)
-        await ask_health(plugin, around, self._settings.plugins.socket_dir)
+        await asyncio.to_thread(self._resolve_stores)
+        await ask_health(plugin, self.site, self._settings.plugins.socket_dir)
 
     def callback_base(self) -> str:
         """Where plugins reach our API; empty where they cannot."""
@@ -62,11 +65,10 @@ class Ways:
         return f"{scheme}://{ListenAddress(host=at[0], port=at[1])}"
 
     def _tcp(self) -> Open:
-        from mairust_core.hooks.destinations import Surroundings
         from mairust_core.hooks.http import over_tcp
 
-        around = Surroundings(private=self.site.private, own=self.site.listeners)
-        return lambda plugin: over_tcp(plugin, self._credentials, around)
+        self._resolve_stores()
+        return lambda plugin: over_tcp(plugin, self._credentials, self.site)
 
     def _unix(self) -> Open:
         from mairust_core.hooks.http import over_unix
@@ -77,8 +79,10 @@ class Ways:
         from mairust_core.hooks.stdin import open_stdin
         from mairust_core.sandbox.site import confinement_of
 
+        self._resolve_stores()
         confinement = confinement_of(self._settings, self.site)
-        return lambda plugin: open_stdin(plugin, confinement)
+        servers = self._settings.node.workers
+        return lambda plugin: open_stdin(plugin, confinement, servers)
 
     def _listeners(self) -> Iterator[tuple[str, int]]:
         """As they are, and as they are set: the server may be about to start."""
@@ -99,3 +103,10 @@ class Ways:
             parts = urlsplit(url)
             if parts.hostname:
                 yield parts.hostname, parts.port or port
+
+    def _resolve_stores(self) -> None:
+        """Learn at which addresses they are now; blocks. A name that means nothing is kept as a name."""
+        for host, port in self._stores():
+            with suppress(OSError):
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                self._stores_at |= {(str(one[4][0]), port) for one in found}

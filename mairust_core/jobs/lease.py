@@ -23,6 +23,8 @@ class Lease:
         self.lost = False
         """Somebody else has the job, or may have it by now."""
         self.timed_out = False
+        self.finished = False
+        """The handler has written that its job is done, and that is committed."""
 
     def check(self) -> None:
         """Return while there is no reason to stop; raises `Interrupted`. For long handlers, between steps."""
@@ -36,6 +38,14 @@ class Lease:
         `LeaseLost`.
         """
         if self.lost or not leases.is_current(tx, self.job):
+            self.lose()
+            raise LeaseLost(f"job {int(self.job.id)}, lease {self.job.fence}")
+
+    def finish(self, tx: Connection, now_ms: int) -> None:
+        """Write that the job is done in the transaction of what it did: killed a moment later, it is not
+        done twice. After the commit the handler sets `finished`. Raises `LeaseLost`.
+        """
+        if self.lost or not leases.finish(tx, self.job, now_ms):
             self.lose()
             raise LeaseLost(f"job {int(self.job.id)}, lease {self.job.fence}")
 

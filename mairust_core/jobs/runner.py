@@ -216,7 +216,11 @@ class Runner:
     def _exchange(self, wanted: dict[str, int]) -> None:
         """Settle what ended and lease what is due, in one transaction."""
         ended = list(self._unsettled)
-        rulings = [settlement(one, self._kinds[one.lease.job.kind], self._chance) for one in ended]
+        rulings = [
+            settlement(one, self._kinds[one.lease.job.kind], self._chance)
+            for one in ended
+            if not one.lease.finished
+        ]
         limit = max(wanted.values(), default=0)
         asked = queries.Claim(kinds=wanted, limit=limit, worker=self._worker, lease_ms=self._lease_ms)
         began = time.monotonic()
@@ -226,7 +230,7 @@ class Runner:
             leased = queries.claim(self._storage, tx, asked, now_ms) if limit else []
         for outcome in ended:
             self._held.pop(outcome.lease, None)
-            if outcome.lease.job.id not in kept:
+            if not outcome.lease.finished and outcome.lease.job.id not in kept:
                 log.warning("what became of job %d is not written: its lease was lost", outcome.lease.job.id)
         del self._unsettled[: len(ended)]
         fresh = [Lease(one) for one in leased]
@@ -235,7 +239,7 @@ class Runner:
 
     def _renew_when_due(self) -> None:
         now = time.monotonic()
-        held = {lease: since for lease, since in self._held.items() if not lease.lost}
+        held = {lease: since for lease, since in self._held.items() if not (lease.lost or lease.finished)}
         if not any(now - since >= self._timing.renew_s for since in held.values()):
             return
         with self._storage.write() as tx:

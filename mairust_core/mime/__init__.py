@@ -23,10 +23,10 @@ from mairust_core.mime.bodies import (
     text_of,
 )
 from mairust_core.mime.charsets import decode_text
-from mairust_core.mime.description import describe
+from mairust_core.mime.description import describe, describe_unread
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
-from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET
+from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET, read_preview
 from mairust_core.mime.rendering import Ranges, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.tree import Part
 
@@ -42,6 +42,7 @@ __all__ = [
     "decode_text",
     "decoded_part",
     "describe",
+    "describe_unread",
     "find_part",
     "headers",
     "hidden_ranges",
@@ -49,6 +50,7 @@ __all__ = [
     "part_bytes",
     "part_text",
     "parts",
+    "read_preview",
     "render",
     "rendered_size",
     "text_of",

@@ -14,10 +14,11 @@ from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.mime.transfer_encodings import decode, decoded_size
 from mairust_core.mime.tree import Part, scan
-from mairust_core.model.content import AttachmentFact
+from mairust_core.model.content import AttachmentFact, TextAt
 
 _META_CHARSET = re.compile(rb"<meta[^<>]{1,200}charset=[\"']?([A-Za-z0-9_:.-]+)", re.IGNORECASE)
 _META_BYTES = 4096
+_ATTACHED = b"attached as a whole"
 _SIGNATURES = frozenset((b"pgp-signature", b"pkcs7-signature", b"x-pkcs7-signature"))
 
 
@@ -28,12 +29,17 @@ class Bodies:
     plain: list[Part] = field(default_factory=list)
     html: list[Part] = field(default_factory=list)
     attached: list[Part] = field(default_factory=list)
+    cut: bool = False
+    """The only part is what was not looked at to the end."""
 
 
 def sort_parts(root: Part) -> Bodies:
     """Sort the leaves of a message into text, HTML and attachments, in order."""
-    bodies = Bodies()
+    bodies = Bodies(cut=root.cut and not root.children)
     for part, siblings in _leaves(root, b""):
+        if siblings is _ATTACHED or (part.cut and part is not root):
+            bodies.attached.append(part)
+            continue
         kind = part.type.sub if part.type.main == b"text" else b""
         is_text = kind in (b"plain", b"html") and part.disposition != b"attachment"
         if is_text and (part is root or not filename_of(part)):
@@ -51,11 +57,18 @@ def _is_alternative(part: Part, siblings: bytes) -> bool:
 
 
 def _leaves(part: Part, siblings: bytes) -> Iterator[tuple[Part, bytes]]:
-    """Yield each leaf with the subtype of the multipart it is in."""
+    """Yield each leaf with the subtype of the multipart it is in, `_ATTACHED` inside of an attached one."""
     if not part.children:
         yield part, siblings
+        return
+    inside = _ATTACHED if siblings is _ATTACHED or is_attached_whole(part, siblings) else part.type.sub
     for child in part.children:
-        yield from _leaves(child, part.type.sub)
+        yield from _leaves(child, inside)
+
+
+def is_attached_whole(part: Part, siblings: bytes) -> bool:
+    """Tell whether a multipart inside of another one is attached with all its parts."""
+    return bool(siblings) and part.disposition == b"attachment"
 
 
 def filename_of(part: Part) -> str:
@@ -127,7 +140,7 @@ def find_part(root: Part, part_id: str) -> Part | None:
 
 def part_text(content: Buffer, part: Part) -> str:
     """Return the text of a text part of that content's tree: decoded, LF line ends; never raises."""
-    return _text(_decoded(content, part), part)
+    return _text(_decoded(content, part), text_at(part))
 
 
 def text_of(content: Buffer) -> str:
@@ -144,20 +157,25 @@ def html_of(content: Buffer) -> str:
     return "\n".join(part_text(content, part) for part in sort_parts(scan(content)).html)
 
 
-def text_in(content: Buffer, part: Part, limit_bytes: int) -> tuple[str, bool]:
+def text_at(part: Part) -> TextAt:
+    """Return where the text of a part lies."""
+    return TextAt(part.body, part.end, part.encoding, charset_of(part), part.type.sub == b"html")
+
+
+def text_in(content: Buffer, at: TextAt, limit_bytes: int) -> tuple[str, bool]:
     """Return the text in the first `limit_bytes` (encoded) of a part, and whether that is all of it."""
-    whole = part.end - part.body <= limit_bytes
-    data = content[part.body : part.end if whole else part.body + limit_bytes]
-    return _text(decode(data, part.encoding), part, cut=not whole), whole
+    whole = at.end - at.start <= limit_bytes
+    data = content[at.start : at.end if whole else at.start + limit_bytes]
+    return _text(decode(data, at.encoding), at, cut=not whole), whole
 
 
 def _decoded(content: Buffer, part: Part) -> bytes:
     return decode(content[part.body : part.end], part.encoding)
 
 
-def _text(data: bytes, part: Part, *, cut: bool = False) -> str:
-    charset = charset_of(part)
-    if not charset and part.type.sub == b"html" and (meta := _META_CHARSET.search(data, 0, _META_BYTES)):
+def _text(data: bytes, at: TextAt, *, cut: bool = False) -> str:
+    charset = at.charset
+    if not charset and at.is_html and (meta := _META_CHARSET.search(data, 0, _META_BYTES)):
         charset = meta[1].decode("ascii")
     return _universal_newlines(decode_text(data, charset, cut=cut))
 

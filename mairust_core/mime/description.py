@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from mairust_core.mime.addresses import correspondents
-from mairust_core.mime.bodies import attachment, charset_of, is_attachment, sort_parts
+from mairust_core.mime.bodies import Bodies, attachment, charset_of, is_attachment, sort_parts
 from mairust_core.mime.bodystructure import bodystructure
 from mairust_core.mime.dates import parse_date
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.envelope import address_fields, envelope
 from mairust_core.mime.fields import Fields
 from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
-from mairust_core.mime.preview import WHOLE, Extent, preview
+from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, preview, unread
 from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 
 MAX_ID_CHARACTERS = 998
 """A longer message id is none: no header line may hold it (RFC 5322 §2.1.1)."""
@@ -32,6 +33,21 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
     `crlf_proved`: the caller knows that there is no bare LF (rule B3 refuses it over SMTP); saves a tenth.
     `extent`: how much of the preview is wanted.
     """
+    return _described(content, crlf_proved, lambda scanned, bodies: preview(scanned, bodies, extent))
+
+
+def describe_unread(content: Buffer) -> tuple[Facts, Unread]:
+    """Return the facts of a content without bare LF, but for the preview, which `read_preview` reads."""
+    found: list[Unread] = []
+
+    def leave(_content: Buffer, bodies: Bodies) -> Preview:
+        found.append(unread(bodies))
+        return NOTHING
+
+    return _described(content, True, leave), found[0]
+
+
+def _described(content: Buffer, crlf_proved: bool, show: Callable[[Buffer, Bodies], Preview]) -> Facts:
     size = len(content)
     crlf_size, crlf_count = (size, 0) if crlf_proved else _counted(content)
     scanned = content if crlf_size == size else crlf_form(content)
@@ -39,7 +55,7 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
     fields = root.fields
     addresses = address_fields(fields)
     bodies = sort_parts(root)
-    shown = preview(scanned, bodies, extent)
+    shown = show(scanned, bodies)
     charset = charset_of((bodies.plain or bodies.html or [root])[0])
     subject = _subject(fields, charset)
     base, marked = base_subject(subject)
@@ -67,7 +83,7 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
         preview_truncated=shown.truncated,
         has_html=bool(bodies.html),
         attachments=tuple([attachment(scanned, part) for part in bodies.attached]),
-        has_attachments=any(map(is_attachment, bodies.attached)),
+        has_attachments=root.cut or any(map(is_attachment, bodies.attached)),
         envelope=envelope(fields, addresses),
         bodystructure=bodystructure(scanned, root),
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mairust_core.mime.bodies import Bodies, text_in
+from mairust_core.mime.bodies import Bodies, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
-from mairust_core.mime.tree import Part
-from mairust_core.model.content import SNIPPET_BYTES, SNIPPET_CHARACTERS, PreviewSource
+from mairust_core.model.content import SNIPPET_BYTES, SNIPPET_CHARACTERS, PreviewSource, TextAt, Unread
 
 PREVIEW_BYTES = 4096
 """Size limit of a preview in UTF-8."""
@@ -18,7 +17,8 @@ PREVIEW_BYTES = 4096
 # one, and newsletters open with long style sheets.
 _PLAIN_SLICES = (1.5, 6)
 """How many octets of the encoded body are read for each octet wanted."""
-_HTML_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
+_HTML_SLICES_BYTES = (24 << 10, 256 << 10)
+_SNIPPET_SLICES_BYTES = (6 << 10, *_HTML_SLICES_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,9 @@ class Preview:
     text: str
     source: PreviewSource
     truncated: bool
+
+
+NOTHING = Preview(text="", source="", truncated=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,33 @@ SNIPPET = Extent(SNIPPET_BYTES, SNIPPET_CHARACTERS)
 
 def preview(content: Buffer, bodies: Bodies, extent: Extent = WHOLE) -> Preview:
     """Take the preview from the first text/plain body part, or from the HTML when that is blank."""
-    if bodies.plain:
+    return read_preview(content, unread(bodies), extent)
+
+
+def unread(bodies: Bodies) -> Unread:
+    """Where the preview begins, for `read_preview`."""
+    return Unread(
+        text_at(bodies.plain[0]) if bodies.plain else None,
+        text_at(bodies.html[0]) if bodies.html else None,
+        bodies.cut,
+    )
+
+
+def read_preview(content: Buffer, at: Unread, extent: Extent = WHOLE) -> Preview:
+    """Take the preview from where it begins."""
+    if at.plain:
         slices_bytes = [int(extent.limit_bytes * slice_) for slice_ in _PLAIN_SLICES]
-        found = _beginning(content, bodies.plain[0], "plain", slices_bytes, extent)
-        if not bodies.html or (found.text and not found.text.isspace()):
+        found = _beginning(content, at.plain, "plain", slices_bytes, extent)
+        if not at.html or (found.text and not found.text.isspace()):
             return found
-    if bodies.html:
-        return _beginning(content, bodies.html[0], "html", _HTML_SLICES_BYTES, extent)
-    return Preview(text="", source="", truncated=False)
+    if at.html:
+        slices = _HTML_SLICES_BYTES if extent is WHOLE else _SNIPPET_SLICES_BYTES
+        return _beginning(content, at.html, "html", slices, extent)
+    return NOTHING
 
 
 def _beginning(
-    content: Buffer, part: Part, source: PreviewSource, slices_bytes: Sequence[int], extent: Extent
+    content: Buffer, part: TextAt, source: PreviewSource, slices_bytes: Sequence[int], extent: Extent
 ) -> Preview:
     text, whole, fits = "", True, True
     for slice_bytes in slices_bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mairust_core.mime.bodies import sort_parts, text_in
+from mairust_core.mime.bodies import sort_parts, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.mime.tree import scan
@@ -22,7 +22,7 @@ def body_texts(content: Buffer) -> tuple[list[str], bool]:
     texts: list[str] = []
     left, all_read = MAX_CHARACTERS, True
     for part in (*bodies.plain, *bodies.html):
-        text, whole = text_in(content, part, MAX_PART_BYTES)
+        text, whole = text_in(content, text_at(part), MAX_PART_BYTES)
         if part.type.sub == b"html":
             text = html_to_text(text)
         all_read = all_read and whole and len(text) <= left

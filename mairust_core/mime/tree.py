@@ -29,7 +29,8 @@ class Part:
     """One entity: header at `start`, body from `body` up to `end` (offsets into the content).
 
     `number` is the IMAP part number ("" for a multipart that is the whole message), `encoding` the
-    lower-case transfer encoding, `message` the entity inside a message/rfc822 part.
+    lower-case transfer encoding, `message` the entity inside a message/rfc822 part. `cut`: its header was not
+    read whole, or others may lie inside of it that were not found; of the whole message: of any part.
     """
 
     number: str
@@ -43,6 +44,7 @@ class Part:
     disposition_parameters: Parameters
     children: list[Part] = field(default_factory=list)
     message: Part | None = None
+    cut: bool = False
 
     def walk(self) -> Iterator[Part]:
         """Yield this part and the parts inside its multiparts, in order; not into nested messages."""
@@ -53,12 +55,16 @@ class Part:
 
 def scan(content: Buffer) -> Part:
     """Return the tree of a content with any line ends; never raises."""
-    return _Scanner(content).message(0, len(content), "", 0)
+    scanner = _Scanner(content)
+    root = scanner.message(0, len(content), "", 0)
+    root.cut |= scanner.cut
+    return root
 
 
 class _Scanner:
     def __init__(self, content: Buffer) -> None:
         self._content = content
+        self.cut = False
         self._parts = 0
         self._candidates = 0
         self._header_budget_bytes = MAX_ALL_HEADERS_BYTES
@@ -74,6 +80,8 @@ class _Scanner:
 
     def _part(self, start: int, end: int, number: str, depth: int, default: MediaType) -> Part:
         part = self._entity(start, end, default)
+        if part.cut and part.fields.get(b"content-type") is None:
+            part.type = parameters.OPAQUE  # who reads on may find it to be anything
         self._fill(part, number, depth)
         self._fill_message(part, depth)
         return part
@@ -83,7 +91,10 @@ class _Scanner:
         self._parts += 1
         body = header_end(self._content, start, end)
         fields = Fields(self._content[start : min(body, start + self._header_budget_bytes)])
-        self._header_budget_bytes -= min(body - start, self._header_budget_bytes, MAX_HEADER_BYTES)
+        read_bytes = min(body - start, self._header_budget_bytes, MAX_HEADER_BYTES)
+        self._header_budget_bytes -= read_bytes
+        cut = read_bytes < body - start
+        self.cut |= cut
         content_type = fields.get(b"content-type")
         kind, attributes = parameters.disposition(fields.get(b"content-disposition") or b"")
         return Part(
@@ -96,6 +107,7 @@ class _Scanner:
             encoding=_encoding(fields.get(b"content-transfer-encoding")),
             disposition=kind,
             disposition_parameters=attributes,
+            cut=cut,
         )
 
     def _fill(self, part: Part, number: str, depth: int) -> None:
@@ -108,10 +120,13 @@ class _Scanner:
             return
         default = parameters.MESSAGE if part.type.sub == b"digest" else parameters.TEXT_PLAIN
         prefix = f"{number}." if number else ""
-        for index, (start, end) in enumerate(self._ranges(part), start=1):
+        for index, (start, end, cut) in enumerate(self._ranges(part), start=1):
             if self._parts >= MAX_PARTS:
+                self.cut = True
                 break
-            part.children.append(self._part(start, end, f"{prefix}{index}", depth + 1, default))
+            child = self._part(start, end, f"{prefix}{index}", depth + 1, default)
+            child.cut |= cut
+            part.children.append(child)
         if not part.children:
             part.type = parameters.TEXT_PLAIN
 
@@ -123,10 +138,11 @@ class _Scanner:
             return
         part.message = self.message(part.body, part.end, part.number, depth + 1)
 
-    def _ranges(self, part: Part) -> Iterator[tuple[int, int]]:
-        """Yield where each body part begins and ends (RFC 2046 §5.1.1)."""
+    def _ranges(self, part: Part) -> Iterator[tuple[int, int, bool]]:
+        """Yield where each body part begins and ends (RFC 2046 §5.1.1), and whether it may hold others."""
         boundary = parameters.raw_parameter(part.type.parameters, b"boundary").rstrip()
         if not 0 < len(boundary) <= _MAX_BOUNDARY_BYTES:
+            self._cut_at(part, bool(boundary))
             return
         content, delimiter = self._content, b"\n--" + boundary
         start = None
@@ -141,13 +157,18 @@ class _Scanner:
             ].rstrip()
             if rest in (b"", b"--"):
                 if start is not None:
-                    yield start, max(start, at - (content[at - 1 : at] == b"\r"))
+                    yield start, max(start, at - (content[at - 1 : at] == b"\r")), False
                 start = stop + 1 if line_end >= 0 else part.end
                 if rest:
                     return
             at = content.find(delimiter, stop, part.end)
+        self._cut_at(part, at >= 0)
         if start is not None:
-            yield start, max(start, part.end)
+            yield start, max(start, part.end), at >= 0
+
+    def _cut_at(self, part: Part, cut: bool) -> None:
+        self.cut |= cut
+        part.cut |= cut
 
 
 def _encoding(value: bytes | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,6 +14,26 @@ PreviewSource = Literal["plain", "html", ""]
 SNIPPET_CHARACTERS = 256
 """How much of the preview a list shows, and the store keeps."""
 SNIPPET_BYTES = 3 * SNIPPET_CHARACTERS
+
+
+class TextAt(NamedTuple):
+    """Where the text of a part lies in its content, and how it is written there."""
+
+    start: int
+    end: int
+    encoding: bytes
+    charset: str
+    """As labelled, empty when it is not."""
+    is_html: bool
+
+
+class Unread(NamedTuple):
+    """Where the preview begins, of facts that came without it: in the first text part of each kind."""
+
+    plain: TextAt | None
+    html: TextAt | None
+    cut: bool = False
+    """What looks like one text may be more: its header or its parts were not looked at to the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
@@ -83,6 +83,10 @@ class Delivery:
     copies: tuple[Copy, ...]
     received_ms: int
     trace: Trace | None = None
+    unread: Unread | None = None
+    """Where the preview is that `facts` came without, until it is read."""
+    snippet: str | None = None
+    """The preview that was read; None when it is in `facts`."""
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None

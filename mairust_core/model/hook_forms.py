@@ -15,7 +15,6 @@ from mairust_core.model.hook import (
     POST_TIMEOUT_MS,
     PRE_TIMEOUT_MAX_MS,
     PRE_TIMEOUT_MS,
-    PRIORITY,
     Fallback,
     Filter,
     Hook,
@@ -69,35 +68,48 @@ class FilterForm(Filter):
 @request
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewHook:
-    """What is needed to add a hook of a registered plugin; what is left out is as the type has it."""
+    """What is needed to add a hook of a registered plugin.
+
+    What is left out is as the type has it, or the plugin if it declares this very hook.
+    """
 
     name: str
     type: HookType
     plugin: str
     enabled: bool = True
-    mode: Mode = Mode.ENFORCE
-    priority: int = PRIORITY
+    mode: Mode | None = None
+    priority: int | None = None
     timeout_ms: int | None = None
-    on_timeout: Fallback = Fallback.TEMPFAIL
+    on_timeout: Fallback | None = None
     on_error: Fallback | None = None
-    filter: FilterForm = field(default_factory=FilterForm)
+    filter: FilterForm | None = None
 
     def __post_init__(self) -> None:
         _require_within("priority", self.priority, PRIORITIES)
         require_fitting(self.type, self.timeout_ms)
 
+    def given(self) -> dict[str, Any]:
+        """What is set of it, by name."""
+        found = {name: getattr(self, name) for name in HookChange.__dataclass_fields__}
+        if self.filter is not None:
+            found["filter"] = self.filter.filter()
+        return {name: value for name, value in found.items() if value is not None}
+
 
 @request
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookChange:
-    """What to change of a hook: what is left out stays; the filter is replaced as a whole."""
+    """What to change of a hook: what is left out stays; the filter is replaced as a whole.
 
-    mode: Mode | Unset = field(default_factory=unset)
-    priority: int | Unset = field(default_factory=unset)
-    timeout_ms: int | Unset = field(default_factory=unset)
-    on_timeout: Fallback | Unset = field(default_factory=unset)
-    on_error: Fallback | Unset = field(default_factory=unset)
-    filter: FilterForm | Unset = field(default_factory=unset)
+    Null takes back what was set: it is again as its plugin declares it, or as its type has it.
+    """
+
+    mode: Mode | Unset | None = field(default_factory=unset)
+    priority: int | Unset | None = field(default_factory=unset)
+    timeout_ms: int | Unset | None = field(default_factory=unset)
+    on_timeout: Fallback | Unset | None = field(default_factory=unset)
+    on_error: Fallback | Unset | None = field(default_factory=unset)
+    filter: FilterForm | Unset | None = field(default_factory=unset)
 
     def __post_init__(self) -> None:
         if not isinstance(self.priority, Unset):

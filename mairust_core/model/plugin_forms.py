@@ -46,8 +46,9 @@ class RightKind(StrEnum):
 class Right:
     """One thing a plugin may do.
 
-    `name` is the key of its `plugin.toml`, or that of a hook, `value` what it asks for; `was` what was
-    approved before, None when nothing was; `more` says that it asks for more than that.
+    `name` is the key of its `plugin.toml`, or that of a hook, `value` what it asks for, empty for a limit
+    that it leaves to its hooks; `was` what was approved before, None when nothing was; `more` says that it
+    asks for more than that.
     """
 
     kind: RightKind
@@ -55,6 +56,10 @@ class Right:
     value: str
     was: str | None = None
     more: bool = False
+
+
+NOTHING = "none"
+"""Stands for the review of a plugin that waits for nothing: its approval issues a missing secret only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

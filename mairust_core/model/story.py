@@ -18,6 +18,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "stored": ("message", "account", "mailbox"),
     "hook": ("hook", "type", "plugin", "version", "ms", "action", "account"),
     "decided": ("message", "account", "action", "attempt"),
+    "hook_gone": ("hook", "message", "account"),
+    "replayed": ("hook", "plugin", "version", "message", "account", "action", "saw"),
     "callback": ("hook", "plugin", "message_id", "action"),
     "replied": ("reply",),
     "appended": ("message", "account"),
@@ -29,9 +31,10 @@ KINDS: dict[str, tuple[str, ...]] = {
 several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the mail
 that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode` shadow,
 and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
-storing. `callback`: a plugin answered again, later. `decided`: a copy that
-waited for delivery was decided about again. `now`: the `mailbox` a message is
-in, null when it was deleted; `undelete_until` while it is in the trash.
+storing. `hook_gone`: a hook after storing was to be asked and is not registered any more. `replayed`: a hook
+was tried on the stored mail, without effect; `saw` and `error` as above. `callback`: a plugin answered
+again, later. `decided`: a copy that waited for delivery was decided about again. `now`: the `mailbox` a
+message is in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 
 

@@ -24,9 +24,9 @@ class TrialEnvelope:
 class Step:
     """One hook that was asked.
 
-    `payload` is what it was sent, secrets masked; `answer` what came back, as JSON where it is that; `error`
-    why that is no answer, empty otherwise; `effect` what its answer would have changed; `log` what a local
-    process wrote on stderr; `notes` how it was held, as in traces.
+    `payload` is what it was sent, secrets masked, null when there was no time to ask it; `answer` what came
+    back, as JSON where it is that; `error` why that is no answer, empty otherwise; `effect` what its answer
+    would have changed; `log` what a local process wrote on stderr; `notes` how it was held, as in traces.
     """
 
     hook: str
@@ -34,7 +34,7 @@ class Step:
     type: HookType
     mode: Mode
     ms: float
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None
     answer: Any
     error: str
     effect: dict[str, Any]

@@ -44,6 +44,8 @@ STEPS = (
     Step("compact.copied", "live records of a segment are durable at new locators"),
     Step("compact.updated", "the rows point at the new locators"),
     Step("compact.unlinked", "the old segment is unlinked"),
+    Step("hook.applied", "what a job's plugin answered is written, the transaction is open"),
+    Step("hook.committed", "what a job's plugin answered is committed with the job's end"),
     Step("request.kept", "a creating request's effect and answer are written, the transaction is open"),
     Step("request.done", "a creating request is committed, its answer is not sent"),
     Step("secrets.file_written", "a new file of the master key is durable under its temporary name"),

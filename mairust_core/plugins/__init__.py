@@ -16,4 +16,5 @@ issuing.py      tokens that people issue to them
 rotation.py     their shared secrets, replaced
 health.py       how they are, asked every minute
 calls.py        what is kept of each call
+package/        a plugin as one file: packed, read, signed, looked at
 """

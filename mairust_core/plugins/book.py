@@ -37,8 +37,13 @@ class Book:
 
 
 def runnable(tx: Connection, by: Principal, id_: str) -> Runnable:
-    """A plugin with what was approved of it; raises `NotFound`, `Conflict` before its approval."""
+    """A plugin with what was approved of it, enabled or not.
+
+    Raises `NotFound`, `Conflict` before its approval and when it is blocked: then nothing runs it (rule G5).
+    """
     found = plugins.get(tx, by, id_)
+    if found.state is State.BLOCKED:
+        raise Conflict("plugin_blocked", id=id_)
     if found.manifest is None:
         raise Conflict("plugin_pending", id=id_)
     return as_runnable(found)

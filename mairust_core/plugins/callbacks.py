@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MAX_METRICS = 64
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,99}")
+METRIC_PATTERN = "[a-zA-Z_:][a-zA-Z0-9_:]{0,99}"
+_METRIC = re.compile(METRIC_PATTERN)
 _NOBODY = Principal(name="plugin", scopes=frozenset(), tenant_id=DEFAULT_TENANT)
 
 
@@ -134,10 +135,18 @@ def _metrics(body: bytes) -> dict[str, float]:
     if not isinstance(found, dict) or set(found) != {"metrics"} or not isinstance(found["metrics"], dict):
         raise Invalid("body", "no_metrics")
     for name, value in found["metrics"].items():
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not _METRIC.fullmatch(name):
+        if not _is_finite(value) or not _METRIC.fullmatch(name):
             raise Invalid("metrics", "no_metric", value=repr(name[:80]))
     return {name: float(value) for name, value in found["metrics"].items()}
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _object(body: bytes) -> Any:

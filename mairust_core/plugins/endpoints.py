@@ -6,19 +6,17 @@ and their addresses judged again, at each connect; here only what can be read is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mairust_core.model.plugin import Network
 from mairust_core.networks import Network as IpNetwork
-from mairust_core.networks import plain_address
+from mairust_core.sandbox.reach import Target
 
 UNIX = "unix:"
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-_PORTS = {"http": 80, "https": 443}
 
 
 class Fault(NamedTuple):
@@ -26,42 +24,6 @@ class Fault(NamedTuple):
 
     detail: str
     values: dict[str, object]
-
-
-class Place(NamedTuple):
-    """A host and port, the host in lower case and without brackets."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is this machine, as far as its text says."""
-        address = plain_address(self.host)
-        return self.host == "localhost" if address is None else address.is_loopback
-
-    def is_in(self, private: Sequence[IpNetwork]) -> bool:
-        """Whether it is public, in one of these networks, or a name, of which only its addresses can say."""
-        address = plain_address(self.host)
-        if address is None:
-            return self.host != "localhost"
-        return address.is_global or any(address in network for network in private)
-
-
-def place(text: str) -> Place | None:
-    """The `host:port` of a text, IPv6 addresses in brackets; None when it is none."""
-    host, colon, port = text.lower().rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
-        return None
-    if bare != host or ":" in bare:
-        known = bare != host and plain_address(bare) is not None and "%" not in bare
-    else:
-        known = _HOST.fullmatch(bare) is not None and ".." not in bare
-    return Place(bare, int(port)) if known else None
 
 
 def judge_network(
@@ -77,12 +39,12 @@ def judge_network(
     if not wanted:
         return Fault("plugin_no_places", {"network": network.value})
     for text in wanted:
-        found = place(text)
+        found = target(text)
         if found is None:
             return Fault("plugin_not_a_place", {"value": repr(text[:80])})
         if network is Network.LOCAL_ONLY and not found.is_loopback:
             return Fault("plugin_not_local", {"value": str(found)})
-        if network is Network.OUTBOUND_LIMITED and not found.is_in(private):
+        if network is Network.OUTBOUND_LIMITED and not found.is_outside(private):
             return Fault("plugin_not_public", {"value": str(found)})
     return None
 
@@ -91,29 +53,22 @@ def judge_http(url: str, network: Network, allowed: Iterable[str]) -> Fault | No
     """What is wrong with the endpoint of an http plugin: it is one of the places its words name."""
     if network in (Network.NONE, Network.UNLIMITED):
         return Fault("plugin_http_network", {"network": network.value})
-    found = _place_of(url)
-    if found is None:
+    try:
+        found = Target.of_url(url)
+    except ValueError:
         return Fault("plugin_not_http", {"value": repr(url[:120])})
     if urlsplit(url).scheme == "http" and not found.is_loopback:
         return Fault("plugin_plain_http", {"value": str(found)})
-    if found not in [place(text) for text in allowed]:
+    if found not in [target(text) for text in allowed]:
         return Fault("plugin_endpoint_not_allowed", {"value": str(found)})
     return None
 
 
-def _place_of(url: str) -> Place | None:
-    """Where an http URL leads; None for one without a host, or with what no endpoint needs."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        return None
-    if not url.isascii() or any(char.isspace() or char == "\\" for char in url):
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return place(f"{host}:{_PORTS[parts.scheme] if port is None else port}")
+def target(text: str) -> Target | None:
+    """The `host:port` of a text; None when it is none."""
+    with suppress(ValueError):
+        return Target.parse(text)
+    return None
 
 
 def judge_unix(endpoint: str, socket_dir: Path) -> Fault | None:

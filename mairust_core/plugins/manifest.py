@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from mairust_core import __version__
@@ -42,8 +43,15 @@ class Ground:
     private_networks: Sequence[IpNetwork] = ()
     """Networks that are not public and that plugins may reach nevertheless."""
     program: str = __version__
+    """Its version; empty for any."""
     builtin: bool = False
     """Whether it is a plugin of ours: these alone have ids of ours, and run inside the server."""
+
+
+def on_paper() -> Ground:
+    """Ground of no site: what some site, with some version of this program, could take."""
+    everywhere = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    return Ground(socket_dir=Path("/"), private_networks=everywhere, program="")
 
 
 def read_directory(directory: Path, ground: Ground) -> Manifest:
@@ -108,7 +116,7 @@ def _check_compat(table: Table, ground: Ground) -> None:
             table.fault(key, "plugin_version", value=repr(text[:80]))
     table.close()
     low, high = bounds["mairust_min"], bounds["mairust_max"]
-    if not identity.fits(ground.program, low, high):
+    if ground.program and not identity.fits(ground.program, low, high):
         key = "mairust_min" if not identity.fits(ground.program, low, "") else "mairust_max"
         table.fault(key, "plugin_compat", wanted=bounds[key], have=ground.program)
 
@@ -136,7 +144,7 @@ def _limits(table: Table, ground: Ground) -> Limits:
 
 def _places(texts: tuple[str, ...]) -> tuple[str, ...]:
     """The places in their one spelling; what is none stays, for the judgement to name."""
-    return tuple(dict.fromkeys(str(endpoints.place(text) or text) for text in texts))
+    return tuple(dict.fromkeys(str(endpoints.target(text) or text) for text in texts))
 
 
 def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:

@@ -17,6 +17,7 @@ from mairust_core.model.hook import Filter
 from mairust_core.model.isolation import Isolation
 from mairust_core.model.plugin import Entry, Manifest, Protocol, State
 from mairust_core.model.plugin_forms import (
+    NOTHING,
     Approved,
     Held,
     Installed,
@@ -26,7 +27,7 @@ from mairust_core.model.plugin_forms import (
     Source,
 )
 from mairust_core.model.principal import Principal
-from mairust_core.plugins.rights import asks_for_more, review
+from mairust_core.plugins.rights import asks_for_more, fingerprint, review
 from mairust_core.store import (
     breakers,
     hooks,
@@ -82,7 +83,8 @@ class Registry:
         """Register an unpacked directory in place, or what its plugin.toml says now (contract §5).
 
         What asks for no more than was approved runs at once; what asks for more waits. Raises `Forbidden`
-        where unsigned plugins are not allowed, `Conflict` for one that is blocked, `Invalid` for a filter.
+        where unsigned plugins are not allowed or would run without being held (rule H1), `Conflict` for one
+        that is blocked, `Invalid` for a filter.
         """
         self._require_unsigned(wanted.id)
         for hook in wanted.hooks:
@@ -101,6 +103,8 @@ class Registry:
             changed = replace(found, pending=wanted, pending_directory=place)
             plugins.replace(tx, by, changed)
             return _installed(changed, wanted)
+        if found.state is State.ENABLED:
+            self._require_held(wanted)
         changed = replace(
             found, source=Source.LINK, directory=place, manifest=wanted, pending=None, pending_directory=None
         )
@@ -108,18 +112,29 @@ class Registry:
         hooks.declare(tx, by, wanted.id, wanted.hooks)
         return _installed(changed, wanted)
 
+    def look(self, tx: Connection, by: Principal, id_: str) -> None:
+        """Look at the machine if a plugin runs on it: before a transaction that writes, not within (D2)."""
+        found = plugins.find(tx, by, id_)
+        if found is not None:
+            self.look_for(*filter(None, (found.manifest, found.pending)))
+
+    def look_for(self, *wanted: Manifest) -> None:
+        """Likewise, for what is about to be registered."""
+        if any(one.entry.protocol is Protocol.STDIN for one in wanted):
+            self._isolation()
+
     def approve(self, tx: Connection, by: Principal, id_: str, review_id: str = "") -> Approved:
         """Give a plugin what it waits for, register its hooks, and issue its secret if it needs one.
 
-        With `review_id` only exactly that. Without anything that waits it stays as it is, but for a secret
-        that is missing. Raises `NotFound`, `Conflict` when something else waits than was reviewed or when it
-        is blocked, `Forbidden` where unsigned plugins are not allowed.
+        With `review_id` only exactly that; `NOTHING` is the review of a plugin that waits for nothing. Such
+        a one stays as it is, but for a secret that is missing. Raises `NotFound`, `Conflict` when something
+        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
         """
         found = plugins.get(tx, by, id_, locked=True)
         _require_not_blocked(found)
         self._require_unsigned(id_)
         self._require_held(found.pending or found.shown)
-        if review_id and review(found.pending or found.shown, found.manifest).id != review_id:
+        if review_id and review_id not in _reviews(found):
             raise Conflict("plugin_reviewed", id=id_)
         if found.pending is not None:
             found = replace(
@@ -216,6 +231,11 @@ class Registry:
         if not found.is_enough:
             missing = "; ".join(f"{one.layer}: {one.why}" for one in found.missing)
             raise Forbidden("plugin_not_held", id=wanted.id, missing=missing)
+
+
+def _reviews(found: Registered) -> tuple[str, ...]:
+    """The ids of reviews on which an approval can decide now; what was approved may be approved again."""
+    return (NOTHING, fingerprint(found.shown)) if found.pending is None else (fingerprint(found.pending),)
 
 
 def _require_not_blocked(found: Registered) -> None:

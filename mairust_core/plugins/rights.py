@@ -18,6 +18,7 @@ from mairust_core.model.plugin_forms import Review, Right, RightKind
 from mairust_core.wire import encode
 
 READS = ("read_headers", "read_body", "read_attachments")
+_DECIDES = ("type", "on_timeout", "on_error", "filter")
 USES = ("cpu_ms", "memory_mb", "wall_time_ms")
 _ORDERS: dict[type, tuple[Any, ...]] = {
     Body: tuple(Body),
@@ -91,16 +92,32 @@ def _decides(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
             name=hook.name,
             value=_of_hook(hook),
             was=None if old is None else _of_hook(old),
-            more=old is None or _of_hook(old) != _of_hook(hook),
+            more=old is None or _is_more(wanted, hook, approved, old),
         )
 
 
+def _is_more(wanted: Manifest, new: Hook, approved: Manifest | None, old: Hook) -> bool:
+    """Whether a hook is another, or mail may wait for it longer."""
+    limits = approved.limits if approved else Limits()
+    same = all(getattr(new, name) == getattr(old, name) for name in _DECIDES)
+    return not same or _longest_ms(new, wanted.limits) > _longest_ms(old, limits)
+
+
+def _longest_ms(hook: Hook, limits: Limits) -> int:
+    return min(hook.timeout_ms, limits.wall_time_ms or hook.timeout_ms)
+
+
 def _of_hook(hook: Hook) -> str:
-    """What of a hook concerns anybody's mail; when it runs and how long it may take is not in it."""
+    """What of a hook concerns anybody's mail; in which order it runs is not in it."""
     given = {one.name: getattr(hook.filter, one.name) for one in fields(Filter)}
-    wants = " ".join(f"{name}={value}" for name, value in given.items() if value is not None)
-    silent = f"on_timeout={hook.on_timeout.value} on_error={hook.on_error.value}"
+    wants = " ".join(f"{name}={_quoted(value)}" for name, value in given.items() if value is not None)
+    silent = f"timeout_ms={hook.timeout_ms} on_timeout={hook.on_timeout.value} on_error={hook.on_error.value}"
     return " ".join(filter(None, (hook.type.value, silent, wants)))
+
+
+def _quoted(value: Any) -> str:
+    """A value of a filter; what an expression holds is not to be taken for another key."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
@@ -158,7 +175,7 @@ def _rank(value: Any) -> int:
 
 def _spelt(value: Any) -> str:
     if value is None:
-        return "timeout_ms"
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value.value) if isinstance(value, Enum) else str(value)

@@ -7,39 +7,33 @@ chain, and written under their lease (rule F3). What was moved or deleted meanwh
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection as Tx
 
 from mairust_core.errors import NotFound, Temporary
-from mairust_core.hooks import Asked, Event, Told
+from mairust_core.hooks import Event, Told
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.effects import SYSTEM, Applied, apply
-from mairust_core.hooks.payload import Asking, MessagePart
+from mairust_core.hooks.payload import MessagePart
 from mairust_core.hooks.rounds import delivery_id
 from mairust_core.hooks.steps import Step, event
 from mairust_core.ids import now_ms
 from mairust_core.jobs import Kind, Later
 from mairust_core.jobs.lease import Lease
-from mairust_core.model.blob import Bytes
-from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
-from mairust_core.model.hook import Mode
-from mairust_core.model.ids import Id
+from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.mailbox import INBOX, QUARANTINE
-from mairust_core.model.message import Summary
 from mairust_core.model.verdict import TEMPFAILED, Action, Effects, Verdict
+from mairust_core.observe.faults import crash_point
 from mairust_core.receive.answering import effects_of
 from mairust_core.receive.copying import DELIVERY, HOOK, RETRY_AFTER_S, hook_job
-from mairust_core.receive.describing import describe_safely
-from mairust_core.store import hooks, jobs, messages, placements, traces
-from mairust_core.store.messages import Source
-from mairust_core.store.tables import AnyRow
+from mairust_core.receive.stored import Stored, asked_again, find_stored
+from mairust_core.store import hooks, jobs, placements, traces
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -58,49 +52,20 @@ DISABLED_S = 120.0
 log = logging.getLogger("mairust.hooks")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """A stored message with its bytes, and the trace of the mail that brought it."""
-
-    summary: Summary
-    source: Source
-    data: bytes
-    trace: AnyRow | None
-    account_id: int
-    addresses: Sequence[str]
-    spot: tuple[int, int]
-
-    @property
-    def trace_id(self) -> int | None:
-        """The trace's id; None once it has expired."""
-        return None if self.trace is None else int(self.trace.id)
-
-    @property
-    def mail_from(self) -> str:
-        """The reverse path it came with."""
-        return "" if self.trace is None else str(self.trace.mail_from)
-
-    def connection(self) -> Connection:
-        """The client that brought it, as far as the trace still knows."""
-        if self.trace is None:
-            return Connection(road=Road.SMTP)
-        events: list[dict[str, Any]] = json.loads(self.trace.events)
-        noted = next((one for one in events if one["kind"] == "received"), {})
-        return Connection(
-            road=Road(self.trace.road),
-            ip=self.trace.client_ip,
-            helo=self.trace.helo,
-            tls=noted.get("tls", ""),
-        )
-
-
 class Afterwards:
     """The handlers of both kinds of jobs; belongs to the event loop of its chain."""
 
-    def __init__(self, site: Site, chain: HookChain) -> None:
+    def __init__(
+        self,
+        site: Site,
+        chain: HookChain,
+        large_bytes: int = LARGE_BYTES,
+        large_at_once: int = LARGE_AT_ONCE,
+    ) -> None:
         self._site = site
         self._chain = chain
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large_bytes = large_bytes
+        self._large = asyncio.Semaphore(large_at_once)
 
     def kinds(self) -> tuple[Kind, ...]:
         """Both kinds, for a runner."""
@@ -113,14 +78,14 @@ class Afterwards:
         """Ask one `post_receive` hook about one message and apply its answer.
 
         Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter, and
-        `Later` while the hook or its plugin is disabled. A hook that is gone is not asked any more.
+        `Later` while the hook or its plugin is disabled.
         """
-        registered = self._chain.find(payload["hook"])
-        if registered is None:
-            await asyncio.to_thread(self._wait_for, payload["hook"])
-            return
         async with self._stored(payload) as stored:
             if stored is None:
+                return
+            registered = await self._found(payload["hook"])
+            if registered is None:
+                await asyncio.to_thread(self._note, stored, [_left(payload, lease)])
                 return
             step = await self._asked(registered, stored, lease.job.attempts)
             hook, said = registered.hook, step.outcome.said
@@ -132,6 +97,20 @@ class Afterwards:
             if hook.mode is not Mode.SHADOW:
                 await asyncio.to_thread(self._apply, stored, effects_of(hook.name, said), lease, [noted])
 
+    async def _found(self, name: str) -> Registered | None:
+        """The hook of a job; None when there is none any more.
+
+        Another process may have followed a change before this one did. Raises `Later` for one that is not
+        running.
+        """
+        found = self._chain.find(name)
+        if found is None:
+            await self._chain.poll()
+            found = self._chain.find(name)
+        if found is None:
+            await asyncio.to_thread(self._wait_for, name)
+        return found if found is None or found.hook.type is HookType.POST_RECEIVE else None
+
     def _wait_for(self, name: str) -> None:
         """Return when a hook is gone for good; raises `Later` for one that is or will be asked again."""
         try:
@@ -139,33 +118,20 @@ class Afterwards:
                 found = hooks.get(tx, SYSTEM, name)
         except NotFound:
             return
+        if found.type is not HookType.POST_RECEIVE:
+            return
         if found.running:  # it was enabled a moment ago, and this process has not noticed yet (rule D3)
             raise Later(f"the hook {name} begins to run here", NOTICED_S)
         waits_for = f"plugin {found.plugin}" if found.enabled else f"hook {name}"
         raise Later(f"waits, the {waits_for} is not enabled", DISABLED_S)
 
     async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
-        plugin, message_id = registered.plugin, stored.summary.id
-        prefix = f"plugin:{plugin.id}:"
-        own = {key: value for key, value in stored.source.metadata.items() if key.startswith(prefix)}
+        message_id = stored.summary.id
         name = delivery_id(str(int(message_id)), registered.hook.name)
         callback = await asyncio.to_thread(
             self._chain.credentials.callback, registered, name, message_id, stored.spot
         )
-        asking = Asking(
-            hook=registered.hook.type,
-            delivery_id=name,
-            plugin=plugin.id,
-            attempt=attempt,
-            recipient=stored.addresses[0],
-            mail_from=stored.mail_from,
-            rcpt_to=stored.addresses,
-            connection=stored.connection(),
-            tags=stored.summary.tags,
-            metadata={key.removeprefix(prefix): value for key, value in own.items()},
-            message_id=str(int(message_id)),
-            callback=callback,
-        )
+        asking = stored.copy().asking(registered, name, attempt, callback)
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
         mail = stored.source.sha256.hex()
         found = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
@@ -201,7 +167,7 @@ class Afterwards:
             yield None
             return
         async with AsyncExitStack() as stack:
-            if found.source.size_bytes > LARGE_BYTES:
+            if found.source.size_bytes > self._large_bytes:
                 await stack.enter_async_context(self._large)
             data = await asyncio.to_thread(self._site.read_blob, found.source)
             yield replace(found, data=data)
@@ -251,19 +217,22 @@ class Afterwards:
         events: Sequence[Event],
         beside: Callable[[Tx, Applied], None] | None = None,
     ) -> None:
-        """Effects, what the trace says of them, and what else `beside` does: one transaction, our lease."""
+        """Effects, the trace's word on them, what else `beside` does, the job's end: one transaction."""
 
         def more(tx: Tx, applied: Applied) -> None:
             if beside is not None:
                 beside(tx, applied)
-            lease.confirm(tx)
+            lease.finish(tx, self._site.storage.now_ms(tx))
             *others, last = events
             told = {"moved_to": applied.moved_to} if applied.moved_to else {}
             left_out = {"left_out": list(applied.left_out)} if applied.left_out else {}
             if stored.trace is not None:
                 traces.note(tx, stored.trace.id, [*others, {**last, **told, **left_out}])
+            crash_point("hook.applied")
 
         apply(self._site.storage, self._site.ids, stored.summary.id, wanted, stored.spot, more)
+        lease.finished = True
+        crash_point("hook.committed")
 
     def _note(self, stored: Stored, events: Sequence[Event]) -> None:
         if stored.trace is not None:
@@ -271,47 +240,13 @@ class Afterwards:
                 traces.note(tx, stored.trace.id, events)
 
 
-def find_stored(site: Site, about: Mapping[str, Any]) -> Stored | None:
-    """The message of a job's payload without its bytes, unless it is deleted or gone."""
-    message_id = Id.parse(about["message"])
-    try:
-        with site.storage.read() as tx:
-            summary, source = messages.get(tx, SYSTEM, message_id)
-            row = traces.of_message(tx, SYSTEM, message_id)
-    except NotFound:
-        return None
-    if summary.deleted_at is not None:
-        return None
-    mailbox_id, uid = about["place"]
-    return Stored(
-        summary=summary,
-        source=source,
-        data=b"",
-        trace=row,
-        account_id=about["account"],
-        addresses=about["addresses"],
-        spot=(mailbox_id, uid),
-    )
-
-
-def asked_again(stored: Stored, attempt: int) -> Asked:
-    """The mail as its sender would bring it again for this account alone."""
-    account_id = stored.account_id
-    recipients = (Recipient(address=one, accounts=(account_id,)) for one in stored.addresses)
-    content = Bytes(data=stored.data, sha256=stored.source.sha256, size_bytes=stored.source.size_bytes)
-    mail = stored.summary.id if stored.trace is None else stored.trace.id
-    return Asked(
-        delivery=f"{int(mail)}-{account_id}",
-        envelope=Envelope(
-            mail_from=stored.mail_from,
-            recipients=tuple(recipients),
-            connection=stored.connection(),
-            received_at=stored.summary.received_at,
-        ),
-        content=content,
-        facts=describe_safely(content),
-        reached={account_id: list(stored.addresses)},
-        hidden=stored.source.hidden,
-        attempt=attempt,
-        trace_id=stored.trace_id,
-    )
+def _left(payload: Mapping[str, Any], lease: Lease) -> Event:
+    """What the trace notes of a job whose hook is gone."""
+    return {
+        "at": now_ms(),
+        "kind": "hook_gone",
+        "account_id": payload["account"],
+        "hook": payload["hook"],
+        "message": payload["message"],
+        "attempt": lease.job.attempts,
+    }

@@ -30,6 +30,7 @@ from sqlalchemy import Connection, Table
 from mairust_core.blobs import BlobStore, Segmented, SegmentName
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
+from mairust_core.model.breaker import POISON_MS
 from mairust_core.model.collected import Collected
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import compaction
@@ -49,6 +50,7 @@ from mairust_core.store import (
 from mairust_core.store.tables import (
     audit,
     hook_log,
+    hook_poison,
     idempotency,
     pipe_delivery,
     plugin_callback,
@@ -262,6 +264,7 @@ class Collection:
         found += self._repeat(lambda tx, limit: plugin_usage.expire(tx, seen_ms, limit))
         found += self._repeat(lambda tx, limit: plugin_tokens.expire(tx, over_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
+        found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod

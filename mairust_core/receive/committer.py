@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
@@ -23,6 +23,7 @@ from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, 
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Content, Locator
 from mairust_core.model.delivery import Delivery, Stored
+from mairust_core.receive.describing import with_snippet
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
 from mairust_core.store.ingest import boot_clock, find_stored, ids_taken, write_batch
@@ -38,6 +39,14 @@ RETRIES = 3
 Outcome = Stored | MaiRustError
 _Waiting = tuple[Delivery, asyncio.AbstractEventLoop, "asyncio.Future[Outcome]"]
 log = logging.getLogger("mairust.receive")
+
+
+class Commits(Protocol):
+    """What takes the deliveries of an event loop."""
+
+    async def commit(self, delivery: Delivery) -> Outcome:
+        """`Stored` once it is durable, or the error for this delivery alone; never raises."""
+        ...
 
 
 class Written(NamedTuple):
@@ -87,6 +96,7 @@ class Committer:
 
     def commit_many(self, batch: Sequence[Delivery]) -> list[Outcome]:
         """Commit on the calling thread; one outcome per delivery, in order."""
+        batch = [with_snippet(one) for one in batch]
         outcomes: list[Outcome] = []
         start = 0
         while start < len(batch):
@@ -116,11 +126,14 @@ class Committer:
 
     def _run(self) -> None:
         while batch := self._take():
-            try:
-                outcomes = self.commit_many([delivery for delivery, _, _ in batch])
-            except Exception as error:  # whatever it is, this thread goes on and every sender hears a 4xx
-                outcomes = [_as_error(error)] * len(batch)
-            _tell(batch, outcomes)
+            _tell(batch, self.settle([delivery for delivery, _, _ in batch]))
+
+    def settle(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        """`commit_many` for those who must go on: whatever it is, every sender hears a 4xx."""
+        try:
+            return self.commit_many(batch)
+        except Exception as error:
+            return [_as_error(error)] * len(batch)
 
     def _take(self) -> list[_Waiting]:
         with self._wake:
@@ -237,10 +250,11 @@ class Committer:
         )
 
     def _create_mailboxes(self, missing: MissingMailbox) -> None:
+        ids = self._ids()  # not within the transaction: the first use leases a process number
         with self._storage.write() as tx:
             for tenant_id, account_id, name in missing.wanted:
                 with suppress(NotFound):  # the next attempt says whose mail that is
-                    mailboxes.ensure(tx, tenant_id, account_id, self._ids().next(), name)
+                    mailboxes.ensure(tx, tenant_id, account_id, ids.next(), name)
 
     def _look_up(self, batch: Sequence[Delivery], error: OutcomeUnknown) -> list[Outcome]:
         log.warning("commit of %d messages without an answer, looking them up: %s", len(batch), error)

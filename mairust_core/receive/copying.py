@@ -10,7 +10,7 @@ from mairust_core.hooks import Asked, Told
 from mairust_core.ids import IdSource
 from mairust_core.mime import rendered_size
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.delivery import Copy, Hidden, Later, Trace
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.flags import split
@@ -38,10 +38,18 @@ class Source:
     facts: Facts | None
     hidden: Hidden
     reached: Mapping[int, Sequence[str]]
+    unread: Unread | None = None
+    """Where the preview is, while `facts` are without it."""
 
     @classmethod
     def of(
-        cls, trace_id: Id, envelope: Envelope, content: Content, facts: Facts | None, hidden: Hidden = ()
+        cls,
+        trace_id: Id,
+        envelope: Envelope,
+        content: Content,
+        facts: Facts | None,
+        hidden: Hidden = (),
+        unread: Unread | None = None,
     ) -> Source:
         """The mail of an envelope."""
         reached: dict[int, list[str]] = {}
@@ -49,7 +57,13 @@ class Source:
             for account in one.accounts:
                 reached.setdefault(account, []).append(one.address)
         return cls(
-            trace_id=trace_id, envelope=envelope, content=content, facts=facts, hidden=hidden, reached=reached
+            trace_id=trace_id,
+            envelope=envelope,
+            content=content,
+            facts=facts,
+            hidden=hidden,
+            reached=reached,
+            unread=unread,
         )
 
     def asked(self) -> Asked:
@@ -61,6 +75,7 @@ class Source:
             facts=self.facts,
             reached=self.reached,
             hidden=self.hidden,
+            text=self.unread,
             trace_id=int(self.trace_id),
         )
 

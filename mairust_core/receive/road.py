@@ -16,16 +16,16 @@ from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDo
 from mairust_core.hooks import Chain, NoHooks, Told
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
 from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
-from mairust_core.receive.committer import Committer
+from mairust_core.receive.committer import Commits
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
-from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.describing import describe_first, describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.plan import Group, Plan, plan
@@ -51,7 +51,7 @@ class Parts:
     """What the road is made of."""
 
     blobs: BlobStore
-    committer: Committer
+    committer: Commits
     directory: Directory
     health: Health
     refusals: Refusals
@@ -66,13 +66,17 @@ class Parts:
 
 
 def open_road(
-    site: Site, health: Health | None = None, refusals: Refusals | None = None, hooks: Chain | None = None
+    site: Site,
+    health: Health | None = None,
+    refusals: Refusals | None = None,
+    hooks: Chain | None = None,
+    committer: Commits | None = None,
 ) -> MailRoad:
     """The road of an open site, without hooks unless they are given; belongs to one event loop."""
     node = site.settings.node
     parts = Parts(
         blobs=site.blobs,
-        committer=site.committer,
+        committer=committer or site.committer,
         directory=Directory(site.storage),
         health=health or Health(site.blobs.free_bytes, lambda: None),
         refusals=refusals or Refusals(site.storage, site.ids),
@@ -126,11 +130,11 @@ class MailRoad:
 
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
-        facts = await self._describe(content, strict)
+        facts, unread = await self._describe(content, strict)
         groups = _groups(envelope)
         if facts is not None and facts.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
-        source = self._source(envelope, content, facts)
+        source = self._source(envelope, content, facts, unread)
         told = await self._parts.hooks.ask(source.asked())
         stored: dict[int, Id] = {}
         try:
@@ -146,16 +150,18 @@ class MailRoad:
         crash_point("reply.before")
         return replies
 
-    async def _describe(self, content: Content, crlf_proved: bool) -> Facts | None:
+    async def _describe(self, content: Content, crlf_proved: bool) -> tuple[Facts | None, Unread | None]:
         if content.size_bytes <= INLINE_BYTES:
-            return describe_safely(content, crlf_proved)
+            return describe_first(content, crlf_proved)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved)
+        return await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved), None
 
-    def _source(self, envelope: Envelope, content: Content, facts: Facts | None) -> Source:
+    def _source(
+        self, envelope: Envelope, content: Content, facts: Facts | None, unread: Unread | None
+    ) -> Source:
         over_smtp = envelope.connection.road is not Road.DELIVER
         hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
-        return Source.of(self._parts.ids.next(), envelope, content, facts, hidden)
+        return Source.of(self._parts.ids.next(), envelope, content, facts, hidden, unread)
 
     def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
         ids, envelope = self._parts.ids, source.envelope
@@ -168,6 +174,7 @@ class MailRoad:
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),
+            unread=source.unread,
             once=envelope.connection.road is Road.DELIVER,
             later=later_of(source, copies, planned, told, ids),
         )

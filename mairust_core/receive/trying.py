@@ -4,72 +4,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mairust_core.hooks.accesses import accesses_of
+from mairust_core.errors import MaiRustError
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.log import Noted, note
 from mairust_core.hooks.steps import MAX_LOG, Step, said
 from mairust_core.model import trial
+from mairust_core.model.forms import Page
 from mairust_core.model.hook import Hook
 from mairust_core.model.message import Summary
 from mairust_core.model.plugin import Runnable
-from mairust_core.model.plugin_life import Occasion
-from mairust_core.model.trial import Replayed, TrialEnvelope, Tried
+from mairust_core.model.trial import Replayed, TrialEnvelope
 from mairust_core.operations import BytesIn
-from mairust_core.receive.trial import Trial, try_hooks, try_on_stored
+from mairust_core.receive.replay import PAGE_S, Tried, replay
+from mairust_core.receive.trial import Trial, try_hooks
+from mairust_core.store.messages import make_cursor
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
-
-MASK = "***"
 
 
 class SiteTrial:
     """Tries hooks of a site. Thread-safe; blocks its thread while plugins are asked."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, page_s: float = PAGE_S) -> None:
+        """A page of replayed mail takes about `page_s` seconds at the most."""
         self._site = site
+        self._page_s = page_s
 
     def test(
         self, hooks: Sequence[tuple[Hook, Runnable]], content: BytesIn, envelope: TrialEnvelope
-    ) -> Tried:
+    ) -> trial.Tried:
         """Ask the hooks about a mail, in their order, as the road would."""
         data = b"".join(content.chunks)
         asked = [Registered(hook=hook, plugin=plugin) for hook, plugin in hooks]
         return _tried(try_hooks(self._site, asked, data, envelope.mail_from, envelope.rcpt_to))
 
-    def replay(self, hook: Hook, plugin: Runnable, message: Summary, account_id: int) -> Replayed:
-        """Ask a hook about a stored message; raises `NotFound`, `Damaged`."""
-        asked = [Registered(hook=hook, plugin=plugin)]
-        found = try_on_stored(self._site, asked, message.id, message.account)
-        self._note(found.steps, message, account_id)
-        step = _step(found.steps[0]) if found.matched else None
-        return Replayed(
-            id=message.id,
-            received_at=message.received_at,
-            subject=message.subject,
-            matched=found.matched,
-            ms=step.ms if step else 0.0,
-            action=_word(found),
-            error=step.error if step else "",
-            effect=step.effect if step else {},
-        )
-
-    def _note(self, steps: Sequence[Step], message: Summary, account_id: int) -> None:
-        """Write down that the plugin saw the message: that nothing changed makes no difference (B-5)."""
-        about = {account_id: message.id}
-        accesses = [
-            access
-            for step in steps
-            for access in accesses_of(replace(step, accounts=(account_id,)), None, about, Occasion.REPLAY)
-        ]
-        note(self._site.hook_log, Noted(accesses=accesses))
+    def replay(self, hook: Hook, plugin: Runnable, account_id: int, found: Page[Summary]) -> Page[Replayed]:
+        """Ask a hook about a page of an account's messages; it ends early when its time is over."""
+        asked = Registered(hook=hook, plugin=plugin)
+        tried = replay(self._site, asked, account_id, found.items, self._page_s)
+        items = tuple(map(_replayed, found.items, tried))
+        is_cut = len(tried) < len(found.items)
+        cursor = make_cursor(found.items[len(tried) - 1]) if is_cut else found.next_cursor
+        return Page(items=items, next_cursor=cursor)
 
 
-def _tried(found: Trial) -> Tried:
-    return Tried(
+def _replayed(message: Summary, tried: Tried) -> Replayed:
+    found = tried if isinstance(tried, Trial) else None
+    step = _step(found.steps[0]) if found and found.matched else None
+    unread = str(tried) if isinstance(tried, MaiRustError) else ""
+    return Replayed(
+        id=message.id,
+        received_at=message.received_at,
+        subject=message.subject,
+        matched=step is not None,
+        ms=step.ms if step else 0.0,
+        action=_word(found) if found else "",
+        error=step.error if step else unread,
+        effect=step.effect if step else {},
+    )
+
+
+def _tried(found: Trial) -> trial.Tried:
+    return trial.Tried(
         steps=tuple(map(_step, found.steps)),
         action=_word(found),
         reply=str(found.reply),
@@ -89,19 +87,13 @@ def _step(step: Step) -> trial.Step:
         type=hook.type,
         mode=hook.mode,
         ms=outcome.ms,
-        payload=_masked(json.loads(step.request)),
+        payload=json.loads(step.request) if step.request else None,
         answer=_answer(outcome.body),
         error=outcome.error or "",
         effect={"action": outcome.said.action.name.lower(), **said(outcome.said)},
         log=outcome.log[:MAX_LOG],
         notes=dict(outcome.notes),
     )
-
-
-def _masked(payload: dict[str, Any]) -> dict[str, Any]:
-    """The request without the token that it may hold (trap A3)."""
-    callback = payload.get("callback")
-    return payload if callback is None else {**payload, "callback": {**callback, "token": MASK}}
 
 
 def _answer(body: bytes | None) -> Any:

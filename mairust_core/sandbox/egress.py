@@ -164,7 +164,7 @@ class Egress:
         """The first address that may be connected to."""
         why, is_callback = "it has no address", request.callback_bytes is not None
         for address in addresses:
-            refusal = self.reach.refusal(address, request.target.port, is_callback=is_callback)
+            refusal = self.reach.refusal(address, request.target, is_callback=is_callback)
             if refusal is None:
                 return address
             why = f"{address} is {refusal}"

@@ -30,6 +30,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     """
     from mairust_core.first_run import create_site, enter_data_dir
     from mairust_core.observe.logs import set_up
+    from mairust_core.plugins.sockets import make_socket_dir
     from mairust_core.serve.sockets import bind_all
     from mairust_core.serve.supervisor import supervise
     from mairust_core.serve.worker import run
@@ -40,6 +41,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
         enter_data_dir(settings)
         with presence(settings.data_dir) as here:
             create_site(settings, os_user)
+            make_socket_dir(settings.plugins.socket_dir)
             sockets.bind_private(settings.data_dir)
             ready = partial(_ready, announce, here, sockets.addresses, workers)
             if workers == 1:

@@ -25,6 +25,7 @@ from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.search.indexing import call_indexer
+from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.store import process_numbers
@@ -55,6 +56,7 @@ def run(
     end when the supervisor is gone. `first`: what is said once for all workers is said by this one. Raises
     the errors of `open_site`.
     """
+    committing = start_committing(settings)
     site = open_site(settings)
     _tell_what_runs(site)
     gc.freeze()
@@ -63,7 +65,7 @@ def run(
         warn_of_growth(site)
     try:
         with _runner() as runner:
-            runner.run(_Worker(site, sockets, ready, parent_alive).run())
+            runner.run(_Worker(site, sockets, ready, parent_alive, committing).run())
     finally:
         site.close()
     return 0
@@ -101,11 +103,14 @@ class _Worker:
         sockets: dict[str, socket.socket],
         ready: Callable[[], None],
         parent_alive: int | None,
+        committing: CommittingProcess | None,
     ) -> None:
         self._site = site
         self._sockets = sockets
         self._ready = ready
         self._parent_alive = parent_alive
+        self._committing = committing
+        self._committer = committing.committer(site) if committing else None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.blobs.free_bytes, self._probe)
@@ -119,9 +124,11 @@ class _Worker:
             for name, one in self._sockets.items()
             if isinstance(at := one.getsockname(), tuple)
         }
+        if self._committer is not None:
+            self._committer.begin()
         chain = self._site.open_chain()
         self._site.running_chain = chain, asyncio.get_running_loop()
-        road = open_road(self._site, self._health, self._refusals, chain)
+        road = open_road(self._site, self._health, self._refusals, chain, self._committer)
         if self._jobs:
             self._jobs.append(self._site.hook_runner(chain, asyncio.get_running_loop()))
         listeners = Listeners(self._site, road, self._sockets)
@@ -147,6 +154,9 @@ class _Worker:
         self._site.running_chain = None
         await chain.close()
         road.close()
+        if self._committing is not None and self._committer is not None:
+            self._committer.close()
+            await asyncio.to_thread(self._committing.wait)
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()

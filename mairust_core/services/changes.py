@@ -22,3 +22,11 @@ def change(service: Service, operation: str, subject: str) -> Iterator[Connectio
         yield tx
         store.audits.record(tx, entry_id, service.by, f"{service.noun}.{operation}", subject)
         store.generations.advance(tx)
+
+
+def noted(service: Service, operation: str, subject: str) -> None:
+    """Audit as `NOUN.operation` what changes nothing, before it is done."""
+    site = service.site
+    entry_id = site.ids.next()
+    with site.storage.write() as tx:
+        store.audits.record(tx, entry_id, service.by, f"{service.noun}.{operation}", subject)

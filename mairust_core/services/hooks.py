@@ -22,7 +22,7 @@ from mairust_core.model.message_change import MessageFilter
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trial import Replay, Replayed, TrialEnvelope, Tried
 from mairust_core.operations import BytesIn, Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, noted
 from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
@@ -39,15 +39,16 @@ class Hooks(Service):
     def add(self, new: NewHook) -> ShownHook:
         """Add a hook of a registered plugin, beside those that the plugin declares.
 
-        A declared hook that was removed comes back by its name, as its plugin declares it.
+        A declared hook that was removed comes back by its name, as its plugin declares it but for what is
+        given here.
         """
         self.site.check_hook_name(new.name, new.plugin)
-        self.site.check_filter(new.filter)
+        if new.filter is not None:
+            self.site.check_filter(new.filter)
         with change(self, "add", new.name) as tx:
             store.plugins.get(tx, self.by, new.plugin)
-            if store.hooks.bring_back(tx, self.by, new.name, new.plugin, new.type):
-                return store.hooks.get(tx, self.by, new.name)
-            return store.hooks.add(tx, self.by, new)
+            store.breakers.reset(tx, [new.name])
+            return store.hooks.bring_back(tx, self.by, new) or store.hooks.add(tx, self.by, new)
 
     @operation("GET", "/hooks", scope=ADMIN, reach=SITE)
     def browse(self, *, plugin: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[ShownHook]:
@@ -65,9 +66,9 @@ class Hooks(Service):
 
     @operation("PATCH", _ONE, scope=ADMIN, reach=SITE, errors=(NotFound,))
     def edit(self, name: str, wanted: HookChange) -> ShownHook:
-        """Set some of a hook; what is set survives upgrades of its plugin."""
+        """Set some of a hook, or take back what was set; what is set survives upgrades of its plugin."""
         given = wanted.given()
-        if "filter" in given:
+        if given.get("filter") is not None:
             self.site.check_filter(given["filter"])
             given["filter"] = given["filter"].filter()
         with change(self, "edit", name) as tx:
@@ -135,7 +136,11 @@ class Hooks(Service):
 
     @operation("POST", f"{_ONE}/replay", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def replay(self, name: str, wanted: Replay) -> Page[Replayed]:
-        """Ask a hook about an account's stored mail, newest first, and tell what it would have changed."""
+        """Ask a hook about an account's stored mail, newest first, and tell what it would have changed.
+
+        A page may end before `limit` when its time is over. The audit says whose mail was shown to which
+        hook, and the trace of each mail what of it.
+        """
         with self.site.storage.read() as tx:
             hook = store.hooks.get(tx, self.by, name)
             account = store.accounts.get(tx, self.by, wanted.account)
@@ -143,8 +148,8 @@ class Hooks(Service):
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=None, filter=sought)
             found = store.listing.page(tx, self.by, asked, wanted.cursor, wanted.limit)
         plugin = self.site.runnable(self.by, hook.plugin)
-        tried = (self.site.trial.replay(hook.hook(), plugin, message, account.id) for message in found.items)
-        return Page(items=tuple(tried), next_cursor=found.next_cursor)
+        noted(self, "replay", f"{hook.name} {account.address}")
+        return self.site.trial.replay(hook.hook(), plugin, account.id, found)
 
     def _tried(self, name: str, type_: str) -> Sequence[ShownHook]:
         wanted = _type(type_) if type_ else None

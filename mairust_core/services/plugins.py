@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mairust_core import store
@@ -34,6 +36,7 @@ class Plugins(Service):
         """
         self.by.require(ADMIN, SITE)
         manifest = self.site.read_plugin(directory)
+        self.site.plugins.look_for(manifest)
         with change(self, "link", manifest.id) as tx:
             return self.site.plugins.link(tx, self.by, manifest, directory)
 
@@ -60,7 +63,7 @@ class Plugins(Service):
         A plugin that is reached by http or a UNIX socket gets a secret, shown this once. Whoever wants to
         approve no more than was reviewed names the review.
         """
-        with change(self, "approve", id) as tx:
+        with self._change("approve", id) as tx:
             return self.site.plugins.approve(tx, self.by, id)
 
     @operation(
@@ -71,8 +74,11 @@ class Plugins(Service):
         errors=(NotFound, Conflict, Forbidden),
     )
     def approve_review(self, id: str, review: str) -> Approved:
-        """Give a plugin what a review said, by its id; nothing if it asks for something else by now."""
-        with change(self, "approve", id) as tx:
+        """Give a plugin what a review said, by its id; nothing if it asks for something else by now.
+
+        `none` is the review of a plugin that waits for nothing.
+        """
+        with self._change("approve", id) as tx:
             return self.site.plugins.approve(tx, self.by, id, review)
 
     @operation(
@@ -80,14 +86,14 @@ class Plugins(Service):
     )
     def enable(self, id: str) -> Plugin:
         """Have the hooks of an approved plugin asked."""
-        with change(self, "enable", id) as tx:
+        with self._change("enable", id) as tx:
             self.site.plugins.enable(tx, self.by, id)
             return self._shown(tx, id)
 
     @operation("POST", "/plugins/{id}/disable", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def disable(self, id: str) -> Plugin:
         """Have none of a plugin's hooks asked; mail goes on as if they were not there."""
-        with change(self, "disable", id) as tx:
+        with self._change("disable", id) as tx:
             self.site.plugins.disable(tx, self.by, id)
             return self._shown(tx, id)
 
@@ -127,6 +133,14 @@ class Plugins(Service):
         with change(self, "remove", id) as tx:
             self.site.plugins.remove(tx, self.by, id)
         return Removed(name=id)
+
+    @contextmanager
+    def _change(self, verb: str, id_: str) -> Iterator[Connection]:
+        """A change of one plugin that may depend on how well this machine holds it."""
+        with self.site.storage.read() as tx:
+            self.site.plugins.look(tx, self.by, id_)
+        with change(self, verb, id_) as tx:
+            yield tx
 
     def _shown(self, tx: Connection, id_: str) -> Plugin:
         return self.site.plugins.shown(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]

@@ -24,6 +24,7 @@ from mairust_core.model.breaker import (
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import AnyRow, hook_breaker, hook_poison
+from mairust_core.store.tables import hook as hooks
 
 MAX_POISON = 1000
 """Mails remembered for one hook."""
@@ -70,7 +71,7 @@ def open_(storage: StorageBackend, tx: Connection, hook: str) -> Breaker:
     return found
 
 
-def poison(storage: StorageBackend, tx: Connection, hook: str) -> tuple[str, ...]:
+def poison(storage: StorageBackend, tx: Connection, hook: str, most: int = MAX_POISON) -> tuple[str, ...]:
     """Close: the probe was answered, so it is the mails. They are remembered; which they are."""
     now_ms = storage.now_ms(tx)
     mails = _locked(storage, tx, hook).failures
@@ -78,7 +79,7 @@ def poison(storage: StorageBackend, tx: Connection, hook: str) -> tuple[str, ...
         delete(hook_poison).where(hook_poison.c.hook == hook, hook_poison.c.at_ms < now_ms - POISON_MS)
     )
     known = set(tx.execute(select(hook_poison.c.sha256).where(hook_poison.c.hook == hook)).scalars())
-    new = [mail for mail in mails if bytes.fromhex(mail) not in known][: max(0, MAX_POISON - len(known))]
+    new = [mail for mail in mails if bytes.fromhex(mail) not in known][: max(0, most - len(known))]
     if new:
         tx.execute(insert(hook_poison), [_poisonous(hook, mail, now_ms) for mail in new])
     succeed(tx, hook)
@@ -99,7 +100,8 @@ def reset(tx: Connection, hooks: Iterable[str]) -> None:
     """Close breakers and forget what made these hooks fail."""
     names = list(hooks)
     for table in (hook_breaker, hook_poison):
-        tx.execute(delete(table).where(table.c.hook.in_(names)))
+        mine = table.c.tenant_id == DEFAULT_TENANT
+        tx.execute(delete(table).where(mine, table.c.hook.in_(names)))
 
 
 def states(tx: Connection, hooks: Sequence[str]) -> dict[str, Breaker]:
@@ -147,8 +149,18 @@ def _model(row: AnyRow) -> Breaker:
     )
 
 
-def not_closed(storage: StorageBackend, tx: Connection) -> list[str]:
-    """The hooks that are left alone now; one statement, two with the clock's."""
-    opened = select(hook_breaker).where(hook_breaker.c.open_until_ms.is_not(None))
+def not_closed(storage: StorageBackend, tx: Connection) -> dict[str, Breaker]:
+    """The hooks that are left alone now, by name; one statement, two with the clock's.
+
+    A row may outlive its hook: a call that was under way when the hook was removed fails after that.
+    """
+    there = (hooks.c.tenant_id == hook_breaker.c.tenant_id) & (hooks.c.name == hook_breaker.c.hook)
+    opened = (
+        select(hook_breaker)
+        .join(hooks, there)
+        .where(hook_breaker.c.open_until_ms.is_not(None), hooks.c.removed_ms.is_(None))
+        .order_by(hooks.c.name)
+    )
     now_ms = storage.now_ms(tx)
-    return [row.hook for row in tx.execute(opened) if _model(row).state(now_ms) is not BreakerState.CLOSED]
+    found = {row.hook: _model(row) for row in tx.execute(opened)}
+    return {name: one for name, one in found.items() if one.state(now_ms) is not BreakerState.CLOSED}

@@ -35,7 +35,7 @@ def content_row(delivery: Delivery) -> tuple[Any, ...]:
         None if facts.date is None else to_ms(facts.date),
         cleaned(facts.subject),
         cleaned(facts.message_id),
-        cleaned(facts.preview[:SNIPPET_CHARACTERS]),
+        cleaned((facts.preview if delivery.snippet is None else delivery.snippet)[:SNIPPET_CHARACTERS]),
         facts.has_attachments,
         _dump(facts),
         facts.envelope,

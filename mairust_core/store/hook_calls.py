@@ -13,6 +13,7 @@ from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
 from mairust_core.store import StorageBackend
+from mairust_core.store.facts import cleaned
 from mairust_core.store.tables import AnyRow, hook_log
 
 MAX_DETAIL = 1000
@@ -28,8 +29,8 @@ def record(
         [
             (
                 one.id, tenant_id, to_ms(one.at), one.hook, one.plugin, one.delivery_id, one.mode.value,
-                one.outcome.value, one.action, round(one.ms * 1000), one.detail[:MAX_DETAIL], one.trace_id,
-                one.message_id, one.recipient,
+                one.outcome.value, one.action, round(one.ms * 1000), cleaned(one.detail[:MAX_DETAIL]),
+                one.trace_id, one.message_id, one.recipient,
             )
             for one in calls
         ],

@@ -17,6 +17,7 @@ from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.status import HooksStatus
 from mairust_core.store import StorageBackend, breakers, forms, plugin_health
+from mairust_core.store.constraints import refusing
 from mairust_core.store.plugins import Registered, model
 from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin
 
@@ -128,28 +129,28 @@ def add(tx: Connection, by: Principal, new: NewHook) -> ShownHook:
     """Add a hook; raises `Conflict` when there is one of that name."""
     if _row_of(tx, by, new.name) is not None:
         raise Conflict("hook", name=new.name)
-    given = {name: getattr(new, name) for name in _KINDS}
-    given["filter"] = new.filter.filter()
-    set_ = {name: value for name, value in given.items() if value is not None}
-    _insert(tx, by, Hook(name=new.name, type=new.type, plugin=new.plugin, enabled=new.enabled), None, set_)
+    base = Hook(name=new.name, type=new.type, plugin=new.plugin, enabled=new.enabled)
+    _insert(tx, by, base, None, new.given())
     return get(tx, by, new.name)
 
 
 def _insert(tx: Connection, by: Principal, new: Hook, declared: Hook | None, set_: dict[str, Any]) -> None:
-    tx.execute(
-        insert(hook).values(
-            tenant_id=by.tenant_id, name=new.name, plugin=new.plugin, type=new.type.value,
-            declared=None if declared is None else forms.dump(declared), changed=forms.dump(set_),
-            enabled=new.enabled, created_ms=now_ms(),
-        )
+    row = insert(hook).values(
+        tenant_id=by.tenant_id, name=new.name, plugin=new.plugin, type=new.type.value,
+        declared=None if declared is None else forms.dump(declared), changed=forms.dump(set_),
+        enabled=new.enabled, created_ms=now_ms(),
     )  # fmt: skip
+    with refusing(Conflict("hook", name=new.name)):
+        tx.execute(row)
 
 
 def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Hook]) -> None:
     """Make a plugin's own hooks those that it declares now; what was set of them, or removed, stays so.
 
-    Raises `Conflict` when a hook of that name belongs to somebody else.
+    The breaker of a hook that is new, of another type, or gone is forgotten. Raises `Conflict` when a hook of
+    that name belongs to somebody else.
     """
+    others = []
     known = {row.name: row for row in tx.execute(select(hook).where(*_of(by, plugin_id)))}
     for one in declared:
         row = known.pop(one.name, None)
@@ -161,15 +162,18 @@ def declare(tx: Connection, by: Principal, plugin_id: str, declared: Sequence[Ho
         elif row is not None or _row_of(tx, by, one.name) is not None:
             raise Conflict("hook", name=one.name)
         _insert(tx, by, one, one, {})
+        others.append(one.name)
     gone = [name for name, row in known.items() if row.declared is not None]
     tx.execute(delete(hook).where(*_of(by, plugin_id), hook.c.name.in_(gone)))
+    breakers.reset(tx, [*others, *gone])
 
 
 def edit(tx: Connection, by: Principal, name: str, values: dict[str, Any]) -> ShownHook:
-    """Set some of what can be set of a hook; raises `NotFound`."""
+    """Set some of what can be set of a hook, None taking back what was set; raises `NotFound`."""
     get(tx, by, name)
     row = tx.execute(select(hook).where(*_named(by, name)).with_for_update()).one()
-    changed = _changed(row.changed) | values
+    found = _changed(row.changed) | values
+    changed = {key: value for key, value in found.items() if value is not None}
     tx.execute(update(hook).where(*_named(by, name)).values(changed=forms.dump(changed)))
     return get(tx, by, name)
 
@@ -192,14 +196,19 @@ def remove(tx: Connection, by: Principal, name: str) -> None:
         tx.execute(update(hook).where(*_named(by, name)).values(removed_ms=now_ms()))
 
 
-def bring_back(tx: Connection, by: Principal, name: str, plugin_id: str, type_: HookType) -> bool:
-    """Have a declared hook again that was removed, as its plugin declares it; False when it was not."""
-    row = _row_of(tx, by, name)
-    if row is None or row.removed_ms is None or (row.plugin, row.type) != (plugin_id, type_.value):
-        return False
-    values = {"removed_ms": None, "changed": "{}", "enabled": True}
-    tx.execute(update(hook).where(*_named(by, name)).values(values))
-    return True
+def bring_back(tx: Connection, by: Principal, new: NewHook) -> ShownHook | None:
+    """Have a declared hook again that was removed, with what is given over what its plugin declares.
+
+    None when it was not removed; raises `Conflict` when it is one of another type or plugin.
+    """
+    row = _row_of(tx, by, new.name)
+    if row is None or row.removed_ms is None:
+        return None
+    if (row.plugin, row.type) != (new.plugin, new.type.value):
+        raise Conflict("hook_removed", name=new.name, type=row.type, plugin=row.plugin)
+    values = {"removed_ms": None, "changed": forms.dump(new.given()), "enabled": new.enabled}
+    tx.execute(update(hook).where(*_named(by, new.name)).values(values))
+    return get(tx, by, new.name)
 
 
 def _row_of(tx: Connection, by: Principal, name: str) -> AnyRow | None:
@@ -235,6 +244,6 @@ def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatu
         plugins_blocked=held[State.BLOCKED],
         plugins_waiting=sum(1 for _, waits in states if waits),
         hooks=int(tx.execute(running_hooks).scalar_one()),
-        breakers_open=tuple(sorted(breakers.not_closed(storage, tx))),
+        breakers_open=tuple(breakers.not_closed(storage, tx)),
         plugins_unwell=tuple(plugin_health.unwell(tx)),
     )

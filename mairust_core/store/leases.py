@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Held, Leased, Priority, Settlement, State
@@ -140,6 +140,13 @@ def is_current(tx: Connection, lease: Leased) -> bool:
         job.c.id == lease.id, job.c.fence == lease.fence, job.c.state == State.RUNNING.value
     )
     return tx.execute(query.with_for_update()).first() is not None
+
+
+def finish(tx: Connection, lease: Leased, now_ms: int) -> bool:
+    """Note that a job is done, if the lease still holds; whether it does."""
+    mine = (job.c.id == lease.id) & (job.c.fence == lease.fence) & (job.c.state == State.RUNNING.value)
+    done = {"state": State.DONE.value, "finished_ms": now_ms, "last_error": None, "leased_until_ms": None}
+    return tx.execute(update(job).where(mine).values(done)).rowcount == 1
 
 
 def held(storage: StorageBackend, tx: Connection) -> list[Held]:

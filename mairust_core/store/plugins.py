@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from mairust_core.errors import NotFound
+from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms
 from mairust_core.model.plugin import Manifest, State
 from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
 from mairust_core.store import forms
+from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, hook, plugin, plugin_metric
 
 _TELL = (
@@ -123,13 +124,14 @@ def add(tx: Connection, by: Principal, new: Registered) -> None:
     """Register a plugin that is not there yet.
 
     Its generation is beyond that of one of this id which was removed: processes of that one must not stay.
+    Raises `Conflict` when somebody else registers it at the same moment.
     """
     at_ms = now_ms()
-    tx.execute(
-        insert(plugin).values(
-            **_row(new), tenant_id=by.tenant_id, id=new.id, generation=at_ms, created_ms=at_ms
-        )
+    row = insert(plugin).values(
+        **_row(new), tenant_id=by.tenant_id, id=new.id, generation=at_ms, created_ms=at_ms
     )
+    with refusing(Conflict("plugin", id=new.id)):
+        tx.execute(row)
 
 
 def replace(tx: Connection, by: Principal, changed: Registered) -> None:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 from zlib import crc32
 
+import orjson
 from sqlalchemy import Boolean, LargeBinary, Table
 
 from mairust_core.store import tables as t
@@ -81,7 +82,10 @@ class Portable:
         if self._binary or self._boolean:
             rows = [self._plain(row) for row in rows]
         found = {"table": self.name, "columns": self.columns, "rows": rows}
-        return _encode(found).encode() + b"\n"
+        try:
+            return orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # numbers beyond 64 bits, lone surrogates
+            return _encode(found).encode() + b"\n"
 
     def _plain(self, row: Sequence[Any]) -> list[Any]:
         values = list(row)

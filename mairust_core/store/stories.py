@@ -25,6 +25,8 @@ from mairust_core.store.tables import AnyRow, account, domain, mailbox, message,
 from mairust_core.wire import encode_time
 
 _IN_ONE_QUERY = 500
+_PLUGINS_WORDS = {"log", "annotations", "error", "refused", "left_out"}
+"""What plugins write freely. They see the mail of many accounts: it is for who may read all of that."""
 
 Place = Mapping[str, str | None]
 """Where a message is, in the words of the event `now`."""
@@ -274,6 +276,8 @@ def _may_see(noted: Mapping[str, Any], seen: _Seen) -> bool:
 def _further(noted: Mapping[str, Any], seen: _Seen) -> dict[str, Any]:
     """What a part that comes later noted: its own words, and the account by its address."""
     hidden = {"at", "kind", "account_id", "account_ids"}
+    if not seen.everything:
+        hidden |= _PLUGINS_WORDS if noted.get("action") != "deliver" else {*_PLUGINS_WORDS, "message"}
     words = {name: value for name, value in noted.items() if name not in hidden}
     if "account_id" in noted:
         words["account"] = seen.addresses.get(noted["account_id"], "")

@@ -1,7 +1,8 @@
 """``mairust`` with hooks from a file: ``python -m tests.benchmarks.hooked FILE serve …``.
 
 The file is a JSON list of ``{"name", "url", "sender"}``, perhaps with ``"type"``: hooks at a URL, for mail
-from senders that match. Nothing else differs from ``mairust``.
+from senders that match; with ``"directory"`` in place of ``"url"`` they are workers of ``plugin.py`` there.
+Nothing else differs from ``mairust``.
 """
 
 from __future__ import annotations
@@ -16,21 +17,24 @@ from mairust_core.app import Site
 from mairust_core.config import Settings
 from mairust_core.hooks.book import MemoryBook, Registered
 from mairust_core.model.hook import Filter, Hook, HookType
-from mairust_core.model.plugin import Body, Entry, Limits, Network, Permissions, Protocol, Runnable
+from mairust_core.model.plugin import (
+    Body,
+    Entry,
+    Limits,
+    Network,
+    Permissions,
+    ProcessMode,
+    Protocol,
+    Runnable,
+)
 from mairust_core.serve import worker
+
+PERMISSIONS = Permissions(read_headers=True, read_body=Body.PREVIEW, write_tags=True, move_message=True)
 
 
 def registered(one: dict[str, str]) -> Registered:
     """The hook of one entry."""
-    plugin = Runnable(
-        id=f"com.example.{one['name']}",
-        version="1.0.0",
-        entry=Entry(protocol=Protocol.HTTP, endpoint=one["url"]),
-        permissions=Permissions(
-            read_headers=True, read_body=Body.PREVIEW, write_tags=True, move_message=True
-        ),
-        limits=Limits(network=Network.LOCAL_ONLY, network_allow=(urlsplit(one["url"]).netloc,)),
-    )
+    plugin = _worker(one) if "directory" in one else _service(one)
     hook = Hook(
         name=f"{plugin.id}:{one.get('type', 'pre_receive')}",
         type=HookType(one.get("type", "pre_receive")),
@@ -38,6 +42,28 @@ def registered(one: dict[str, str]) -> Registered:
         filter=Filter(sender_matches=one["sender"]),
     )
     return Registered(hook=hook, plugin=plugin)
+
+
+def _service(one: dict[str, str]) -> Runnable:
+    return Runnable(
+        id=f"com.example.{one['name']}",
+        version="1.0.0",
+        entry=Entry(protocol=Protocol.HTTP, endpoint=one["url"]),
+        permissions=PERMISSIONS,
+        limits=Limits(network=Network.LOCAL_ONLY, network_allow=(urlsplit(one["url"]).netloc,)),
+    )
+
+
+def _worker(one: dict[str, str]) -> Runnable:
+    command = ("python3", "plugin.py")
+    return Runnable(
+        id=f"com.example.{one['name']}",
+        version="1.0.0",
+        entry=Entry(protocol=Protocol.STDIN, command=command, mode=ProcessMode.WORKER),
+        permissions=PERMISSIONS,
+        limits=Limits(),
+        directory=Path(one["directory"]),
+    )
 
 
 def main(file: str) -> None:

@@ -1,12 +1,14 @@
 """What hooks cost: mail that none matches, mail that one HTTP hook sees, and mail beside a hundred slow ones.
 
-``python -m tests.benchmarks.hooks [--figures chain idle http slow] [--pairs 11] [--seconds 1.5]``
+``python -m tests.benchmarks.hooks [--figures chain idle http stdin slow] [--pairs 11] [--seconds 1.5]``
 
 ``chain``  CPU of the chain alone for a mail that twenty hooks pass over, in a loop of this process
 ``idle``   ingest with twenty hooks that do not match, against ingest without any, in interleaved pairs
 ``http``   ingest with one hook on loopback that answers at once, against the same; the ceiling of the hook
            server itself, driven by the client MaiRust uses, is printed, and where it is lower the ratio is
            to it
+``stdin``  ingest with one plugin of workers in the full sandbox that answers at once, against the same and
+           against what its workers answer to nobody else; and what a call takes beyond the plugin's own time
 ``slow``   mail that no hook matches while a hundred plugins take as long as they may, against alone
 """
 
@@ -28,23 +30,27 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import uvloop
 
 from mairust_core.hooks import Asked
 from mairust_core.hooks.book import MemoryBook, Registered
 from mairust_core.hooks.chain import HookChain
-from mairust_core.hooks.credentials import NoCredentials
-from mairust_core.hooks.log import NoLog
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import HookType
+from mairust_core.model.plugin import Limits
+from mairust_core.sandbox.probing import probe
+from tests.benchmarks import sandbox
 from tests.benchmarks.contenders import Engine, Load, Sample
 from tests.benchmarks.corpus import read_corpus, save_messages
 from tests.benchmarks.hooked import registered
 from tests.benchmarks.servers import DIE_WITH_US, Server, clean_environment, python, running
 from tests.benchmarks.sites import Site, addresses, copy_site, make_site
 from tests.benchmarks.table import Goal, verdict
+from tests.support.hooking import NoCredentials, NoLog
+from tests.support.plugins import make_plugin
 from tests.support.stores import open_kit, settings_for
 
 HOOKS = 20
@@ -52,7 +58,8 @@ SLOW = 100
 SLOW_MS = 1900
 """Of a time-out of 2000: no breaker opens, every call waits."""
 CHAIN_GOAL_US = 20.0
-IDLE_GOAL, HTTP_GOAL, SLOW_GOAL = 0.95, 0.60, 0.90
+IDLE_GOAL, HTTP_GOAL, STDIN_GOAL, SLOW_GOAL = 0.95, 0.60, 0.50, 0.90
+CALLS = 2_000
 MAILS = 20_000
 Entry = dict[str, str]
 
@@ -176,20 +183,24 @@ class Ingest:
         """One round of load."""
         return self._load.drive(server, Engine(name="sqlite"))
 
-    def run(self, hooks: Sequence[Entry]) -> Sample:
-        """One round on a server of its own."""
+    def run(self, hooks: Sequence[Entry], *, warm: bool = False) -> Sample:
+        """One round on a server of its own; `warm`: the second of two, with the plugins' processes there."""
         with self.serving(hooks) as server:
+            if warm:
+                self.drive(server)
             return self.drive(server)
 
 
-def pairs(ingest: Ingest, hooks: Sequence[Entry], count: int) -> tuple[list[Sample], list[Sample]]:
+def pairs(
+    ingest: Ingest, hooks: Sequence[Entry], count: int, *, warm: bool = False
+) -> tuple[list[Sample], list[Sample]]:
     """Rounds without and with hooks, interleaved, each pair beginning with the other one."""
     without: list[Sample] = []
     with_hooks: list[Sample] = []
     for number in range(count):
         turns: list[Callable[[], None]] = [
-            lambda: without.append(ingest.run([])),
-            lambda: with_hooks.append(ingest.run(hooks)),
+            lambda: without.append(ingest.run([], warm=warm)),
+            lambda: with_hooks.append(ingest.run(hooks, warm=warm)),
         ]
         for turn in turns if number % 2 else reversed(turns):
             turn()
@@ -272,7 +283,7 @@ def slow_pairs(ingest: Ingest, port: int, count: int) -> tuple[list[Sample], lis
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.hooks", description=__doc__)
-    known = ("chain", "idle", "http", "slow")
+    known = ("chain", "idle", "http", "stdin", "slow")
     parser.add_argument("--figures", nargs="+", choices=known, default=known)
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load per round")
@@ -294,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"chain alone: {empty:.2f} us CPU without hooks, {passed:.2f} us with {HOOKS} that do not match"
         )
         goals.append(Goal(f"{HOOKS} hooks that do not match", passed - empty, CHAIN_GOAL_US, unit="us"))
-    if set(options.figures) & {"idle", "http", "slow"}:
+    if set(options.figures) & {"idle", "http", "stdin", "slow"}:
         goals += _ingest_goals(options)
     return verdict(goals)
 
@@ -321,6 +332,8 @@ def _ingest_goals(options: Any) -> list[Goal]:
             goals.append(
                 Goal("ingest with an HTTP hook / without", _ratio(asked, lower), HTTP_GOAL, at_least=True)
             )
+        if "stdin" in options.figures:
+            goals += _worker_goals(ingest, options.pairs)
         if "slow" in options.figures:
             alone, beside = slow_pairs(ingest, port, options.pairs)
             _shown("mail that no hook matches", alone)
@@ -329,6 +342,31 @@ def _ingest_goals(options: Any) -> list[Goal]:
                 Goal(f"beside {SLOW} slow plugins / alone", _ratio(beside, alone), SLOW_GOAL, at_least=True)
             )
     return goals
+
+
+def _worker_goals(ingest: Ingest, count: int) -> list[Goal]:
+    directory = ingest.scratch / "worker"
+    over_ms, limit = uvloop.run(_worker_alone(directory))
+    hook = [{"name": "worker", "directory": str(directory), "sender": "."}]
+    without, asked = pairs(ingest, hook, count, warm=True)
+    print(f"layers: {', '.join(probe().isolation.present)}; ceiling of the workers: {limit:.0f}/s")
+    _shown("without hooks", without)
+    _shown("one STDIN worker plugin", asked)
+    lower = [Sample(rate=min(one.rate, limit), cpu_us=one.cpu_us) for one in without]
+    return [
+        Goal("ingest with STDIN workers / without", _ratio(asked, lower), STDIN_GOAL, at_least=True),
+        Goal("a call over the plugin's own time", over_ms, sandbox.GOAL_MS, unit="ms"),
+    ]
+
+
+async def _worker_alone(directory: Path) -> tuple[float, float]:
+    """What a call takes beyond the plugin's own time, in milliseconds, and how many a second there can be."""
+    plugin = make_plugin(directory, probe(), sandbox.WORKER, limits=Limits())
+    try:
+        over_ms = statistics.median(await sandbox.one_by_one(plugin, CALLS))
+        return over_ms, await sandbox.at_once(plugin, CALLS)
+    finally:
+        await plugin.transport.close()
 
 
 if __name__ == "__main__":

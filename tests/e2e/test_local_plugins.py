@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -48,9 +52,11 @@ def tried(what):
     except BaseException as error:
         return type(error).__name__
 
+kept = []
+
 def send(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
-        link.sendall(b"stolen")
+    kept.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+    kept[-1].sendall(b"stolen")
 
 def write(path):
     with open(path, "w") as file:
@@ -66,6 +72,7 @@ for line in sys.stdin:
     answer = {"action": "deliver", "tags": ["kept"], "annotations": {"got": got, "asked": json.loads(line)}}
     print(json.dumps(answer), flush=True)
 """
+"""A connection that it gets it never closes: it stays to be seen."""
 
 
 def answer(site: Site, *arguments: object) -> Any:
@@ -120,6 +127,14 @@ def until_tagged(site: Site, server: Server, tag: str) -> dict[str, Any]:
         assert time.monotonic() < deadline
 
 
+def until_refused(server: Server, subject: str, reply: str) -> None:
+    """A mail is refused, by every worker: eight times one after another."""
+    deadline, in_a_row = time.monotonic() + PATIENCE_S, 0
+    while in_a_row < 8:
+        in_a_row = in_a_row + 1 if send(server, subject) == reply else 0
+        assert time.monotonic() < deadline
+
+
 def test_local_plugins_tag_refuse_and_set_aside_mail(tmp_path: Path) -> None:
     """In shell and in Python: `hook test` explains, mail over SMTP, `trace`, `hook replay`."""
     site = make_site(tmp_path / "site")
@@ -143,7 +158,7 @@ def test_local_plugins_tag_refuse_and_set_aside_mail(tmp_path: Path) -> None:
         assert "body" not in tried["steps"][0]["payload"]["message"]
 
         until_tagged(site, server, "hello")
-        assert send(server, "A CASINO") == "550 5.7.1 No casinos, please"
+        until_refused(server, "A CASINO", "550 5.7.1 No casinos, please")
         assert send(server, "Your prize").startswith("250")
         assert send(server, "Lunch").startswith("250")
         lunch, *_, first = stored(site, "INBOX")
@@ -176,7 +191,8 @@ def test_a_local_plugin_cannot_read_keep_or_send_what_it_was_not_given(tmp_path:
     outside = [Path(tempfile.gettempdir()) / marker, Path("/dev/shm") / marker, Path("/var/tmp") / marker]
     directory = tmp_path / "spy"
     with Server(site=site, http="127.0.0.1:0") as server, _listening() as listener:
-        ports = [listener.getsockname()[1], server.smtp[1]]
+        http = int(server.ready["http"].rpartition(":")[2])
+        ports = [listener.getsockname()[1], server.smtp[1], server.lmtp[1], http]
         thief = (
             f"MARKER = {marker!r}\nREAD = {[str(token), '/etc/passwd', '/proc/1/environ']!r}\n"
             f"WRITTEN = {[str(directory / 'x'), '/plugin/x', *map(str, outside)]!r}\nPORTS = {ports!r}\n"
@@ -190,7 +206,7 @@ def test_a_local_plugin_cannot_read_keep_or_send_what_it_was_not_given(tmp_path:
         before = {file.name: file.read_bytes() for file in directory.iterdir()}
         asked = until_tagged(site, server, "kept")
         listener.setblocking(False)
-        assert _came(listener) == 0
+        assert (_connected_to(ports), _came(listener)) == (set(), 0)
         assert {file.name: file.read_bytes() for file in directory.iterdir()} == before
         assert [path for path in outside if path.exists()] == []
         event = json.dumps(told(site, asked["id"])[SPY])
@@ -198,6 +214,9 @@ def test_a_local_plugin_cannot_read_keep_or_send_what_it_was_not_given(tmp_path:
         assert "root:" not in event
         assert "secret of Ann" not in event
         assert "Subject" not in event
+        alone = f"MARKER = {marker!r}\nREAD = WRITTEN = []\nPORTS = {ports!r}\n"
+        with _unheld(alone + THIEF):  # or all this would prove nothing
+            assert (_connected_to(ports), _came(listener)) == ({*ports}, 1)
     assert _running(marker) == []
 
 
@@ -209,6 +228,35 @@ def _command(*words: str) -> str:
 def _listening() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
+
+
+@contextmanager
+def _unheld(program: str) -> Iterator[None]:
+    """Run a plugin outside of any sandbox until it has answered once, and end it with its children."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        try:
+            process.stdin.write(b"{}\n")
+            process.stdin.flush()
+            assert process.stdout.readline()
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _connected_to(ports: list[int]) -> set[int]:
+    """Of these ports of this machine, those to which somebody holds a connection now (proc(5), net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    held = {int(row[2].rpartition(":")[2], 16) for row in rows if row[3] in {"01", "08"}}
+    return held & {*ports}
 
 
 def _came(listener: socket.socket) -> int:

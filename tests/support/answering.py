@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mairust_core.plugins.for_authors.mairust_plugin import verify
 
+PATIENCE_S = 60.0
 TAGS_ALL = b'{"action": "deliver", "tags": ["seen"]}'
 
 
@@ -20,7 +21,9 @@ class HttpPlugin:
     """Where it listens, what it says, and the requests with their headers so far."""
 
     port: int
-    says: bytes = TAGS_ALL
+    says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL
+    gate: threading.Event = field(default_factory=threading.Event)
+    """Open; while it is closed every answer waits."""
     secret: str = ""
     """When it has one, requests that verify under it in neither header are answered 401, and counted."""
     refused: int = 0
@@ -30,7 +33,7 @@ class HttpPlugin:
 
 
 @contextmanager
-def http_plugin(says: bytes = TAGS_ALL) -> Iterator[HttpPlugin]:
+def http_plugin(says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL) -> Iterator[HttpPlugin]:
     """A plugin on a free port of 127.0.0.1, for the length of a block."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,20 +47,25 @@ def http_plugin(says: bytes = TAGS_ALL) -> Iterator[HttpPlugin]:
                 self.send_header("content-length", "0")
                 self.end_headers()
                 return
-            plugin.asked.append(json.loads(body))
+            asked = json.loads(body)
+            plugin.asked.append(asked)
             plugin.bodies.append(body)
             plugin.headers.append({name.lower(): value for name, value in self.headers.items()})
+            plugin.gate.wait(PATIENCE_S)
+            says = plugin.says(asked) if callable(plugin.says) else plugin.says
             self.send_response(200)
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(plugin.says)))
+            self.send_header("content-length", str(len(says)))
             self.end_headers()
-            self.wfile.write(plugin.says)
+            with suppress(BrokenPipeError):  # who asked was killed
+                self.wfile.write(says)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         plugin = HttpPlugin(port=server.server_address[1], says=says)
+        plugin.gate.set()
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

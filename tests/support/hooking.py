@@ -8,11 +8,14 @@ from typing import Any
 
 from mairust_core.hooks import Asked
 from mairust_core.hooks.book import Registered
+from mairust_core.hooks.log import Noted
 from mairust_core.hooks.memory import MemoryTransport, Plugin
+from mairust_core.hooks.payload import Callback
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
+from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Attachments, Body, Entry, Limits, Permissions, Protocol, Runnable
 
 EVERYTHING = Permissions(
@@ -118,3 +121,28 @@ class Plugins:
     def requests(self, plugin: str) -> list[dict[str, Any]]:
         """What a plugin was told so far."""
         return self.opened[plugin].requests if plugin in self.opened else []
+
+
+class NoLog:
+    """Nothing is written down."""
+
+    def record(self, noted: Noted) -> None:
+        """Forget it."""
+
+
+class NoCredentials:
+    """Nothing is signed and nobody is called back."""
+
+    def secrets(self, plugin: Runnable) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def call_token(self, plugin: Runnable, delivery_id: str) -> str:
+        """None."""
+        return ""
+
+    def callback(
+        self, registered: Registered, delivery_id: str, message_id: Id, place: tuple[int, int]
+    ) -> Callback | None:
+        """None."""
+        return None

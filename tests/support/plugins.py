@@ -8,7 +8,7 @@ import textwrap
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mairust_core.hooks.stdin import Oneshot, open_stdin
@@ -101,11 +101,6 @@ def make_plugin(
     )
     confinement = Confinement(machine=machine, hidden=tuple(hidden), site=site or Site())
     return Plugin(directory, confinement, runnable, marker)
-
-
-def newer(runnable: Runnable) -> Runnable:
-    """The same plugin after something about it was changed."""
-    return replace(runnable, generation=runnable.generation + 1)
 
 
 def resident_bytes(pids: Sequence[int]) -> int:

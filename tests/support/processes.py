@@ -17,6 +17,11 @@ def process_tree(pid: int) -> list[int]:
     return [pid, *(below for child in _children(pid) for below in process_tree(child))]
 
 
+def children(pid: int) -> list[int]:
+    """The living children of a process, without theirs."""
+    return _children(pid)
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of these processes and of those children of theirs that ended."""
     return sum(sum(_stat(pid)[11:15]) for pid in pids) / _TICKS_PER_S

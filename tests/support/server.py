@@ -34,7 +34,7 @@ from mairust_core.model.principal import Principal
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from tests.support import forks
-from tests.support.processes import process_tree, state
+from tests.support.processes import children, process_tree, state
 
 CHECKOUT = Path(__file__).parents[2]
 DOMAIN = "example.org"
@@ -176,8 +176,17 @@ class Server:
 
     @property
     def worker_pids(self) -> list[int]:
-        """The processes below the supervisor."""
-        return process_tree(self.pid)[1:]
+        """The workers below the supervisor, where there are several."""
+        return children(self.pid)
+
+    @property
+    def committing_pids(self) -> list[int]:
+        """The process of each worker that commits its mail, in the order of the workers."""
+        return [
+            one
+            for worker in ([self.pid] if self.workers == 1 else self.worker_pids)
+            for one in children(worker)
+        ]
 
     @property
     def running(self) -> bool:

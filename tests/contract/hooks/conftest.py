@@ -175,8 +175,8 @@ class House:
                          max_attempts=r[5], fence=r[6]), r[7]) for r in rows]  # fmt: skip
         return [one for one, _ in found if one.payload["addresses"][0].endswith(f"@{self.domain}")]
 
-    async def run(self, job: Leased, attempt: int = 1) -> None:
-        """One attempt at a job under a real lease; raises what its handler raises."""
+    def leased(self, job: Leased, attempt: int = 1) -> Leased:
+        """A job under a real lease."""
         with self.site.storage.write() as tx:
             self.site.storage.execute_many(
                 tx,
@@ -185,10 +185,14 @@ class House:
                 [(attempt, job.id)],
             )
             [[fence]] = self.site.storage.fetch_all(tx, "SELECT fence FROM job WHERE id = ?", (job.id,))
-        held = Leased(
+        return Leased(
             id=job.id, kind=job.kind, subject=job.subject, payload=job.payload, attempts=attempt,
             max_attempts=job.max_attempts, fence=fence,
         )  # fmt: skip
+
+    async def run(self, job: Leased, attempt: int = 1) -> None:
+        """One attempt at a job; raises what its handler raises."""
+        held = self.leased(job, attempt)
         handlers: dict[str, Any] = {
             kind.name: kind.handler for kind in Afterwards(self.site, self.chain).kinds()
         }

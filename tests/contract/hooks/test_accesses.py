@@ -126,7 +126,8 @@ async def test_b5_a_replay_shows_mail_to_a_plugin(house: House) -> None:
     message = house.site.service(Messages, TESTER).show(stored_id(reply))
     account = house.site.service(Accounts, TESTER).show(house.ann)
     trial = SiteTrial(house.site)
-    await asyncio.to_thread(trial.replay, one.hook, one.plugin, message, int(account.id))
+    page = house.site.service(Messages, TESTER).browse(house.ann)
+    await asyncio.to_thread(trial.replay, one.hook, one.plugin, int(account.id), page)
     [found] = await seen(house, house.ann)
     assert (found.occasion, found.message_id, found.plugin) == (
         Occasion.REPLAY, message.id, "com.example.r",

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mairust_core.errors import NotFound, Refused, Temporary
-from mairust_core.hooks.transport import CallFailed
+from mairust_core import store
+from mairust_core.errors import Refused, Temporary
+from mairust_core.hooks.book import Registered
+from mairust_core.hooks.transport import CallFailed, Transport
+from mairust_core.model.forms import Page
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
-from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message import Summary
+from mairust_core.model.message_change import MessageFilter
+from mairust_core.model.plugin import Protocol, Runnable
+from mairust_core.model.trial import Replayed, TrialEnvelope
 from mairust_core.model.verdict import Action
 from mairust_core.operations import BytesIn
-from mairust_core.receive.trial import Trial, try_hooks, try_on_stored
+from mairust_core.receive.trial import Trial, try_hooks
+from mairust_core.receive.trying import SiteTrial
 from mairust_core.services.messages import Messages
 from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import registered, runnable
@@ -131,6 +138,24 @@ async def test_a_trial_that_fails_says_so_and_opens_no_breaker(house: House) -> 
         assert house.site.storage.fetch_all(tx, "SELECT count(*) FROM hook_breaker", ()) == [(0,)]
 
 
+async def test_a_trial_tells_hooks_that_there_was_no_time_for(house: House) -> None:
+    """Nothing was sent to them; the other steps are told all the same."""
+    settings = house.site.settings
+    house.site.settings = replace(settings, hooks=replace(settings.hooks, budget_ms=0))
+    house.plugins.add("com.example.test", lambda _: {"action": "deliver"})
+    one = registered(on_timeout=Fallback.ALLOW)
+    try:
+        found = await asyncio.to_thread(
+            SiteTrial(house.site).test,
+            [(one.hook, one.plugin)],
+            BytesIn(chunks=iter([mail()])),
+            TrialEnvelope(rcpt_to=(house.ann,)),
+        )
+    finally:
+        house.site.settings = settings
+    assert [(step.payload, step.error) for step in found.steps] == [(None, "no time was left for it")]
+
+
 async def test_a_trial_without_recipients(house: House) -> None:
     """Only hooks that do not ask for one match."""
     house.plugins.add("com.example.test", lambda _: {"action": "quarantine"})
@@ -138,15 +163,114 @@ async def test_a_trial_without_recipients(house: House) -> None:
     assert (found.action, found.reply.code) == (Action.QUARANTINE, 250)
 
 
+async def _replay(house: House, one: Registered, *, page_s: float = 60, limit: int = 50) -> Page[Replayed]:
+    """What a hook says of Ann's mail, newest first."""
+    with house.site.storage.read() as tx:
+        owner = store.accounts.get(tx, TESTER, house.ann)
+        asked = store.listing.Wanted(account_id=owner.id, mailbox_id=None, filter=MessageFilter())
+        found = store.listing.page(tx, TESTER, asked, "", limit)
+    trial = SiteTrial(house.site, page_s)
+    return await asyncio.to_thread(trial.replay, one.hook, one.plugin, owner.id, found)
+
+
 async def test_a_replay_asks_about_stored_mail_and_leaves_it(house: House) -> None:
-    """With the envelope it came in."""
+    """With the envelope it came in; what was deleted meanwhile is passed over."""
     [reply] = await house.receive()
     house.plugins.add("com.example.test", lambda _: {"action": "quarantine", "tags": ["x"]})
-    message_id = Id.parse(stored_id(reply))
-    found = await asyncio.to_thread(try_on_stored, house.site, [registered()], message_id, house.ann)
-    assert (found.matched, found.action) == (True, Action.QUARANTINE)
-    told = json.loads(found.steps[0].request)
+    [found] = (await _replay(house, registered())).items
+    assert (str(int(found.id)), found.matched, found.action) == (stored_id(reply), True, "quarantine")
+    [told] = house.plugins.requests("com.example.test")
     assert told["envelope"] == {"mail_from": "eve@elsewhere.example", "rcpt_to": [house.ann]}
     assert [one.tags for one in house.box(house.ann)] == [()]
-    with pytest.raises(NotFound):
-        await asyncio.to_thread(try_on_stored, house.site, [registered()], Id(1), house.ann)
+
+
+async def test_b5_the_trace_tells_what_a_replay_showed_to_whom(house: House) -> None:
+    """Only of messages that the hook's filter matches."""
+    [reply] = await house.receive(data=mail("seen"))
+    [other] = await house.receive(data=mail("other"))
+    house.plugins.add("com.example.test", lambda _: {"action": "quarantine"})
+    await _replay(house, registered("h", wanted=Filter(subject_matches="^seen$")))
+    [told] = house.trace(stored_id(reply), "replayed")
+    assert (told["hook"], told["plugin"], told["account"]) == ("h", "com.example.test", house.ann)
+    assert (told["action"], told["saw"]) == (
+        "quarantine", ["headers", "body:preview", "attachments:metadata"],
+    )  # fmt: skip
+    assert house.trace(stored_id(other), "replayed") == []
+
+
+async def test_a_replay_asks_hooks_after_storing_what_the_server_would(house: House) -> None:
+    """The message's id, its tags, the plugin's own metadata, and a callback whose token is worth nothing."""
+    one = registered("p", POST)
+    answers = iter([{"action": "deliver", "tags": ["blue"], "metadata": {"ticket": 17}}] + [
+        {"action": "deliver"}
+    ] * 2)  # fmt: skip
+    await house.hook(lambda _: next(answers), one)
+    house.site.listening = {"http": ("127.0.0.1", 8025)}
+    [reply] = await house.receive()
+    [job] = house.jobs("hook")
+    await house.run(job)
+    await house.run(job)  # with what the first run left
+    await _replay(house, one)
+    _, asked, tried = house.plugins.requests("com.example.test")
+    callback, masked = asked.pop("callback"), tried.pop("callback")
+    assert asked["delivery_id"] != tried["delivery_id"]  # it must not be taken for one answered before
+    assert {**asked, "delivery_id": ""} == {**tried, "delivery_id": ""}
+    assert (asked["tags"], asked["metadata"]) == (["blue"], {"ticket": 17})
+    assert asked["message"]["id"] == stored_id(reply)
+    assert callback["url"].startswith("http://127.0.0.1:8025/api/v1/plugin/callback/")
+    assert masked["url"].endswith(tried["delivery_id"])
+    assert masked["token"] == "***"
+
+
+async def test_a_trial_of_a_mail_from_a_file_masks_the_token_of_its_callback(house: House) -> None:
+    """A plugin that is only tried may change nothing later either; the mail's id is that of no message."""
+    house.site.listening = {"http": ("127.0.0.1", 8025)}
+    house.plugins.add("com.example.test", lambda _: {"action": "tag", "tags": ["a"]})
+    found = await _try(house, [registered("first", EACH), registered("p", POST)])
+    told = json.loads(found.steps[1].request)
+    assert (told["message"]["id"], told["tags"], told["callback"]["token"]) == ("0", ["a"], "***")
+
+
+async def test_a_hook_after_storing_is_not_tried_on_what_would_not_be_delivered(house: House) -> None:
+    """As on the road: neither on what is refused, nor on what goes to Quarantine."""
+    house.plugins.add("com.example.test", lambda _: {"action": "quarantine"})
+    found = await _try(house, [registered("first"), registered("p", POST)])
+    assert [one.registered.hook.name for one in found.steps] == ["first"]
+
+
+async def test_a_replay_keeps_its_processes_and_ends_a_page_in_time(house: House) -> None:
+    """One transport for a page; its cursor goes on after the last message that was asked about."""
+    ids = [stored_id((await house.receive())[0]) for _ in range(3)]
+    house.plugins.add("com.example.test", lambda _: {"action": "deliver"})
+    opened: list[str] = []
+
+    def open_(plugin: Runnable) -> Transport:
+        opened.append(plugin.id)
+        return house.plugins.open(plugin)
+
+    house.site.ways_to_plugins[Protocol.INPROCESS] = lambda: open_
+    whole = await _replay(house, registered())
+    assert [str(int(one.id)) for one in whole.items] == ids[::-1]
+    assert (whole.next_cursor, opened) == (None, ["com.example.test"])
+    first = await _replay(house, registered(), page_s=0)
+    assert [one.id for one in first.items] == [whole.items[0].id]
+    with house.site.storage.read() as tx:
+        owner = store.accounts.get(tx, TESTER, house.ann)
+        asked = store.listing.Wanted(account_id=owner.id, mailbox_id=None, filter=MessageFilter())
+        rest = store.listing.page(tx, TESTER, asked, first.next_cursor or "", 50)
+    assert [str(int(one.id)) for one in rest.items] == ids[1::-1]
+
+
+async def test_trap_d6_a_replay_tells_a_damaged_message_and_goes_on(house: House) -> None:
+    """By its id; the others are asked about."""
+    for _ in range(2):
+        await house.receive()
+    newest, other = house.box(house.ann)
+    with house.site.storage.write() as tx:
+        first, second = (store.messages.get(tx, TESTER, one.id)[1] for one in (newest, other))
+        moved = "UPDATE blob SET location = ? WHERE location = ?"
+        house.site.storage.execute_many(tx, moved, [(str(second.locator), str(first.locator))])
+    house.plugins.add("com.example.test", lambda _: {"action": "deliver"})
+    damaged, fine = (await _replay(house, registered())).items
+    assert (damaged.id, damaged.matched, fine.matched, fine.error) == (newest.id, False, True, "")
+    assert damaged.error

@@ -258,6 +258,59 @@ def test_what_a_handler_writes_under_its_lease_stands(start: Start) -> None:
     until(lambda: states(start.site.storage) == {"done": 2})
 
 
+def test_rule_f3_a_handler_ends_its_job_with_what_it_writes(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one transaction: what goes wrong afterwards has the job run no second time, and is no lost lease."""
+    runs: list[int] = []
+
+    def handle(site: Site, payload: Payload, lease: Lease) -> None:
+        runs.append(lease.job.id)
+        with site.storage.write() as tx:
+            lease.finish(tx, site.storage.now_ms(tx))
+            if payload["fails"] == "before" and lease.job.attempts == 1:
+                raise RuntimeError("nothing is committed")
+        lease.finished = True
+        if payload["fails"] == "after":
+            raise RuntimeError("too late to matter")
+
+    start(Kind(name="k", handler=handle, retry_after_s=(0.01,)))
+    for fails in ("never", "after"):
+        job = settled(start.site, enqueue(start.site, NewJob(kind="k", payload={"fails": fails})))
+        assert (job.state, job.attempts, job.last_error) == (State.DONE, 1, None)
+    again = enqueue(start.site, NewJob(kind="k", payload={"fails": "before"}))
+    until(lambda: shown(start.site, again).state is State.DONE)
+    assert (shown(start.site, again).attempts, len(runs)) == (2, 4)
+    assert "lease was lost" not in caplog.text
+
+
+def test_rule_f3_a_stale_worker_ends_nothing(start: Start) -> None:
+    """Nor does what it writes beside."""
+    begun, gate = threading.Event(), threading.Event()
+    lost: list[LeaseLost] = []
+
+    def handle(site: Site, _: Payload, lease: Lease) -> None:
+        if lease.job.fence > 1:
+            return
+        begun.set()
+        gate.wait(PATIENCE_S)
+        try:
+            with site.storage.write() as tx:
+                jobs.enqueue(site.storage, tx, site.ids, [NewJob(kind="next")])
+                lease.finish(tx, site.storage.now_ms(tx))
+        except LeaseLost as error:
+            lost.append(error)
+
+    start(Kind(name="k", handler=handle))
+    job_id = enqueue(start.site, NewJob(kind="k"))
+    assert begun.wait(PATIENCE_S)
+    change(start.site.storage, job_id, state="ready")  # as when its lease had run out
+    until(lambda: shown(start.site, job_id).state is State.DONE)
+    gate.set()
+    until(lambda: bool(lost))
+    assert states(start.site.storage) == {"done": 1}
+
+
 def test_a_handler_past_its_time_is_told_to_stop(start: Start) -> None:
     """And has failed when it does; one that ends its work all the same has done it."""
 

@@ -23,6 +23,7 @@ from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
+from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
@@ -60,7 +61,6 @@ NOT_ADMINISTRATIVE = {
     "backups.finish",
     "backups.verified",
     "hooks.test",
-    "hooks.replay",
 }
 """Changes of mail, not of the site: the message itself is the record; or a question that needs a body.
 
@@ -235,6 +235,16 @@ def test_every_change_of_hooks_has_its_entry(
     assert (entry.operation, entry.subject) == (operation, name)
 
 
+def test_b5_a_replay_has_its_entry(served: Served, ops: Ops, tmp_path: Path) -> None:
+    """It changes nothing, but shows somebody's mail to a plugin: by the hook and the account."""
+    plugin = approved(served.site, tmp_path, manifest_text(new_id()))
+    account = _account(ops, f"r{uuid4().hex[:12]}")
+    ops(Hooks).replay(f"{plugin}:pre_receive", Replay(account=account))
+    subject = f"{plugin}:pre_receive {account}"
+    (entry,) = ops(Audit).browse(operation="hooks.replay", subject=subject).items
+    assert entry.operation == "hooks.replay"
+
+
 @pytest.mark.parametrize("operation", PLUGIN_CHANGES)
 def test_every_change_of_plugins_has_its_entry(
     served: Served, ops: Ops, tmp_path: Path, operation: str
@@ -272,7 +282,7 @@ def test_no_change_is_forgotten_here() -> None:
     """A new operation that is no GET must be in one of the tables above."""
     declared = {op.id for kind in SERVICES for op in kind.operations.values() if op.method != "GET"}
     tables = (CHANGES, JOB_CHANGES, HOOK_CHANGES, PLUGIN_CHANGES, TOKEN_CHANGES, ALIKE)
-    assert declared - NOT_ADMINISTRATIVE == set().union(*tables)
+    assert declared - NOT_ADMINISTRATIVE == {"hooks.replay"}.union(*tables)
 
 
 def test_trap_a3_no_entry_holds_a_key(served: Served) -> None:

@@ -213,6 +213,7 @@ def test_a_plugin_tells_numbers_of_itself(served: Served, plugin: str, message: 
     assert served.here(Plugins).show(plugin).metrics == {"asked": 4.0, "seconds": 0.5}
     refused: list[Any] = [
         {}, [], {"metrics": {"a b": 1}}, {"metrics": {"a": "1"}}, {"metrics": {"a": True}},
+        {"metrics": {"a": 10**400}},
         {"metrics": {}, "more": 1}, b'{"metrics": {"a": NaN}}', {"metrics": {f"m{n}": n for n in range(70)}},
     ]  # fmt: skip
     for wrong in refused:

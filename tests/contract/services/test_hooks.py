@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -10,10 +11,16 @@ import pytest
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.model.account import Account
+from mairust_core.model.breaker import POISON_MS, BreakerState
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Origin, Outcome
+from mairust_core.model.trial import Replay
+from mairust_core.operations import BytesIn
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
+from mairust_core.services.status import Status
+from mairust_core.store import breakers
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import approved, link, manifest_text, new_id
@@ -75,6 +82,16 @@ def test_a_hook_needs_a_registered_plugin_and_a_name_of_its_own(ops: Ops, plugin
     for name in ("", "a b", "../x", f"{new_id()}:pre_receive", "x" * 201, "é"):
         with pytest.raises(Invalid, match="cannot be the name"):
             ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
+
+
+def test_of_many_who_add_one_hook_at_once_one_does(served: Served, plugin: str) -> None:
+    """The others hear that it is there, not of a constraint."""
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            new = NewHook(name=new_name(), type=PRE, plugin=plugin)
+            tried = [threads.submit(served.here(Hooks).add, new) for _ in range(4)]
+            errors = [one.exception() for one in tried]
+            assert [type(one) for one in errors if one is not None] == [Conflict] * 3
 
 
 def test_a_hook_of_a_plugin_that_waits_is_not_asked(ops: Ops, served: Served, tmp_path: Path) -> None:
@@ -142,6 +159,39 @@ def test_rule_j5_a_declared_hook_that_was_removed_stays_away(
     assert name not in {one.hook.name for one in served.site.hook_book.enabled()}
     back = ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin))
     assert (back.origin, back.priority, back.running) == (Origin.PLUGIN, 100, True)
+
+
+def test_a_removed_hook_comes_back_as_it_is_asked_for(ops: Ops, plugin: str) -> None:
+    """Who wants a shadow does not get one that refuses mail; what is not given is as the plugin has it."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).edit(name, HookChange(priority=7))
+    ops(Hooks).remove(name)
+    wanted = FilterForm(size_gt=10)
+    back = ops(Hooks).add(
+        NewHook(name=name, type=PRE, plugin=plugin, mode=Mode.SHADOW, enabled=False, filter=wanted)
+    )
+    assert (back.mode, back.filter, back.priority) == (Mode.SHADOW, wanted.filter(), 100)
+    assert (back.enabled, back.changed) == (False, ("filter", "mode"))
+
+
+def test_a_removed_hook_comes_back_by_its_own_type_only(ops: Ops, plugin: str) -> None:
+    """The refusal says which that is: `hook edit` and `hook list` do not know it while it is away."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).remove(name)
+    with pytest.raises(Conflict, match="declares a pre_receive hook"):
+        ops(Hooks).add(NewHook(name=name, type=POST, plugin=plugin))
+    assert ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin)).running
+
+
+def test_what_was_set_can_be_taken_back(ops: Ops, plugin: str) -> None:
+    """Null, over the API: the setting follows the plugin again, and the others stay."""
+    name = f"{plugin}:pre_receive"
+    before = ops(Hooks).show(name)
+    ops(Hooks).edit(name, HookChange(priority=7, mode=Mode.SHADOW, filter=FilterForm(size_gt=1)))
+    found = ops(Hooks).edit(name, HookChange(priority=None, filter=None, on_timeout=Fallback.ALLOW))
+    assert (found.priority, found.filter) == (before.priority, before.filter)
+    assert found.changed == ("mode", "on_timeout")
+    assert ops(Hooks).edit(name, HookChange(mode=None, on_timeout=None)) == before
 
 
 def test_rule_j5_added_hooks_are_not_the_plugins(
@@ -227,9 +277,88 @@ def test_rule_j3_calls_are_kept_as_long_as_traces(served: Served, plugin: str) -
         assert not store.plugins.use_callback(tx, 1, plugin, f"new-{name}")
 
 
-def test_reset_is_harmless_when_nothing_is_open(ops: Ops, plugin: str) -> None:
-    """It is audited and answers with the hook."""
+def open_breaker(served: Served, name: str) -> None:
+    """Have a hook's breaker open, and one mail known that makes it fail."""
+    storage, mails = served.site.storage, ("00" * 32, "11" * 32)
+    with storage.write() as tx:
+        breakers.fail(storage, tx, name, mails[0], "it crashed", 1)
+        breakers.poison(storage, tx, name)
+        breakers.fail(storage, tx, name, mails[1], "it crashed", 1)
+        breakers.open_(storage, tx, name)
+
+
+def failures(served: Served, name: str) -> tuple[int, int]:
+    """Rows that remember failures of a hook: its breaker, and mails."""
+    with served.site.storage.read() as tx:
+        known = breakers.load(served.site.storage, tx)
+    return int(name in known.breakers), sum(1 for hook, _ in known.poison if hook == name)
+
+
+def test_rule_e5_reset_closes_a_breaker_and_forgets_the_mails(ops: Ops, served: Served, plugin: str) -> None:
+    """It answers with the hook; where nothing is open it is harmless."""
     name = f"{plugin}:pre_receive"
+    open_breaker(served, name)
+    assert ops(Hooks).show(name).breaker is BreakerState.OPEN
+    assert ops(Hooks).reset(name).breaker is BreakerState.CLOSED
+    assert failures(served, name) == (0, 0)
     assert ops(Hooks).reset(name) == ops(Hooks).show(name)
     with pytest.raises(NotFound):
         ops(Hooks).reset(new_name())
+
+
+@pytest.mark.parametrize("way", ["hook removed", "plugin removed", "other version", "other type"])
+def test_no_breaker_outlives_its_hook(
+    ops: Ops, served: Served, plugin: str, tmp_path: Path, way: str
+) -> None:
+    """Nobody could reset it any more, and `status` and `doctor` would tell of it for ever."""
+    name = f"{plugin}:pre_receive"
+    open_breaker(served, name)
+    if way == "hook removed":
+        ops(Hooks).remove(name)
+    elif way == "plugin removed":
+        ops(Plugins).remove(plugin)
+    else:
+        changed = 'type = "post_receive"' + ("" if way == "other version" else f'\nname = "{name}"')
+        link(served.site, tmp_path, manifest_text(plugin, changed, version="1.1.0"))
+        ops(Plugins).approve(plugin)
+    assert failures(served, name) == (0, 0)
+
+
+def test_a_failure_after_the_removal_is_told_by_nobody(ops: Ops, served: Served, plugin: str) -> None:
+    """A call was under way; a hook of that name begins anew."""
+    name = f"{plugin}:pre_receive"
+    ops(Hooks).remove(name)
+    open_breaker(served, name)
+    shown = ops(Status).show().hooks
+    assert shown is not None
+    assert name not in shown.breakers_open
+    assert name not in {one.name for one in ops(Hooks).browse(plugin=plugin).items}
+    assert ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin)).breaker is BreakerState.CLOSED
+    assert ops(Hooks).show(name).breaker is BreakerState.CLOSED
+
+
+def test_rule_j3_mails_that_made_a_hook_fail_are_forgotten_after_an_hour(served: Served, plugin: str) -> None:
+    """It is asked about them again then; collection deletes their rows."""
+    name = f"{plugin}:pre_receive"
+    open_breaker(served, name)
+    assert failures(served, name)[1] == 1
+    with served.site.storage.write() as tx:
+        tx.exec_driver_sql(f"UPDATE hook_poison SET at_ms = at_ms - {POISON_MS} WHERE hook = '{name}'")
+    assert failures(served, name)[1] == 0
+    served.site.collect()
+    with served.site.storage.read() as tx:
+        rows = tx.exec_driver_sql(f"SELECT count(*) FROM hook_poison WHERE hook = '{name}'")
+        assert rows.scalar_one() == 0
+
+
+def test_rule_g5_nothing_runs_a_plugin_that_is_blocked(
+    ops: Ops, served: Served, plugin: str, ann: Account
+) -> None:
+    """Neither `hook test` nor `hook replay`; one that is only disabled can be tried."""
+    name = f"{plugin}:pre_receive"
+    with served.site.storage.write() as tx:
+        tx.exec_driver_sql(f"UPDATE plugin SET state = 'blocked' WHERE id = '{plugin}'")
+    with pytest.raises(Conflict, match="blocked"):
+        ops(Hooks).test(name, BytesIn(chunks=[b"Subject: x\r\n\r\n"]))
+    with pytest.raises(Conflict, match="blocked"):
+        ops(Hooks).replay(name, Replay(account=ann.address))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound
 from mairust_core.model.hook import HookType
 from mairust_core.model.isolation import Isolation, Layer, MissingLayer
 from mairust_core.model.plugin import Body, Layers, Runnable, State
-from mairust_core.model.plugin_forms import PluginState
+from mairust_core.model.plugin_forms import NOTHING, PluginState
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.plugins.registry import Registry, secret_name
 from mairust_core.services.audit import Audit
@@ -152,6 +153,29 @@ def test_nothing_is_approved_that_was_not_reviewed(ops: Ops, served: Served, tmp
     assert ops(Plugins).approve_review(id_, newer.id).state is PluginState.ENABLED
 
 
+def test_what_is_linked_after_a_look_at_a_plugin_that_waited_for_nothing_is_not_approved(
+    ops: Ops, served: Served, tmp_path: Path
+) -> None:
+    """Whoever saw nothing to decide on has decided on nothing."""
+    id_ = approved(served.site, tmp_path, manifest_text(new_id()))
+    assert ops(Plugins).approve_review(id_, NOTHING).state is PluginState.ENABLED
+    link(served.site, tmp_path, manifest_text(id_, permissions='read_body = "full"'))
+    with pytest.raises(Conflict, match="something else than was reviewed"):
+        ops(Plugins).approve_review(id_, NOTHING)
+    assert ops(Plugins).show(id_).permissions.read_body is Body.NONE
+
+
+def test_of_many_who_link_one_plugin_at_once_one_does(served: Served, tmp_path: Path) -> None:
+    """The others find it there, or hear that it is: neither is an error of ours."""
+    for _ in range(3):
+        directory = write(tmp_path / "p", manifest_text(new_id()))
+        with ThreadPoolExecutor(4) as threads:
+            tried = [threads.submit(served.here(Plugins).link, directory) for _ in range(4)]
+        errors = [one.exception() for one in tried]
+        assert None in errors
+        assert all(error is None or isinstance(error, Conflict) for error in errors)
+
+
 def test_a_disabled_plugin_stays_so_when_more_is_approved(ops: Ops, served: Served, tmp_path: Path) -> None:
     """Approving says what it may, enabling whether it does."""
     id_ = approved(served.site, tmp_path, manifest_text(new_id()))
@@ -258,6 +282,30 @@ def test_rule_h1_a_local_plugin_is_not_enabled_where_nothing_holds_it(served: Se
     assert shown.state is PluginState.ENABLED
     assert shown.sandbox is not None
     assert (shown.sandbox.enough, shown.sandbox.missing) == (False, weak.missing)
+
+
+def test_rule_h1_linking_again_needs_what_approving_needs(served: Served, tmp_path: Path) -> None:
+    """What is enabled and asks for no more runs at once: not where nothing would hold it any longer."""
+    site, id_ = served.site, new_id()
+    weak = Isolation(grade=Layers.LIMITS, present=(Layer.RLIMITS,))
+    asked: list[str] = []
+
+    def look() -> Isolation:
+        asked.append(id_)
+        return weak
+
+    strict = Registry(site.settings.plugins, site.secrets, site.check_filter, look)
+    approved(site, tmp_path, manifest_text(id_))
+    changed = site.read_plugin(write(tmp_path, manifest_text(id_, version="1.0.1")))
+    with site.storage.write() as tx, pytest.raises(Forbidden, match=f"{id_} is a local process"):
+        strict.link(tx, TESTER, changed, tmp_path)
+    assert served.here(Plugins).show(id_).version == "1.0.0"
+    served.here(Plugins).disable(id_)
+    with site.storage.write() as tx:
+        assert strict.link(tx, TESTER, changed, tmp_path).state is PluginState.DISABLED
+        asked.clear()
+        strict.look(tx, TESTER, id_)
+        assert asked == [id_], "so that no transaction that writes has to wait for it (rule D2)"
 
 
 def test_the_status_of_a_local_plugin_names_the_layers_of_this_machine(

@@ -301,7 +301,11 @@ def test_trap_a5_words_of_a_search_are_data(ops: Ops, two: Two, wanted: str) -> 
 
 
 def test_events_of_parts_to_come_pass(ops: Ops, served: Served, two: Two) -> None:
-    """What a hook or a job notes is told in its own words: an account's own to it, the rest to the site."""
+    """What a hook or a job notes is told in its own words: an account's own to it, the rest to the site.
+
+    What a plugin writes freely may be of anybody's mail: it is for who may read all of it (R-PERM-2).
+    """
+    words = {"log": "w", "annotations": {"w": 1}, "error": "w", "refused": ["w"], "message": "w"}
     noted = [
         {
             "at": now_ms(),
@@ -309,6 +313,8 @@ def test_events_of_parts_to_come_pass(ops: Ops, served: Served, two: Two) -> Non
             "account_id": _account_id(served, two.ann),
             "hook": "spam",
             "ms": 12,
+            "action": "deliver",
+            **words,
         },
         {"at": now_ms(), "kind": "hook", "account_id": _account_id(served, two.bob), "hook": "dlp", "ms": 3},
         {"at": now_ms(), "kind": "queue", "depth": 4},
@@ -318,9 +324,11 @@ def test_events_of_parts_to_come_pass(ops: Ops, served: Served, two: Two) -> Non
     story = ops(Traces).show(two.trace)
     assert [(e["hook"], e["account"]) for e in told(story, "hook")] == [("spam", two.ann), ("dlp", two.bob)]
     assert told(story, "queue")[0]["depth"] == 4
+    assert words.items() <= told(story, "hook")[0].items()
     key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=two.ann)
     story = served.there(Traces, key).show(two.trace)
-    assert [e["hook"] for e in told(story, "hook")] == ["spam"]
+    [event] = told(story, "hook")
+    assert (event["hook"], event["action"], words.keys() & event) == ("spam", "deliver", set())
     assert told(story, "queue") == []
     assert "account_id" not in wire.dumps(story).decode()
 

@@ -13,7 +13,7 @@ from tests.support.answering import http_plugin
 from tests.support.docs import CHECKOUT, TUTORIAL
 from tests.support.linking import allow_unsigned, http_text, write
 from tests.support.postgres import PostgresServer
-from tests.support.processes import process_tree
+from tests.support.processes import children
 
 HOW_TO = CHECKOUT / "docs" / "how-to"
 FIRST_PLUGIN = CHECKOUT / "docs" / "tutorial" / "first-plugin.md"
@@ -228,7 +228,7 @@ def test_the_how_to_of_postgresql_works(tmp_path: Path, postgres_server: Postgre
     who.types(path + upgraded)
     assert serve == "mairust serve --workers 4"
     with serving(who, ".venv/bin/" + serve) as server:
-        assert len(process_tree(int(server.pid))) == 1 + 4
+        assert len(children(int(server.pid))) == 4
     postgres_server.drop_database(name)
 
 
@@ -239,3 +239,15 @@ def test_the_how_to_of_jobs_works(tmp_path: Path) -> None:
         read = who.types(SITE + script(HOW_TO / "jobs.md", server))
     assert re.findall(r"^Jobs: +(\d+)$", read, re.MULTILINE) == ["0", "0", "0", "0"]
     assert '"next_cursor":null' in read
+
+
+def test_the_how_to_of_publishing_works(tmp_path: Path) -> None:
+    """Without a site: made, looked at, packed, signed by two, licensed, and at last revoked."""
+    who = with_tools(reader(tmp_path))
+    read = who.types(PATH + "".join(one.text for one in docs.blocks(HOW_TO / "publish-a-plugin.md", "sh")))
+    assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["1"]
+    assert '"powers":["pre_receive"]' in read
+    assert len(re.findall(r"^ok +marketplace .* stands for it$", read, re.MULTILINE)) == 2
+    assert re.search(r"^failed +revocations .* was revoked by [0-9a-f]{16}", read, re.MULTILINE)
+    checked = who.types(f"{PATH}mairust plugin verify for-example-ltd.mairust-plugin --trust root.key.pub")
+    assert "licensed to Example Ltd until" in checked

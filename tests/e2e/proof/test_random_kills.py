@@ -40,10 +40,10 @@ def _run_a_while(load: Load, rng: random.Random) -> None:
 
 
 def _kill_some_workers(server: Server, load: Load, rng: random.Random) -> None:
-    """A worker that dies is replaced; the mail of the others goes on meanwhile."""
+    """A worker that dies, or whose committing process does, is replaced; other mail goes on meanwhile."""
     if server.workers == 1:
         return
     _run_a_while(load, rng)
-    os.kill(rng.choice(server.worker_pids), signal.SIGKILL)
+    os.kill(rng.choice([*server.worker_pids, *server.committing_pids]), signal.SIGKILL)
     load.wait_for(20)
     assert server.running, server.stderr()

@@ -17,11 +17,8 @@ from tests.integration.api.conftest import Web
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/reference"
 REMAKE = "run: python -m mairust_core.api.reference docs/reference"
+DOORS = {"plugin.callback", "plugin.metrics", "plugin.keys"}
 OPERATIONS = [op for kind in SERVICES for op in kind.operations.values()]
-
-
-DOORS = {"plugin.call_back", "plugin.tell", "plugin.keys"}
-"""No operations: plugins come there with tokens of their own."""
 
 
 def described() -> dict[str, Any]:
@@ -68,6 +65,26 @@ def test_every_operation_is_described() -> None:
                 assert list(response["content"]) == ["application/problem+json"]
     assert "ValidationError" not in text()
     assert "Raises" not in text()
+
+
+def test_the_doors_for_plugins_are_described(web: Web) -> None:
+    """They are no operations: their own token or none, what is asked and answered, and every problem."""
+    found = described()
+    assert [found[name]["security"] for name in sorted(DOORS)] == [
+        [{"PluginToken": []}],
+        [],
+        [{"PluginToken": []}],
+    ]
+    schemas = document()["components"]["schemas"]
+    for name in DOORS:
+        for one in re.findall(r"#/components/schemas/(\w+)", json.dumps(found[name])):
+            assert one in schemas
+    asked = json.loads((DOCS / "hook-answer.schema.json").read_text("utf-8"))
+    assert schemas["HookAnswer"] == {name: value for name, value in asked.items() if name != "$schema"}
+    for path, method in (("callback/1", "post"), ("metrics", "post"), ("jwks.json", "get")):
+        answer = web.client.request(method, f"/api/v1/plugin/{path}", json={} if method == "post" else None)
+        name = {"callback/1": "callback", "jwks.json": "keys"}.get(path, path)
+        assert str(answer.status_code) in found[f"plugin.{name}"]["responses"]
 
 
 def test_every_parameter_is_described() -> None:

@@ -23,6 +23,7 @@ from tests.support.answering import http_plugin
 from tests.support.command_line import TIMEOUT_S, Ran, Run, environment, process
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import TESTER, allow_unsigned, http_text, link, write
+from tests.support.packages import publish
 from tests.support.stores import settings_for
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
@@ -32,6 +33,7 @@ EXAMPLES = [
     if one.path and one.path[0] not in RUN_ELSEWHERE
     for example in one.text.examples
 ]
+ON_FILES = {"new", "lint", "pack", "sign", "verify"}
 KEY_ID = "0123456789abcdef"
 JOB_ID = "731824090112"
 TOKEN_ID = "pt_0123456789abcdef0123"
@@ -100,7 +102,10 @@ def make_job(data_dir: Path, *, dead: bool) -> str:
 
 def register(path: tuple[str, ...], site: Path, directory: Path, port: int) -> None:
     """The plugin com.example.spam, for commands on plugins and hooks: beside them, linked, or approved."""
-    if not path or path[0] not in {"plugin", "hook"}:
+    if not path or path[0] not in {"plugin", "hook", "key"}:
+        return
+    if path[0] == "key" or (path[1:] and path[1] in ON_FILES):
+        publish(directory.parent)
         return
     allow_unsigned(site)
     text = http_text("com.example.spam", port, "pre_receive")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def test_a_review_is_shown_before_anything_is_given(run: Run, linked: Path, answ
     asked = run("plugin", "approve", ID)
     assert asked.code == 2
     assert "read header fields" in asked.stderr
+    assert "take as long for one call as its hook has\n" in asked.stderr
     assert f"http://127.0.0.1:{answering.port}/" in asked.stderr
     assert "--yes" in asked.stderr
     assert run("plugin", "show", ID, "--json").json["state"] == "pending"
@@ -85,6 +87,7 @@ def test_hook_test_tells_each_step(run: Run, linked: Path, mail: Path, answering
     shown = run(*asked)
     assert f"{HOOK} (pre_receive)" in shown.out
     assert "the sender hears: 250" in shown.out
+    assert '\n    {\n      "protocol": 1,\n      "hook": "pre_receive",\n' in shown.out
     assert run("message", "list", "--account", "ann@example.org", "--json").json["items"] == []
     assert "x-mairust-signature" in answering.headers[0]
 
@@ -118,6 +121,22 @@ def test_hook_replay_tries_stored_mail(run: Run, linked: Path, mail: Path) -> No
     assert run("hook", "replay", HOOK, "--account", "nobody@example.org").code == 4
 
 
+def test_hook_replay_says_that_some_failed(
+    run: Run, linked: Path, mail: Path, tmp_path: Path, site: Path
+) -> None:
+    """Exit status 3, as of all that finishes with some items failed; and why, without an address."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    write(tmp_path / "spam", http_text(ID, port, "pre_receive"))
+    assert run("plugin", "link", str(tmp_path / "spam")).code == 0
+    assert run("plugin", "approve", ID, "--yes").code == 0
+    assert run("message", "append", str(mail), "--account", "ann@example.org").code == 0
+    done = run("hook", "replay", HOOK, "--account", "ann@example.org", "--json")
+    assert (done.code, [one["error"] for one in done.json["items"]]) == (
+        3, ["it cannot be reached: Connection refused"],
+    )  # fmt: skip
+
+
 def test_hooks_are_added_listed_and_set(run: Run, linked: Path) -> None:
     """With filters as they are typed."""
     assert run("plugin", "approve", ID, "--yes").code == 0
@@ -139,10 +158,14 @@ def test_hooks_are_added_listed_and_set(run: Run, linked: Path) -> None:
         ("hook", "edit", "bills", "--filter", "has_attachments=maybe"),
         ("hook", "edit", "bills", "--mode", "loud"),
         ("hook", "edit", "bills", "--filter", "size_gt=1", "--filter", "size_gt=2"),
+        ("hook", "edit", "bills", "--unset", "enabled"),
+        ("hook", "edit", "bills", "--unset", "mode", "--mode", "shadow"),
         ("hook", "add", "x", "--type", "pre_send", "--plugin", ID),
     ):
         done = run(*wrong)
         assert done.code == 2, (wrong, done.stderr)
+    assert run("hook", "edit", HOOK, "--mode", "shadow", "--json").json["changed"] == ["mode"]
+    assert run("hook", "edit", HOOK, "--unset", "mode", "--json").json["changed"] == []
     assert run("hook", "add", "bills", "--type", "post_receive", "--plugin", ID).code == 5
     assert run("hook", "add", "x", "--type", "post_receive", "--plugin", "com.example.none").code == 4
     assert run("hook", "remove", "bills", "--yes").code == 0

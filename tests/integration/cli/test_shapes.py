@@ -31,6 +31,7 @@ from tests.support.answering import http_plugin
 from tests.support.command_line import CHECKOUT, Run, process
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import allow_unsigned, approved, http_text, link, manifest_text
+from tests.support.packages import publish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,21 @@ class Ground:
     def plugin(self) -> Path:
         """The directory of a plugin."""
         return Path(self.mail).parent / "spam"
+
+    @property
+    def published(self) -> Path:
+        """A directory with a plugin, its package, and keys."""
+        return Path(self.mail).parent / "published"
+
+    @property
+    def package(self) -> Path:
+        """A package there."""
+        return self.published / "spam.mairust-plugin"
+
+    @property
+    def by_root(self) -> str:
+        """The option that names the root."""
+        return f"--by {self.published}/root.key"
 
     @property
     def out(self) -> Path:
@@ -110,6 +126,18 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "import mbox": lambda g: f"import mbox {g.mbox} --account ann@example.org",
     "export maildir": lambda g: f"export maildir {g.out} --account ann@example.org",
     "export mbox": lambda g: f"export mbox {g.out} --account ann@example.org",
+    "plugin new": lambda g: f"plugin new {g.published}/new --id com.example.new",
+    "plugin lint": lambda g: f"plugin lint {g.published}/spam",
+    "plugin pack": lambda g: f"plugin pack {g.published}/spam --output {g.published}/packed",
+    "plugin sign": lambda g: f"plugin sign {g.package} --as marketplace --key {g.published}/market.key",
+    "plugin verify": lambda g: f"plugin verify {g.package} --trust {g.published}/root.key.pub",
+    "key generate": lambda g: f"key generate {g.published}/new.key",
+    "key list": lambda g: f"key list {g.published}",
+    "key certify": lambda g: f"key certify {g.published}/ann.key.pub {g.by_root} --not-after 9d",
+    "key revoke": lambda g: f"key revoke {g.published}/list {g.by_root} --package {g.package}",
+    "key license": lambda g: (
+        f"key license com.example.spam {g.by_root} --holder Ann --not-after 9d --into " + str(g.package)
+    ),
     "plugin link": lambda g: f"plugin link {g.plugin}",
     "plugin approve": lambda _: "plugin approve com.example.waiting --yes",
     "plugin list": lambda _: "plugin list",
@@ -187,6 +215,7 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
         with here.storage.write() as tx:
             here.secrets.put(tx, "shape", b"secret")
     make_sources(mail.parent)
+    publish(mail.parent / "published")
     found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
     with http_plugin() as plugin:
         register_plugins(site, found.plugin, plugin.port)

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import trustme
 
+from mairust_core.errors import StorageDown
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.destinations import Surroundings
 from mairust_core.hooks.http import over_tcp, over_unix
 from mairust_core.hooks.payload import Callback
 from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed, Transport
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Entry, Limits, Network, Permissions, Protocol, Runnable
+from mairust_core.sandbox.reach import Site
 
 BODY = b'{"protocol":1}'
 FINE = b'{"action":"deliver"}'
@@ -36,9 +37,14 @@ class Keys:
     def __init__(self, *secrets: str, token: str = "") -> None:
         self.given = secrets
         self.token = token
+        self.reads = 0
+        self.fault: Exception | None = None
 
     def secrets(self, plugin: Runnable) -> tuple[str, ...]:
         """As they were given."""
+        self.reads += 1
+        if self.fault is not None:
+            raise self.fault
         return self.given
 
     def call_token(self, plugin: Runnable, delivery_id: str) -> str:
@@ -130,8 +136,8 @@ async def ask(transport: Transport, timeout_ms: int = 5000, delivery: str = "d-1
 @asynccontextmanager
 async def opened(port: int, keys: Keys | None = None, **more: Any) -> AsyncIterator[Transport]:
     """A transport to a plugin at a port."""
-    around = more.pop("around", Surroundings())
-    transport = over_tcp(plugin(port, **more), keys or Keys(), around)
+    site = more.pop("site", Site())
+    transport = over_tcp(plugin(port, **more), keys or Keys(), site)
     try:
         yield transport
     finally:
@@ -150,7 +156,7 @@ async def test_r_sig_1_the_request_is_signed_as_the_contract_says() -> None:
         assert told["x-mairust-signature"] == f"sha256={expected}"
         assert (told["x-mairust-delivery"], told["x-mairust-plugin-id"]) == ("d-1", "com.example.http")
         assert told["authorization"] == "Bearer jwt.com.example.http.d-1"
-        assert told["content-type"] == "application/json"
+        assert (told["content-type"], told["user-agent"]) == ("application/json", "MaiRust")
         assert "x-mairust-signature-previous" not in told
 
 
@@ -163,6 +169,50 @@ async def test_rule_g2_during_the_grace_period_both_secrets_sign() -> None:
         for name, secret in (("x-mairust-signature", b"new"), ("x-mairust-signature-previous", b"old")):
             expected = hmac.new(secret, head + body, hashlib.sha256).hexdigest()
             assert told[name] == f"sha256={expected}"
+
+
+async def test_secrets_are_read_once_for_all_calls_that_wait() -> None:
+    """However many calls begin at once."""
+    keys = Keys("s3cret")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        await asyncio.gather(*(ask(transport) for _ in range(20)))
+        assert (len(peer.requests), keys.reads) == (20, 1)
+
+
+async def test_rule_d3_a_changed_secret_is_in_force_without_a_call_that_waits_for_it() -> None:
+    """Read again beside the calls; the old one goes when the new one is there."""
+    keys = Keys("old")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        await ask(transport)
+        keys.given = ("new",)
+        while _signed_with(peer) != "new":
+            await asyncio.sleep(0.05)
+            await ask(transport)
+        assert keys.reads < len(peer.requests)
+
+
+async def test_trap_h1_secrets_that_cannot_be_read_fail_the_calls_and_no_later_ones() -> None:
+    """Nothing is sent unsigned meanwhile."""
+    keys = Keys("s3cret")
+    keys.fault = StorageDown("database")
+    async with served(http(FINE)) as (peer, port), opened(port, keys) as transport:
+        for _ in range(2):
+            with pytest.raises(StorageDown):
+                await ask(transport)
+        keys.fault = None
+        await ask(transport)
+        assert (len(peer.requests), _signed_with(peer)) == (1, "s3cret")
+
+
+def _signed_with(peer: Peer) -> str:
+    """The secret of the last request."""
+    told, body = peer.requests[-1]
+    head = f"{told['x-mairust-timestamp']}\nd-1\ncom.example.http\n".encode()
+    for secret in ("old", "new", "s3cret"):
+        made = hmac.new(secret.encode(), head + body, hashlib.sha256).hexdigest()
+        if told.get("x-mairust-signature") == f"sha256={made}":
+            return secret
+    return ""
 
 
 async def test_without_secrets_nothing_is_signed() -> None:
@@ -326,13 +376,13 @@ async def test_a_name_of_loopback_is_resolved_and_judged() -> None:
         ("[fd00:ec2::254]", Network.OUTBOUND_LIMITED, "not public"),
         ("[64:ff9b::a00:1]", Network.OUTBOUND_LIMITED, "not public"),
         ("[fe80::1]", Network.OUTBOUND_LIMITED, "not public"),
-        ("0.0.0.0", Network.OUTBOUND_LIMITED, "not public"),
-        ("[::]", Network.OUTBOUND_LIMITED, "not public"),
+        ("0.0.0.0", Network.OUTBOUND_LIMITED, "no address of one machine"),
+        ("[::]", Network.OUTBOUND_LIMITED, "no address of one machine"),
         ("100.64.0.1", Network.OUTBOUND_LIMITED, "not public"),
         ("127.0.0.1", Network.OUTBOUND_LIMITED, "loopback"),
         ("[::1]", Network.OUTBOUND_LIMITED, "loopback"),
         ("[::ffff:127.0.0.1]", Network.OUTBOUND_LIMITED, "loopback"),
-        ("8.8.8.8", Network.LOCAL_ONLY, "not this machine's loopback"),
+        ("8.8.8.8", Network.LOCAL_ONLY, "not on this machine"),
         ("127.0.0.1", Network.NONE, "lets nobody call it"),
         ("127.0.0.1", Network.UNLIMITED, "lets nobody call it"),
     ],
@@ -340,7 +390,7 @@ async def test_a_name_of_loopback_is_resolved_and_judged() -> None:
 def test_trap_h4_rule_h2_addresses_are_judged(host: str, network: Network, why: str) -> None:
     """By what they are, however they are written; nothing connects."""
     with pytest.raises(CallFailed, match=why):
-        over_tcp(plugin(443, host=host, scheme="https", network=network), Keys(), Surroundings())
+        over_tcp(plugin(443, host=host, scheme="https", network=network), Keys(), Site())
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "localhost"])
@@ -356,13 +406,13 @@ async def test_trap_h4_odd_spellings_of_loopback_are_resolved_before_they_are_ju
 def test_rule_h2_plain_http_goes_to_loopback_only() -> None:
     """Elsewhere it takes TLS."""
     with pytest.raises(CallFailed, match="plain http"):
-        over_tcp(plugin(80, host="8.8.8.8", network=Network.OUTBOUND_LIMITED), Keys(), Surroundings())
+        over_tcp(plugin(80, host="8.8.8.8", network=Network.OUTBOUND_LIMITED), Keys(), Site())
 
 
 def test_rule_h2_only_the_places_that_were_named() -> None:
     """Host and port, both."""
     with pytest.raises(CallFailed, match=r"network_allow does not name 127\.0\.0\.1:8001"):
-        over_tcp(plugin(8001, allow=("127.0.0.1:8000", "localhost:8001")), Keys(), Surroundings())
+        over_tcp(plugin(8001, allow=("127.0.0.1:8000", "localhost:8001")), Keys(), Site())
 
 
 def test_rule_h2_private_addresses_take_the_sites_word() -> None:
@@ -370,20 +420,20 @@ def test_rule_h2_private_addresses_take_the_sites_word() -> None:
     from ipaddress import ip_network
 
     inside = plugin(443, host="10.1.2.3", scheme="https", network=Network.OUTBOUND_LIMITED)
-    over_tcp(inside, Keys(), Surroundings(private=(ip_network("10.1.0.0/16"),)))
+    over_tcp(inside, Keys(), Site(private=(ip_network("10.1.0.0/16"),)))
     with pytest.raises(CallFailed, match="not public"):
-        over_tcp(inside, Keys(), Surroundings(private=(ip_network("10.2.0.0/16"),)))
+        over_tcp(inside, Keys(), Site(private=(ip_network("10.2.0.0/16"),)))
 
 
 @pytest.mark.parametrize("listening", ["127.0.0.1", "0.0.0.0", "", "::", "::1"])
 async def test_rule_h2_never_our_own_listeners(listening: str) -> None:
     """Whatever address of ours they listen on."""
     async with served(http(FINE)) as (peer, port):
-        around = Surroundings(own=lambda: [(listening, port)])
-        with pytest.raises(CallFailed, match="one of our own"):
-            over_tcp(plugin(port), Keys(), around)
-        async with opened(port, host="localhost", around=around) as transport:
-            with pytest.raises(CallFailed, match="one of our own"):
+        site = Site(listeners=lambda: [(listening, port)])
+        with pytest.raises(CallFailed, match="a listener of the site itself"):
+            over_tcp(plugin(port), Keys(), site)
+        async with opened(port, host="localhost", site=site) as transport:
+            with pytest.raises(CallFailed, match="a listener of the site itself"):
                 await ask(transport)
         assert peer.connections == 0
 
@@ -396,7 +446,7 @@ async def test_a_certificate_is_verified() -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     async with served(http(FINE), context) as (peer, port):
-        one = over_tcp(plugin(port, scheme="https"), Keys(), Surroundings(), trusting)
+        one = over_tcp(plugin(port, scheme="https"), Keys(), Site(), trusting)
         assert (await ask(one)).body == FINE
         await one.close()
         async with opened(port, scheme="https") as other:

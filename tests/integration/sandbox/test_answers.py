@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mairust_core.hooks.pool import Transports
-from mairust_core.hooks.stdin import open_stdin
+from mairust_core.hooks.stdin import AT_A_TIME, open_stdin
 from mairust_core.hooks.transport import Alive, CallFailed, CallTimedOut
 from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.isolation import Layer
@@ -22,7 +24,9 @@ from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import ECHO, PATIENCE_S, call, descriptors, newer
+from tests.support.plugins import ECHO, PATIENCE_S, call, descriptors
+
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 async def test_a_worker_answers_line_by_line(machine: Machine, plugin: Make) -> None:
@@ -55,6 +59,52 @@ async def test_a_shell_script_is_a_plugin(machine: Machine, plugin: Make) -> Non
         machine, "", mode=ProcessMode.ONESHOT, command=("sh", "-c", "read q; echo $q | sed s/a/b/")
     )
     assert (await shell.ask(b"aha")).body == b"bha\n"
+
+
+@pytest.mark.parametrize("mode", ProcessMode)
+async def test_a_shell_script_with_its_own_line_is_a_plugin(
+    machine: Machine, plugin: Make, mode: ProcessMode
+) -> None:
+    """By the interpreter that its first line names: one process for all questions, or one for each."""
+    text = """\
+        #!/bin/sh
+        while read -r question; do
+            echo "{\\"asked\\": $question, \\"process\\": $$}"
+        done
+    """
+    shell = plugin(machine, text, mode=mode, command=("./plugin.py",))
+    (shell.directory / "plugin.py").chmod(0o755)
+    answers = [json.loads((await shell.ask(b"%d" % number)).body) for number in range(3)]
+    assert [one["asked"] for one in answers] == [0, 1, 2]
+    if mode is ProcessMode.WORKER:
+        assert len({one["process"] for one in answers}) == 1
+        assert _is_plugin(await shell.pid())
+    else:
+        await shell.until_gone()
+
+
+@pytest.mark.parametrize("mode", ProcessMode)
+async def test_the_systems_own_python_is_an_interpreter(
+    machine: Machine, plugin: Make, mode: ProcessMode
+) -> None:
+    """Not only the one that runs us: that of the distribution, with the modules it brings."""
+    if not os.access(SYSTEM_PYTHON, os.X_OK):
+        pytest.skip("the system has no /usr/bin/python3")
+    text = """
+        import ctypes, decimal, email, hashlib, json, multiprocessing, ssl, subprocess, sys, threading
+        for line in sys.stdin:
+            said = []
+            thread = threading.Thread(target=lambda: said.append(hashlib.sha256(line.encode()).hexdigest()))
+            thread.start()
+            thread.join()
+            told = subprocess.run(["sh", "-c", "cat"], input=line, text=True, capture_output=True, check=True)
+            print(json.dumps({"echo": told.stdout.strip(), "hash": said[0]}), flush=True)
+    """
+    odd = plugin(machine, text, mode=mode, command=(SYSTEM_PYTHON, "plugin.py"))
+    answer = json.loads((await odd.ask(b"ping")).body)
+    assert answer == {"echo": "ping", "hash": hashlib.sha256(b"ping\n").hexdigest()}
+    if mode is ProcessMode.WORKER:
+        assert _program(f"/proc/{await odd.pid()}/exe") == _program(SYSTEM_PYTHON)
 
 
 async def test_questions_of_megabytes_arrive_whole(full: Machine, plugin: Make) -> None:
@@ -196,7 +246,7 @@ async def test_a_changed_plugin_gets_new_workers(full: Machine, plugin: Make) ->
         """,
     )
     pool = Transports({Protocol.STDIN: lambda: lambda runnable: open_stdin(runnable, slow.confinement)})
-    old, new = slow.runnable, newer(slow.runnable)
+    old, new = slow.runnable, replace(slow.runnable, generation=1)
     pool.prepare([old])
     pool.keep([old])
 
@@ -260,10 +310,40 @@ async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) 
     calls = [asyncio.ensure_future(slow.ask()) for _ in range(3 * SIZE)]
     most = 0
     while not all(one.done() for one in calls):
-        most = max(most, len([pid for pid in slow.pids() if _is_python(pid)]))
+        most = max(most, len([pid for pid in slow.pids() if _is_plugin(pid)]))
         await asyncio.sleep(0.01)
     assert [(await one).body for one in calls] == [b"{}"] * len(calls)
     assert 2 <= most <= SIZE
+
+
+@pytest.mark.parametrize(("servers", "most"), [(2, 2), (9, 1)])
+@pytest.mark.parametrize("mode", ProcessMode)
+async def test_rule_h3_server_processes_of_a_node_share_its_processes(
+    full: Machine, plugin: Make, mode: ProcessMode, servers: int, most: int
+) -> None:
+    """Each has its part and one at least; a oneshot may have twice as many."""
+    slow = plugin(
+        full,
+        """
+        import sys, time
+        for line in sys.stdin:
+            time.sleep(0.3)
+            print("{}", flush=True)
+        """,
+        mode=mode,
+    )
+    pool = open_stdin(slow.runnable, slow.confinement, servers)
+    most = most if mode is ProcessMode.WORKER else max(1, AT_A_TIME // servers)
+    try:
+        calls = [asyncio.ensure_future(pool.call(call())) for _ in range(most + 2)]
+        seen = 0
+        while not all(one.done() for one in calls):
+            seen = max(seen, len([pid for pid in slow.pids() if _is_plugin(pid)]))
+            await asyncio.sleep(0.01)
+        assert [(await one).body.strip() for one in calls] == [b"{}"] * len(calls)
+    finally:
+        await pool.close()
+    assert 0 < seen <= most
 
 
 async def test_workers_that_are_not_needed_end(full: Machine, plugin: Make) -> None:
@@ -280,9 +360,9 @@ async def test_workers_that_are_not_needed_end(full: Machine, plugin: Make) -> N
     pool = Workers(slow.runnable, slow.confinement, idle_s=0.3)
     try:
         await asyncio.gather(*(pool.call(call(b"0.2")) for _ in range(3)))
-        assert len([pid for pid in slow.pids() if _is_python(pid)]) == 3
+        assert len([pid for pid in slow.pids() if _is_plugin(pid)]) == 3
         async with asyncio.timeout(20):
-            while len([pid for pid in slow.pids() if _is_python(pid)]) > 1:  # noqa: ASYNC110
+            while len([pid for pid in slow.pids() if _is_plugin(pid)]) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert (await pool.call(call(b"0"))).body == b"{}"
     finally:
@@ -422,7 +502,11 @@ def _all_but(free: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _is_python(pid: int) -> bool:
+def _program(path: str) -> Path:
+    return Path(path).resolve()
+
+
+def _is_plugin(pid: int) -> bool:
     try:
         return b"plugin.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

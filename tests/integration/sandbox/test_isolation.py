@@ -25,21 +25,30 @@ from tests.support.plugins import ECHO, PATIENCE_S, environment_of, status
 
 READER = """
     import json, os, sys
+    kept = []
     for line in sys.stdin:
         found = {}
         for path in json.loads(line):
             try:
-                found[path] = open(path, errors="replace").read()
+                kept.append(open(path, errors="replace"))
+                found[path] = kept[-1].read()
             except OSError as error:
                 found[path] = None
         print(json.dumps(found))
 """
+"""What it could open it never closes: its descriptors show it, whatever it says."""
 
 
 async def _read(reading: object, paths: list[Path]) -> dict[str, str | None]:
     answer = await reading.ask(json.dumps([str(path) for path in paths]).encode())  # type: ignore[attr-defined]
     found: dict[str, str | None] = json.loads(answer.body)
     return found
+
+
+def _opened(pid: int) -> list[Path]:
+    """The files that a process holds open."""
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return [Path(link) for link in links if link.startswith("/")]
 
 
 async def test_files_of_the_site_and_of_the_system_are_not_there(
@@ -58,6 +67,9 @@ async def test_files_of_the_site_and_of_the_system_are_not_there(
         Path(f"/proc/{os.getpid()}/environ"),
     ]
     assert {*(await _read(reader, paths)).values()} == {None}
+    assert _opened(await reader.pid()) == []
+    assert (await _read(reader, [Path("plugin.py")])).keys() == {"plugin.py"}
+    assert [path.name for path in _opened(await reader.pid())] == ["plugin.py"]
     if machine.grade is Layers.NAMESPACES:
         root = Path(f"/proc/{await reader.pid()}/root")
         assert {one.name for one in (root / "plugin").iterdir()} == {"plugin.py"}
@@ -79,6 +91,7 @@ async def test_a_data_directory_below_the_plugins_is_hidden(
     reader = plugin(full, READER, hidden=[site, settings, tmp_path / "plugin0" / "gone"])
     found = await _read(reader, [Path("site/mairust.db"), Path("mairust.toml"), Path("plugin.py")])
     assert {name for name, text in found.items() if text is not None} == {"plugin.py"}
+    assert [path.name for path in _opened(await reader.pid())] == ["plugin.py"]
     assert os.listdir(f"/proc/{await reader.pid()}/root/plugin/site") == []
 
 

@@ -12,6 +12,7 @@ from mairust_core.app import opened
 from mairust_core.config import Settings
 from mairust_core.first_run import create_site
 from mairust_core.model.search import Rebuild
+from mairust_core.search.database import STEP_ROWS
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
 from mairust_core.search.indexing import index_some
@@ -61,18 +62,27 @@ def exact(bag: Mailbag) -> bool:
     return [int(one.id) for one in found.items] == bag.expected(node) and found.complete
 
 
-@pytest.mark.parametrize("work", ["queue", "rebuild", "fill"])
+def _body(at: int, words: int) -> str:
+    """A text that some find, and so many words that no other has: rows of the index of their own."""
+    return " ".join([f"京都 number {('one', 'two')[at % 2]} {at}", *(f"w{at}x{one}" for one in range(words))])
+
+
+@pytest.mark.parametrize("work", ["queue", "rebuild", "fill", "large"])
 def test_rule_j1_killed_at_any_step_nothing_is_lost(site_settings: Settings, work: str) -> None:
-    """After each kill every message is queued or indexed, once, and searches are exact."""
+    """After each kill every message is queued or indexed, once, and searches are exact.
+
+    A large segment is written in several transactions: what a kill leaves of it is never seen.
+    """
     create_site(site_settings, "tester")
     with opened(site_settings) as site:
         ann = Mailbag.of(site, "ann@example.org")
-        ann.put(*(Letter(body=f"京都 number {('one', 'two')[at % 2]} {at}") for at in range(12)))
-        if work != "queue":
+        words = 2 * STEP_ROWS // 12 if work == "large" else 0
+        ann.put(*(Letter(body=_body(at, words)) for at in range(12)))
+        if work in ("rebuild", "fill"):
             index_some(site, rest=lambda _: None)
         if work == "fill":
             site.service(Index, TESTER).drop()
-        if work != "queue":
+        if work in ("rebuild", "fill"):
             site.service(Index, TESTER).rebuild(Rebuild())
         kills = 0
         at = 2

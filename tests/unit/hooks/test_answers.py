@@ -9,6 +9,7 @@ import pytest
 
 from mairust_core.hooks.answers import Said, fallback, read
 from mairust_core.hooks.transport import CallFailed
+from mairust_core.model.flags import MAX_TAGS
 from mairust_core.model.hook import Fallback, HookType
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.plugin import Permissions
@@ -217,3 +218,51 @@ def test_no_answer_counts_as_the_hook_says() -> None:
     assert fallback(Fallback.ALLOW, "late").action is Action.DELIVER
     assert fallback(Fallback.TEMPFAIL, "late").reply is not None
     assert str(fallback(Fallback.REJECT, "late").reply).startswith("550 5.7.1")
+
+
+def _nested(depth: int) -> bytes:
+    return b'{"action": "deliver", "metadata": {"x": ' + b"[" * depth + b"]" * depth + b"}}"
+
+
+@pytest.mark.parametrize("depth", [31, 990, 100_000])
+def test_trap_h1_an_answer_is_no_deeper_than_it_can_be_read_again(depth: int) -> None:
+    """Whoever shows the metadata later, or stores it, may have less of a stack left than we."""
+    assert _read(_nested(30)).effects.metadata
+    with pytest.raises(CallFailed, match=r"nested more than 32 deep|not one JSON document"):
+        _read(_nested(depth))
+
+
+@pytest.mark.parametrize(
+    "value", [b'"\\ud800"', b"9" * 30, b'{"\\udc00": 1}'], ids=["surrogate", "64 bits", "name"]
+)
+@pytest.mark.parametrize("field", ["metadata", "annotations"])
+def test_trap_h1_what_no_reader_could_take_is_left_out(field: str, value: bytes) -> None:
+    """The answer counts all the same."""
+    said = _read(b'{"action": "reject", "%b": {"x": %b}}' % (field.encode(), value))
+    assert said.action is Action.REJECT
+    assert said.refused == (field,)
+    assert (said.annotations, said.effects.metadata) == ({}, {})
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN", b"Infinity"])
+def test_trap_h1_a_number_that_is_none_makes_it_no_answer(number: bytes) -> None:
+    """JSON has no infinity, however it is written."""
+    with pytest.raises(CallFailed, match="not one JSON document"):
+        _read(b'{"action": "deliver", "annotations": {"x": %b}}' % number)
+
+
+def test_names_that_a_plugin_made_up_are_shown_as_plain_text() -> None:
+    """Whoever prints them, or writes them down, has nothing to fear."""
+    said = _read(b'{"action": "deliver", "\\ud800": 1, "\\u0000\\u001b[2J": 1, "fine": 1}')
+    assert said.refused == ("'\\ud800' (unknown)", "'\\x00\\x1b[2J' (unknown)", "fine (unknown)")
+
+
+@pytest.mark.parametrize("field", ["tags", "remove_tags", "flags"])
+def test_rule_f2_of_a_list_beyond_all_measure_nothing_is_read(field: str) -> None:
+    """Up to twice the number that counts each is looked at; beyond it the field is left out."""
+    said = _read({"action": "reject", field: [f"t{n}" for n in range(2 * MAX_TAGS + 1)]})
+    assert (said.action, said.refused) == (Action.REJECT, (field,))
+    assert (said.effects.tags, said.effects.remove_tags, said.effects.flags) == ((), (), ())
+    assert (
+        len(_read({"action": "deliver", "tags": [f"t{n}" for n in range(2 * MAX_TAGS)]}).effects.tags) == 64
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from mairust_core.errors import Invalid
-from mairust_core.hooks.filters import MAX_EXPRESSION, Sieve, check
+from mairust_core.hooks.filters import MAX_EXPRESSION, MAX_STEPS, TOGETHER_STEPS, Sieve, check
 from mairust_core.model.hook import Filter, HookType
 from tests.support.hooking import asked, registered
 
@@ -58,15 +58,15 @@ def test_attachments_are_those_of_the_list() -> None:
     assert not _wants(Filter(has_attachments=False), ATTACHED)
 
 
-def test_a_mail_that_could_not_be_described_has_no_subject_and_no_attachments() -> None:
-    """Only what says nothing about its inside matches."""
+def test_a_mail_that_could_not_be_described_has_no_subject_and_may_have_attachments() -> None:
+    """Nobody can say what is in it."""
     hooks = [
         registered("a", wanted=Filter(subject_matches=".")),
         registered("b", wanted=Filter(has_attachments=True)),
         registered("c", wanted=Filter(sender_matches="eve")),
     ]
     found = Sieve(hooks).matching(asked(PLAIN, described=False))
-    assert [one.hook.name for one, _ in found[HookType.PRE_RECEIVE]] == ["c"]
+    assert [one.hook.name for one, _ in found[HookType.PRE_RECEIVE]] == ["b", "c"]
 
 
 def test_rule_e1_a_hook_gets_the_accounts_that_its_filter_matches() -> None:
@@ -129,6 +129,53 @@ def test_long_expressions_and_negative_sizes_are_refused() -> None:
         check(Filter(recipient_matches="x" * (MAX_EXPRESSION + 1)))
     with pytest.raises(Invalid, match="size_lt"):
         check(Filter(size_lt=-1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("application/pgp-signature; name=a.exe", "Content-Disposition: attachment"),
+        ("image/png; name=a.exe", "Content-ID: <a>"),
+    ],
+)
+def test_whatever_is_no_text_counts_as_attached(kind: str, more: str) -> None:
+    """No label keeps a part from the hooks that look at attachments."""
+    part = f"--q\r\nContent-Type: {kind}\r\n{more}\r\n\r\nMZ\r\n--q--\r\n"
+    data = f"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nhi\r\n{part}".encode()
+    assert _wants(Filter(has_attachments=True), data)
+
+
+def test_trap_h5_expressions_that_are_large_when_compiled_are_refused() -> None:
+    """Linear is not fast: each character may cost a look at all of it."""
+    large = "|".join(f"a.{{{1000 - n}}}c" for n in range(100))
+    for expression in (large, "a.{1000}c"):
+        with pytest.raises(Invalid) as caught:
+            check(Filter(subject_matches=expression))
+        assert caught.value.key == "invalid.filter_too_large"
+        assert caught.value.values["limit"] == MAX_STEPS
+    check(Filter(sender_matches=r"(?i)[a-z0-9._%+-]{1,64}@[a-z0-9.-]{1,255}"))
+
+
+def test_trap_h5_what_may_take_long_is_for_a_thread() -> None:
+    """A long subject for large expressions; an ordinary mail is matched at once."""
+    sieve = Sieve([registered(wanted=Filter(subject_matches="a.{400}b"))])
+    assert sieve.is_quick(asked(b"Subject: short\r\n\r\n"))
+    assert not sieve.is_quick(asked(b"Subject: " + b"ab " * 600 + b"\r\n\r\n"))
+    addresses = Sieve([registered(wanted=Filter(recipient_not_matches="a.{400}b"))])
+    assert not addresses.is_quick(asked(PLAIN, {1: ["a" * 300 + "@example.org"]}))
+
+
+def test_expressions_too_large_together_are_matched_one_by_one() -> None:
+    """Each is accepted alone, and they answer alike; an automaton of all may not even compile."""
+    hooks = [
+        registered(str(n), wanted=Filter(subject_matches=f"^Offer f.{{1,{400 + n}}}dich(?:{n})?$"))
+        for n in range(TOGETHER_STEPS // 3000)
+    ]
+    for one in hooks:
+        check(one.hook.filter)
+    sieve = Sieve([*hooks, registered("none", wanted=Filter(subject_matches="^offer"))])
+    found = sieve.matching(asked(PLAIN))[HookType.PRE_RECEIVE]
+    assert sorted(one.hook.name for one, _ in found) == sorted(one.hook.name for one in hooks)
 
 
 def test_trap_h5_expressions_that_hang_others_do_not() -> None:

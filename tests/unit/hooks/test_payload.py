@@ -13,10 +13,19 @@ import jsonschema_rs
 import pytest
 
 from mairust_core.hooks.answers import read
-from mairust_core.hooks.payload import Asking, Callback, MessagePart, request
+from mairust_core.hooks.payload import (
+    TEXT_BYTES,
+    WHOLE_BYTES,
+    Asking,
+    Callback,
+    MessagePart,
+    most_bytes,
+    request,
+)
 from mairust_core.hooks.probe import probe_request
 from mairust_core.hooks.schema import FILES, SCHEMAS
 from mairust_core.hooks.transport import CallFailed
+from mairust_core.mime import describe
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
 from tests.support.hooking import CLIENT, EVERYTHING, registered, runnable
@@ -120,6 +129,87 @@ def test_a_mail_without_attachments_is_whole_with_headers_and_body_alone() -> No
     data = b"Subject: x\r\n\r\n\xe9\xff\r\n"
     told = _told(Permissions(read_headers=True, read_body=Body.FULL), data)
     assert base64.b64decode(told["message"]["body"]["raw_base64"]) == data
+
+
+HIDDEN = b"TOPSECRET"
+_FILE_PART = b"--b\r\nContent-Type: application/pdf; name=a.exe\r\n\r\nTOPSECRET\r\n"
+_INNER = (
+    b"Content-Type: multipart/mixed; boundary=c\r\nContent-Disposition: attachment\r\n\r\n"
+    b"--c\r\n\r\nTOPSECRET"
+)
+_JUNK = b"X: y\r\n" * (1 << 18)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"--b\r\n\r\nx\r\n" * 1000 + _FILE_PART + b"--b--\r\n",
+        b"--b\r\n\r\nx\r\n--b\r\n" + _INNER + b"\r\n--c--\r\n--b--\r\n",
+        b"--b\r\n\r\nx\r\n--b--\r\nTOPSECRET",
+        b"TOPSECRET\r\n--b\r\n\r\nx\r\n--b--\r\n",
+        b"--b\r\n\r\nx\r\n" + b"--bx\r\n" * 100_001 + _FILE_PART + b"--b--\r\n",
+        b"--b\r\n\r\nx\r\n--b\r\n" + _JUNK + b"Content-Type: a/b; name=a.exe\r\n\r\nTOPSECRET\r\n--b--\r\n",
+    ],
+    ids=["parts", "attached-whole", "epilogue", "preamble", "delimiters", "header"],
+)
+def test_rule_f1_nothing_is_shown_because_it_was_not_understood(inside: bytes) -> None:
+    """Beyond the limits of the scanner, outside of all parts, in parts attached as a whole."""
+    data = b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + inside
+    for attachments in (Attachments.NONE, Attachments.METADATA):
+        rights = Permissions(read_headers=True, read_body=Body.FULL, read_attachments=attachments)
+        told = _told(rights, data)
+        raw = base64.b64decode(told["message"]["body"]["raw_base64"])
+        assert HIDDEN not in raw + json.dumps(told).encode()
+        assert raw.startswith(b"Subject: x\r\n")
+        assert b"--b\r\n\r\nx\r\n" in raw or b"--bx" in inside
+    every = Permissions(read_headers=True, read_body=Body.FULL, read_attachments=Attachments.FULL)
+    assert base64.b64decode(_told(every, data)["message"]["body"]["raw_base64"]) == data
+
+
+def test_a_list_of_attachments_that_is_not_whole_says_so() -> None:
+    """With `truncated` beside it, where there are more parts than are looked at."""
+    parts = b"--b\r\nContent-Type: a/b\r\n\r\nx\r\n"
+    for count, expected in ((1001, True), (3, None)):
+        data = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts * count + b"--b--\r\n"
+        for extent in (Attachments.METADATA, Attachments.FULL):
+            told = _told(Permissions(read_attachments=extent), data)
+            assert told["message"].get("truncated") is expected
+            assert len(told["message"]["attachments"]) == min(count, 999)
+            assert jsonschema_rs.is_valid(SCHEMAS["request"], told)
+    header = b"X: y\r\n" * (1 << 18) + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + _FILE_PART
+    told = _told(Permissions(read_body=Body.FULL), header)
+    assert (told["message"]["body"]["text"], told["message"]["body"]["raw_base64"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "octet"),
+    [("text/plain", b"\x01"), ("text/html", b"\x01"), ("text/plain; charset=utf-8", b"\xff")],
+)
+def test_rule_b4_how_large_a_request_may_be_is_known_before(kind: str, octet: bytes) -> None:
+    """Whatever the text is: beyond a limit it is cut, which is said, and the bytes are there all the same."""
+    rights = Permissions(read_headers=True, read_body=Body.FULL, read_attachments=Attachments.FULL)
+    for size in (1, 100_000, TEXT_BYTES + 100_000):
+        data = f"Content-Type: {kind}\r\n\r\n".encode() + octet * size
+        made = MessagePart(data, AT).of(rights)
+        assert (
+            len(made) <= most_bytes(len(data), describe(data), rights) <= most_bytes(len(data), None, rights)
+        )
+        told = json.loads(b"{%b}" % made)
+        assert told["body"].get("truncated", False) == (size > TEXT_BYTES)
+        assert base64.b64decode(told["body"]["raw_base64"]) == data
+    assert most_bytes(50 << 20, None, rights) < 200 << 20
+    assert most_bytes(1 << 30, None, rights) < 64 << 20
+
+
+def test_bytes_beyond_all_bounds_are_shown_to_nobody() -> None:
+    """No base64 at all, said so; a site has to allow mail of such a size first."""
+    data = b"Content-Type: application/x\r\n\r\n" + bytes(WHOLE_BYTES)
+    rights = Permissions(read_body=Body.FULL, read_attachments=Attachments.FULL)
+    told = _told(rights, data)
+    assert told["message"]["body"]["raw_base64"] is None
+    assert told["message"]["body"]["truncated"]
+    assert [one["content_base64"] for one in told["message"]["attachments"]] == [None]
+    assert jsonschema_rs.is_valid(SCHEMAS["request"], told)
 
 
 def test_rule_b2_hidden_fields_are_in_no_payload() -> None:

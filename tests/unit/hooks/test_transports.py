@@ -12,7 +12,7 @@ import pytest
 from mairust_core.hooks.inprocess import THREADS, InProcess
 from mairust_core.hooks.memory import MemoryTransport
 from mairust_core.hooks.pool import Transports
-from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Call, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Call, CallEnded, CallFailed, CallTimedOut
 from mairust_core.model.plugin import Protocol, Runnable
 from tests.support.hooking import runnable
 
@@ -168,11 +168,8 @@ async def test_mail_that_came_before_a_change_asks_the_version_that_was_in_force
         assert same is new
     await asyncio.sleep(0.01)
     assert [one.closed for one in made] == [False, True]
-    pool.keep([])
-    async with pool.to(runnable(generation=2)):
-        pass
     await pool.close()
-    assert [one.closed for one in made] == [True, True, True]
+    assert [one.closed for one in made] == [True, True]
 
 
 async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
@@ -202,3 +199,60 @@ async def test_a_way_that_nobody_knows_is_a_failure() -> None:
     with pytest.raises(CallFailed, match="cannot speak stdin"):
         async with Transports({}).to(runnable(protocol=Protocol.STDIN)):
             pass
+
+
+class _SlowToClose(_Way):
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        await super().close()
+
+
+async def test_calls_that_meet_a_new_generation_at_once_share_one_way() -> None:
+    """And none is forgotten open."""
+    made: list[_Way] = []
+
+    def opener(_: Runnable) -> Any:
+        made.append(_SlowToClose())
+        return made[-1]
+
+    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool.prepare([runnable()])
+
+    async def use(generation: int) -> None:
+        async with pool.to(runnable(generation=generation)):
+            await asyncio.sleep(0)
+
+    await use(1)
+    await asyncio.gather(use(2), use(2), use(2))
+    assert [one.closed for one in made] == [True, False]
+    await pool.close()
+    assert all(one.closed for one in made)
+
+
+async def test_rule_d3_a_plugin_that_is_gone_is_let_go_at_once() -> None:
+    """Its calls under way end, nobody reaches it again, and another plugin's calls go on."""
+    ways: dict[str, _Way] = {}
+
+    def opener(plugin: Runnable) -> Any:
+        return ways.setdefault(plugin.id, _Way())
+
+    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    one, other = runnable("com.example.one"), runnable("com.example.other")
+    pool.prepare([one, other])
+    pool.keep([one, other])
+
+    async def use(plugin: Runnable) -> str:
+        async with pool.to(plugin):
+            await asyncio.sleep(0.05)
+        return plugin.id
+
+    calls = [asyncio.create_task(use(plugin)) for plugin in (one, one, other)]
+    await asyncio.sleep(0)
+    pool.keep([other])
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(it) for it in found] == [CallEnded, CallEnded, str]
+    assert (ways["com.example.one"].closed, ways["com.example.other"].closed) == (True, False)
+    for plugin in (one, runnable("com.example.other", generation=7)):
+        with pytest.raises(CallEnded):
+            await use(plugin)
+    await pool.close()

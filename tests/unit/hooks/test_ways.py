@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config import load_settings
-from mairust_core.hooks.credentials import NoCredentials
 from mairust_core.hooks.ways import Ways
 from mairust_core.model.plugin import Protocol
+from tests.support.hooking import NoCredentials
 
 SET = {
     "smtp.listen": "0.0.0.0:25",
@@ -32,6 +32,14 @@ def test_rule_h2_listeners_database_and_blob_store_are_our_own(tmp_path: Path) -
     assert [*_ways(tmp_path).site.listeners()] == set_
     running = {"lmtp": ("::1", 24), "http": ("127.0.0.1", 40_001)}
     assert [*_ways(tmp_path, running).site.listeners()] == [("::1", 24), ("127.0.0.1", 40_001), *set_]
+
+
+def test_rule_h2_a_database_is_known_by_its_addresses_too(tmp_path: Path) -> None:
+    """From the moment on that plugins can be asked: a name is resolved then."""
+    ways = _ways(tmp_path, {}, **{"database.url": "postgresql://localhost:5433/mail"})
+    assert ("127.0.0.1", 5433) not in [*ways.site.listeners()]
+    ways.by_protocol[Protocol.HTTP]()
+    assert ("127.0.0.1", 5433) in [*ways.site.listeners()]
 
 
 def test_rule_h2_only_the_http_listener_takes_callbacks(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from mairust_core.i18n import LANGUAGES, say, screens
 from mairust_core.model.finding import Level
 from mairust_core.model.story import KINDS
+from mairust_core.plugins.package.linting import LEVELS
 from tests.support.docs import CHECKOUT
 
 FORMED = {
@@ -33,7 +34,13 @@ FORMED = {
         ("write_flags", "true"), ("move_message", "true"), ("write_metadata", "true"),
     )),
     *(f"review.{name}" for name in (
-        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms", "wall_time_ms.as_hook",
+    )),
+    *(f"lint.{rule}" for rule in LEVELS),
+    *(f"verify.{check}" for check in (
+        "archive.passed", "manifest.passed", "developer.passed", "developer.open", "developer.absent",
+        "revocations.passed", "marketplace.passed", "marketplace.open", "marketplace.absent",
+        "license.passed", "license.open", "license.absent",
     )),
 }  # fmt: skip
 """Keys that the code puts together."""

@@ -130,15 +130,15 @@ def test_number_of_parts_is_limited() -> None:
 
 
 def test_all_headers_together_are_limited() -> None:
-    """Headers of parts are read up to a limit for the whole message; later parts have no fields."""
+    """Headers of parts are read up to a limit for the whole message; later parts may be anything."""
     header = "X: y\n" * 40_000
     body = f"--b\nContent-Type: text/html\n{header}\nx\n" * 20
-    kinds = [
-        part.type.sub for part in parts(message("Content-Type: multipart/mixed; boundary=b", body)).children
-    ]
+    root = parts(message("Content-Type: multipart/mixed; boundary=b", body))
+    kinds = [part.type.sub for part in root.children]
     assert len(kinds) == 20
     assert kinds[0] == b"html"
-    assert kinds[-1] == b"plain"
+    assert kinds[-1] == b"octet-stream"
+    assert (root.cut, root.children[0].cut, root.children[-1].cut) == (True, False, True)
 
 
 def test_lines_that_only_begin_like_a_delimiter_are_limited() -> None:
@@ -147,6 +147,8 @@ def test_lines_that_only_begin_like_a_delimiter_are_limited() -> None:
     root = parts(message("Content-Type: multipart/mixed; boundary=b", body))
     assert [part.number for part in root.children] == ["1"]
     assert root.children[0].end == root.end
+    assert root.cut
+    assert root.children[0].cut
 
 
 @pytest.mark.parametrize(
@@ -155,3 +157,29 @@ def test_lines_that_only_begin_like_a_delimiter_are_limited() -> None:
 def test_transfer_encodings_are_read_leniently(value: str, encoding: bytes) -> None:
     """Case and comments do not matter, an empty field means 7bit (RFC 2045 §6.1)."""
     assert parts(message(f"Content-Transfer-Encoding: {value}")).encoding == encoding
+
+
+def test_what_is_attached_as_a_whole_is_no_text() -> None:
+    """A multipart with `Content-Disposition: attachment` inside of another one, with its parts."""
+    inner = (
+        "Content-Type: multipart/mixed; boundary=c\nContent-Disposition: attachment\n\n--c\n\nhidden\n--c--"
+    )
+    content = message("Content-Type: multipart/mixed; boundary=b", f"--b\n\nshown\n--b\n{inner}\n--b--\n")
+    facts = describe(content)
+    assert text_of(content).strip() == "shown"
+    assert facts.has_attachments
+    assert [one.part for one in facts.attachments] == ["2.1"]
+    whole = message(f"Content-Disposition: attachment\n{inner.partition(chr(10))[0]}", "--c\n\nmine\n--c--")
+    assert text_of(whole).strip() == "mine"  # of the message itself it says nothing
+
+
+def test_a_message_that_was_not_looked_through_may_have_attachments() -> None:
+    """Too many parts, too long a boundary: whatever comes after is unknown, and said to be there."""
+    many = message("Content-Type: multipart/mixed; boundary=b", "--b\n\n\n" * (MAX_PARTS + 1))
+    odd = message(f"Content-Type: multipart/mixed; boundary={'b' * 300}", "text")
+    few = message("Content-Type: multipart/mixed; boundary=b", "--b\n\n\n" * 3)
+    assert [(parts(one).cut, describe(one).has_attachments) for one in (many, odd, few)] == [
+        (True, True),
+        (True, True),
+        (False, False),
+    ]

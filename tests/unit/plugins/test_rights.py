@@ -29,6 +29,15 @@ def changed(old: str, new: str, text: str = SPAM) -> Manifest:
         (changed("[permissions]", '[[hooks]]\ntype = "post_receive"\n[permissions]'), True),
         (changed('[[hooks]]\ntype = "pre_receive"\n', ""), False),
         (changed('type = "pre_receive"', 'type = "pre_receive"\npriority = 5\ntimeout_ms = 100'), False),
+        (changed('type = "pre_receive"', 'type = "pre_receive"\ntimeout_ms = 5000'), True),
+        (
+            changed(
+                'type = "pre_receive"',
+                'type = "pre_receive"\ntimeout_ms = 5000',
+                SPAM + "[limits]\nwall_time_ms = 2000\n",
+            ),
+            False,
+        ),
         (changed('type = "pre_receive"', 'type = "pre_receive"\nfilter = {size_gt = 5}'), True),
         (changed('type = "pre_receive"', 'type = "pre_receive"\non_timeout = "reject"'), True),
         (manifest(SPAM + "[limits]\nmemory_mb = 128\nwall_time_ms = 50\n"), False),
@@ -40,6 +49,19 @@ def changed(old: str, new: str, text: str = SPAM) -> Manifest:
 def test_what_asks_for_more_needs_approval(wanted: Manifest, more: bool) -> None:
     """Reading, writing, deciding, reaching, using: any of them."""
     assert asks_for_more(wanted, manifest(SPAM)) is more
+
+
+def test_one_expression_is_not_taken_for_two() -> None:
+    """What it holds may look like another key of the filter; a review shows where each ends."""
+    two = 'filter = {sender_matches = "x", subject_matches = "invoice"}'
+    one = 'filter = {sender_matches = "x subject_matches=invoice"}'
+    approved, wanted = (
+        changed('type = "pre_receive"', f'type = "pre_receive"\n{text}') for text in (two, one)
+    )
+    assert asks_for_more(wanted, approved)
+    told = {right.name: right for right in review(wanted, approved).rights}["com.example.spam:pre_receive"]
+    assert 'sender_matches="x subject_matches=invoice"' in told.value
+    assert told.value != told.was
 
 
 def test_another_endpoint_or_place_is_more() -> None:
@@ -70,6 +92,7 @@ def test_a_review_tells_each_right_beside_what_it_was() -> None:
     assert all(right.was is None for right in first.values())
     assert first["com.example.spam:pre_receive"].kind is RightKind.DECIDE
     assert first["cpu_ms"].value == "500"
+    assert first["wall_time_ms"].value == ""
 
 
 def test_an_approval_stands_for_exactly_what_was_reviewed() -> None:

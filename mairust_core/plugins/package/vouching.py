@@ -1,0 +1,52 @@
+"""Whether a root that somebody trusts stands for a package: pure, with the roots and the time handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from mairust_core.errors import Invalid
+from mairust_core.plugins.package import signatures
+from mairust_core.plugins.package.reading import Package
+from mairust_core.plugins.package.revocations import RevocationList
+from mairust_core.plugins.package.signatures import Signature
+
+
+def voucher(
+    package: Package, roots: Mapping[str, bytes], now: datetime, lists: Sequence[RevocationList] = ()
+) -> str:
+    """The id of the root that stands for a package: by its own signature, or by that of a key it certified.
+
+    `roots` are public keys by id. `lists` are the newest of each root, verified; one counts for what its own
+    root stands for, so that no root speaks for another. Raises `Invalid` for a package that is not signed by
+    a marketplace, for a key that is unknown, revoked, not valid yet or not any more, for a wrong signature,
+    and for a package that was revoked.
+    """
+    mark = package.marketplace
+    if mark is None:
+        raise Invalid("package", "package_unsigned", plugin=package.manifest.id)
+    root, public = _standing(mark, roots, now)
+    signatures.verify(mark, package.listing, public)
+    for one in lists:
+        if one.root == root:
+            require_not_revoked(package, one)
+    return root
+
+
+def _standing(mark: Signature, roots: Mapping[str, bytes], now: datetime) -> tuple[str, bytes]:
+    """The root, and the key that has to have signed."""
+    if mark.key_id in roots:
+        return mark.key_id, roots[mark.key_id]
+    if mark.certificate is None:
+        raise Invalid("package", "package_key_unknown", key=mark.key_id)
+    mark.certificate.require(roots, now)
+    return mark.certificate.root, mark.certificate.public_key
+
+
+def require_not_revoked(package: Package, revoked: RevocationList) -> None:
+    """Require that a list names neither the package nor a key that signed it; raises `Invalid`."""
+    if package.digest in revoked.manifests:
+        raise Invalid("package", "package_manifest_revoked", digest=package.digest, root=revoked.root)
+    for mark in (package.marketplace, package.developer):
+        if mark is not None and mark.key_id in revoked.keys:
+            raise Invalid("package", "package_key_revoked", key=mark.key_id, root=revoked.root)

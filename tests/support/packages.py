@@ -1,0 +1,36 @@
+"""Somebody who makes plugins and a marketplace: keys, a plugin and its package in one directory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mairust_core.plugins.manifest import on_paper
+from mairust_core.plugins.package import Signer, certificates, key_files, keys, packing, signatures
+from mairust_core.plugins.package.templates import Template, make
+
+ID = "com.example.spam"
+
+
+def publish(directory: Path) -> None:
+    """Make `spam/`, `spam.mairust-plugin`, and the keys ann, market and root.
+
+    Ann signed it as its developer; market, whom root certified, as a marketplace.
+    """
+    directory.mkdir(exist_ok=True)
+    (directory / "keys").mkdir()
+    for name in ("ann", "market", "root"):
+        key_files.generate(directory / f"{name}.key")
+    make(directory / "spam", Template.STDIN_SHELL, ID, "spam")
+    package = packing.pack(directory / "spam", directory / "spam.mairust-plugin", on_paper())
+    now = datetime.now(UTC)
+    market, root, ann = (
+        keys.read_private((directory / f"{name}.key").read_bytes()) for name in ("market", "root", "ann")
+    )
+    word = certificates.write(keys.public_of(market), now - timedelta(days=1), now + timedelta(days=1), root)
+    (directory / "market.key.cert").write_bytes(word)
+    marks = {
+        Signer.DEVELOPER.path: signatures.write(package.listing, ann),
+        Signer.MARKETPLACE.path: signatures.write(package.listing, market, word),
+    }
+    packing.add(directory / "spam.mairust-plugin", marks, on_paper())

@@ -1,0 +1,144 @@
+"""What travels between the loop's process and the committing one arrives as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mairust_core.errors import MaiRustError, NotFound, OutcomeUnknown, QuotaExceeded
+from mairust_core.mime import SNIPPET, describe, describe_unread
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
+from mairust_core.model.delivery import Copy, Counted, Delivery, Later, Stored, Trace
+from mairust_core.model.ids import Id
+from mairust_core.model.job import NewJob, Priority
+from mairust_core.model.receipt import Receipt
+from mairust_core.receive.describing import with_snippet
+from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
+from mairust_core.store.facts import content_row
+
+RICH = (
+    b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, b@x.example\r\nSender: s@x.example\r\n"
+    b"Reply-To: r@x.example\r\nTo: Ann <ann@example.org>\r\nCc: c@x.example\r\nBcc: d@x.example\r\n"
+    b"Date: Tue, 3 Mar 2026 10:00:00 +0900\r\nSubject: Re: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n"
+    b"Message-ID: <1@x.example>\r\nIn-Reply-To: <0@x.example>\r\nReferences: <a@x> <0@x.example>\r\n"
+    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$BF|K\\\x1b(B\r\n"
+    b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>=E9t=E9\r\n"
+    b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-ID: <p@x>\r\n\r\nJVBERi0=\r\n--b--\r\n"
+)
+
+
+def delivery(data: bytes = RICH) -> Delivery:
+    """A described mail to one account, with its story."""
+    content = Bytes.of(data)
+    copy = Copy(
+        id=Id(1 << 60), account_id=1 << 50, size_bytes=len(data), address="ann@example.org",
+        trace_headers=b"Received: from x\r\n", hidden=((0, 5), (9, 12)), flags=3, keywords=("$x",),
+        tags=("röd", "b"), metadata={"p": {"score": 1.5, "on": True, "of": [None, "x"]}}, over_quota=True,
+    )  # fmt: skip
+    events = ({"at": 1, "kind": "received", "tls": False}, {"kind": "hook", "tags": ["a"], "score": 0.5})
+    trace = Trace(
+        id=Id(7), at_ms=5, road="smtp", client_ip=None, helo="x", mail_from="b@x.example",
+        rcpt_to=(("ann@example.org", (1 << 50,)),), events=events,
+    )  # fmt: skip
+    return Delivery(
+        tenant_id=1, content=content, facts=describe(data), copies=(copy,), received_ms=5,
+        trace=trace, once=True,
+    )  # fmt: skip
+
+
+def travelled(one: Delivery) -> Delivery:
+    """A delivery on the other side."""
+    packed = pack(one)
+    assert packed is not None
+    return unpack(packed, bytes(one.content.view()))
+
+
+JOB = NewJob(
+    kind="hook", subject="h 1", payload={"addresses": ["a@b"], "account": 5}, priority=Priority.LOW,
+    max_attempts=3, run_at_ms=9, dedupe="d", tenant_id=2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"facts": None, "trace": None, "once": False},
+        {"later": (Later(id=Id(8), copy=Id(1 << 60), job=JOB, delay_ms=30),)},
+        {"copies": tuple(Copy(id=Id(n), account_id=n, size_bytes=n) for n in range(1, 4))},
+    ],
+    ids=["whole", "bare", "jobs", "copies"],
+)
+def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
+    """All of it: facts, copies, story, jobs; ids are ids again."""
+    sent = replace(delivery(), **change)  # type: ignore[arg-type]  # fields of a delivery
+    found = travelled(sent)
+    assert found == sent
+    assert {type(one.id) for one in found.copies} | {type(one.id) for one in found.later} <= {Id}
+
+
+def test_the_preview_that_is_read_on_the_other_side_is_the_one_of_describe() -> None:
+    """Facts without it and where it is travel; read there, nothing differs from a description in one go."""
+    for body in (RICH, RICH.replace(b"text/plain", b"text/x-odd"), b"Subject: x\r\n\r\n", b""):
+        facts, unread = describe_unread(body)
+        found = with_snippet(travelled(replace(delivery(body), facts=facts, unread=unread)))
+        whole = describe(body, extent=SNIPPET)
+        assert (found.unread, found.facts, found.snippet) == (None, facts, whole.preview)
+        assert content_row(found) == content_row(replace(found, facts=whole, snippet=None))
+
+
+def test_rule_c4_a_mail_whose_preview_cannot_be_read_is_stored_undescribed() -> None:
+    """Whatever reading it raises; here its content is gone."""
+
+    class Gone(Bytes):
+        def view(self) -> bytes:
+            raise ValueError("the content is closed")
+
+    facts, unread = describe_unread(RICH)
+    gone = Gone(data=b"", sha256=b"", size_bytes=0)
+    found = with_snippet(replace(delivery(), facts=facts, unread=unread, content=gone))
+    assert (found.facts, found.unread) == (None, None)
+
+
+def test_text_that_no_codec_takes_travels() -> None:
+    """Lone surrogates and NUL are for the store to clean (rule C4)."""
+    sent = delivery()
+    assert sent.facts is not None
+    odd = replace(sent, facts=replace(sent.facts, subject="a\udcffb\0c"))
+    assert travelled(odd) == odd
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": Bytes.of(b"x" * (MEMORY_LIMIT_BYTES + 1))},
+        {"counted": Counted(copy=1)},
+        {"receipt": Receipt(tenant_id=1, principal="p", key_hash=b"k", fingerprint=b"f")},
+        {"copies": (Copy(id=Id(1), account_id=1, size_bytes=1, metadata={"p": object()}),)},
+        {"copies": (Copy(id=Id(1), account_id=1, size_bytes=1, address="x" * LONGEST_BYTES),)},
+    ],
+    ids=["large", "counted", "receipt", "not plain", "long"],
+)
+def test_what_few_mails_bring_does_not_travel(change: dict[str, object]) -> None:
+    """It is committed where it is."""
+    assert pack(replace(delivery(), **change)) is None  # type: ignore[arg-type]  # fields of a delivery
+
+
+def test_outcomes_arrive_as_the_same_errors() -> None:
+    """Class, key and numbers; what is neither number nor text is told as text."""
+    sent: list[Stored | MaiRustError] = [
+        Stored(ids=(Id(5), Id(6))),
+        Stored(ids=()),
+        QuotaExceeded("account", account_id=Id(1 << 50), address="a@b"),
+        NotFound("account", account_id=3),
+        OutcomeUnknown("commit", why=OSError(5, "Input/output error")),
+    ]
+    found = unpack_outcomes(pack_outcomes(sent))
+    assert found[:2] == sent[:2]
+    for got, given in zip(found[2:], sent[2:], strict=True):
+        assert isinstance(got, MaiRustError)
+        assert isinstance(given, MaiRustError)
+        assert (type(got), got.key, str(got)) == (type(given), given.key, str(given))
+    assert found[2].values["account_id"] == 1 << 50  # type: ignore[union-attr]  # an error, see above
