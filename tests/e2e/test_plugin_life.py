@@ -173,9 +173,12 @@ def test_a_plugin_is_upgraded_disabled_and_enabled_without_losing_a_mail(
     assert all(by_version.values())
     assert not by_version["v1.0.0"] & by_version["v2.0.0"]
     asked = by_version["v1.0.0"] | by_version["v2.0.0"]
-    assert {one for one, its in mine.items() if "later" in its} == asked
-    assert {one for one in mine if one not in asked}  # those that came while it was disabled
-    _prove_figures(site, len(asked))
+    later = {one for one, its in mine.items() if "later" in its}
+    assert later >= asked
+    ended = len(later - asked)  # what it was just asked about when it was disabled
+    assert ended <= 2 * SENDERS
+    assert mine.keys() - later  # those that came while it was disabled
+    _prove_figures(site, len(asked), ended)
 
 
 def _finish_jobs(site: Site) -> None:
@@ -192,19 +195,20 @@ def _finish_jobs(site: Site) -> None:
     assert answer(site, "job", "list", "--kind", "hook", "--state", "dead")["items"] == []
 
 
-def _prove_figures(site: Site, asked: int) -> None:
+def _prove_figures(site: Site, asked: int, ended: int) -> None:
     """What the plugin did is told: calls, time, memory, processes, its log, and whose mail it saw."""
     shown = until(lambda: _counted(site, asked))
-    assert (shown["usage"]["failures"], shown["usage"]["skipped"]) == (0, 0)
+    assert (shown["usage"]["failures"] <= 2 * SENDERS, shown["usage"]["skipped"]) == (True, 0)
     assert shown["usage"]["wall_ms"] >= 20 * asked
     assert shown["usage"]["peak_memory_mb"] > 5
     assert shown["usage_today"]["calls"] <= shown["usage"]["calls"]
     assert shown["workers"]["alive"] >= 1
     lines = answer(site, "plugin", "logs", LOCAL, "--all")["items"]
-    assert {one["text"] for one in lines} <= {"answered by v1.0.0", "answered by v2.0.0"}
-    assert len(lines) > 1
+    written = {one["text"] for one in lines if one["origin"] == "stderr"}
+    assert written <= {"answered by v1.0.0", "answered by v2.0.0"}
+    assert written
     accesses = answer(site, "plugin", "accesses", LOCAL, "--all")["items"]
-    assert len({one["message_id"] for one in accesses}) == asked
+    assert len({one["message_id"] for one in accesses}) == asked + ended
     assert {(one["account"], *one["saw"]) for one in accesses} == {(ANN, "headers")}
     assert {one["version"] for one in accesses} == {"1.0.0", "2.0.0"}
 
