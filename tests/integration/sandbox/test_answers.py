@@ -254,19 +254,24 @@ async def test_a_changed_plugin_gets_new_workers(full: Machine, plugin: Make) ->
         async with pool.to(runnable) as transport:
             return (await transport.call(call(seconds))).body
 
-    busy = asyncio.ensure_future(ask(old, b"0.6"))
-    first = await slow.pid()
-    await asyncio.sleep(0.1)
-    (slow.directory / "plugin.py").write_text("import sys\nfor line in sys.stdin: print('new', flush=True)")
-    pool.keep([new])
-    assert await ask(new, b"0") == b"new"
-    assert await busy == b"old"
-    assert await ask(new, b"0") == b"new"
-    async with asyncio.timeout(PATIENCE_S):
-        while first in slow.pids():  # noqa: ASYNC110 - the process table rings no bell
-            await asyncio.sleep(0.01)
-    assert pool.workers() == {new.id: Alive(workers=1, busy=0)}
-    await pool.close()
+    try:
+        assert await ask(old, b"0") == b"old"
+        first = await slow.pid()
+        busy = asyncio.ensure_future(ask(old, b"0.6"))
+        await asyncio.sleep(0)
+        (slow.directory / "plugin.py").write_text(
+            "import sys\nfor line in sys.stdin: print('new', flush=True)"
+        )
+        pool.keep([new])
+        assert await ask(new, b"0") == b"new"
+        assert await busy == b"old"
+        assert await ask(new, b"0") == b"new"
+        async with asyncio.timeout(PATIENCE_S):
+            while first in slow.pids():  # noqa: ASYNC110 - the process table rings no bell
+                await asyncio.sleep(0.01)
+        assert pool.workers() == {new.id: Alive(workers=1, busy=0)}
+    finally:
+        await pool.close()
     await slow.until_gone()
 
 
