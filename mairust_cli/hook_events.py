@@ -31,6 +31,8 @@ def told(event: Event, lang: str) -> str:
     parts += [f"{name} {_shown(event[name])}" for name in ("score", "annotations") if name in event]
     if refused := [*event.get("refused", ()), *event.get("left_out", ())]:
         parts.append(say("trace.hook_refused", lang, fields=", ".join(refused)))
+    if cut := event.get("cut"):
+        parts.append(say("trace.hook_cut", lang, fields=", ".join(cut)))
     if missing := event.get("missing"):
         parts.append(say("trace.hook_missing", lang, layers=", ".join(missing)))
     return "; ".join(parts)

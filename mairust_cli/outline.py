@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
 
-from mairust_cli.help_text import HelpText
+from mairust_cli.help_text import HelpText, parse
+from mairust_cli.joined import joined_commands
+from mairust_cli.options import Options
 from mairust_cli.tree import DefaultGroup, Group, root
 
 
@@ -60,6 +62,19 @@ class Outline:
 def outline() -> Outline:
     """`mairust` and all its commands."""
     return _outline((), root(), None)
+
+
+def joined_outline(options: Options) -> Outline:
+    """The same with the commands of extensions, by name and summary alone: none is imported."""
+    top = outline()
+    joined = tuple(
+        Outline(
+            path=(name,), text=parse(one.summary), usage=f"mairust {name}", arguments=(), options=(),
+            global_options=top.global_options,
+        )
+        for name, one in joined_commands(options, forgiving=True).items()
+    )  # fmt: skip
+    return replace(top, children=(*top.children, *joined))
 
 
 def _outline(path: tuple[str, ...], command: Any, parent: typer.Context | None) -> Outline:

@@ -59,6 +59,7 @@ from mairust_core.model.status import Overview
 from mairust_core.model.story import KINDS, Mail, Story
 from mairust_core.model.token import IssuedToken, Token
 from mairust_core.model.trial import Replayed, Tried
+from mairust_core.model.trust import Revocation, RevocationsTaken, TrustKey
 from mairust_core.restore import Restored
 from mairust_core.restore.rehearsal import Rehearsed
 from mairust_core.transfer.repository.verifying import Verified
@@ -108,6 +109,9 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "plugin pack": (Packed,),
     "plugin sign": (SignedPackage,),
     "plugin verify": (CheckedPackage,),
+    "plugin install": (Installed,),
+    "plugin upgrade": (Installed,),
+    "plugin rollback": (Plugin,),
     "plugin link": (Installed,),
     "plugin approve": (Approved,),
     "plugin list": (Page[Plugin],),
@@ -129,6 +133,10 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "key certify": (WrittenCertificate,),
     "key revoke": (WrittenRevocations,),
     "key license": (WrittenLicence,),
+    "trust add": (TrustKey,),
+    "trust list": (Page[TrustKey], Page[Revocation]),
+    "trust remove": (Removed,),
+    "trust import-revocations": (RevocationsTaken,),
     "hook add": (ShownHook,),
     "hook list": (Page[ShownHook],),
     "hook show": (ShownHook,),

@@ -6,17 +6,22 @@ more than many a command does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 import typer.core
 import typer.main
 
 from mairust_cli.help_text import HelpText, parse
-from mairust_cli.options import global_params
+from mairust_cli.joined import joined_commands, load_joined
+from mairust_cli.options import Options, global_params
 from mairust_core.errors import Usage
+
+if TYPE_CHECKING:
+    from mairust_core.installed.offers import OfferedCommand
 
 COMMANDS = {
     "init": "Create the configuration, data directory, database and first admin key.",
@@ -28,8 +33,9 @@ COMMANDS = {
     "message": "Append, list, show, change and delete messages.",
     "import": "Bring in mail from a Maildir or mbox.",
     "export": "Write mail out as a Maildir or mbox.",
-    "plugin": "Make, pack, sign, review, approve and remove plugins, which hooks ask.",
+    "plugin": "Make, pack, sign, install, approve and remove plugins, which hooks ask.",
     "key": "Make keys that sign plugins, and say with root keys what is trusted.",
+    "trust": "Say whose signatures on plugins count, and import what they revoked.",
     "hook": "Manage where plugins are asked about mail, and try them out.",
     "job": "Watch and steer what is done later.",
     "trace": "Tell all that happened to one mail, or list the mails that came.",
@@ -190,8 +196,12 @@ class Group(_Described, typer.core.TyperGroup):
         names = self.list_commands(ctx)
         if args[0] in names or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        like = get_close_matches(args[0], names, 1)
-        values = {"name": args[0][:40], "group": ctx.command_path}
+        return self.refuse(ctx, args[0], names)
+
+    def refuse(self, ctx: Any, name: str, names: list[str]) -> NoReturn:
+        """Say that there is no command of that name, and which one may be meant."""
+        like = get_close_matches(name, names, 1)
+        values = {"name": name[:40], "group": ctx.command_path}
         if like:
             raise Usage("unknown_command_like", **values, like=f"{ctx.command_path} {like[0]}")
         raise Usage("unknown_command", **values)
@@ -218,14 +228,38 @@ class DefaultGroup(Group):
 class Root(Group):
     """`mairust` itself: a command is imported when it is called, and the help needs none of them."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._found: dict[str, OfferedCommand] | None = None
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return load(cmd_name) if cmd_name in COMMANDS else None
+        if cmd_name in COMMANDS:
+            return load(cmd_name)
+        found = self._joined(ctx).get(cmd_name)
+        return None if found is None else load_joined(cmd_name, found)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in COMMANDS or ctx.resilient_parsing or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        name = args[0]
+        if name not in self._joined(ctx, args[1:]):
+            self.refuse(ctx, name, [*COMMANDS, *self._joined(ctx)])
+        return name, self.get_command(ctx, name), args[1:]
 
     def summaries(self, ctx: Any) -> list[tuple[str, str]]:
-        return list(COMMANDS.items())
+        joined = self._joined(ctx, forgiving=True)
+        return [*COMMANDS.items(), *((name, one.summary) for name, one in joined.items())]
+
+    def _joined(
+        self, ctx: Any, rest: Sequence[str] = (), *, forgiving: bool = False
+    ) -> dict[str, OfferedCommand]:
+        """The commands of extensions; looked for when the help or a name that is none of ours needs them."""
+        if self._found is None:
+            self._found = joined_commands(ctx.find_object(Options) or Options(), rest, forgiving=forgiving)
+        return self._found
 
     def missing_command(self, ctx: Any) -> None:
         typer.echo(ctx.get_help(), err=True)

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
 from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite
 from mairust_core.ids import IdSource
-from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
-from mairust_core.model.plugin import Protocol as PluginProtocol
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
-from mairust_core.store import Pool, StorageBackend, open_storage
+from mairust_core.store import Pool, StorageBackend, storage_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -34,19 +32,20 @@ if TYPE_CHECKING:
     from mairust_core.hooks.chain import HookChain
     from mairust_core.hooks.credentials import Credentials
     from mairust_core.hooks.log import HookLog
-    from mairust_core.hooks.pool import Ready
+    from mairust_core.hooks.pool import Open
     from mairust_core.hooks.trial import Trial
     from mairust_core.hooks.ways import Ways
     from mairust_core.jobs.runner import Runner
     from mairust_core.mime.bodies import DecodedPart
     from mairust_core.model.backup import Additions, BackedUp, BackupRun, NewBackup, Offer, Wanted
+    from mairust_core.model.blob import Locator
     from mairust_core.model.collected import Collected
     from mairust_core.model.copies import ImportedCopy, NewCopy
-    from mairust_core.model.delivery import Hidden
     from mairust_core.model.finding import Examination
     from mairust_core.model.hook import Filter
     from mairust_core.model.hook_schema import HookSchemas
     from mairust_core.model.isolation import Isolation
+    from mairust_core.model.kept import Kept, Renderable
     from mairust_core.model.message_change import Appended, MessageFilter
     from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
@@ -55,10 +54,16 @@ if TYPE_CHECKING:
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
     from mairust_core.plugins.callbacks import Callbacks
+    from mairust_core.plugins.installing import Installer
     from mairust_core.plugins.issuing import TokenOffice
+    from mairust_core.plugins.joined import Joined
+    from mairust_core.plugins.manifest import Ground
+    from mairust_core.plugins.package.revocations import RevocationList
     from mairust_core.plugins.registry import Registry
     from mairust_core.plugins.rotation import Secrets as PluginSecrets
     from mairust_core.plugins.site_key import SiteKey
+    from mairust_core.plugins.trust import Trust
+    from mairust_core.plugins.unpacked import Unpacked
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -67,27 +72,6 @@ if TYPE_CHECKING:
     from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
-
-
-class Kept(Protocol):
-    """Whatever says where the bytes of a message lie."""
-
-    @property
-    def locator(self) -> Locator: ...
-    @property
-    def sha256(self) -> bytes: ...
-    @property
-    def tenant_id(self) -> int: ...
-
-
-class Renderable(Kept, Protocol):
-    """Kept bytes with what a rendering adds and hides (rule B2)."""
-
-    @property
-    def trace_headers(self) -> bytes: ...
-
-    @property
-    def hidden(self) -> Hidden: ...
 
 
 @dataclass
@@ -135,10 +119,9 @@ class Site:
 
     def open_blobs(self) -> BlobStore:
         """Another handle on the blob store, which appends to a segment of its own; the caller closes it."""
-        from mairust_core.blobs.collect import Budget
-        from mairust_core.blobs.fs import FsBlobStore
+        from mairust_core.blobs.drivers import blobs_of
 
-        return FsBlobStore(self.settings.blobs.path, budget=Budget(self.settings.blobs.in_flight_bytes))
+        return blobs_of(self.settings)
 
     @cached_property
     def committer(self) -> Committer:
@@ -223,9 +206,9 @@ class Site:
     @cached_property
     def engine(self) -> Engine:
         """The search engine that the settings name."""
-        from mairust_core.search.database import DatabaseEngine
+        from mairust_core.search.engines import engine_of
 
-        return DatabaseEngine(self.storage)
+        return engine_of(self.settings, self.storage)
 
     def search(
         self,
@@ -338,10 +321,11 @@ class Site:
         return HookChain(
             self.storage,
             self.hook_book,
-            self.ways_to_plugins,
+            self.open_transport,
             self.credentials,
             self.hook_log,
             self.settings.hooks.budget_ms,
+            self.unpacked.have,
         )
 
     def ask_hooks(self, mail: Asked) -> Told:
@@ -357,16 +341,24 @@ class Site:
 
         return HookSchemas(request=REQUEST, answer=ANSWER)
 
-    @property
-    def ways_to_plugins(self) -> dict[PluginProtocol, Ready]:
-        """How plugins of each protocol are reached."""
-        return self._ways.by_protocol
+    def open_transport(self, protocol: str) -> Open | None:
+        """What opens a way to plugins of a protocol, ours or that of an extension; may block."""
+        own = self.ways_to_plugins.open_transport(protocol)
+        return self.joined.open_transport(protocol) if own is None else own
 
     @cached_property
-    def _ways(self) -> Ways:
+    def ways_to_plugins(self) -> Ways:
+        """How plugins are reached by what is ours."""
         from mairust_core.hooks.ways import Ways
 
-        return Ways(self.settings, self.credentials, self._listening)
+        return Ways(self.settings, self.credentials, self._listening, self.joined.functions)
+
+    @cached_property
+    def joined(self) -> Joined:
+        """What extensions bring."""
+        from mairust_core.plugins.joined import Joined
+
+        return Joined(self)
 
     def _listening(self) -> Mapping[str, tuple[str, int]]:
         from mairust_core.config.addresses import ListenAddress
@@ -391,11 +383,11 @@ class Site:
 
     def blob_room(self) -> BlobStatus:
         """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
-        from mairust_core.blobs.fs import used_bytes
+        from mairust_core.blobs.drivers import used_bytes
         from mairust_core.model.status import BlobStatus
 
         free, total = self.blobs.free_bytes()
-        used = used_bytes(self.settings.blobs.path)
+        used = used_bytes(self.settings, (free, total))
         driver = self.settings.blobs.driver
         return BlobStatus(driver=driver, used_bytes=used, free_bytes=free, total_bytes=total)
 
@@ -426,15 +418,56 @@ class Site:
 
     def read_plugin(self, directory: Path) -> Manifest:
         """The plugin.toml of a directory, judged; raises `Invalid`."""
-        from mairust_core.plugins.manifest import Ground, read_directory
+        from mairust_core.plugins.manifest import read_directory
 
-        return read_directory(
-            directory,
-            Ground(
-                socket_dir=self.settings.plugins.socket_dir,
-                private_networks=self.settings.plugins.private_networks,
-            ),
-        )
+        return read_directory(directory, self._ground)
+
+    @cached_property
+    def _ground(self) -> Ground:
+        from mairust_core.plugins.joined import ground_of
+
+        return ground_of(self.settings)
+
+    @cached_property
+    def installer(self) -> Installer:
+        """What takes packages in."""
+        from mairust_core.plugins.arriving import Reader
+        from mairust_core.plugins.installing import Installer
+
+        reader = Reader(self.storage, self.settings.data_dir, self._ground)
+        return Installer(self.storage, lambda: self.ids, self.plugins, reader, self._ground)
+
+    @cached_property
+    def unpacked(self) -> Unpacked:
+        """The files of packages, on this node."""
+        from mairust_core.plugins.unpacked import Unpacked
+
+        return Unpacked(self.storage, self.settings.packages_dir)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Whom to trust with plugins."""
+        from mairust_core.plugins.trust import Trust
+
+        return Trust(lambda: self.ids)
+
+    def read_revocations(self, content: BytesIn) -> RevocationList:
+        """The list of revocations that these bytes are; raises `TooLarge`, `Invalid`."""
+        from mairust_core.plugins.trust import read_revocations
+
+        return read_revocations(content)
+
+    def check_plugin_directory(self, directory: Path) -> None:
+        """Raise `Invalid` for a directory that no plugin can be run from: the site's own, or exchangeable."""
+        from mairust_core.sandbox.directories import Unsafe, identified, too_near
+        from mairust_core.sandbox.site import hidden_paths
+
+        if (path := too_near(directory, hidden_paths(self.settings))) is not None:
+            raise Invalid("directory", "plugin_too_near", value=str(directory), path=str(path))
+        try:
+            identified(directory)
+        except Unsafe as error:
+            raise Invalid("directory", "plugin_unsafe", why=str(error)) from None
 
     def check_filter(self, wanted: Filter) -> None:
         """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
@@ -454,13 +487,13 @@ class Site:
         from mairust_core.plugins.book import runnable
 
         with self.storage.read() as tx:
-            return runnable(tx, by, plugin)
+            return runnable(tx, by, plugin, self.settings.packages_dir)
 
     def check_plugins(self, confirm: Callable[[Connection], None]) -> list[Checked]:
         """Ask plugins how they are, and write it down in a transaction that `confirm` may refuse."""
         from mairust_core.plugins.health import check_all
 
-        return check_all(self.storage, self.ids, self._ways.health, confirm)
+        return check_all(self.storage, self.ids, self.ways_to_plugins.health, confirm)
 
     @cached_property
     def plugin_secrets(self) -> PluginSecrets:
@@ -481,12 +514,12 @@ class Site:
         """Which hooks there are, and the plugins that answer them."""
         from mairust_core.plugins.book import Book
 
-        return Book(self.storage)
+        return Book(self.storage, self.settings.packages_dir)
 
     @cached_property
     def hook_log(self) -> HookLog:
         """Where is written down what came of each call of a hook."""
-        from mairust_core.plugins.calls import CallLog
+        from mairust_core.hooks.call_log import CallLog
 
         return CallLog(self.storage, lambda: self.ids)
 
@@ -496,7 +529,7 @@ class Site:
         from mairust_core.plugins.credentials import SiteCredentials
 
         return SiteCredentials(
-            self.storage, self.secrets, self.plugin_key, lambda: self._ways.callback_base()
+            self.storage, self.secrets, self.plugin_key, lambda: self.ways_to_plugins.callback_base()
         )
 
     @cached_property
@@ -592,7 +625,7 @@ def open_site(settings: Settings) -> Site:
     Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded), `Forbidden` (somebody else's),
     `StorageDown`.
     """
-    from mairust_core.blobs import owner
+    from mairust_core.blobs import drivers
     from mairust_core.disk import give_up_reserve
     from mairust_core.store import schema, sites
 
@@ -601,13 +634,13 @@ def open_site(settings: Settings) -> Site:
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
         raise NoSite("directory", path=settings.data_dir)
     give_up_reserve(settings.data_dir)  # opening an SQLite database needs room, too
-    storage = open_storage(settings.database.url, Pool(size=settings.database.pool_size))
+    storage = storage_of(settings, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):
             raise NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
         with storage.read() as tx:
-            owner.check(settings.blobs.path, sites.name(tx))
+            drivers.check_owner(settings, sites.name(tx))
     except BaseException:
         storage.close()
         raise

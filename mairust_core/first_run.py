@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mairust_core.app import Site, become_owner, open_site
-from mairust_core.blobs import owner
+from mairust_core.blobs import drivers
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import FIRST, Tokens
-from mairust_core.store import StorageBackend, open_storage, schema, sites
-from mairust_core.store.sqlite import Sqlite
+from mairust_core.store import InFile, StorageBackend, schema, sites, storage_of
 
 MASTER_KEY_BYTES = 32
 ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
@@ -44,7 +43,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     """
     enter_data_dir(settings)
     write_once(settings.secrets.master_key_file)
-    storage = open_storage(settings.database.url)
+    storage = storage_of(settings)
     try:
         created = make_database(storage)
         if not created and settings.database.auto_upgrade and schema.is_old(storage):
@@ -54,7 +53,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
         schema.check(storage)
         with storage.read() as tx:
             site = sites.name(tx)
-        owner.claim(settings.blobs.path, site, fresh=created)
+        drivers.claim(settings, site, fresh=created)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
@@ -63,7 +62,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
             issue_admin_token(open_site(settings), token_file, os_user)
     return FirstRun(
         data_dir=str(settings.data_dir),
-        database="postgresql" if settings.database.sqlite_path is None else "sqlite",
+        database=storage.name,
         admin_token_file=str(token_file),
         created=created,
     )
@@ -89,7 +88,7 @@ def make_data_dir(path: Path) -> None:
 
 def make_database(storage: StorageBackend) -> bool:
     """Make the database file, where there is one, and the tables; False when they are there already."""
-    if isinstance(storage, Sqlite):
+    if isinstance(storage, InFile):
         storage.create_file()
     return schema.create(storage)
 

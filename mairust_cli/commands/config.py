@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,9 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_core import wire
+from mairust_core.errors import MaiRustError, NoSite
+from mairust_core.i18n import say
 from mairust_core.model.forms import Page
 from mairust_core.model.settings import Export, Setting
 from mairust_core.services.config import Config
@@ -60,10 +65,11 @@ def show(ctx: typer.Context) -> None:
 
 @app.command("export", cls=Command)
 def export(ctx: typer.Context) -> None:
-    """Print all settings in force as one configuration file.
+    """Print all settings in force, hooks and plugin.toml files as one document.
 
-    What holds a secret is left out and named in a comment. The file (TOML) can be given to --config; with
-    --json it is one JSON document. With --server it holds the settings of that server.
+    What holds a secret is left out and named in a comment. The file (TOML) can be given to --config: hooks
+    and plugins, which a site keeps in its database, are comments in it. With --json it is one JSON document,
+    with --server that of the server. Where no site can be read, the settings are all there is.
 
     Exit status: 0 printed; 77 the key does not reach the whole site; 78 the configuration is wrong.
 
@@ -99,7 +105,14 @@ def _exported(session: Session) -> Export:
         return session.operations(Config).export()
     from mairust_core.config import exported
 
-    return exported(session.settings())
+    found = exported(session.settings())
+    try:
+        return session.here(Config).export()
+    except NoSite:
+        return found
+    except MaiRustError as error:
+        session.output.warn(say("config.settings_only", session.output.lang, why=str(error)))
+        return found
 
 
 def _toml(found: Export) -> list[str]:
@@ -118,7 +131,22 @@ def _toml(found: Export) -> list[str]:
         within[last] = tomlkit.table()
         for key, value in values.items():
             within[last][key] = value
-    return tomlkit.dumps(document).rstrip("\n").split("\n")
+    return [*tomlkit.dumps(document).rstrip("\n").split("\n"), *_registered(found)]
+
+
+def _registered(found: Export) -> Iterator[str]:
+    """Hooks and plugins, as comments: a configuration file has none of them."""
+    for plugin in found.plugins:
+        where = plugin.directory or f"package {plugin.package}"
+        yield ""
+        yield f"# plugin.toml of {clean(plugin.id)}, {plugin.state}, from {clean(where)}:"
+        yield from (f"# | {clean(line)}".rstrip() for line in plugin.toml.splitlines())
+    for hook in found.hooks:
+        values = wire.encode(hook)
+        yield ""
+        yield f"# hook {clean(hook.name)}:"
+        for name, value in values.items():
+            yield f"# | {name} = {clean(json.dumps(value, ensure_ascii=False))}"
 
 
 def _shown(value: str | int | bool | list[str] | None) -> str:

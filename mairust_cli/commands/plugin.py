@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from mairust_cli.commands import plugin_life, plugin_packages
+from mairust_cli.commands.plugin_installing import INSTALLED, install, rollback, upgrade
+from mairust_cli.commands.plugin_review import PluginId, licensed, review_lines, signed_by
 from mairust_cli.listing import All, Cursor, Limit, pages
-from mairust_cli.output import Column, Columns, Output
+from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.i18n import say
-from mairust_core.model.plugin_forms import (
-    NOTHING,
-    Approved,
-    Installed,
-    Plugin,
-    PluginState,
-    Review,
-    Right,
-    RightKind,
-)
+from mairust_core.model.plugin_forms import NOTHING, Approved, Plugin, PluginState
 from mairust_core.model.plugin_life import PluginUsage
 from mairust_core.services.plugins import Plugins
 
 app = noun(COMMANDS["plugin"])
-
-PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 
 STYLES = {
     PluginState.ENABLED: "green",
@@ -49,7 +39,7 @@ COLUMNS: Columns[Plugin] = (
     Column("Id", lambda plugin: plugin.id),
     Column("Version", lambda plugin: plugin.version),
     Column("State", _state, style=lambda plugin: STYLES[plugin.state]),
-    Column("Protocol", lambda plugin: plugin.entry.protocol),
+    Column("Protocol", lambda plugin: plugin.entry.way),
     Column("Hooks", lambda plugin: str(len(plugin.hooks)), right=True),
     Column("Name", lambda plugin: plugin.name, shrink=True),
 )
@@ -63,8 +53,12 @@ FIELDS: Columns[Plugin] = (
     Column("Description", lambda plugin: plugin.description or "-"),
     Column("License", lambda plugin: plugin.license or "-"),
     Column("Called by", lambda plugin: _entry(plugin)),
-    Column("Directory", lambda plugin: plugin.directory),
-    Column("Signed by", lambda plugin: ", ".join(plugin.signatures) or "nobody"),
+    Column(
+        "Files", lambda plugin: plugin.directory or (f"package {plugin.package}" if plugin.package else "-")
+    ),
+    Column("Signed by", lambda plugin: signed_by(plugin.signatures)),
+    Column("Licensed to", lambda plugin: licensed(plugin.licence)),
+    Column("Before", lambda plugin: plugin.previous_version or "-"),
     Column("Hooks", lambda plugin: ", ".join(plugin.hooks) or "-"),
     Column("May", lambda plugin: _permissions(plugin) or "-"),
     Column("Network", lambda plugin: " ".join((plugin.limits.network, *plugin.limits.network_allow))),
@@ -75,12 +69,6 @@ FIELDS: Columns[Plugin] = (
     Column("Calls", lambda plugin: _calls(plugin.usage)),
     Column("Today", lambda plugin: _calls(plugin.usage_today)),
     Column("Told", lambda plugin: ", ".join(f"{n} = {v:g}" for n, v in plugin.metrics.items()) or "-"),
-)
-
-INSTALLED: Columns[Installed] = (
-    Column("Id", lambda installed: installed.id),
-    Column("Version", lambda installed: installed.version),
-    Column("State", lambda installed: installed.state),
 )
 
 APPROVED: Columns[Approved] = (
@@ -94,7 +82,7 @@ APPROVED: Columns[Approved] = (
 
 def _entry(plugin: Plugin) -> str:
     entry = plugin.entry
-    return f"{entry.protocol} {entry.endpoint or ' '.join(entry.command)}".strip()
+    return f"{entry.way} {entry.endpoint or ' '.join(entry.command)}".strip()
 
 
 def _permissions(plugin: Plugin) -> str:
@@ -145,6 +133,9 @@ app.command("lint", cls=Command)(plugin_packages.lint)
 app.command("pack", cls=Command)(plugin_packages.pack)
 app.command("sign", cls=Command)(plugin_packages.sign)
 app.command("verify", cls=Command)(plugin_packages.verify)
+app.command("install", cls=Command)(install)
+app.command("upgrade", cls=Command)(upgrade)
+app.command("rollback", cls=Command)(rollback)
 
 
 @app.command("link", cls=Command)
@@ -170,6 +161,7 @@ def link(
     session.stay_local("plugin link")
     installed = session.here(Plugins).link(Path(directory).expanduser().resolve())
     session.output.change(installed, INSTALLED)
+    session.output.warn(say("plugin.unsigned", session.output.lang, id=clean(installed.id)))
     if installed.state is PluginState.PENDING:
         session.output.note(say("plugin.waits", session.output.lang, id=clean(installed.id)))
 
@@ -215,31 +207,6 @@ def approve(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
     # what somebody links between the look and the yes is not in it
     approved = plugins.approve_review(id_, NOTHING if review is None else review.id)
     session.output.item(approved, APPROVED)
-
-
-def review_lines(id_: str, review: Review, output: Output) -> Iterator[str]:
-    """What a version asks for, in words; what is more than before is marked."""
-    yield say("review.title", output.lang, id=clean(id_), version=clean(review.version))
-    for kind in RightKind:
-        for right in (one for one in review.rights if one.kind is kind):
-            mark = "+" if right.more else " "
-            yield f"  {mark} {_in_words(right, output.lang)}"
-
-
-def _in_words(right: Right, lang: str) -> str:
-    """One right as a person says it."""
-    value, name = clean(right.value), clean(right.name)
-    if right.kind is RightKind.DECIDE:
-        text = say("review.hook", lang, name=name, value=value)
-    elif right.kind in (RightKind.READ, RightKind.WRITE):
-        nothing = right.value in ("false", "none")
-        text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
-    else:
-        key = f"review.{right.name}" if value else f"review.{right.name}.as_hook"
-        text = say(key, lang, value=value)
-    if right.was is None:
-        return text
-    return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 
 
 @app.command("list", cls=Command)
@@ -305,19 +272,26 @@ def disable(ctx: typer.Context, id_: PluginId) -> None:
 
 
 @app.command("remove", cls=Command)
-def remove(ctx: typer.Context, id_: PluginId, yes: Yes = False) -> None:
+def remove(
+    ctx: typer.Context,
+    id_: PluginId,
+    purge: Annotated[bool, typer.Option("--purge", help="Drop its packages at once, too.")] = False,
+    yes: Yes = False,
+) -> None:
     """Forget a plugin with its hooks, their settings and its secret.
 
-    A linked directory stays as it is; so do tags and metadata that the plugin gave to mail.
+    Its packages are dropped some hours later, or at once with --purge. A linked directory stays as it is; so
+    do tags and metadata that the plugin gave to mail, which belong to the mail.
 
     Exit status: 0 removed; 4 there is no such plugin.
 
     Examples:
       mairust plugin remove com.example.spam --yes
+      mairust plugin remove com.example.spam --purge --yes
     """
     session = Session.of(ctx)
     session.confirm("remove_plugin", yes, id=id_)
-    session.output.removed(session.operations(Plugins).remove(id_), "plugin")
+    session.output.removed(session.operations(Plugins).remove(id_, purge=purge), "plugin")
 
 
 app.command("rotate-secret", cls=Command)(plugin_life.rotate_secret)

@@ -145,6 +145,10 @@ def _hooks(found: Overview, lang: str) -> Iterator[str]:
     if plugins:
         counts = {"hooks": hooks.hooks, "plugins": hooks.plugins_enabled, "waiting": hooks.plugins_waiting}
         yield say("status.hooks_are", lang, **counts)
+    if hooks.plugins_unsigned:
+        yield say("status.unsigned", lang, count=hooks.plugins_unsigned)
+    if hooks.plugins_blocked:
+        yield say("status.blocked", lang, count=hooks.plugins_blocked)
     if hooks.breakers_open:
         yield say("status.breakers", lang, names=", ".join(hooks.breakers_open))
     if hooks.plugins_unwell:

@@ -159,6 +159,8 @@ def _told(event: Event, lang: str) -> str:
             return hook_events.told(event, lang)
         case "hook_gone":
             return say("trace.hook_gone", lang, **event)
+        case "cut":
+            return say("trace.cut", lang)
         case "replayed":
             return hook_events.replayed(event, lang)
         case "decided":

@@ -34,7 +34,7 @@ from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_
 if TYPE_CHECKING:
     from mairust_core.app import Site
     from mairust_core.config.settings import Http
-    from mairust_core.model.principal import Principal
+    from mairust_core.model.principal import Principal, ReachKind, Scope
 
 MAIL_TYPES = ("message/rfc822", "message/global")
 MORE_BYTES = 64 << 20
@@ -114,11 +114,16 @@ class Edge:
         self._limits.take_from(request.client.host if request.client else None)
         return await self._run(call)
 
-    async def principal(self, request: Request) -> Principal:
-        """Who makes a request that is no operation's; raises `Unauthenticated`, `TooMany`."""
-        by = await self._principal(request, request.client.host if request.client else None)
+    async def admit(self, request: Request, scope: Scope, reach: ReachKind) -> None:
+        """Let a request of no operation in: count it, find out who asks, and refuse those who may not.
+
+        Raises `TooMany`, `Unauthenticated`, `Forbidden`.
+        """
+        ip = request.client.host if request.client else None
+        self._limits.take_from(ip)
+        by = await self._principal(request, ip)
         self._limits.take_for(by)
-        return by
+        by.require(scope, reach)
 
     async def body_of(self, request: Request) -> bytes:
         """The whole JSON body of a request that is no operation's."""

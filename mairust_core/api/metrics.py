@@ -38,7 +38,7 @@ def add_metrics(app: FastAPI, site: Site, edge: Edge) -> None:
 
     async def serve(request: Request) -> Response:
         if not _is_here(request):
-            (await edge.principal(request)).require(Scope.READ, ReachKind.SITE)
+            await edge.admit(request, Scope.READ, ReachKind.SITE)
         text = await edge.take(request, partial(metrics, site))
         return Response(text, media_type=MEDIA_TYPE)
 

@@ -9,6 +9,7 @@ something outside the process are in `resources.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -163,3 +164,70 @@ class Choice:
             return str(raw)
         reserved = isinstance(raw, str) and raw in self.later
         raise Unfit("not_yet" if reserved else "choice", allowed=", ".join(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """One of a few words for what is ours; with extensions installed, also what one of them may offer.
+
+    Whether one does is found out when it is opened.
+    """
+
+    values: tuple[str, ...]
+    later: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> str:
+        """The words, and others'."""
+        return f"{Choice(self.values, self.later).form}, or what an extension offers"
+
+    def parse(self, raw: object, base: Path, /) -> str:
+        """One of our words, or a name where somebody else may know it."""
+        from mairust_core.installed.faults import NAME
+        from mairust_core.installed.points import entry_points
+
+        known = (*self.values, *self.later)
+        if isinstance(raw, str) and raw not in known and NAME.fullmatch(raw) and entry_points():
+            return str(raw)
+        return Choice(self.values, self.later).parse(raw, base)
+
+
+class Names:
+    """A list of names."""
+
+    form: ClassVar[str] = 'list of names, as `["acme-mairust"]`'
+
+    def parse(self, raw: object, _base: Path, /) -> tuple[str, ...]:
+        """The names; unquoted text separates them by commas or spaces."""
+        if isinstance(raw, Plain):
+            raw = raw.replace(",", " ").split()
+        if not isinstance(raw, list | tuple):
+            raise Unfit("names")
+        return tuple(words(item, "names") for item in raw)
+
+
+Options = Mapping[str, str | int | float | bool]
+"""What an extension's driver is told: names and values of its own."""
+
+
+class OptionTable:
+    """Names and values that an extension understands."""
+
+    form: ClassVar[str] = "table of texts, numbers and truth values; in the environment a JSON object"
+
+    def parse(self, raw: object, _base: Path, /) -> Options:
+        """The table."""
+        if isinstance(raw, Plain):
+            import json
+
+            try:
+                raw = json.loads(raw)
+            except ValueError as error:
+                raise Unfit("options") from error
+        if not isinstance(raw, Mapping):
+            raise Unfit("options")
+        if not all(isinstance(name, str) for name in raw):
+            raise Unfit("options")
+        if not all(isinstance(value, str | int | float | bool) for value in raw.values()):
+            raise Unfit("options")
+        return {name: str(value) if isinstance(value, str) else value for name, value in raw.items()}

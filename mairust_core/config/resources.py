@@ -22,6 +22,7 @@ POSTGRESQL = "postgresql://"
 MASK = "********"
 MAX_SOCKET_PATH_OCTETS = 107  # sun_path of Linux without its NUL, unix(7)
 
+_FOREIGN_URL = re.compile(r"(?!sqlite:|postgres)[a-z][a-z0-9+.-]*://\S*")
 _SECRET = re.compile(r"password|secret", re.IGNORECASE)
 _POSTGRESQL_URL = re.compile(
     r"""postgresql://
@@ -131,13 +132,24 @@ class HttpUrl:
 class DatabaseUrl:
     """The database of a site."""
 
-    form: ClassVar[str] = '`"sqlite:///PATH"` or `"postgresql://USER:PASSWORD@HOST/NAME"`'
+    form: ClassVar[str] = (
+        '`"sqlite:///PATH"`, `"postgresql://USER:PASSWORD@HOST/NAME"`, or what an extension offers'
+    )
 
     def parse(self, raw: object, base: Path, /) -> str:
-        """The URL; that of SQLite with an absolute path and nothing after it."""
+        """The URL; that of SQLite with an absolute path and nothing after it.
+
+        One of another scheme where extensions are installed: whether one of them knows it shows when it is
+        opened.
+        """
         url = words(raw, "database_url")
         if url.startswith(POSTGRESQL):
             return _checked(url)
+        if _FOREIGN_URL.fullmatch(url):
+            from mairust_core.installed.points import entry_points
+
+            if entry_points():
+                return url
         path = url.removeprefix(SQLITE)
         if path == url or not path or path.startswith(":memory:") or "?" in path:
             raise Unfit("database_url")

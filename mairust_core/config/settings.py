@@ -13,10 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.config.addresses import ListenAddress
-from mairust_core.config.kinds import MIB, Choice, Flag, Number, Size, Text
+from mairust_core.config.kinds import (
+    MIB,
+    Choice,
+    Driver,
+    Flag,
+    Names,
+    Number,
+    Options,
+    OptionTable,
+    Size,
+    Text,
+)
 from mairust_core.config.origin import BUILT_IN, Origin
 from mairust_core.config.resources import (
-    POSTGRESQL,
     SQLITE,
     DatabaseUrl,
     FilePath,
@@ -128,8 +138,8 @@ class Database:
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The file of an SQLite database, None for PostgreSQL."""
-        return None if self.url.startswith(POSTGRESQL) else Path(self.url.removeprefix(SQLITE))
+        """The file of an SQLite database, None for any other."""
+        return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +158,7 @@ class BlobsS3:
 class Blobs:
     """The bytes of the mail."""
 
-    driver: str = setting(Choice(("fs",), later=("s3",)), "Which kind of blob store.", default="fs")
+    driver: str = setting(Driver(("fs",), later=("s3",)), "Which kind of blob store.", default="fs")
     path: Path = setting(
         FilePath(), "The directory of the `fs` blob store.", default=_under_data_dir("blobs")
     )
@@ -158,6 +168,9 @@ class Blobs:
         default=128 * MIB,
         unit="bytes",
     )
+    options: Options | None = setting(
+        OptionTable(), "What the driver of an extension needs to know; never shown.", mask=hide
+    )
     s3: BlobsS3 = section(BlobsS3)
 
 
@@ -166,9 +179,12 @@ class Search:
     """Finding mail."""
 
     engine: str = setting(
-        Choice(("database",), later=("meilisearch", "opensearch", "elasticsearch")),
+        Driver(("database",), later=("meilisearch", "opensearch", "elasticsearch")),
         "What answers searches.",
         default="database",
+    )
+    options: Options | None = setting(
+        OptionTable(), "What the engine of an extension needs to know; never shown.", mask=hide
     )
 
 
@@ -295,7 +311,7 @@ class Plugins:
     )
     sandbox: str = setting(
         Choice(("require", "off")),
-        "`require` enables a packaged local plugin only where its files and network can be isolated.",
+        "`require` enables a local plugin only where its files and network can be isolated.",
         default="require",
     )
     socket_dir: Path = setting(
@@ -311,6 +327,9 @@ class Plugins:
         Networks(),
         "Networks that are not public and where plugins may nevertheless be, or may reach what they name.",
         default=(),
+    )
+    extensions: tuple[str, ...] | None = setting(
+        Names(), "The installed distributions whose extensions may run; default: all. None may with `[]`."
     )
 
 
@@ -389,6 +408,11 @@ class Settings:
     def data_dir(self) -> Path:
         """Where the site keeps what it owns."""
         return self.node.data_dir
+
+    @property
+    def packages_dir(self) -> Path:
+        """Where this node has the files of plugin packages: a cache."""
+        return self.data_dir / "plugins"
 
     @property
     def config_file(self) -> Path | None:

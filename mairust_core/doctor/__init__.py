@@ -10,6 +10,8 @@ sandbox.py     how well local plugins are held here
 backups.py     age and health of the last backup
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
+packages.py    plugins that are blocked or past their time, packages that are not whole
+joined.py      extensions: which there are, and what is wrong with them
 
 A check is a function that yields what it finds; one that fails is itself a finding.
 """
@@ -21,12 +23,23 @@ from contextlib import closing
 from functools import partial
 
 from mairust_core.config import Settings
-from mairust_core.doctor import backups, databases, filters, later, machine, network, places, usage
+from mairust_core.doctor import (
+    backups,
+    databases,
+    filters,
+    joined,
+    later,
+    machine,
+    network,
+    packages,
+    places,
+    usage,
+)
 from mairust_core.doctor.findings import Found, explained
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import explain
 from mairust_core.model.finding import Examination
-from mairust_core.store import Pool, StorageBackend, open_storage
+from mairust_core.store import Pool, StorageBackend, storage_of
 
 Check = Callable[[Settings], Iterable[Found]]
 StorageCheck = Callable[[Settings, StorageBackend], Iterable[Found]]
@@ -63,6 +76,9 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     filters.hooks,
     filters.sockets,
     filters.held,
+    packages.standing,
+    packages.whole,
+    joined.joined,
 )
 
 
@@ -90,7 +106,7 @@ def _outside(settings: Settings) -> Iterator[Found]:
 
 def _opened(settings: Settings) -> Iterator[Found]:
     try:
-        with closing(open_storage(settings.database.url, Pool(size=1))) as storage:
+        with closing(storage_of(settings, Pool(size=1))) as storage:
             found = [*databases.schema_version(settings, storage)]
             yield from found or _inside(settings, storage)
     except MaiRustError as error:

@@ -113,17 +113,18 @@ def judged_clock(now: int, theirs: int, newest: int) -> Iterator[Found]:
 
 def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Some blobs, picked by chance, are where their rows say and have the hash they should."""
-    from mairust_core.blobs.fs import FsBlobStore
+    from mairust_core.blobs.drivers import FS, blobs_of
 
     with storage.read() as tx:
         picked = inspection.some_blobs(tx, secrets.token_bytes(32), BLOBS_READ)
         picked = picked or inspection.some_blobs(tx, b"", BLOBS_READ)
     if not picked:
         return
-    if not (settings.blobs.path / "segments").is_dir():  # to open the store would make it
+    ours = settings.blobs.driver == FS
+    if ours and not (settings.blobs.path / "segments").is_dir():  # to open the store would make it
         bad = [sha256 for sha256, _ in picked]
     else:
-        with closing(FsBlobStore(settings.blobs.path)) as blobs:
+        with closing(blobs_of(settings)) as blobs:
             bad = [sha256 for sha256, location in picked if not _is_whole(blobs, location, sha256)]
     if bad:
         yield Found("blobs.damaged", count=len(bad), looked=len(picked), first=bad[0].hex())

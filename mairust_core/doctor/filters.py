@@ -10,11 +10,10 @@ from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
 from mairust_core.doctor.sandbox import judged_isolation
 from mairust_core.model.plugin import Protocol, State
-from mairust_core.model.plugin_forms import Source
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.registry import secret_name
 from mairust_core.plugins.sockets import fault_of
-from mairust_core.store import StorageBackend, breakers, plugin_health, secrets
+from mairust_core.store import StorageBackend, breakers, packages, plugin_health, secrets
 from mairust_core.store import plugins as queries
 from mairust_core.wire import encode_time
 
@@ -33,13 +32,16 @@ def plugins(_: Settings, storage: StorageBackend) -> Iterator[Found]:
         found = queries.page(tx, _ME, "", MAX_LOOKED)
         enabled = [one for one in found if one.state is State.ENABLED]
         secretless = [one.id for one in enabled if _lacks_secret(tx, storage, one)]
+        facts = packages.facts(tx, _ME, (one.package for one in enabled))
     if waiting := [one.id for one in found if one.pending is not None]:
         yield Found("plugins.pending", names=", ".join(waiting), count=len(waiting), first=waiting[0])
-    if unsigned := [one.id for one in enabled if one.source is Source.LINK]:
+    signed = {digest for digest, one in facts.items() if one.signers.is_signed}
+    if unsigned := [one.id for one in enabled if one.package not in signed]:
         yield Found("plugins.unsigned", names=", ".join(unsigned), count=len(unsigned), first=unsigned[0])
     for one in enabled:
-        if one.shown.entry.protocol is Protocol.STDIN and not os.access(one.directory, os.R_OK | os.X_OK):
-            yield Found("plugins.directory", id=one.id, path=one.directory)
+        linked = one.directory if one.shown.entry.protocol is Protocol.STDIN else None
+        if linked is not None and not os.access(linked, os.R_OK | os.X_OK):
+            yield Found("plugins.directory", id=one.id, path=linked)
     for id_ in secretless:
         yield Found("plugins.secret", id=id_)
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from mairust_core.blobs.drivers import FS
 from mairust_core.blobs.records import MAGIC
 from mairust_core.config import Settings
 from mairust_core.config.effective import is_secret, value_of
@@ -83,6 +84,8 @@ def master_key(settings: Settings) -> Iterator[Found]:
 
 def blobs(settings: Settings) -> Iterator[Found]:
     """The blob directory can be used, and its newest segments begin as segments do."""
+    if settings.blobs.driver != FS:
+        return
     directory = settings.blobs.path
     segments = directory / "segments"
     if not directory.exists():

@@ -1,37 +1,56 @@
 """What others say about a mail: the hooks of a site, asked on its way in and after it is stored.
 
-    book.py        which hooks there are (a port), and those a test writes down
-    filters.py     which mail a hook wants: RE2, all hooks at once
-    payload.py     what a plugin is told: as much as its approved permissions allow (rule F1)
-    answers.py     what it may say, and what of it counts (rule F2)
-    effects.py     what answers change of a stored message
-    opinions.py    many answers, one verdict: stop, merge, the strongest action (R-HOOK-4)
-    breakers.py    hooks that fail are left alone for a while (rule E5)
-    calls.py       one call: time, bulkhead, breaker; what counts when there is no answer
-    log.py         what is kept of each question, written a little later: its line,
-    accesses.py    who saw which mail,
-    figures.py     what it took,
-    sayings.py     what the plugin wrote beside its answer
-    rounds.py      all questions about one mail, in their order
-    chain.py       the hooks of a site, followed as they change
-    transport.py   the port to whatever answers; `http`, `inprocess`, `memory`
-    pool.py        the ways to plugins in use, replaced beside the calls under way
-    health.py      asking a plugin whether it is well
+Deciding, without input and output; a test holds them to it:
 
-The first six decide and do no I/O, `effects.py` excepted, which writes in its caller's transaction.
+    filters.py      which mail a hook wants: RE2, all hooks at once
+    payload.py      what a plugin is told: as much as its approved permissions allow (rule F1)
+    shown.py        which bytes of a mail that is, where attachments are not shown
+    answers.py      what it may say, and what of it counts (rule F2)
+    opinions.py     many answers, one verdict: stop, merge, the strongest action (R-HOOK-4)
+    metadata.py     how much plugins may keep with a message
+    steps.py        what one question came to; told.py: how much of it the trace keeps
+    probe.py        the mail by which a failing hook is told from mails that make it fail
+    schema.py       the JSON Schemas of request and answer
+
+Asking:
+
+    book.py         which hooks there are (a port), and those a test writes down
+    chain.py        the hooks of a site, followed as they change
+    rounds.py       all questions about one mail, in their order
+    calls.py        one call: time, bulkhead, breaker; what counts when there is no answer
+    room.py         memory for requests
+    breakers.py     hooks that fail are left alone for a while (rule E5)
+    shadows.py      calls after the reply, without effect
+    log.py          what is kept of each question, written a little later; call_log.py: into the tables
+    accesses.py     who saw which mail; figures.py: what calls took; sayings.py: what plugins wrote
+    trial.py        what tries hooks out (a port)
+    effects.py      what answers change of a stored message, in its caller's transaction
+
+Ways to whatever answers:
+
+    transport.py    the port; memory.py and inprocess.py answer within this process
+    ways.py         those that a site has; pool.py: one of them for each plugin
+    health.py       asking one whether it is well
+    http.py         over TCP and UNIX sockets; destinations.py: where to, signature.py: signed,
+    credentials.py  with which secrets and tokens (a port)
+    stdin.py        a process for each call; workers.py: processes that stay; processes.py: what both share
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts, Unread
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Verdict
+
+if TYPE_CHECKING:
+    from mairust_core.hooks.shadows import Shadow
+    from mairust_core.hooks.steps import Step
 
 Event = dict[str, Any]
 """What the trace notes of a call: `kind` "hook", and what `model.story.KINDS` names."""
@@ -66,10 +85,10 @@ class Told:
     verdicts: Mapping[int, Verdict]
     events: Sequence[Event] = ()
     later: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    shadows: Sequence[Any] = ()
+    shadows: Sequence[Shadow] = ()
     """Calls without effect, ready to be made after the reply."""
-    steps: Sequence[Any] = ()
-    """Every question as `steps.Step`, for whoever wants to know exactly."""
+    steps: Sequence[Step] = ()
+    """Every question, for whoever wants to know exactly."""
 
 
 class Chain(Protocol):

@@ -14,7 +14,7 @@ from mairust_core.hooks.answers import Said
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.pool import Transports
-from mairust_core.hooks.probe import PROBE_DELIVERY, probe_request
+from mairust_core.hooks.probe import probe_of
 from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
 
@@ -107,7 +107,7 @@ class Caller:
             why = str(error) or type(error).__name__
             late = isinstance(error, CallTimedOut)
             if not (late and cut):
-                await self._breakers.failed(hook, mail, why, lambda: self._probe(registered))
+                await self._breakers.failed(hook, mail, why, lambda: self._probe(registered, call))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
             return Outcome(
                 said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, used=error.used,
@@ -141,12 +141,13 @@ class Caller:
             said=said, ms=_since(began), body=body, log=answer.log, notes=answer.notes, used=answer.used
         )
 
-    async def _probe(self, registered: Registered) -> bool:
+    async def _probe(self, registered: Registered, failed: Call) -> bool:
         """Whether the hook answers on a mail that nobody could object to."""
+        name, body = probe_of(registered, failed)
         call = Call(
-            delivery_id=PROBE_DELIVERY,
+            delivery_id=name,
             hook=registered.hook.name,
-            body=probe_request(registered),
+            body=body,
             timeout_ms=timeout_of(registered),
         )
         try:

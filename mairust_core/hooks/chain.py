@@ -16,7 +16,7 @@ from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.log import HookLog, Lines
 from mairust_core.hooks.payload import Asking, MessagePart, most_bytes, request
-from mairust_core.hooks.pool import Ready, Transports
+from mairust_core.hooks.pool import Files, Find, Transports
 from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.shadows import Shadows
@@ -25,7 +25,6 @@ from mairust_core.hooks.transport import Alive
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType
 from mairust_core.model.ids import Id
-from mairust_core.model.plugin import Protocol
 from mairust_core.model.verdict import DELIVER, Action, Verdict
 from mairust_core.store import StorageBackend, generations
 
@@ -44,21 +43,25 @@ class HookChain:
         self,
         storage: StorageBackend,
         book: HookBook,
-        ways: Mapping[Protocol, Ready],
+        find: Find,
         credentials: Credentials,
-        log: HookLog,
+        calls: HookLog,
         budget_ms: int,
+        files: Files = lambda _: {},
     ) -> None:
-        """`ways` are those to plugins that this process has; `budget_ms` as in `hooks.budget_ms`."""
+        """`find` gets the ways to plugins ready, `files` has the files of local ones here.
+
+        `budget_ms` as in `hooks.budget_ms`.
+        """
         self._storage = storage
         self._book = book
         self.credentials = credentials
         self._budget_ms = budget_ms
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
-        self._transports = Transports(ways)
+        self._transports = Transports(find, files)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers, self.find)
-        self._lines = Lines(log)
+        self._lines = Lines(calls)
         self._shadows = Shadows(storage, self._threads, self._caller, self._lines)
         self._before, self._after = Rooms(), Rooms()
         """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""

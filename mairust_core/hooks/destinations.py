@@ -6,7 +6,6 @@ connection goes to one of those and no other: what the name means a moment later
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.plugin import Limits, Network
 from mairust_core.networks import plain_address
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Reach, Site, Target, unwrapped
 
 
@@ -65,15 +65,15 @@ class Destination:
 class PinnedResolver(AbstractResolver):
     """Resolves for one destination: every address is judged, and those that were are all that is used."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, names: Names) -> None:
         self._destination = destination
+        self._names = names
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The judged addresses; raises `Misled` when one of them will not do, `OSError` without any."""
-        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [self._judged(host, info[0], info[4]) for info in infos]
+        return [self._judged(host, info[0], info[4]) for info in await self._names.find(host, port)]
 
     def _judged(self, host: str, family: int, address: tuple[Any, ...]) -> ResolveResult:
         self._destination.judge(str(address[0]))

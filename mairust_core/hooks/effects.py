@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from mairust_core.errors import NotFound
 from mairust_core.hooks.metadata import fitting
 from mairust_core.ids import IdSource
-from mairust_core.model.flags import MAX_KEYWORDS, MAX_TAGS, changed, joined, split
+from mairust_core.model.flags import MAX_KEYWORDS, MESSAGE_TAGS, changed, joined, split
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
 from mairust_core.model.message_change import MessageChange
@@ -134,9 +134,9 @@ def _change(tx: Connection, one: Held, wanted: Effects, seen_at: Spot | None) ->
 def _tags(one: Held, wanted: Effects, left_out: list[str]) -> tuple[str, ...]:
     kept = (tag for tag in one.tags if tag not in wanted.remove_tags)
     found = tuple(dict.fromkeys((*kept, *wanted.tags)))
-    if len(found) > MAX_TAGS:
-        left_out.append(f"tags: more than {MAX_TAGS}")
-    return found[:MAX_TAGS]
+    if len(found) > MESSAGE_TAGS:
+        left_out.append(f"tags: more than {MESSAGE_TAGS}")
+    return found[:MESSAGE_TAGS]
 
 
 def _flags(one: Held, wanted: Effects, left_out: list[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from mairust_core.hooks.destinations import Destination, PinnedResolver
 from mairust_core.hooks.http import socket_below, why_not
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.plugin import Protocol, Runnable
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Site
 
 TIMEOUT_S = 5.0
@@ -55,6 +56,6 @@ def _way(plugin: Runnable, site: Site, socket_dir: Path) -> tuple[str, aiohttp.B
         return UNIX_URL, aiohttp.UnixConnector(path=str(socket_below(socket_dir, endpoint)), limit=1)
     destination = Destination.of(endpoint, plugin.limits, site)
     connector = aiohttp.TCPConnector(
-        resolver=PinnedResolver(destination), use_dns_cache=False, limit=1, ssl=True
+        resolver=PinnedResolver(destination, Names()), use_dns_cache=False, limit=1, ssl=True
     )
     return destination.url, connector

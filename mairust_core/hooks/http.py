@@ -13,16 +13,21 @@ import os
 import ssl
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
 
 from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.destinations import Destination, Misled, PinnedResolver
 from mairust_core.hooks.signature import headers
 from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Site
 
 CONNECTIONS = 64
@@ -30,6 +35,7 @@ KEPT_S = 2.0
 """How long an idle connection is kept: less than servers usually do."""
 FRESH_S, GOOD_S = 0.4, 0.9
 """Secrets that were read are read again after the first, and used no longer than the second (rule D3)."""
+MAX_INFORMATIONAL = 8
 UNIX = "unix:"
 
 log = logging.getLogger("mairust.hooks")
@@ -74,6 +80,30 @@ class _Secrets:
     async def close(self) -> None:
         if self._reading is not None:
             await asyncio.wait([self._reading])
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response with few informational ones (RFC 9110 §15.2) before it: aiohttp skips any number."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read up to the body; raises `CallFailed` when something else comes again and again."""
+        protocol = connection.protocol
+        assert protocol is not None
+        read, left = protocol.read, MAX_INFORMATIONAL
+
+        async def bounded() -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+            nonlocal left
+            found = await read()
+            left -= 100 <= found[0].code <= 199
+            if left < 0:
+                raise CallFailed(f"more than {MAX_INFORMATIONAL} informational responses came first")
+            return found
+
+        protocol.read = bounded  # type: ignore[method-assign]
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
 
 
 class HttpTransport:
@@ -129,6 +159,7 @@ class HttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=self._connect(),
                 auto_decompress=False,
+                response_class=_Response,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
@@ -154,11 +185,11 @@ def over_tcp(
     plugin: Runnable, credentials: Credentials, site: Site, tls: ssl.SSLContext | None = None
 ) -> HttpTransport:
     """The transport of an `http` plugin; raises `CallFailed` when it may not be where it is (rule H2)."""
-    destination = Destination.of(plugin.entry.endpoint, plugin.limits, site)
+    destination, names = Destination.of(plugin.entry.endpoint, plugin.limits, site), Names()
 
     def connect() -> aiohttp.BaseConnector:
         return aiohttp.TCPConnector(
-            resolver=PinnedResolver(destination),
+            resolver=PinnedResolver(destination, names),
             use_dns_cache=False,
             limit=CONNECTIONS,
             keepalive_timeout=KEPT_S,
@@ -170,12 +201,47 @@ def over_tcp(
 
 def over_unix(plugin: Runnable, credentials: Credentials, socket_dir: Path) -> HttpTransport:
     """The transport of a `unix` plugin, whose socket lies below `socket_dir`; raises `CallFailed`."""
-    path = socket_below(socket_dir, plugin.entry.endpoint)
+    endpoint = plugin.entry.endpoint
+    socket_below(socket_dir, endpoint)
 
     def connect() -> aiohttp.BaseConnector:
-        return aiohttp.UnixConnector(path=str(path), limit=CONNECTIONS, keepalive_timeout=KEPT_S)
+        return _BelowConnector(socket_dir, endpoint)
 
     return HttpTransport(plugin, "http://plugin/", credentials, connect)
+
+
+class _BelowConnector(aiohttp.UnixConnector):
+    """Connects to the socket that lies below a directory at that very moment (rule H2).
+
+    The plugin may write there: what was a socket when the transport was opened may be a link by now.
+    """
+
+    def __init__(self, socket_dir: Path, endpoint: str) -> None:
+        super().__init__(path=endpoint, limit=CONNECTIONS, keepalive_timeout=KEPT_S)
+        self._socket_dir = socket_dir
+        self._endpoint = endpoint
+
+    async def _create_connection(self, *asked: Any, **more: Any) -> Any:
+        with _held_below(self._socket_dir, self._endpoint) as path:
+            self._path = path
+            return await super()._create_connection(*asked, **more)
+
+
+@contextmanager
+def _held_below(socket_dir: Path, endpoint: str) -> Iterator[str]:
+    """A path to the socket that nobody can turn elsewhere while the block runs; raises `CallFailed`."""
+    found = socket_below(socket_dir, endpoint)
+    try:
+        held = os.open(found, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise CallFailed(f"its socket cannot be reached: {error.strerror}") from error
+    try:
+        path = f"/proc/self/fd/{held}"
+        if os.readlink(path) != str(found) or not stat.S_ISSOCK(os.fstat(held).st_mode):
+            raise CallFailed("its socket was replaced at this moment")
+        yield path
+    finally:
+        os.close(held)
 
 
 def socket_below(socket_dir: Path, endpoint: str) -> Path:

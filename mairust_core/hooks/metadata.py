@@ -1,4 +1,4 @@
-"""How much plugins may keep with one message: 16 KiB each, and so many names in all (rule F2)."""
+"""How much plugins may keep with one message: 16 KiB and some names each, and so many in all (rule F2)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mairust_core.model.message_change import MAX_METADATA_BYTES, MAX_NAMESPACES
+
+PLUGIN_NAMES = 32
+"""Names that one plugin may use of a message's."""
 
 
 def fitting(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -36,4 +39,6 @@ def _fits(after: Mapping[str, Any], name: str, value: Any) -> bool:
         return True  # none of a plugin's own: ours
     prefix = f"plugin:{plugin}:"
     own = {key: kept for key, kept in after.items() if key.startswith(prefix)} | {name: value}
+    if len(own) > PLUGIN_NAMES:
+        return False
     return len(json.dumps(own, ensure_ascii=False).encode("utf-8", "replace")) <= MAX_METADATA_BYTES

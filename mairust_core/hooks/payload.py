@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -35,7 +36,7 @@ TEXT_BYTES = 2 << 20
 WHOLE_BYTES = 64 << 20
 """Bytes of larger mail are shown to nobody."""
 SLICE_BYTES = 3 << 18
-"""Base64 is made of so much at a time: it holds the interpreter. A multiple of three."""
+"""So much is encoded and copied at a time: it holds the interpreter. A multiple of three."""
 HEADER_BYTES = 1 << 20
 _ESCAPED = 6
 """Octets of JSON that one octet of text may become."""
@@ -99,7 +100,7 @@ class MessagePart:
         """Members of the object `message` without its id, JSON in UTF-8, for whoever has these rights."""
         rights = rights_of(permissions)
         if rights not in self._made:
-            self._made[rights] = b"".join(self._pieces(*rights))
+            self._made[rights] = _together(self._pieces(*rights))
         return self._made[rights]
 
     def _pieces(self, read_headers: bool, body: Body, attachments: Attachments) -> Iterator[bytes]:
@@ -140,8 +141,8 @@ class MessagePart:
 
     def _whole_body(self, read_headers: bool, attachments: Attachments) -> Iterator[bytes]:
         bodies = self._bodies()
-        html, all_html = self._text(bodies.html)
-        text, all_text = self._text(bodies.plain)
+        html, all_html = self._shown_text(bodies.html)
+        text, all_text = self._shown_text(bodies.plain)
         if not text.strip() and html:
             text = html_to_text(html)
         source = preview(self._content, bodies, WHOLE).source or "plain"
@@ -157,7 +158,7 @@ class MessagePart:
         yield from _base64(render(b"", self._content, without))
         yield b'"}'
 
-    def _text(self, parts: Sequence[Part]) -> tuple[str, bool]:
+    def _shown_text(self, parts: Sequence[Part]) -> tuple[str, bool]:
         """The text of parts, as much of it as is shown, and whether that is all."""
         left_bytes, found, whole = TEXT_BYTES, [], True
         for part in parts:
@@ -229,7 +230,11 @@ def request(asking: Asking, permissions: Permissions, message: bytes) -> bytes:
     tail["metadata"] = dict(asking.metadata)
     tail["callback"] = _callback(asking.callback)
     message_id = to_json(asking.message_id)
-    return b'%b,"message":{"id":%b,%b},%b' % (to_json(head)[:-1], message_id, message, to_json(tail)[1:])
+    before = b'%b,"message":{"id":%b,' % (to_json(head)[:-1], message_id)
+    after = b"},%b" % to_json(tail)[1:]
+    if len(message) <= SLICE_BYTES:
+        return before + message + after
+    return _together([before, *_slices(message), after])
 
 
 def _connection(known: Connection | None) -> dict[str, Any] | None:
@@ -253,5 +258,17 @@ def to_json(value: object) -> bytes:
 
 
 def _base64(data: bytes) -> Iterator[bytes]:
-    for at in range(0, len(data), SLICE_BYTES):
-        yield base64.b64encode(data[at : at + SLICE_BYTES])
+    yield from map(base64.b64encode, _slices(data))
+
+
+def _slices(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[at : at + SLICE_BYTES] for at in range(0, len(view), SLICE_BYTES))
+
+
+def _together(pieces: Iterable[bytes | memoryview]) -> bytes:
+    """All pieces as one, copied one by one: other threads have their turn between them."""
+    whole = BytesIO()
+    for piece in pieces:
+        whole.write(piece)
+    return whole.getvalue()

@@ -8,13 +8,19 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from mairust_core.errors import MaiRustError
 from mairust_core.hooks.transport import Alive, CallEnded, CallFailed, Staffed, Transport
-from mairust_core.model.plugin import Protocol, Runnable
+from mairust_core.model.plugin import Runnable
 
 Open = Callable[[Runnable], Transport]
 """Makes the transport of a plugin; raises `CallFailed` when it cannot be spoken to."""
-Ready = Callable[[], Open]
-"""What a way to plugins takes before its first use; may block: imports, a look at the machine."""
+Find = Callable[[str], Open | None]
+"""Gets a way ready by the name that plugin.toml has for it, None for one that nobody knows.
+
+It may block: imports, a look at the machine.
+"""
+Files = Callable[[Iterable[Runnable]], Mapping[str, str]]
+"""Has the files of plugins here; why not, by the ids of those whose files cannot be had. May block."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -35,10 +41,12 @@ class Transports:
     is closed beside everything else: no call waits for processes of another to end, whichever came first.
     """
 
-    def __init__(self, ways: Mapping[Protocol, Ready]) -> None:
-        self._getting_ready = ways
-        self._openers: dict[Protocol, Open] = {}
-        self._faults: dict[Protocol, str] = {}
+    def __init__(self, find: Find, files: Files = lambda _: {}) -> None:
+        self._find = find
+        self._files = files
+        self._without_files: Mapping[str, str] = {}
+        self._openers: dict[str, Open] = {}
+        self._faults: dict[str, str] = {}
         self._ways: dict[str, _Way] = {}
         self._wanted: dict[str, int] | None = None
         """The generation of each plugin that may be asked; None as long as nobody has said."""
@@ -47,16 +55,20 @@ class Transports:
     def prepare(self, plugins: Iterable[Runnable]) -> None:
         """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
 
-        A way that cannot be got ready fails the calls of its plugins, and is tried again next time.
+        A way that cannot be got ready fails the calls of its plugins, as files do that cannot be had; both
+        are tried again next time.
         """
-        for protocol in {one.entry.protocol for one in plugins} - self._openers.keys():
-            if (get_ready := self._getting_ready.get(protocol)) is None:
-                continue
+        wanted = list(plugins)
+        self._without_files = self._files(wanted)
+        for name in {one.entry.way for one in wanted} - self._openers.keys():
             try:
-                self._openers[protocol] = get_ready()
-            except (OSError, ImportError) as error:
-                log.exception("plugins of protocol %s cannot be asked for now", protocol.value)
-                self._faults[protocol] = f"this server is not ready for it: {error}"
+                opener = self._find(name)
+            except (OSError, ImportError, MaiRustError) as error:
+                log.exception("plugins of protocol %s cannot be asked for now", name)
+                self._faults[name] = f"this server is not ready for it: {error}"
+                continue
+            if opener is not None:
+                self._openers[name] = opener
 
     @asynccontextmanager
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
@@ -96,11 +108,12 @@ class Transports:
         return way
 
     def _open(self, plugin: Runnable) -> _Way:
-        opener = self._openers.get(plugin.entry.protocol)
+        if (missing := self._without_files.get(plugin.id)) is not None:
+            raise CallFailed(missing)
+        name = plugin.entry.way
+        opener = self._openers.get(name)
         if opener is None:
-            protocol = plugin.entry.protocol
-            unknown = f"this server cannot speak {protocol.value} to plugins"
-            raise CallFailed(self._faults.get(protocol, unknown))
+            raise CallFailed(self._faults.get(name, f"this server cannot speak {name} to plugins"))
         return _Way(plugin.generation, opener(plugin))
 
     def keep(self, plugins: Iterable[Runnable]) -> None:

@@ -26,6 +26,7 @@ from mairust_core.hooks.payload import Asking, MessagePart, inline_bytes, most_b
 from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.shadows import MAX_WAITING_BYTES, Shadow
 from mairust_core.hooks.steps import Step, event
+from mairust_core.hooks.told import bounded_together
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.plugin import Permissions
@@ -148,7 +149,7 @@ class Round:
         )
 
     def _events(self) -> list[Event]:
-        return [event(step) for step in self._steps]
+        return bounded_together(event(step) for step in self._steps)
 
     def _later(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
@@ -194,8 +195,10 @@ class Round:
             return
         at_ms = now_ms()
         outcome = await self._caller.ask(registered, name, body, self._hash, self._left_ms())
+        left_out: tuple[str, ...] = ()
         if not is_shadow:
-            self._opinions.add(accounts, _signed(outcome.said, registered.hook.name))
+            said = _signed(outcome.said, registered.hook.name)
+            left_out = self._opinions.add(accounts, said, registered.plugin.id)
         step = Step(
             registered=registered,
             accounts=accounts,
@@ -204,6 +207,7 @@ class Round:
             recipient=self._mail.reached[accounts[0]][0],
             request=body if self._trial else b"",
             outcome=outcome,
+            left_out=left_out,
         )
         self._steps.append(step)
 

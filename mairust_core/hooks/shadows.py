@@ -17,6 +17,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.log import Lines
 from mairust_core.hooks.steps import Step, event
+from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import PRE_TIMEOUT_MAX_MS
 from mairust_core.model.ids import Id
@@ -96,7 +97,7 @@ class Shadows:
                 self._lines.add([step], trace_id)
                 self._lines.saw([step], trace_id, stored)
                 differs = any(decided[of].action is not step.outcome.said.action for of in one.accounts)
-                events.append(event(step) | {"differs": differs})
+                events.append(bounded(event(step) | {"differs": differs}))
         finally:
             self._waiting -= len(shadows)
             self._bytes -= sum(len(one.request) for one in shadows)

@@ -22,7 +22,8 @@ MAX_LOG = 2000
 class Step:
     """One question to one hook, about the copies of some accounts.
 
-    `request` is what was sent, kept in trials only: it may be as large as the mail.
+    `request` is what was sent, kept in trials only: it may be as large as the mail. `left_out` are effects
+    for which there was no room beside those of others.
     """
 
     registered: Registered
@@ -32,6 +33,7 @@ class Step:
     recipient: str
     request: bytes
     outcome: Outcome
+    left_out: tuple[str, ...] = ()
 
 
 def event(step: Step) -> Event:
@@ -52,6 +54,8 @@ def event(step: Step) -> Event:
         found["mode"] = hook.mode.value
     if outcome.called:
         found["saw"] = saw(step.registered.plugin.permissions)
+    if step.left_out:
+        found["left_out"] = list(step.left_out)
     return found | said(outcome.said) | _failure(outcome)
 
 

@@ -15,6 +15,9 @@ SEEN = 1
 MAX_KEYWORDS = 64
 MAX_KEYWORD_LENGTH = 64
 MAX_TAGS = 64
+"""Of one request, and of one plugin (rule F2)."""
+MESSAGE_TAGS = 4 * MAX_TAGS
+"""Of one message, so that a plugin that sets all it may leaves room for others."""
 MAX_TAG_LENGTH = 64
 RECENT = "\\Recent"
 """What a session of IMAP sees first; it is stored nowhere (RFC 9051 §2.3.2)."""
@@ -137,8 +140,8 @@ def parse_tags(texts: Iterable[str]) -> tuple[str, ...]:
     return limited(tuple(dict.fromkeys(map(parse_tag, texts))))
 
 
-def limited(tags: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags themselves; raises `Invalid` when a message cannot have that many."""
-    if len(tags) > MAX_TAGS:
-        raise Invalid("tags", "too_many_tags", limit=MAX_TAGS)
+def limited(tags: tuple[str, ...], most: int = MAX_TAGS) -> tuple[str, ...]:
+    """The tags themselves; raises `Invalid` for more than that many."""
+    if len(tags) > most:
+        raise Invalid("tags", "too_many_tags", limit=most)
     return tags

@@ -13,7 +13,8 @@ from mairust_core.model.flags import once, parse_flag, parse_flags, parse_tag, p
 from mairust_core.model.forms import UNSET, Unset, request, unset
 from mairust_core.model.mailbox import INBOX, folded_inbox
 
-MAX_NAMESPACES = 64
+MAX_NAMESPACES = 256
+"""Of one message, those of all plugins together."""
 MAX_NAMESPACE_LENGTH = 128
 MAX_METADATA_BYTES = 16 << 10
 """Of one name, as JSON (rule F2)."""

@@ -25,7 +25,9 @@ class Protocol(StrEnum):
     UNIX = "unix"
     STDIN = "stdin"
     INPROCESS = "inprocess"
-    """Python of ours in this process, under the same permissions; no package from outside says it."""
+    """Python in this process, ours or an extension's, under the same permissions; no package says it."""
+    EXTENSION = "extension"
+    """By a transport of an installed extension."""
 
 
 class ProcessMode(StrEnum):
@@ -96,6 +98,13 @@ class Entry:
     mode: ProcessMode = ProcessMode.ONESHOT
     max_calls: int = 1_000
     """After so many a worker is replaced (rule H3)."""
+    transport: str = ""
+    """What an extension calls its transport, which plugin.toml names as the protocol."""
+
+    @property
+    def way(self) -> str:
+        """The protocol as plugin.toml names it."""
+        return self.transport or self.protocol.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,5 +147,12 @@ class Runnable:
     limits: Limits
     directory: Path | None = None
     """Where its files lie, for a local process; it is the working directory, read-only."""
+    package: str | None = None
+    """The digest of the package they come from, which may have to be unpacked first; None when linked."""
     generation: int = 0
     """Rises with every change of the plugin: workers of an older one are replaced."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a process of this machine, which needs its files."""
+        return self.entry.protocol is Protocol.STDIN

@@ -9,6 +9,7 @@ from enum import StrEnum
 from mairust_core.model.isolation import Layer, MissingLayer
 from mairust_core.model.plugin import Entry, Limits, Permissions
 from mairust_core.model.plugin_life import PluginHealth, PluginUsage, Workers
+from mairust_core.model.trust import Licence, Signature
 
 
 class Source(StrEnum):
@@ -16,6 +17,10 @@ class Source(StrEnum):
 
     LINK = "link"
     """In a directory that somebody linked; nobody signed them."""
+    PACKAGE = "package"
+    """In a package that the site keeps."""
+    EXTENSION = "extension"
+    """In an installed distribution, whose installing was the consent (rule G6)."""
 
 
 class PluginState(StrEnum):
@@ -40,6 +45,8 @@ class RightKind(StrEnum):
     DECIDE = "decide"
     REACH = "reach"
     USE = "use"
+    TRUST = "trust"
+    """Who stands for it: whose root signed it, and which developer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +94,13 @@ class Held:
 class Plugin:
     """A plugin as it is registered.
 
-    `permissions` and `limits` are those approved, or while nothing is, those asked for. `pending` is what
-    waits for approval; until then what was approved before runs. `metrics` are numbers the plugin told of
-    itself. `sandbox` is what holds a local process; None for one that is reached over http. `usage` is what
-    its calls came to and took since it was registered, `usage_today` since midnight in UTC. `health` is null
-    unless it names a `health_endpoint`, `workers` while no process of it runs.
+    `permissions` and `limits` are those approved, or while nothing is, those asked for; likewise `package`,
+    the SHA-256 of its manifest.json, with its `signatures` and `licence`. `directory` is where the files of a
+    linked one are. `pending` is what waits for approval; until then what was approved before runs, and
+    `previous_version` is what a rollback leads to. `metrics` are numbers the plugin told of itself. `sandbox`
+    is what holds a local process; None for one that is reached over http. `usage` is what its calls came to
+    and took since it was registered, `usage_today` since midnight in UTC. `health` is null unless it names a
+    `health_endpoint`, `workers` while no process of it runs.
     """
 
     id: str
@@ -99,7 +108,8 @@ class Plugin:
     version: str
     state: PluginState
     source: Source
-    directory: str
+    directory: str | None
+    package: str | None
     author: str
     description: str
     license: str
@@ -108,8 +118,10 @@ class Plugin:
     permissions: Permissions
     limits: Limits
     hooks: tuple[str, ...]
-    signatures: tuple[str, ...]
+    signatures: tuple[Signature, ...]
+    licence: Licence | None
     pending: Review | None
+    previous_version: str | None
     approved_by: str | None
     approved_at: datetime | None
     created_at: datetime
@@ -123,15 +135,30 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What somebody who installs a package wants besides."""
+
+    upgrade_only: bool = False
+    """The plugin must be there already."""
+    allow_downgrade: bool = False
+    """An older version, or another build of the same one, is wanted as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A version that was linked; in state pending it waits for approval of what `review` says."""
+    """A version that was installed or linked; in state pending it waits for approval of what `review` says.
+
+    A newer version may wait while an older one runs. `secret` is the one that an http or unix plugin shares
+    with this site, shown this once when nobody had to approve it.
+    """
 
     id: str
     version: str
     state: PluginState
     permissions: Permissions
-    signatures: tuple[str, ...]
+    signatures: tuple[Signature, ...]
     review: Review | None
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

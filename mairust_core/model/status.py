@@ -98,13 +98,15 @@ class JobsStatus:
 class HooksStatus:
     """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone.
 
-    `plugins_unwell` did not say that they are well when they were asked last.
+    `plugins_unsigned` are enabled and nobody stands for them; `plugins_unwell` did not say that they are well
+    when they were asked last.
     """
 
     plugins_enabled: int
     plugins_disabled: int
     plugins_blocked: int
     plugins_waiting: int
+    plugins_unsigned: int
     hooks: int
     breakers_open: tuple[str, ...]
     plugins_unwell: tuple[str, ...] = ()

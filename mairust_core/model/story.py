@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "hook_gone": ("hook", "message", "account"),
     "replayed": ("hook", "plugin", "version", "message", "account", "action", "saw"),
     "callback": ("hook", "plugin", "message_id", "action"),
+    "cut": (),
     "replied": ("reply",),
     "appended": ("message", "account"),
     "now": ("message", "account", "mailbox", "undelete_until"),
@@ -33,8 +34,9 @@ that were shown to it; `error`, why it gave no answer; `refused`, fields that it
 and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
 storing. `hook_gone`: a hook after storing was to be asked and is not registered any more. `replayed`: a hook
 was tried on the stored mail, without effect; `saw` and `error` as above. `callback`: a plugin answered
-again, later. `decided`: a copy that waited for delivery was decided about again. `now`: the `mailbox` a
-message is in, null when it was deleted; `undelete_until` while it is in the trash.
+again, later. `cut`: the story is too long, and what came later is not in it; a hook's event has `cut` for
+what of it was too long. `decided`: a copy that waited for delivery was decided about again. `now`: the
+`mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 
 

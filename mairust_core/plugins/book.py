@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class Book:
     """The hooks of a site, read from its tables. Thread-safe: it holds nothing."""
 
-    def __init__(self, storage: StorageBackend) -> None:
+    def __init__(self, storage: StorageBackend, packages_dir: Path) -> None:
+        """`packages_dir` is where this node has the files of packages."""
         self._storage = storage
+        self._packages_dir = packages_dir
 
     def enabled(self) -> list[book.Registered]:
         """Every enabled hook of an enabled or blocked plugin; one statement."""
@@ -29,14 +31,14 @@ class Book:
         return [
             book.Registered(
                 hook=one.hook,
-                plugin=as_runnable(one.plugin),
+                plugin=as_runnable(one.plugin, self._packages_dir),
                 blocked=one.plugin.state is State.BLOCKED,
             )
             for one in found
         ]
 
 
-def runnable(tx: Connection, by: Principal, id_: str) -> Runnable:
+def runnable(tx: Connection, by: Principal, id_: str, packages_dir: Path) -> Runnable:
     """A plugin with what was approved of it, enabled or not.
 
     Raises `NotFound`, `Conflict` before its approval and when it is blocked: then nothing runs it (rule G5).
@@ -46,19 +48,22 @@ def runnable(tx: Connection, by: Principal, id_: str) -> Runnable:
         raise Conflict("plugin_blocked", id=id_)
     if found.manifest is None:
         raise Conflict("plugin_pending", id=id_)
-    return as_runnable(found)
+    return as_runnable(found, packages_dir)
 
 
-def as_runnable(found: Registered) -> Runnable:
-    """An approved plugin as chain and transports need it."""
+def as_runnable(found: Registered, packages_dir: Path | None = None) -> Runnable:
+    """An approved plugin as chain and transports need it; without `packages_dir` a package has no files."""
     manifest = found.manifest
     assert manifest is not None
+    linked = None if found.directory is None else Path(found.directory)
+    unpacked = packages_dir / found.package if packages_dir and found.package else None
     return Runnable(
         id=found.id,
         version=manifest.version,
         entry=manifest.entry,
         permissions=manifest.permissions,
         limits=manifest.limits,
-        directory=Path(found.directory),
+        directory=unpacked or linked,
+        package=found.package,
         generation=found.generation,
     )

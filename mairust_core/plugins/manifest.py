@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -45,7 +45,11 @@ class Ground:
     program: str = __version__
     """Its version; empty for any."""
     builtin: bool = False
-    """Whether it is a plugin of ours: these alone have ids of ours, and run inside the server."""
+    """Whether it is a plugin of ours: these alone have ids of ours."""
+    inside: bool = False
+    """Whether it may run inside the server, as those of extensions do, and as ours may."""
+    speaks: Callable[[str], bool] = lambda _: False
+    """Whether an extension has a transport of that name."""
 
 
 def on_paper() -> Ground:
@@ -148,8 +152,7 @@ def _places(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:
-    allowed = (*FROM_OUTSIDE, Protocol.INPROCESS) if ground.builtin else FROM_OUTSIDE
-    protocol = table.choice("protocol", Protocol, None, allowed)
+    protocol, transport = _protocol(table, ground)
     calls = table.number("max_calls", USUAL_CALLS, CALLS)
     assert calls is not None
     found = Entry(
@@ -159,6 +162,7 @@ def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:
         command=table.texts("command"),
         mode=table.choice("mode", ProcessMode, ProcessMode.ONESHOT),
         max_calls=calls,
+        transport=transport,
     )
     _check_own_keys(table, protocol)
     _check_endpoints(table, found, limits, ground)
@@ -166,6 +170,15 @@ def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:
         table.fault("command", "plugin_no_command")
     table.close()
     return found
+
+
+def _protocol(table: Table, ground: Ground) -> tuple[Protocol, str]:
+    """The protocol, and what an extension calls its transport."""
+    named = table.text("protocol", 100) if table.is_text("protocol") else ""
+    if named and named not in tuple(Protocol) and ground.speaks(named):
+        return Protocol.EXTENSION, named
+    inside = (Protocol.INPROCESS,) if ground.builtin or ground.inside else ()
+    return table.choice("protocol", Protocol, None, (*FROM_OUTSIDE, *inside)), ""
 
 
 _OF_PROCESSES = ("command", "mode", "max_calls")
@@ -179,6 +192,7 @@ def _check_own_keys(table: Table, protocol: Protocol) -> None:
         Protocol.UNIX: _OF_PROCESSES,
         Protocol.STDIN: _OF_ENDPOINTS,
         Protocol.INPROCESS: (*_OF_PROCESSES, "health_endpoint"),
+        Protocol.EXTENSION: _OF_PROCESSES,
     }
     for key in idle[protocol]:
         if table.has(key):

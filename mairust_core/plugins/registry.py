@@ -1,4 +1,4 @@
-"""What is registered, and with which rights: linked, approved, enabled, disabled, removed.
+"""What is registered, and with which rights: linked, installed, approved, enabled, disabled, removed.
 
 Every change is one transaction of the caller's: killed at any instant it happened, or it did not.
 """
@@ -27,15 +27,21 @@ from mairust_core.model.plugin_forms import (
     Source,
 )
 from mairust_core.model.principal import Principal
-from mairust_core.plugins.rights import asks_for_more, fingerprint, review
+from mairust_core.model.settings import ExportedPlugin
+from mairust_core.observe.faults import crash_point
+from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
+from mairust_core.plugins.standing import Standings, require_trusted
+from mairust_core.plugins.toml_text import toml_text
 from mairust_core.store import (
     breakers,
     hooks,
+    packages,
     plugin_health,
     plugin_logs,
     plugin_tokens,
     plugin_usage,
     plugins,
+    trust,
 )
 from mairust_core.store.plugins import Registered
 
@@ -86,9 +92,8 @@ class Registry:
         where unsigned plugins are not allowed or would run without being held (rule H1), `Conflict` for one
         that is blocked, `Invalid` for a filter.
         """
-        self._require_unsigned(wanted.id)
-        for hook in wanted.hooks:
-            self._check_filter(hook.filter)
+        self.require_unsigned(wanted.id)
+        self.check_filters(wanted)
         found = plugins.find(tx, by, wanted.id, locked=True)
         place = str(directory)
         if found is None:
@@ -97,20 +102,41 @@ class Registry:
                 pending_directory=place,
             )  # fmt: skip
             plugins.add(tx, by, new)
-            return _installed(new, wanted)
+            return self.installed(tx, by, new, wanted)
         _require_not_blocked(found)
-        if found.manifest is None or asks_for_more(wanted, found.manifest):
-            changed = replace(found, pending=wanted, pending_directory=place)
-            plugins.replace(tx, by, changed)
-            return _installed(changed, wanted)
+        if found.source is Source.EXTENSION:
+            raise Conflict("plugin_of_extension", id=wanted.id)
+        standing = Standings(tx, by, [found]).of(found, None)
+        waiting = replace(found, pending=wanted, pending_directory=place, pending_package=None)
+        if found.manifest is None or asks_for_more(wanted, found.manifest, standing):
+            plugins.replace(tx, by, waiting)
+            return self.installed(tx, by, waiting, wanted)
         if found.state is State.ENABLED:
-            self._require_held(wanted)
+            self.require_held(wanted)
+        return self.installed(tx, by, self.run_waiting(tx, by, waiting), wanted)
+
+    def run_waiting(self, tx: Connection, by: Principal, found: Registered) -> Registered:
+        """Have what waits run in place of what was approved, and the plugin's hooks be those it declares.
+
+        A package that ran before is kept for a rollback.
+        """
+        assert found.pending is not None
+        left = found.package if found.package != found.pending_package else None
         changed = replace(
-            found, source=Source.LINK, directory=place, manifest=wanted, pending=None, pending_directory=None
+            found,
+            state=found.state if found.state is State.DISABLED else State.ENABLED,
+            source=Source.LINK if found.pending_package is None else Source.PACKAGE,
+            directory=found.pending_directory,
+            package=found.pending_package,
+            previous_package=left or found.previous_package,
+            manifest=found.pending,
+            pending=None,
+            pending_directory=None,
+            pending_package=None,
         )
         plugins.replace(tx, by, changed)
-        hooks.declare(tx, by, wanted.id, wanted.hooks)
-        return _installed(changed, wanted)
+        hooks.declare(tx, by, changed.id, changed.shown.hooks)
+        return changed
 
     def look(self, tx: Connection, by: Principal, id_: str) -> None:
         """Look at the machine if a plugin runs on it: before a transaction that writes, not within (D2)."""
@@ -131,33 +157,25 @@ class Registry:
         else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
         """
         found = plugins.get(tx, by, id_, locked=True)
-        _require_not_blocked(found)
-        self._require_unsigned(id_)
-        self._require_held(found.pending or found.shown)
-        if review_id and review_id not in _reviews(found):
+        if found.pending is None:
+            _require_not_blocked(found)
+        standing = Standings(tx, by, [found]).waiting(found)
+        self._require_consent(tx, by, found, standing)
+        self.require_held(found.pending or found.shown)
+        if review_id and review_id not in _reviews(found, standing):
             raise Conflict("plugin_reviewed", id=id_)
         if found.pending is not None:
-            found = replace(
-                found,
-                state=State.ENABLED if found.state is State.PENDING else found.state,
-                directory=found.pending_directory or found.directory,
-                manifest=found.pending,
-                pending=None,
-                pending_directory=None,
-                approved_by=by.name,
-                approved_ms=now_ms(),
-            )
-            plugins.replace(tx, by, found)
-            hooks.declare(tx, by, id_, found.shown.hooks)
+            found = self.run_waiting(tx, by, replace(found, approved_by=by.name, approved_ms=now_ms()))
+        crash_point("plugin.approved")
         return Approved(
             id=id_,
             version=found.shown.version,
             state=PluginState(found.state),
             hooks=tuple(plugins.hooks_of(tx, by, [id_])[id_]),
-            secret=self._issue(tx, by, found.shown),
+            secret=self.issue(tx, by, found.shown),
         )
 
-    def _issue(self, tx: Connection, by: Principal, manifest: Manifest) -> str | None:
+    def issue(self, tx: Connection, by: Principal, manifest: Manifest) -> str | None:
         """A new secret for a plugin that needs one and has none."""
         if manifest.entry.protocol not in WITH_SECRET:
             return None
@@ -177,8 +195,8 @@ class Registry:
         if found.manifest is None:
             raise Conflict("plugin_pending", id=id_)
         if found.state is not State.ENABLED:
-            self._require_unsigned(id_)
-            self._require_held(found.manifest)
+            self._require_consent(tx, by, found, Standings(tx, by, [found]).of(found, found.package))
+            self.require_held(found.manifest)
             plugins.replace(tx, by, replace(found, state=State.ENABLED))
 
     def disable(self, tx: Connection, by: Principal, id_: str) -> None:
@@ -201,29 +219,84 @@ class Registry:
         plugins.remove(tx, by, id_)
 
     def shown(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:
-        """Plugins as people see them; five statements, however many."""
+        """Plugins as people see them; eight statements, however many."""
         ids, at_ms = [one.id for one in found], now_ms()
         names, metrics = plugins.hooks_of(tx, by, ids), plugins.metrics_of(tx, by, ids)
         usage, health = plugin_usage.of(tx, by, ids, at_ms), plugin_health.of(tx, by, ids)
         workers = plugin_health.workers_of(tx, by, ids, at_ms)
+        standings = Standings(tx, by, found)
         local = {one.id for one in found if one.shown.entry.protocol is Protocol.STDIN}
         held = _held(self._isolation()) if local else None
+        shown = (
+            _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None, standings)
+            for one in found
+        )
         return [
             replace(
-                _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None),
+                one,
                 usage=usage[one.id].total,
                 usage_today=usage[one.id].today,
                 health=health.get(one.id),
                 workers=workers.get(one.id),
             )
+            for one in shown
+        ]
+
+    def exported(self, tx: Connection, by: Principal, limit: int) -> list[ExportedPlugin]:
+        """The plugins that were approved, each with its plugin.toml; two statements."""
+        found = [one for one in plugins.page(tx, by, "", limit) if one.manifest is not None]
+        texts = packages.texts(tx, by, (one.package for one in found))
+        return [
+            ExportedPlugin(
+                id=one.id,
+                state=PluginState(one.state),
+                source=one.source,
+                directory=one.directory,
+                package=one.package,
+                toml=texts.get(one.package or "") or toml_text(one.shown),
+            )
             for one in found
         ]
 
-    def _require_unsigned(self, id_: str) -> None:
+    def installed(
+        self, tx: Connection, by: Principal, found: Registered, wanted: Manifest, secret: str | None = None
+    ) -> Installed:
+        """What became of a version that came in."""
+        waits = found.pending is not None
+        standings = Standings(tx, by, [found])
+        standing = standings.waiting(found)
+        return Installed(
+            id=wanted.id,
+            version=wanted.version,
+            state=PluginState.PENDING if waits else PluginState(found.state),
+            permissions=wanted.permissions,
+            signatures=standing.signers.signatures(standing.names),
+            review=review(wanted, found.manifest, standing) if waits else None,
+            secret=secret,
+        )
+
+    def check_filters(self, wanted: Manifest) -> None:
+        """Raise `Invalid` for a hook whose filter cannot be matched in linear time (trap H5)."""
+        for hook in wanted.hooks:
+            self._check_filter(hook.filter)
+
+    def require_standing(self, tx: Connection, by: Principal, id_: str, standing: Standing) -> None:
+        """Raise `Forbidden` for what was revoked, whose root is trusted no longer, or that nobody signed."""
+        require_trusted(id_, standing.package, standing.signers, trust.trusted(tx, by))
+        if not standing.signers.is_signed:
+            self.require_unsigned(id_)
+
+    def _require_consent(self, tx: Connection, by: Principal, found: Registered, standing: Standing) -> None:
+        """As `require_standing`; installing the distribution of an extension was the consent (rule G6)."""
+        if found.source is not Source.EXTENSION:
+            self.require_standing(tx, by, found.id, standing)
+
+    def require_unsigned(self, id_: str) -> None:
+        """Raise `Forbidden` where every plugin has to be signed."""
         if not self._settings.allow_unsigned:
             raise Forbidden("plugin_unsigned", id=id_)
 
-    def _require_held(self, wanted: Manifest) -> None:
+    def require_held(self, wanted: Manifest) -> None:
         """Where files and network stay open to local processes none is enabled, unless wished (rule H1)."""
         if wanted.entry.protocol is not Protocol.STDIN or self._settings.sandbox == "off":
             return
@@ -233,9 +306,11 @@ class Registry:
             raise Forbidden("plugin_not_held", id=wanted.id, missing=missing)
 
 
-def _reviews(found: Registered) -> tuple[str, ...]:
+def _reviews(found: Registered, standing: Standing) -> tuple[str, ...]:
     """The ids of reviews on which an approval can decide now; what was approved may be approved again."""
-    return (NOTHING, fingerprint(found.shown)) if found.pending is None else (fingerprint(found.pending),)
+    if found.pending is not None:
+        return (fingerprint(found.pending, standing),)
+    return (NOTHING, fingerprint(found.shown, standing))
 
 
 def _require_not_blocked(found: Registered) -> None:
@@ -243,26 +318,18 @@ def _require_not_blocked(found: Registered) -> None:
         raise Conflict("plugin_blocked", id=found.id)
 
 
-def _installed(found: Registered, wanted: Manifest) -> Installed:
-    waits = found.pending is not None
-    return Installed(
-        id=wanted.id,
-        version=wanted.version,
-        state=PluginState.PENDING if waits else PluginState(found.state),
-        permissions=wanted.permissions,
-        signatures=(),
-        review=review(wanted, found.manifest) if waits else None,
-    )
-
-
 def _held(isolation: Isolation) -> Held:
     return Held(enough=isolation.is_enough, layers=isolation.present, missing=isolation.missing)
 
 
 def _shown(
-    found: Registered, names: tuple[str, ...], metrics: dict[str, float], sandbox: Held | None
+    found: Registered,
+    names: tuple[str, ...],
+    metrics: dict[str, float],
+    sandbox: Held | None,
+    standings: Standings,
 ) -> Plugin:
-    manifest = found.shown
+    manifest, signers = found.shown, standings.shown(found)
     return Plugin(
         id=found.id,
         name=manifest.name,
@@ -270,6 +337,7 @@ def _shown(
         state=PluginState(found.state),
         source=found.source,
         directory=found.directory,
+        package=found.package if found.manifest is not None else found.pending_package,
         author=manifest.author,
         description=manifest.description,
         license=manifest.license,
@@ -278,8 +346,12 @@ def _shown(
         permissions=manifest.permissions,
         limits=manifest.limits,
         hooks=names,
-        signatures=(),
-        pending=None if found.pending is None else review(found.pending, found.manifest),
+        signatures=signers.signatures(standings.names),
+        licence=signers.licence,
+        pending=None
+        if found.pending is None
+        else review(found.pending, found.manifest, standings.waiting(found)),
+        previous_version=standings.previous_version(found),
         approved_by=found.approved_by,
         approved_at=None if found.approved_ms is None else to_time(found.approved_ms),
         created_at=to_time(found.created_ms),

@@ -1,24 +1,26 @@
 """What a plugin may do, told one by one, and whether that is more than was approved (R-PERM-3, rule G1).
 
-Pure: from manifests alone, so that a review on paper, over the API and on a terminal is the same.
+Pure: from manifests and signers alone, so that a review on paper, over the API and on a terminal is the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
 from mairust_core.model.hook import POST_TIMEOUT_MS, Filter, Hook, HookType
 from mairust_core.model.plugin import Attachments, Body, Limits, Manifest, Network, Permissions, Protocol
 from mairust_core.model.plugin_forms import Review, Right, RightKind
+from mairust_core.model.trust import Signers
 from mairust_core.wire import encode
 
 READS = ("read_headers", "read_body", "read_attachments")
 _DECIDES = ("type", "on_timeout", "on_error", "filter")
+NOBODY = "nobody"
 USES = ("cpu_ms", "memory_mb", "wall_time_ms")
 _ORDERS: dict[type, tuple[Any, ...]] = {
     Body: tuple(Body),
@@ -27,21 +29,38 @@ _ORDERS: dict[type, tuple[Any, ...]] = {
 }
 
 
-def review(wanted: Manifest, approved: Manifest | None) -> Review:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Who stands for a version, and who stood for the approved one; None where none is approved.
+
+    `package` is its digest, empty for what is linked; `names` say what roots are called here.
+    """
+
+    package: str = ""
+    signers: Signers = field(default_factory=Signers)
+    was: Signers | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+LINKED = Standing()
+
+
+def review(wanted: Manifest, approved: Manifest | None, standing: Standing = LINKED) -> Review:
     """What a version asks for, beside what was approved of an earlier one."""
     rights = (*_of_mail(wanted, approved), *_decides(wanted, approved), *_reaches(wanted, approved),
-              *_uses(wanted, approved))  # fmt: skip
-    return Review(id=fingerprint(wanted), version=wanted.version, rights=rights)
+              *_uses(wanted, approved), *_stands(standing))  # fmt: skip
+    return Review(id=fingerprint(wanted, standing), version=wanted.version, rights=rights)
 
 
-def asks_for_more(wanted: Manifest, approved: Manifest) -> bool:
+def asks_for_more(wanted: Manifest, approved: Manifest, standing: Standing = LINKED) -> bool:
     """Whether somebody has to approve it; what asks for the same or less runs at once."""
-    return any(right.more for right in review(wanted, approved).rights)
+    return any(right.more for right in review(wanted, approved, standing).rights)
 
 
-def fingerprint(manifest: Manifest) -> str:
-    """What stands for exactly this manifest."""
-    text = json.dumps(encode(manifest), sort_keys=True, ensure_ascii=False)
+def fingerprint(manifest: Manifest, standing: Standing = LINKED) -> str:
+    """What stands for exactly this manifest, in exactly this package, signed by exactly these."""
+    whole = (encode(manifest), standing.package, encode(standing.signers))
+    text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -58,6 +77,7 @@ def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
         and manifest.permissions == modest
         and all(hook.type is HookType.POST_RECEIVE for hook in manifest.hooks)
         and all(hook.timeout_ms <= POST_TIMEOUT_MS for hook in manifest.hooks)
+        and manifest.entry.protocol is not Protocol.EXTENSION  # its transport heeds none of the limits
         and limits.network is Network.NONE
         and limits.cpu_ms <= usual.cpu_ms
         and limits.memory_mb <= usual.memory_mb
@@ -123,7 +143,9 @@ def _quoted(value: Any) -> str:
 def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
     """How it is spoken to, and what it reaches in the network."""
     protocol = wanted.entry.protocol
-    if protocol in (Protocol.HTTP, Protocol.UNIX):
+    if protocol is Protocol.EXTENSION:
+        yield from _reaches_by_extension(wanted, approved)
+    elif protocol in (Protocol.HTTP, Protocol.UNIX):
         was = approved.entry.endpoint if approved else None
         new = wanted.entry.endpoint
         yield Right(kind=RightKind.REACH, name="endpoint", value=new, was=was, more=was != new)
@@ -142,6 +164,15 @@ def _reaches(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
         more=_rank(limits.network) > _rank(old.network if old else Network.NONE)
         or not set(limits.network_allow) <= set(places),
     )
+
+
+def _reaches_by_extension(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """A transport of an extension, and what it shall reach: it heeds no limit but its own."""
+    for name, key in (("protocol", "way"), ("endpoint", "endpoint")):
+        new = getattr(wanted.entry, key)
+        was = getattr(approved.entry, key) if approved else None
+        if new or was:
+            yield Right(kind=RightKind.REACH, name=name, value=new, was=was, more=was != new)
 
 
 def _network(limits: Limits) -> str:
@@ -166,6 +197,36 @@ def _uses(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
 def _beyond(new: int | None, old: int | None) -> bool:
     """Whether a limit is further out; without one of its own only the hook's time-out holds."""
     return old is not None and (new is None or new > old)
+
+
+def _stands(standing: Standing) -> Iterator[Right]:
+    """Whose root signed it, and which developer, where that is told of it or was of the version before.
+
+    Another root, or none, is more; so is a developer who changed or vanished (rule G5).
+    """
+    new, old = standing.signers, standing.was
+    if standing.package or (old is not None and old.is_signed):
+        yield Right(
+            kind=RightKind.TRUST,
+            name="root",
+            value=_root(new, standing.names),
+            was=None if old is None else _root(old, standing.names),
+            more=not new.is_signed if old is None else old.root != new.root,
+        )
+    if new.developer is not None or (old is not None and old.developer is not None):
+        yield Right(
+            kind=RightKind.TRUST,
+            name="developer",
+            value=new.developer or NOBODY,
+            was=None if old is None else old.developer or NOBODY,
+            more=old is not None and old.developer_key not in (None, new.developer_key),
+        )
+
+
+def _root(signers: Signers, names: Mapping[str, str]) -> str:
+    if signers.root is None:
+        return NOBODY
+    return f"{names[signers.root]} ({signers.root})" if signers.root in names else signers.root
 
 
 def _rank(value: Any) -> int:

@@ -89,6 +89,10 @@ class Table:
         self._asked.add(key)
         return key in self._values
 
+    def is_text(self, key: str) -> bool:
+        """Whether the key is given as a text."""
+        return self.has(key) and isinstance(self._values[key], str)
+
     def fault(self, key: str, detail: str, **values: object) -> NoReturn:
         """Raise `Invalid` at a key."""
         self._source.fault((*self._path, key), detail, **values)

@@ -23,6 +23,7 @@ from mairust_core.hooks.effects import SYSTEM, Applied, apply
 from mairust_core.hooks.payload import MessagePart
 from mairust_core.hooks.rounds import delivery_id
 from mairust_core.hooks.steps import Step, event
+from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
 from mairust_core.jobs import Kind, Later
 from mairust_core.jobs.lease import Lease
@@ -89,7 +90,7 @@ class Afterwards:
                 return
             step = await self._asked(registered, stored, lease.job.attempts)
             hook, said = registered.hook, step.outcome.said
-            noted = event(step) | {"attempt": lease.job.attempts}
+            noted = bounded(event(step) | {"attempt": lease.job.attempts})
             if step.outcome.error is not None or hook.mode is Mode.SHADOW:
                 await asyncio.to_thread(self._note, stored, [noted])
             if step.outcome.error is not None:
@@ -147,7 +148,9 @@ class Afterwards:
         async with self._stored(payload) as stored:
             if stored is None or stored.summary.mailbox != QUARANTINE:
                 return
-            told = await self._chain.ask(asked_again(stored, lease.job.attempts + 1))
+            # on a thread: to describe a large mail takes a while
+            mail = await asyncio.to_thread(asked_again, stored, lease.job.attempts + 1)
+            told = await self._chain.ask(mail)
             about = {stored.account_id: stored.summary.id}
             self._chain.saw(told.steps, stored.trace_id, about)
             verdict = told.verdicts[stored.account_id]
@@ -227,7 +230,7 @@ class Afterwards:
             told = {"moved_to": applied.moved_to} if applied.moved_to else {}
             left_out = {"left_out": list(applied.left_out)} if applied.left_out else {}
             if stored.trace is not None:
-                traces.note(tx, stored.trace.id, [*others, {**last, **told, **left_out}])
+                traces.note(tx, stored.trace.id, [*others, bounded({**last, **told, **left_out})])
             crash_point("hook.applied")
 
         apply(self._site.storage, self._site.ids, stored.summary.id, wanted, stored.spot, more)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from mairust_core.hooks.answers import Said, read
 from mairust_core.hooks.effects import SYSTEM, Applied, Spot, apply
 from mairust_core.hooks.steps import said as told
+from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType
 from mairust_core.model.ids import Id
@@ -56,6 +57,6 @@ def apply_callback(
             event |= {"message_id": str(int(message_id)), "action": said.action.name.lower(), **told(said)}
             moved = {"moved_to": applied.moved_to} if applied.moved_to else {}
             left_out = {"left_out": list(applied.left_out)} if applied.left_out else {}
-            traces.note(tx, row.id, [{**event, **moved, **left_out}])
+            traces.note(tx, row.id, [bounded({**event, **moved, **left_out})])
 
     return said, apply(site.storage, site.ids, message_id, effects_of(hook, said), seen_at, more)

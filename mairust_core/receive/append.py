@@ -17,7 +17,7 @@ from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
 from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
-from mairust_core.model.flags import split
+from mairust_core.model.flags import MESSAGE_TAGS, split
 from mairust_core.model.ids import Id
 from mairust_core.model.message_change import Appended
 from mairust_core.model.verdict import REJECTED, TEMPFAILED, Action, Effects, Verdict
@@ -128,7 +128,7 @@ class _One:
         """What hooks said, and what the caller wants besides."""
         wanted = self._wanted
         own = Effects(tags=wanted.tags, flags=wanted.flags)
-        effects = together(own, verdict.effects)
+        effects, _ = together(own, verdict.effects, MESSAGE_TAGS)
         placed = replace(effects, move_to=verdict.effects.move_to or wanted.mailbox)
         return {self._account_id: replace(verdict, effects=placed)}
 

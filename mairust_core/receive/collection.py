@@ -8,7 +8,7 @@ In the order in which one thing lets go of the next:
     delete     blobs condemned an hour ago, unless a backup pins them: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
     expire     trace, audit, tombstones, what plugins saw and said, the memory of the pipe, of repeated
-               requests and of failed log-ins
+               requests and of failed log-ins; packages that no plugin has
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -37,8 +37,10 @@ from mairust_core.receive import compaction
 from mairust_core.store import (
     StorageBackend,
     backups,
+    breakers,
     collecting,
     failures,
+    packages,
     plugin_accesses,
     plugin_tokens,
     plugin_usage,
@@ -265,6 +267,9 @@ class Collection:
         found += self._repeat(lambda tx, limit: plugin_tokens.expire(tx, over_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
         found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
+        unused_ms = now - round(self._ages.leftover_s * 1000)
+        found += self._repeat(lambda tx, limit: packages.collect(self._storage, tx, unused_ms, limit))
+        found += self._repeat(breakers.sweep)
         return found + self._repeat(lambda tx, limit: failures.expire(tx, now, limit))
 
     @staticmethod

@@ -44,6 +44,10 @@ log = logging.getLogger("mairust.receive")
 class Commits(Protocol):
     """What takes the deliveries of an event loop."""
 
+    def expect(self) -> None:
+        """Hear that a mail is about to come; it may still be refused."""
+        ...
+
     async def commit(self, delivery: Delivery) -> Outcome:
         """`Stored` once it is durable, or the error for this delivery alone; never raises."""
         ...
@@ -79,6 +83,9 @@ class Committer:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._committing = threading.Lock()
+
+    def expect(self) -> None:
+        """Nothing to do: a thread wakes fast enough."""
 
     async def commit(self, delivery: Delivery) -> Outcome:
         """`Stored` once it is durable, or the error for this delivery alone; never raises."""

@@ -24,6 +24,8 @@ from mairust_core.receive.parcels import pack, unpack_outcomes
 
 HEAD = struct.Struct("<II")
 """Before each parcel: how long it is, and how long the content that follows it."""
+COMING = HEAD.pack(0, 0)
+"""Instead of a parcel: one is coming."""
 ANSWER = struct.Struct("<I")
 PIPE_BYTES = 1 << 20
 MAX_PIECES = 256
@@ -56,6 +58,12 @@ class DistantCommitter:
         for fd in (outgoing, incoming):
             os.set_blocking(fd, False)
             widen(fd)
+
+    def expect(self) -> None:
+        """Wake the process if it has nothing to do: that takes as long as it takes to describe a mail."""
+        if not self._waiting and not self._closed:
+            with suppress(OSError):  # then it wakes later
+                os.write(self._outgoing, COMING)
 
     async def commit(self, delivery: Delivery) -> Outcome:
         """`Stored` once it is durable, or the error for this delivery alone; never raises."""

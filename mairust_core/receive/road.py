@@ -129,6 +129,7 @@ class MailRoad:
             content.close()
 
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
+        self._parts.committer.expect()
         strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
         facts, unread = await self._describe(content, strict)
         groups = _groups(envelope)

@@ -156,7 +156,7 @@ class Trials:
 @asynccontextmanager
 async def trials(site: Site, hooks: Sequence[Registered]) -> AsyncIterator[Trials]:
     """These hooks with their plugins, started once for all mails of the block; blocks the loop at first."""
-    transports = Transports(site.ways_to_plugins)
+    transports = Transports(site.open_transport, site.unpacked.have)
     transports.prepare(one.plugin for one in hooks)
     with ThreadPoolExecutor(1) as threads:
         try:

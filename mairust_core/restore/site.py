@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
-from mairust_core.blobs import BlobStore, owner
+from mairust_core.blobs import BlobStore, drivers
 from mairust_core.config import Settings
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
@@ -23,7 +23,7 @@ from mairust_core.restore.mail import store_mail
 from mairust_core.restore.rows import AccountRows, Rows, insert_site, wanted_mail
 from mairust_core.restore.wanted import Wanted
 from mairust_core.services.tokens import first_key
-from mairust_core.store import StorageBackend, jobs, open_storage, process_numbers, restoring, sites
+from mairust_core.store import StorageBackend, jobs, process_numbers, restoring, sites, storage_of
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
@@ -102,13 +102,13 @@ def restore_site(
         watch=watch,
         by=Principal.local(os_user),
     )
-    with closing(open_storage(settings.database.url)) as storage:
+    with closing(storage_of(settings)) as storage:
         created = make_database(storage)
         with storage.read() as tx:
             if not restoring.is_empty(tx):
                 raise Conflict("site_not_empty", path=settings.data_dir)
             name_of_site = sites.name(tx)
-        owner.claim(settings.blobs.path, name_of_site, fresh=created)
+        drivers.claim(settings, name_of_site, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
     crash_point("restore.committed")
@@ -192,9 +192,7 @@ def _write_anew(path: Path, data: bytes) -> None:
 
 
 def _blobs(settings: Settings) -> BlobStore:
-    from mairust_core.blobs.fs import FsBlobStore
-
-    return FsBlobStore(settings.blobs.path)
+    return drivers.blobs_of(settings)
 
 
 def _store_mail(run: _Run, storage: StorageBackend, tx: Connection, blobs: BlobStore, wanted: Wanted) -> None:

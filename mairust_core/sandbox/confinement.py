@@ -145,12 +145,14 @@ class Confinement:
         for path in self.hidden:
             if places.is_below(path, (*places.SYSTEM, *self._own_prefix())):
                 yield path, str(path)
-            if path != directory and places.is_below(path, (directory,)):
+            if places.is_below(path, (directory,)):
                 yield path, str(INSIDE / path.relative_to(directory))
 
     def told(self, program: Program, status_fd: int, cgroups: list[int], server: int) -> dict[str, object]:
         """What the launcher is told (`launch.py`). Raises `Unconfinable`."""
         self._judge()
+        if program.directory in self.hidden:
+            raise Unconfinable(f"its directory {program.directory} is one of the site's own")
         namespaces = self.machine.grade is Layers.NAMESPACES
         limited = program.limits.network in PROXIED
         if limited and (not namespaces or program.egress is None):
@@ -202,7 +204,7 @@ class Confinement:
                 f"{shown[0][0]} lies where it could read it, and there are no namespaces to hide it"
             )
         else:
-            reading.append(str(program.directory))
+            reading.append(".")  # where the launcher is, whatever its name leads to by now
         access = landlock.Access(
             reading=tuple(reading),
             writing=(*places.DEVICES, *(("/tmp",) if namespaces else ())),  # noqa: S108 - inside

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Reach, Target
 
 HEAD_BYTES = 16 << 10
@@ -70,6 +71,7 @@ class Egress:
     def __init__(self, plugin: str, reach: Reach) -> None:
         self._plugin = plugin
         self.reach = reach
+        self._names = Names()
         self._directory: Path | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -153,7 +155,8 @@ class Egress:
             raise Denied("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
         try:
             async with asyncio.timeout(CONNECT_S):
-                address = self._judged(request, await _resolved(target))
+                found = await self._names.find(target.host, target.port)
+                address = self._judged(request, dict.fromkeys(str(one[4][0]) for one in found))
                 there = await asyncio.open_connection(address, target.port, limit=_CHUNK)
         except (OSError, TimeoutError) as error:
             raise Denied("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
@@ -222,12 +225,6 @@ def _sweep(directory: Path) -> None:
         pid = left.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdecimal() and not Path("/proc", pid).exists():
             shutil.rmtree(left, ignore_errors=True)  # if it is ours
-
-
-async def _resolved(target: Target) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(target.host, target.port, type=1)
-    return [*dict.fromkeys(str(one[4][0]) for one in found)]
 
 
 async def _both_ways(here: _Stream, there: _Stream, most_bytes: int) -> None:

@@ -103,6 +103,9 @@ def _become(told: dict[str, Any]) -> None:
 def _gain_nothing(told: dict[str, Any]) -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     os.chdir(told["directory"])
+    here = os.stat(".")
+    if (here.st_dev, here.st_ino) != told["identity"]:
+        raise OSError("its directory was exchanged")
 
 
 def _start_relay(told: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from mairust_core.sandbox.watch import Watch
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-MAX_OUTPUT_BYTES = 1 << 20
+MAX_OUTPUT_BYTES = 128 << 10
 """Of one answer."""
 MAX_ERROR_BYTES = 1 << 20
 """Of one call on stderr; more is a flood."""
@@ -194,7 +194,7 @@ class Process:
         seen = len(self._out)
         self._out += data
         if len(self._out) > MAX_OUTPUT_BYTES:
-            self.stop(f"it wrote more than {MAX_OUTPUT_BYTES >> 20} MiB")
+            self.stop(f"it wrote more than {MAX_OUTPUT_BYTES >> 10} KiB")
         elif self._lines and (end := self._out.find(b"\n", seen)) >= 0:
             self._on_line(bytes(self._out[:end]), rest=len(self._out) - end - 1)
 

@@ -17,17 +17,18 @@ def confinement_of(settings: Settings, site: Site) -> Confinement:
     """
     return Confinement(
         machine=probe(),
-        hidden=tuple(_hidden(settings)),
+        hidden=hidden_paths(settings),
         site=site,
         is_required=settings.plugins.sandbox == "require",
     )
 
 
-def _hidden(settings: Settings) -> list[Path]:
+def hidden_paths(settings: Settings) -> tuple[Path, ...]:
     """Whatever of the site could lie below a directory that plugins see."""
     paths = {settings.data_dir, settings.blobs.path, settings.secrets.master_key_file}
     if settings.config_file is not None:
         paths.add(settings.config_file)
+    paths |= {key for key in (settings.smtp.tls_key, settings.http.tls_key) if key is not None}
     if (database := settings.database.sqlite_path) is not None:
         paths |= {database.with_name(database.name + end) for end in ("", "-wal", "-shm")}
-    return sorted(path.resolve() for path in paths)
+    return tuple(sorted(path.resolve() for path in paths))

@@ -13,6 +13,7 @@ from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers
 from mairust_core.sandbox.cgroups import Group, Most
 from mairust_core.sandbox.confinement import MIB, PROCESSES, Confinement, Program, Unconfinable
+from mairust_core.sandbox.directories import Identity, Unsafe, identified
 
 STARTED = b"ok"
 FAILED = b"!"
@@ -77,6 +78,7 @@ def _spawn(
         entrances.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
         always.callback(os.close, entrances[-1])
     told = confinement.told(program, status_in, entrances, os.getpid())
+    told["identity"] = _identity(program)
     told_fd = always.enter_context(_written(marshal.dumps(told)))
     passed, args_fd = [status_in, told_fd, *entrances], None
     if info_in is not None:
@@ -90,6 +92,13 @@ def _spawn(
     process.stdin = os.fdopen(ours[0], "wb", 0)
     process.stdout, process.stderr = (os.fdopen(fd, "rb", 0) for fd in ours[1:])
     return Spawned(process=process, pidfd=pidfd, status_fd=status, info_fd=info, group=group)
+
+
+def _identity(program: Program) -> Identity:
+    try:
+        return identified(program.directory)
+    except Unsafe as error:
+        raise Unconfinable(str(error)) from None
 
 
 def _begun(command: list[str], passed: list[int], theirs: Sequence[int]) -> subprocess.Popen[bytes]:

@@ -1,6 +1,7 @@
 """Running a site: sockets first, then one worker here, or several under a supervisor.
 
 sockets.py     every listener's socket, bound before privileges are dropped
+joining.py     extensions: loaded and registered before any worker starts
 worker.py      one process: the road, its listeners, HTTP, and what is done every so often
 supervisor.py  several workers that share the sockets; a crashed one is replaced
 notify.py      what systemd wants to hear
@@ -31,6 +32,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     from mairust_core.first_run import create_site, enter_data_dir
     from mairust_core.observe.logs import set_up
     from mairust_core.plugins.sockets import make_socket_dir
+    from mairust_core.serve.joining import join_extensions
     from mairust_core.serve.sockets import bind_all
     from mairust_core.serve.supervisor import supervise
     from mairust_core.serve.worker import run
@@ -42,6 +44,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
         with presence(settings.data_dir) as here:
             create_site(settings, os_user)
             make_socket_dir(settings.plugins.socket_dir)
+            join_extensions(settings, os_user)
             sockets.bind_private(settings.data_dir)
             ready = partial(_ready, announce, here, sockets.addresses, workers)
             if workers == 1:

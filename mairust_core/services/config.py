@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mairust_core import store
 from mairust_core.model.forms import Page
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.settings import Export, Setting
 from mairust_core.operations import Service, operation
+
+MAX_ITEMS = 10_000
 
 
 class Config(Service):
@@ -18,5 +23,10 @@ class Config(Service):
 
     @operation("GET", "/config/export", scope=Scope.READ, reach=ReachKind.SITE)
     def export(self) -> Export:
-        """Give all settings as one document, without what is secret."""
-        return self.site.exported_settings()
+        """Give all settings, hooks and plugin.toml files as one document, without what is secret."""
+        with self.site.storage.read() as tx:
+            return replace(
+                self.site.exported_settings(),
+                hooks=tuple(store.hooks.page(tx, self.by, "", "", MAX_ITEMS)),
+                plugins=tuple(self.site.plugins.exported(tx, self.by, MAX_ITEMS)),
+            )

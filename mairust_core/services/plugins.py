@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Forbidden, NotFound
+from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Terms
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
-from mairust_core.operations import Service, operation
+from mairust_core.operations import BytesIn, Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import cut, limited
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
+PACKAGE = "application/vnd.mairust.plugin"
 
 
 class Plugins(Service):
@@ -36,9 +37,48 @@ class Plugins(Service):
         """
         self.by.require(ADMIN, SITE)
         manifest = self.site.read_plugin(directory)
+        self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
         with change(self, "link", manifest.id) as tx:
             return self.site.plugins.link(tx, self.by, manifest, directory)
+
+    @operation(
+        "POST",
+        "/plugins",
+        scope=ADMIN,
+        reach=SITE,
+        status=201,
+        errors=(Invalid, TooLarge, NotFound, Conflict, Forbidden),
+        accepts=PACKAGE,
+    )
+    def install(self, package: BytesIn, *, upgrade: bool = False, allow_downgrade: bool = False) -> Installed:
+        """Take in a plugin's package, and have it run or wait for approval.
+
+        It is verified whole, without any network, before anything is written. What the site approved of an
+        earlier version holds for a newer one that asks for no more and is signed as that one was; else it is
+        `pending`, and the earlier version goes on. `upgrade` takes nothing but another version of a plugin
+        that is there, `allow_downgrade` an older version, or another build of the same one, as well.
+        """
+        terms = Terms(upgrade_only=upgrade, allow_downgrade=allow_downgrade)
+        with self.site.installer.arrived(self.by, package, terms) as arrived:
+            self.site.installer.keep(self.by, arrived)
+            verb = "install" if arrived.signers.is_signed else "install_unsigned"
+            with change(self, verb, arrived.manifest.id) as tx:
+                self._claim(tx, arrived.manifest.id)
+                return self.site.installer.install(tx, self.by, arrived, terms)
+
+    def _claim(self, tx: Connection, id_: str) -> None:
+        """Take the key of a request that may be repeated; raises `Locked` when another one has it."""
+        if self.receipt is None:
+            return
+        if store.idempotency.claim(self.site.storage, tx, [(self.receipt, id_)]) != [True]:
+            raise Locked("repeated", retry_after_s=1)
+
+    def made(self, subject: str) -> Installed:
+        """What an installation came to, by the plugin's id; raises `NotFound` when it is gone."""
+        with self.site.storage.read() as tx:
+            found = store.plugins.get(tx, self.by, subject)
+            return self.site.plugins.installed(tx, self.by, found, found.pending or found.shown)
 
     @operation("GET", "/plugins", scope=ADMIN, reach=SITE)
     def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Plugin]:
@@ -97,6 +137,19 @@ class Plugins(Service):
             self.site.plugins.disable(tx, self.by, id)
             return self._shown(tx, id)
 
+    @operation(
+        "POST",
+        "/plugins/{id}/rollback",
+        scope=ADMIN,
+        reach=SITE,
+        errors=(Invalid, NotFound, Conflict, Forbidden),
+    )
+    def rollback(self, id: str) -> Plugin:
+        """Have the package run again that ran before, with the rights it had; what runs now is kept."""
+        with self._change("rollback", id) as tx:
+            self.site.installer.roll_back(tx, self.by, id)
+            return self._shown(tx, id)
+
     @operation("POST", "/plugins/{id}/rotate-secret", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def rotate_secret(self, id: str, wanted: Rotation) -> RotatedSecret:
         """Give a plugin that is reached by http or a UNIX socket a new secret, shown this once.
@@ -128,10 +181,16 @@ class Plugins(Service):
         return cut(found, limit, lambda last: str(int(last.id)))
 
     @operation("DELETE", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
-    def remove(self, id: str) -> Removed:
-        """Forget a plugin with its hooks, their settings and its secret; a linked directory stays."""
+    def remove(self, id: str, *, purge: bool = False) -> Removed:
+        """Forget a plugin with its hooks, their settings and its secret; a linked directory stays.
+
+        Its packages go within some hours, with `purge` at once. What it said of mail, tags and metadata,
+        belongs to the mail and stays.
+        """
         with change(self, "remove", id) as tx:
             self.site.plugins.remove(tx, self.by, id)
+            archives = store.packages.forget(tx, self.by, id) if purge else []
+        self.site.installer.drop(self.by, archives)
         return Removed(name=id)
 
     @contextmanager

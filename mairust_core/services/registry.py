@@ -27,6 +27,7 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
+from mairust_core.services.trust import Trust
 
 SERVICES: tuple[type[Service], ...] = (
     Domains,
@@ -51,6 +52,7 @@ SERVICES: tuple[type[Service], ...] = (
     Plugins,
     PluginTokens,
     Accesses,
+    Trust,
     Hooks,
     Schemas,
 )

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mairust_core.errors import BadConfig
+from mairust_core.installed.drivers import provided
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
+    from mairust_core.config import Settings
     from mairust_core.store import accounts as accounts
     from mairust_core.store import aliases as aliases
     from mairust_core.store import audits as audits
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mairust_core.store import mailboxes as mailboxes
     from mairust_core.store import message_pages as message_pages
     from mairust_core.store import messages as messages
+    from mairust_core.store import packages as packages
     from mairust_core.store import placements as placements
     from mairust_core.store import plugin_accesses as plugin_accesses
     from mairust_core.store import plugin_health as plugin_health
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from mairust_core.store import tokens as tokens
     from mairust_core.store import traces as traces
     from mairust_core.store import trash as trash
+    from mairust_core.store import trust as trust
     from mairust_core.store import upkeeps as upkeeps
 
 _QUERIES = frozenset(
@@ -73,6 +76,7 @@ _QUERIES = frozenset(
         "mailboxes",
         "message_pages",
         "messages",
+        "packages",
         "placements",
         "plugin_accesses",
         "plugin_health",
@@ -86,6 +90,7 @@ _QUERIES = frozenset(
         "tokens",
         "traces",
         "trash",
+        "trust",
         "upkeeps",
     }
 )
@@ -196,15 +201,45 @@ class StorageBackend(Protocol):
         ...
 
 
-def open_storage(url: str, pool: Pool | None = None) -> StorageBackend:
-    """The backend for `sqlite:///PATH` or `postgresql://…`; nothing is created or connected yet."""
-    scheme = url.partition(":")[0]
-    if scheme == "sqlite":
-        from mairust_core.store.sqlite import Sqlite
+@runtime_checkable
+class InFile(Protocol):
+    """A database in a file, which is made before anything connects to it."""
 
-        return Sqlite(url, pool)
-    if scheme in {"postgresql", "postgres"}:
-        from mairust_core.store.postgresql import Postgresql
+    def create_file(self) -> None:
+        """Make the file durably where there is none."""
+        ...
 
-        return Postgresql(url, pool)
-    raise BadConfig("database_scheme", scheme=scheme)
+
+class Databases:
+    """The databases that are ours, with a pool of this size."""
+
+    def __init__(self, pool: Pool | None = None) -> None:
+        self._pool = pool
+
+    def open_storage(self, url: str) -> StorageBackend | None:
+        """Our implementation of the specification of this name (`extend`)."""
+        scheme = url.partition(":")[0]
+        if scheme == "sqlite":
+            from mairust_core.store.sqlite import Sqlite
+
+            return Sqlite(url, self._pool)
+        if scheme in {"postgresql", "postgres"}:
+            from mairust_core.store.postgresql import Postgresql
+
+            return Postgresql(url, self._pool)
+        return None
+
+
+def open_storage(
+    url: str, pool: Pool | None = None, extensions: tuple[str, ...] | None = None
+) -> StorageBackend:
+    """The backend for `sqlite:///PATH`, `postgresql://…`, or what an extension knows.
+
+    Nothing is created or connected yet. `extensions` as in `plugins.extensions`. Raises `BadConfig`.
+    """
+    return provided(Databases(pool).open_storage, StorageBackend, extensions, "database.url", url=url)
+
+
+def storage_of(settings: Settings, pool: Pool | None = None) -> StorageBackend:
+    """The backend for the database that the settings name; raises `BadConfig`."""
+    return open_storage(settings.database.url, pool, settings.plugins.extensions)

@@ -50,6 +50,10 @@ def chunks(
     storage: StorageBackend, tx: Connection, one: Portable, values: Sequence[Any] = ()
 ) -> Iterator[Chunk]:
     """All rows of a table, or those of the account in `values`."""
+    if one.large:
+        for rows in storage.pages(tx, one.select, values, 1):
+            yield Chunk(rows=1, data=one.section(rows))
+        return
     for rows in _cut(storage.pages(tx, one.select, values, PAGE_ROWS), one.position_of_cut):
         yield Chunk(rows=len(rows), data=one.section(rows))
 

@@ -104,6 +104,18 @@ def reset(tx: Connection, hooks: Iterable[str]) -> None:
         tx.execute(delete(table).where(mine, table.c.hook.in_(names)))
 
 
+def sweep(tx: Connection, limit: int) -> int:
+    """Forget failures of hooks that are no more: of calls that were under way when they were removed."""
+    found = 0
+    for table in (hook_breaker, hook_poison):
+        there = select(hooks.c.name).where(
+            hooks.c.tenant_id == table.c.tenant_id, hooks.c.removed_ms.is_(None)
+        )
+        gone = select(table.c.hook).where(table.c.hook.not_in(there)).limit(limit)
+        found += tx.execute(delete(table).where(table.c.hook.in_(gone.distinct()))).rowcount
+    return found
+
+
 def states(tx: Connection, hooks: Sequence[str]) -> dict[str, Breaker]:
     """The breakers of these hooks, those that are not closed and clean."""
     return {

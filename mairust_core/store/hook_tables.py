@@ -23,8 +23,8 @@ plugin = Table(
     of_tenant(primary_key=True),
     Column("id", Text, primary_key=True),
     Column("state", Text, nullable=False),  # pending, enabled, disabled, blocked
-    Column("source", Text, nullable=False),  # link
-    Column("directory", Text, nullable=False),  # where the files of what runs are
+    Column("source", Text, nullable=False),  # link, package, extension
+    Column("directory", Text, nullable=False),  # where the files of what is linked are; else empty
     Column("manifest", Text),  # JSON: the approved one; null while none is
     Column("pending", Text),  # JSON: the one that waits for approval
     Column("pending_directory", Text),
@@ -32,6 +32,9 @@ plugin = Table(
     Column("approved_ms", BigInteger),
     Column("generation", BigInteger, nullable=False),  # rises with every change
     Column("created_ms", BigInteger, nullable=False),
+    Column("package", Text),  # the digest of what was approved; null for what is linked
+    Column("pending_package", Text),
+    Column("previous_package", Text),  # what a rollback leads to
 )
 
 # Where a plugin is asked. What its plugin.toml says is replaced by an upgrade, what was set here is not (J5).

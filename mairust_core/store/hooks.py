@@ -19,7 +19,7 @@ from mairust_core.model.status import HooksStatus
 from mairust_core.store import StorageBackend, breakers, forms, plugin_health
 from mairust_core.store.constraints import refusing
 from mairust_core.store.plugins import Registered, model
-from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin
+from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin, plugin_package
 
 _KINDS: dict[str, Any] = {
     "mode": Mode,
@@ -237,12 +237,28 @@ def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatu
         .select_from(asked)
         .where(hook.c.enabled.is_(True), hook.c.removed_ms.is_(None), plugin.c.state == State.ENABLED.value)
     )
+    unsigned = (
+        select(func.count())
+        .select_from(
+            plugin.outerjoin(
+                plugin_package,
+                (plugin_package.c.tenant_id == plugin.c.tenant_id)
+                & (plugin_package.c.digest == plugin.c.package),
+            )
+        )
+        .where(
+            plugin.c.tenant_id == by.tenant_id,
+            plugin.c.state == State.ENABLED.value,
+            plugin_package.c.root.is_(None),
+        )
+    )
     held = {state: sum(1 for one, _ in states if one is state) for state in State}
     return HooksStatus(
         plugins_enabled=held[State.ENABLED],
         plugins_disabled=held[State.DISABLED],
         plugins_blocked=held[State.BLOCKED],
         plugins_waiting=sum(1 for _, waits in states if waits),
+        plugins_unsigned=int(tx.execute(unsigned).scalar_one()),
         hooks=int(tx.execute(running_hooks).scalar_one()),
         breakers_open=tuple(breakers.not_closed(storage, tx)),
         plugins_unwell=tuple(plugin_health.unwell(tx)),

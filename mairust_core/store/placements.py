@@ -18,6 +18,7 @@ from mairust_core.ids import now_ms
 from mairust_core.model.flags import (
     FLAGS,
     MAX_KEYWORDS,
+    MESSAGE_TAGS,
     SEEN,
     changed,
     joined,
@@ -144,7 +145,7 @@ def change(tx: Connection, one: Held, wanted: MessageChange) -> None:
     """
     place = one.placed
     flags, keywords = _flags(place, wanted)
-    tags = limited(changed_tags(one.tags, wanted))
+    tags = limited(changed_tags(one.tags, wanted), MESSAGE_TAGS)
     metadata = one.metadata if wanted.metadata is UNSET else merged(one.metadata, wanted.metadata)
     goes_to = place.mailbox if wanted.mailbox is UNSET else wanted.mailbox
     new = (flags, keywords, tags, to_json(metadata), goes_to)

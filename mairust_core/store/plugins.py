@@ -33,14 +33,18 @@ _CALL_BACK = (
 class Registered:
     """A plugin as it is stored.
 
-    `manifest` is the approved one, with `directory` that of its files; `pending` and its directory wait for
-    approval. One of the two is always there.
+    `manifest` is the approved one, with `directory` that of its files when it is linked, `package` the digest
+    when it came in one; `pending` and its directory or package wait for approval. One of the two is always
+    there. `previous_package` is what ran before.
     """
 
     id: str
     state: State
     source: Source
-    directory: str
+    directory: str | None = None
+    package: str | None = None
+    pending_package: str | None = None
+    previous_package: str | None = None
     manifest: Manifest | None = None
     pending: Manifest | None = None
     pending_directory: str | None = None
@@ -62,7 +66,10 @@ def model(row: AnyRow) -> Registered:
         id=row.id,
         state=State(row.state),
         source=Source(row.source),
-        directory=row.directory,
+        directory=row.directory or None,
+        package=row.package,
+        pending_package=row.pending_package,
+        previous_package=row.previous_package,
         manifest=_manifest(row.manifest),
         pending=_manifest(row.pending),
         pending_directory=row.pending_directory,
@@ -84,7 +91,10 @@ def _row(found: Registered) -> dict[str, Any]:
     return {
         "state": found.state.value,
         "source": found.source.value,
-        "directory": found.directory,
+        "directory": found.directory or "",
+        "package": found.package,
+        "pending_package": found.pending_package,
+        "previous_package": found.previous_package,
         "manifest": None if found.manifest is None else forms.dump(found.manifest),
         "pending": None if found.pending is None else forms.dump(found.pending),
         "pending_directory": found.pending_directory,

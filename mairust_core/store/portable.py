@@ -46,6 +46,8 @@ class Portable:
     needed: bool = False
     """Rows without which no site can be made of the rest."""
     defaults: dict[str, Any] = field(default_factory=dict)
+    large: bool = False
+    """Rows of some hundred kilobytes each: one is read at a time, and is an object of its own."""
 
     @property
     def name(self) -> str:
@@ -161,6 +163,16 @@ SITE: tuple[Portable, ...] = (
     ),
     Portable(table=t.job, order=("id",), where="state <> 'done'"),
     Portable(table=t.audit, order=("id",)),
+    Portable(table=t.trust_key, order=("tenant_id", "id"), cut="id"),
+    Portable(table=t.trust_revocation, order=("tenant_id", "root", "kind", "value"), cut="value"),
+    Portable(table=t.plugin_package, order=("tenant_id", "digest"), cut="digest"),
+    Portable(
+        table=t.plugin_package_part,
+        order=("tenant_id", "archive", "number"),
+        cut="archive",
+        large=True,
+        where="archive IN (SELECT archive FROM plugin_package)",
+    ),
     Portable(table=t.plugin, order=("tenant_id", "id"), cut="id"),
     Portable(table=t.hook, order=("tenant_id", "name"), cut="name"),
     Portable(table=t.hook_log, order=("id",)),

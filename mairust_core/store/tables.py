@@ -36,6 +36,10 @@ from mairust_core.store.hook_tables import hook_poison as hook_poison
 from mairust_core.store.hook_tables import plugin as plugin
 from mairust_core.store.hook_tables import plugin_callback as plugin_callback
 from mairust_core.store.hook_tables import plugin_metric as plugin_metric
+from mairust_core.store.package_tables import plugin_package as plugin_package
+from mairust_core.store.package_tables import plugin_package_part as plugin_package_part
+from mairust_core.store.package_tables import trust_key as trust_key
+from mairust_core.store.package_tables import trust_revocation as trust_revocation
 from mairust_core.store.plugin_tables import plugin_access as plugin_access
 from mairust_core.store.plugin_tables import plugin_health as plugin_health
 from mairust_core.store.plugin_tables import plugin_log as plugin_log

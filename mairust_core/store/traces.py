@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select, update
 
-from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES
+from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES, now_ms
 from mairust_core.model.principal import Principal
 from mairust_core.store.facts import to_json
 from mairust_core.store.tables import AnyRow, message, trace
@@ -22,6 +22,10 @@ MAX_MAILS = 20
 MAX_LOOKED_AT = 500
 MAX_EVENTS = 2000
 """Events of one mail that are kept: the first ones."""
+MAX_BYTES = 256 << 10
+"""Of what is noted later: each time the whole row is written again."""
+CUT = "cut"
+"""The kind of the last event of a story that is not told on."""
 NEAR_MS = 10_000
 """How long after its trace's id a message's id is made, at the most (both come from one process)."""
 _IDS_OF_MS = PROCESSES * SEQUENCES
@@ -103,8 +107,12 @@ def note(tx: Connection, trace_id: int, events: Sequence[Mapping[str, Any]]) -> 
     if noted is None:
         return False
     known = json.loads(noted)
+    if known and known[-1]["kind"] == CUT:
+        return True
     # the first ones are from the transaction that stored it, and stay
-    written = to_json([*known, *events][:MAX_EVENTS])
+    written = to_json([*known, *events])
+    if len(known) + len(events) > MAX_EVENTS or len(written) > MAX_BYTES:
+        written = to_json([*known, {"at": now_ms(), "kind": CUT}])
     tx.execute(update(trace).where(trace.c.id == trace_id).values(events=written))
     return True
 

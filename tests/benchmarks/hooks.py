@@ -78,7 +78,9 @@ def chain_us() -> tuple[float, float]:
         mails = [_asked(one.whole()) for one in read_corpus().messages[:500]]
 
         async def cost(*hooks: Registered) -> float:
-            chain = HookChain(kit.storage, MemoryBook(*hooks), {}, NoCredentials(), NoLog(), 30_000)
+            chain = HookChain(
+                kit.storage, MemoryBook(*hooks), lambda _: None, NoCredentials(), NoLog(), 30_000
+            )
             await chain.poll()
             best = float("inf")
             for _ in range(5):

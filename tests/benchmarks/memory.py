@@ -50,6 +50,11 @@ class PeakMeter:
         self._over.set()
         self._thread.join()
 
+    @staticmethod
+    def now(server: Server) -> int:
+        """What it is at this moment."""
+        return pss_bytes(server.processes())
+
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_EVERY_S):
             self.peak_bytes = max(self.peak_bytes, pss_bytes(self._server.processes()))

@@ -17,6 +17,7 @@ from mairust_core.blobs.locators import InSegment, place_of
 from mairust_core.blobs.memory import MemoryBlobStore
 from mairust_core.errors import Damaged, TooMany
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content, Locator
+from tests.support.extensions.acme_mairust.blobs import DirectoryBlobs
 
 BUDGET_BYTES = 3 * MEMORY_LIMIT_BYTES
 SIZES = [0, 1, 10_000, MEMORY_LIMIT_BYTES - 1, MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES + 1, 25 << 20]
@@ -31,13 +32,16 @@ class Kit:
     damage: Callable[[Locator], None]
 
 
-@pytest.fixture(params=["memory", "fs"])
+@pytest.fixture(params=["memory", "fs", "extension"])
 def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
     """Each store in turn, empty, and a way to flip one byte of what it stored."""
     budget = Budget(BUDGET_BYTES)
     if request.param == "memory":
         memory = MemoryBlobStore(budget=budget)
         yield Kit(memory, budget, lambda locator: _damage_memory(memory, locator))
+    elif request.param == "extension":
+        foreign = DirectoryBlobs(tmp_path / "blobs", budget)
+        yield Kit(foreign, budget, lambda locator: _flip(foreign.path(locator), -10))
     else:
         store = FsBlobStore(tmp_path / "blobs", budget=budget)
         yield Kit(store, budget, lambda locator: _damage_file(tmp_path / "blobs", locator))
@@ -54,7 +58,11 @@ def _damage_file(directory: Path, locator: Locator) -> None:
     assert place is not None
     [path] = directory.glob(f"*/**/{place.name}*")
     last = place.offset + place.length if isinstance(place, InSegment) else path.stat().st_size
-    at = last - 10
+    _flip(path, last - 10)
+
+
+def _flip(path: Path, at: int) -> None:
+    at %= path.stat().st_size
     with path.open("r+b") as file:
         file.seek(at)
         byte = file.read(1)[0]
@@ -86,6 +94,8 @@ def test_collected_content_is_stored_like_any_other(kit: Kit, size: int) -> None
     store = kit.store
     if isinstance(store, MemoryBlobStore):
         store = MemoryBlobStore(budget=budget)  # it keeps all of a mail in memory
+    elif isinstance(store, DirectoryBlobs):
+        store = DirectoryBlobs(store.directory, budget)  # likewise
     collector, at = store.collector(), 0
     while at < size:
         step = chance.randrange(1, 200_000)

@@ -34,8 +34,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "blobs",
         "transfer",
         "mime",
-        "config disk extend i18n ids items networks private_socket model observe operations ownership running"
-        " tls wire errors",
+        "config disk extend i18n ids installed items networks private_socket model observe operations"
+        " ownership running tls wire errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -33,6 +33,7 @@ from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
+from mairust_core.model.trust import NewTrustKey
 from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -118,6 +119,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         SUBJECTS,
         st.none() | TIMES,
     ),
+    NewTrustKey: st.builds(NewTrustKey, name=LABEL, public_key=st.text(max_size=64)),
     NewBackup: st.builds(
         NewBackup, known=st.lists(st.text("0123456789abcdef", min_size=32, max_size=32)).map(tuple)
     ),

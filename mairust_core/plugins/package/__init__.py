@@ -21,7 +21,17 @@ templates/       what a new plugin begins with
 
 from mairust_core.plugins.package.limits import ArchiveLimits
 from mairust_core.plugins.package.listing import FileFacts
-from mairust_core.plugins.package.reading import Package, read_package, unpack
+from mairust_core.plugins.package.reading import Package, read_package, unpack, unpack_listed
 from mairust_core.plugins.package.signatures import Signature, Signer, verify
 
-__all__ = ["ArchiveLimits", "FileFacts", "Package", "Signature", "Signer", "read_package", "unpack", "verify"]
+__all__ = [
+    "ArchiveLimits",
+    "FileFacts",
+    "Package",
+    "Signature",
+    "Signer",
+    "read_package",
+    "unpack",
+    "unpack_listed",
+    "verify",
+]

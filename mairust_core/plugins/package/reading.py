@@ -161,9 +161,26 @@ def unpack(file: BinaryIO, package: Package, directory: Path, limits: ArchiveLim
     directory's own name excepted. Raises `Invalid` when the archive is not the one that was read, and leaves
     nothing then; `OSError`.
     """
+    _unpack(file, _with_listing(package.listing, package.files), directory, limits)
+
+
+def unpack_listed(file: BinaryIO, data: bytes, directory: Path, limits: ArchiveLimits = USUAL) -> None:
+    """As `unpack`, of a package that was read before, by the bytes of its listing: one pass for all of it.
+
+    Raises `Invalid` when the archive has anything else than what is listed.
+    """
+    _unpack(file, _with_listing(data, listing.read(data, limits).files), directory, limits)
+
+
+def _with_listing(data: bytes, files: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
+    own = FileFacts(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+    return {**files, listing.NAME: own}
+
+
+def _unpack(file: BinaryIO, wanted: Mapping[str, FileFacts], directory: Path, limits: ArchiveLimits) -> None:
     directory.mkdir(mode=0o700)
     try:
-        _write_all(file, package, directory, limits)
+        _write_all(file, wanted, directory, limits)
         directory.chmod(0o755)
         _sync(directory)
     except BaseException:
@@ -171,17 +188,20 @@ def unpack(file: BinaryIO, package: Package, directory: Path, limits: ArchiveLim
         raise
 
 
-def _write_all(file: BinaryIO, package: Package, directory: Path, limits: ArchiveLimits) -> None:
-    own = FileFacts(sha256=package.digest, size_bytes=len(package.listing))
-    wanted = {**package.files, listing.NAME: own}
+def _write_all(
+    file: BinaryIO, wanted: Mapping[str, FileFacts], directory: Path, limits: ArchiveLimits
+) -> None:
     written = set()
+    made: set[Path] = set()
     for member in members(file, limits):
         if member.directory or member.path in _SIGNATURES:
             continue
         if member.path not in wanted:
             raise Invalid("package", "package_extra", path=shown(member.path))
         path = directory / member.path
-        _make_parents(path)
+        if path.parent not in made:
+            _make_parents(path)
+            made.add(path.parent)
         _write(member, path, wanted[member.path])
         written.add(member.path)
     for missing in sorted(wanted.keys() - written):
@@ -197,7 +217,7 @@ def _make_parents(path: Path) -> None:
 
 
 def _write(member: Member, path: Path, facts: FileFacts) -> None:
-    mode = 0o555 if facts.executable else 0o444
+    mode = 0o555 if facts.executable or member.executable else 0o444
     digest = hashlib.sha256()
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with open(fd, "wb") as target:

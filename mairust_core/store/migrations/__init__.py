@@ -11,7 +11,7 @@ from pathlib import Path
 from mairust_core.config import Settings
 from mairust_core.errors import NewerSite, NoSite
 from mairust_core.model.principal import Principal
-from mairust_core.store import StorageBackend, audits, open_storage, process_numbers, schema
+from mairust_core.store import StorageBackend, audits, process_numbers, schema, storage_of
 from mairust_core.store.tables import SCHEMA_VERSION
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def upgrade(settings: Settings, by: Principal) -> tuple[str, str]:
     path = settings.database.sqlite_path
     if path is not None and not path.exists():
         raise NoSite("database", path=settings.data_dir, url=path)
-    storage = open_storage(settings.database.url)
+    storage = storage_of(settings)
     try:
         if not schema.exists(storage):
             shown = getattr(storage, "shown_url", storage.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,18 +13,22 @@ import pytest
 from mairust_core import store
 from mairust_core.app import Site, opened
 from mairust_core.config import Settings, load_settings
+from mairust_core.errors import Conflict
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Outcome, ShownHook
 from mairust_core.model.plugin_forms import Plugin, PluginState
+from mairust_core.operations import BytesIn
 from mairust_core.restore import restore_site
 from mairust_core.restore.rehearsal import rehearse, table_differences
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
+from mairust_core.services.trust import Trust
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
 from tests.support.linking import approved, http_text, link, manifest_text
-from tests.support.sites import TESTER, back_up
+from tests.support.packaging import Marketplace, Signing, install, made
+from tests.support.sites import ANN, TESTER, back_up
 
 SPAM, TICKETS = "com.example.spam", "com.example.tickets"
 
@@ -122,3 +127,59 @@ def test_a_rehearsal_compares_plugins_and_hooks(site: Site, repository: Reposito
         found = list(table_differences(here, reader, snapshot))
     assert [one for one in found if "'mine'" in one]
     assert [one for one in found if one.startswith("plugin ") and SPAM in one]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_packages_approvals_and_trust_come_back(
+    site: Site, repository: Repository, empty: EmptySettings, target: str
+) -> None:
+    """The lost site's package is unpacked from the backup and asked; what was revoked stays revoked."""
+    market = Marketplace()
+    signing = Signing(key=market.root)
+    bulk = {"bulk": random.Random(1).randbytes(600_000)}
+    market.trusted_on(site)
+    for version in ("1.0.0", "1.1.0"):
+        install(site, made(manifest_text(SPAM, version=version), signing, bulk))
+        site.service(Plugins, TESTER).approve(SPAM)
+    install(site, made(manifest_text(TICKETS), signing))
+    site.service(Trust, TESTER).import_revocations(market.revoke(5, ["0" * 16]))
+    with site.storage.write() as tx:
+        store.packages.keep_parts(site.storage, tx, TESTER, "unfinished", [(0, b"x")])
+    before, keys = shown(site), site.service(Trust, TESTER).browse().items
+    taken = back_up(site, repository)
+    assert rehearse(Repository.open(repository.path), taken.snapshot, "tester").differences == ()
+    settings = empty(target)
+    restore(repository, taken.snapshot, settings, site.settings.secrets.master_key_file)
+    with opened(settings) as there:
+        assert shown(there) == before
+        assert there.service(Trust, TESTER).browse().items == keys
+        (running,) = there.hook_book.enabled()
+        assert there.unpacked.have([running.plugin]) == {}
+        assert running.plugin.directory is not None
+        assert (running.plugin.directory / "bulk").read_bytes() == bulk["bulk"]
+        mail = BytesIn(chunks=[b"Subject: hello\r\n\r\nhello\r\n"])
+        tried = there.service(Hooks, TESTER).test(SPAM, mail, mail_from="a@b.example", rcpt_to=(ANN,))
+        assert tried.steps[0].answer["tags"] == ["seen"]
+        with pytest.raises(Conflict, match="serial 4, and 5"):
+            there.service(Trust, TESTER).import_revocations(market.revoke(4))
+        assert there.service(Plugins, TESTER).rollback(SPAM).version == "1.0.0"
+        assert there.service(Plugins, TESTER).approve(TICKETS).state is PluginState.ENABLED
+        with there.storage.read() as tx:
+            assert set(store.packages.kept_bytes(tx, TESTER)) == store.packages.archives(tx, TESTER)
+
+
+def shown(site: Site) -> tuple[Plugin, ...]:
+    """The plugins as they are shown, but for what holds them on a machine."""
+    return site.service(Plugins, TESTER).browse(limit=100).items
+
+
+def test_a_package_is_backed_up_once(site: Site, repository: Repository) -> None:
+    """What did not change is not written again, and one more package writes itself only."""
+    bulk = random.Random(1).randbytes(2_000_000)
+    with opened(lenient(site.settings)) as here:
+        install(here, made(manifest_text(SPAM), files={"bulk": bulk}))
+        first = back_up(here, repository)
+        install(here, made(manifest_text(TICKETS), files={"bulk": bulk[:600_000]}))
+        second = back_up(here, repository)
+    assert first.bytes_new > 2_000_000
+    assert 600_000 < second.bytes_new < 800_000

@@ -17,6 +17,7 @@ from mairust_core.app import Site, open_site
 from mairust_core.config import load_settings
 from mairust_core.first_run import create_site
 from mairust_core.hooks.book import MemoryBook, Registered
+from mairust_core.hooks.call_log import CallLog
 from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.log import Line, Noted
 from mairust_core.hooks.memory import Plugin
@@ -33,7 +34,6 @@ from mairust_core.model.plugin import Protocol
 from mairust_core.model.principal import Principal
 from mairust_core.model.reply import Reply
 from mairust_core.model.story import Event
-from mairust_core.plugins.calls import CallLog
 from mairust_core.receive.afterwards import Afterwards
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -90,7 +90,7 @@ class House:
         self.noted: list[Noted] = []
         self.log = CallLog(site.storage, lambda: site.ids)
         site.hook_log = self
-        site.ways_to_plugins[Protocol.INPROCESS] = lambda: self.plugins.open
+        site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: self.plugins.open
         self.refusals = Refusals(site.storage, site.ids)
         self.chain: HookChain
         self.road: MailRoad

@@ -367,3 +367,19 @@ async def test_an_undescribed_mail_is_asked_about_too(house: House) -> None:
     await house.receive(data=data)
     assert [one.tags for one in house.box(house.ann)] == [("seen",)]
     assert Bytes.of(data).size_bytes == house.plugins.requests("com.example.test")[0]["message"]["size"]
+
+
+async def test_rule_f2_what_does_not_fit_is_told_in_its_step(house: House) -> None:
+    """The trace says what an answer asked for, and what of that is not there."""
+    answers = iter(["a", "b"])
+
+    def plugin(_: dict[str, Any]) -> dict[str, Any]:
+        name = next(answers)
+        return {"action": "deliver", "tags": [f"{name}{number:02}" for number in range(40)]}
+
+    await house.hook(plugin, registered("first", priority=1), registered("second", priority=2))
+    [reply] = await house.receive()
+    first, second = house.trace(stored_id(reply))
+    assert "left_out" not in first
+    assert second["left_out"] == [f"tags: b{number}" for number in range(24, 40)]
+    assert len(house.box(house.ann)[0].tags) == 64

@@ -16,7 +16,6 @@ from mairust_core.hooks.shadows import Shadow, Shadows
 from mairust_core.hooks.steps import Step
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.hook import Fallback, HookType, Mode
-from mairust_core.model.plugin import Protocol
 from mairust_core.receive.afterwards import Afterwards
 from mairust_core.store import breakers
 from tests.contract.hooks.conftest import House, mail
@@ -75,7 +74,7 @@ async def test_shadow_calls_beyond_a_bound_are_left_out_and_counted(house: House
     """In number, and in bytes; they are not to hold up or fill a server."""
     plugin = Together()
     plugins = Plugins(com_example_test=plugin)
-    transports = Transports({Protocol.INPROCESS: lambda: plugins.open})
+    transports = Transports(lambda _: plugins.open)
     transports.prepare([registered().plugin])
     caller = Caller(transports, NoBreakers())
     threads = house.chain._threads
@@ -123,7 +122,7 @@ async def test_a_job_waits_longer_for_its_turn_than_mail_does() -> None:
         return {"action": "deliver"}
 
     plugins = Plugins(com_example_test=slow)
-    transports = Transports({Protocol.INPROCESS: lambda: plugins.open})
+    transports = Transports(lambda _: plugins.open)
     one = registered("p", POST, timeout_ms=60_000)
     transports.prepare([one.plugin])
     caller = Caller(transports, NoBreakers())

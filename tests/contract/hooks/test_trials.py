@@ -248,7 +248,7 @@ async def test_a_replay_keeps_its_processes_and_ends_a_page_in_time(house: House
         opened.append(plugin.id)
         return house.plugins.open(plugin)
 
-    house.site.ways_to_plugins[Protocol.INPROCESS] = lambda: open_
+    house.site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: open_
     whole = await _replay(house, registered())
     assert [str(int(one.id)) for one in whole.items] == ids[::-1]
     assert (whole.next_cursor, opened) == (None, ["com.example.test"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from mairust_core.search.grammar import parse
 from mairust_core.search.indexing import index_some
 from mairust_core.search.query import Node
 from mairust_core.store import indexing
+from tests.support.extensions.acme_mairust.search import LineEngine
 from tests.support.searching import START_MS, TESTER, Letter, Mailbag
 
 WORDS = ["alpha", "beta", "gamma", "delta", "ann", "bob", "see", "you", "tomorrow", "at", "noon", "12", "x1"]
@@ -25,10 +27,17 @@ MARKS = [" ", " ", " ", ", ", "-", "。", "、", "\n", "\u3000", "!? "]
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Draft")
 
 
-@pytest.fixture(params=["database", "memory"])
-def engine(request: pytest.FixtureRequest, site: Site) -> Engine:
+@pytest.fixture(params=["database", "memory", "extension"])
+def engine(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Engine:
     """The engine under test, put into the site."""
-    made: Engine = DatabaseEngine(site.storage) if request.param == "database" else MemoryEngine()
+    made: Engine
+    match request.param:
+        case "database":
+            made = DatabaseEngine(site.storage)
+        case "memory":
+            made = MemoryEngine()
+        case _:
+            made = LineEngine(tmp_path / "index")
     site.__dict__["engine"] = made
     return made
 

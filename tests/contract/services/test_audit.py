@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,10 +43,12 @@ from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.secrets import Secrets
 from mairust_core.services.tokens import Tokens
+from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import approved, http_text, manifest_text, new_id
+from tests.support.packaging import Marketplace, Signing, body, made, upgraded
 from tests.support.packs import pack_for_nobody
 
 PASSWORD = "correct horse battery staple"
@@ -133,6 +136,28 @@ def _put_back(ops: Ops, name: str) -> str:
     return ops(Backups).put_back(pack_for_nobody(account)).address
 
 
+def _installed(ops: Ops, _: str) -> str:
+    market = Marketplace()
+    ops(Trust).add(market.as_trusted())
+    return ops(Plugins).install(body(made(manifest_text(new_id()), Signing(key=market.root)))).id
+
+
+def _trusted(ops: Ops, name: str) -> str:
+    return ops(Trust).add(replace(Marketplace().as_trusted(), name=name)).name
+
+
+def _untrusted(ops: Ops, name: str) -> str:
+    _trusted(ops, name)
+    ops(Trust).remove(name)
+    return name
+
+
+def _taken_back(ops: Ops, _: str) -> str:
+    market = Marketplace()
+    ops(Trust).add(market.as_trusted())
+    return ops(Trust).import_revocations(market.revoke(1)).root
+
+
 CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "domains.add": _in_new_domain,
     "domains.remove": lambda ops, name: ops(Domains).remove(_in_new_domain(ops, name)).name,
@@ -153,6 +178,11 @@ CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "mailboxes.rename": _renamed,
     "mailboxes.delete": _deleted,
     "messages.release": _released,
+    "plugins.install": _installed,
+    "plugins.rollback": lambda ops, _: ops(Plugins).rollback(upgraded(ops(Plugins))).id,
+    "trust.add": _trusted,
+    "trust.remove": _untrusted,
+    "trust.import_revocations": _taken_back,
     "index.rebuild": lambda ops, _: "site" if ops(Index).rebuild(Rebuild()) else "",
     "index.drop": lambda ops, _: "site" if ops(Index).drop() else "",
     "secrets.prepare_master": lambda ops, _: ops(Secrets).prepare_master().key_id,

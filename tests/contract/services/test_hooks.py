@@ -329,12 +329,23 @@ def test_a_failure_after_the_removal_is_told_by_nobody(ops: Ops, served: Served,
     name = f"{plugin}:pre_receive"
     ops(Hooks).remove(name)
     open_breaker(served, name)
+    served.site.collect()
+    assert failures(served, name) == (0, 0)
+    open_breaker(served, name)
     shown = ops(Status).show().hooks
     assert shown is not None
     assert name not in shown.breakers_open
     assert name not in {one.name for one in ops(Hooks).browse(plugin=plugin).items}
     assert ops(Hooks).add(NewHook(name=name, type=PRE, plugin=plugin)).breaker is BreakerState.CLOSED
     assert ops(Hooks).show(name).breaker is BreakerState.CLOSED
+
+
+def test_collection_leaves_failures_of_hooks_that_are_there(served: Served, plugin: str) -> None:
+    """They are what keeps mail from waiting for a plugin that is down."""
+    name = f"{plugin}:pre_receive"
+    open_breaker(served, name)
+    served.site.collect()
+    assert failures(served, name) == (1, 1)
 
 
 def test_rule_j3_mails_that_made_a_hook_fail_are_forgotten_after_an_hour(served: Served, plugin: str) -> None:

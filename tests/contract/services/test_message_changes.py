@@ -77,7 +77,7 @@ def test_whatever_flag_a_message_has_can_be_removed(ops: Ops, ann: Account, serv
 
 
 def test_tags_are_texts_of_ones_own(ops: Ops, ann: Account) -> None:
-    """In their order, each once, in composed form; up to 64 of up to 64 characters."""
+    """In their order, each once, in composed form; up to 64 at once, 256 in all, of up to 64 characters."""
     one = put(ops, ann, MAIL)
     assert change(ops, one, add_tags=("to pay", "請求書", "to pay")).tags == ("to pay", "請求書")
     assert change(ops, one, add_tags=("bill",), remove_tags=("to pay", "nope")).tags == ("請求書", "bill")
@@ -85,6 +85,10 @@ def test_tags_are_texts_of_ones_own(ops: Ops, ann: Account) -> None:
     many = tuple(f"tag {number}" for number in range(64))
     assert change(ops, one, tags=many).tags == many
     with pytest.raises(Invalid, match="more than 64"):
+        change(ops, one, tags=(*many, "one more"))
+    for part in "bcd":
+        change(ops, one, add_tags=tuple(f"{part} {number}" for number in range(64)))
+    with pytest.raises(Invalid, match="more than 256"):
         change(ops, one, add_tags=("one more",))
     for wrong in ("", " a", "a ", "a\nb", "\u202ea", "x" * 65):
         with pytest.raises(Invalid, match="is no tag"):
@@ -107,8 +111,8 @@ def test_metadata_is_merged_by_name(ops: Ops, ann: Account) -> None:
     assert ops(Messages).show(str(int(one.id))).metadata == {"org.b": "text", "org.c": {"日": True}}
     with pytest.raises(Invalid, match="16384 are possible"):
         change(ops, one, metadata={"org.a": "x" * 17_000})
-    with pytest.raises(Invalid, match="more than 64 names"):
-        change(ops, one, metadata={f"n{number}": 1 for number in range(64)})
+    with pytest.raises(Invalid, match="more than 256 names"):
+        change(ops, one, metadata={f"n{number}": 1 for number in range(256)})
     with pytest.raises(Invalid, match="not a name"):
         change(ops, one, metadata={"": 1})
 

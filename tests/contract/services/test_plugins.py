@@ -29,6 +29,7 @@ from mairust_core.store.tables import secret
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import TESTER, approved, http_text, link, manifest_text, new_id, write
+from tests.support.packaging import install, made
 
 
 def runs(served: Served, id_: str) -> dict[str, Runnable]:
@@ -70,7 +71,7 @@ def test_linked_reviewed_approved_disabled_removed(ops: Ops, served: Served, tmp
 
 
 def test_rule_g2_a_secret_is_shown_once_and_kept_sealed(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """For http plugins; local processes never have one. Nothing else that is shown holds it (trap A3)."""
+    """R-SIG-2: for http plugins; local processes have none. Nothing else that is shown holds it (trap A3)."""
     id_ = new_id()
     link(served.site, tmp_path, http_text(id_))
     done = ops(Plugins).approve(id_)
@@ -114,7 +115,7 @@ def test_what_asks_for_no_more_runs_at_once(ops: Ops, served: Served, tmp_path: 
 
 
 def test_what_asks_for_more_waits_while_the_old_runs(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """Contract §5: neither its rights nor its hooks are there before somebody approves."""
+    """Contract §5, R-PERM-3: neither its rights nor its hooks are there before somebody approves."""
     id_ = approved(served.site, tmp_path, manifest_text(new_id()))
     wanted = manifest_text(
         id_, "pre_receive", "post_receive", version="2.0.0", permissions='read_body = "full"'
@@ -369,14 +370,15 @@ def statements(served: Served) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_page_of_plugins_is_six_statements(served: Served, tmp_path: Path, statements: list[str]) -> None:
-    """However many there are: plugins, names of hooks, metrics, usage, health, processes."""
+def test_a_page_of_plugins_is_eight_statements(served: Served, tmp_path: Path, statements: list[str]) -> None:
+    """However many: plugins, names of hooks, metrics, packages, names of roots, usage, health, processes."""
     for number in range(3):
         approved(served.site, tmp_path / str(number), manifest_text(new_id()))
+        install(served.site, made(manifest_text(new_id())))
     del statements[:]
     found = served.here(Plugins).browse(limit=100).items
     assert len(found) >= 3
-    assert len([one for one in statements if one.lstrip().upper().startswith("SELECT")]) == 6
+    assert len([one for one in statements if one.lstrip().upper().startswith("SELECT")]) == 8
     ids = [one.id for one in found]
     assert ids == sorted(ids)
     page = served.here(Plugins).browse(limit=1)

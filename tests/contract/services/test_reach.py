@@ -55,9 +55,11 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
+from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
 from tests.support.linking import approved, http_text, link, manifest_text, new_id
+from tests.support.packaging import Marketplace, body, made, upgraded
 from tests.support.packs import pack_for_nobody
 
 REACHES = (ReachKind.SITE, ReachKind.DOMAIN, ReachKind.ACCOUNT)
@@ -194,6 +196,13 @@ accesses.of_message   + - +   + - +   + - +     own
 accesses.of_message   + - +   0 - 0   0 - 0     foreign
 accesses.of_account   + - +   + - +   + - +     own
 accesses.of_account   + - +   0 - 0   0 - 0     foreign
+plugins.install       - - +   - - -   - - -     own
+plugins.rollback      - - +   - - -   - - -     own
+trust.add             - - +   - - -   - - -     own
+trust.browse          - - +   - - -   - - -     own
+trust.remove          - - +   - - -   - - -     own
+trust.import_revocations - - +   - - -   - - -  own
+trust.revocations     - - +   - - -   - - -     own
 hooks.add             - - +   - - -   - - -     own
 hooks.browse          - - +   - - -   - - -     own
 hooks.show            - - +   - - -   - - -     own
@@ -328,6 +337,14 @@ def _looked_at(served: Served) -> Verification:
 
 NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
 
+
+def _revoked(served: Served) -> BytesIn:
+    """A list of a root that is trusted."""
+    market = Marketplace()
+    market.trusted_on(served.site)
+    return market.revoke(1)
+
+
 ASK: dict[str, Ask] = {
     "domains.add": lambda s, k, _: s.there(Domains, k).add(NewDomain(name=f"n{uuid4().hex[:10]}.example")),
     "domains.browse": lambda s, k, _: s.there(Domains, k).browse(),
@@ -433,6 +450,13 @@ ASK: dict[str, Ask] = {
     "hooks.log": lambda s, k, _: s.there(Hooks, k).log(_hook(s)),
     "hooks.test": lambda s, k, _: s.there(Hooks, k).test(_hook(s), BytesIn(chunks=[MAIL])),
     "hooks.replay": lambda s, k, p: s.there(Hooks, k).replay(_hook(s), Replay(account=p.account)),
+    "plugins.install": lambda s, k, _: s.there(Plugins, k).install(body(made(manifest_text(new_id())))),
+    "plugins.rollback": lambda s, k, _: s.there(Plugins, k).rollback(upgraded(s.here(Plugins))),
+    "trust.add": lambda s, k, _: s.there(Trust, k).add(Marketplace().as_trusted()),
+    "trust.browse": lambda s, k, _: s.there(Trust, k).browse(),
+    "trust.remove": lambda s, k, _: s.there(Trust, k).remove(Marketplace().trusted_on(s.site).id),
+    "trust.import_revocations": lambda s, k, _: s.there(Trust, k).import_revocations(_revoked(s)),
+    "trust.revocations": lambda s, k, _: s.there(Trust, k).revocations(),
     "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
     "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),
     "backups.contents": lambda s, k, _: b"".join(s.there(Backups, k).contents(_begun(s)).chunks),

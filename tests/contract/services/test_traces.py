@@ -25,7 +25,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.traces import Traces
-from mairust_core.store.traces import MAX_MAILS
+from mairust_core.store.traces import MAX_BYTES, MAX_MAILS, note
 from tests.contract.services.conftest import Served
 from tests.contract.services.mails import mail, receive
 from tests.contract.services.words import Ops
@@ -331,6 +331,18 @@ def test_events_of_parts_to_come_pass(ops: Ops, served: Served, two: Two) -> Non
     assert (event["hook"], event["action"], words.keys() & event) == ("spam", "deliver", set())
     assert told(story, "queue") == []
     assert "account_id" not in wire.dumps(story).decode()
+
+
+def test_rule_j3_a_story_is_not_told_on_without_end(ops: Ops, served: Served, two: Two) -> None:
+    """The row is written again with every event: beyond a bound one last event says so, and no more come."""
+    long = {"at": now_ms(), "kind": "hook", "hook": "h", "ms": 1, "action": "deliver", "log": "x" * 2000}
+    before = len(ops(Traces).show(two.trace).events)
+    for _ in range(2 * MAX_BYTES // 20_000):
+        with served.site.storage.write() as tx:
+            assert note(tx, int(two.trace), [long] * 10)
+    story = ops(Traces).show(two.trace)
+    assert len(told(story, "cut")) == 1
+    assert MAX_BYTES // 2500 < len(story.events) - before < MAX_BYTES // 2000
 
 
 def _account_id(served: Served, address: str) -> int:

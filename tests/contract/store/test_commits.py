@@ -177,6 +177,25 @@ def test_large_mail_and_equal_mail_go_the_same_way(kit: Kit, commits: Commits) -
     assert kit.problems() == []
 
 
+def test_what_is_expected_may_come_or_not(kit: Kit, commits: Commits) -> None:
+    """Said before the first mail, between two, twice, and for nothing: mail is stored all the same."""
+    ann = kit.account("ann@example.org")
+    mails = [kit.mail(ann) for _ in range(3)]
+
+    async def run() -> list[Outcome]:
+        found = []
+        for one in mails:
+            commits.expect()
+            await asyncio.sleep(0.01)
+            commits.expect()
+            found.append(await commits.commit(one))
+        commits.expect()
+        return found
+
+    assert asyncio.run(run()) == [Stored(ids=(one.copies[0].id,)) for one in mails]
+    assert kit.problems() == []
+
+
 def test_a_mail_without_a_single_byte_is_a_mail(kit: Kit, commits: Commits) -> None:
     """Between others; what follows is not held up by it."""
     ann = kit.account("ann@example.org")

@@ -87,11 +87,11 @@ def reader(directory: Path) -> Reader:
     return Reader(directory=work, home=home)
 
 
-def with_tools(who: Reader) -> Reader:
+def with_tools(who: Reader, interpreter: str | Path = sys.executable) -> Reader:
     """Give the reader `.venv/bin` with this checkout's `mairust`, `python`, and `curl` if there is none."""
     tools = who.directory / ".venv" / "bin"
     tools.mkdir(parents=True)
-    python = f'exec "{sys.executable}"'
+    python = f'exec "{interpreter}"'
     scripts = {
         "python": f'{python} "$@"',
         "mairust": f'PYTHONPATH="{CHECKOUT}" {python} -m mairust_cli.entry "$@"',

@@ -12,6 +12,7 @@ from tests.support import docs
 from tests.support.answering import http_plugin
 from tests.support.docs import CHECKOUT, TUTORIAL
 from tests.support.linking import allow_unsigned, http_text, write
+from tests.support.packaging import offered
 from tests.support.postgres import PostgresServer
 from tests.support.processes import children
 
@@ -239,6 +240,19 @@ def test_the_how_to_of_jobs_works(tmp_path: Path) -> None:
         read = who.types(SITE + script(HOW_TO / "jobs.md", server))
     assert re.findall(r"^Jobs: +(\d+)$", read, re.MULTILINE) == ["0", "0", "0", "0"]
     assert '"next_cursor":null' in read
+
+
+def test_the_how_to_of_installing_works(tmp_path: Path) -> None:
+    """With the files that it speaks of in place; after the last revocation and removal nothing is left."""
+    who = with_tools(reader(tmp_path))
+    with serving(who, ".venv/bin/mairust serve") as server:
+        offered(who.directory)
+        read = who.types(SITE + script(HOW_TO / "install-plugins.md", server))
+        listed = who.types(f"{PATH}mairust plugin list --json")
+    assert read.count("enabled") >= 3
+    assert re.search(r"^Version: +1\.0\.0$", read, re.MULTILINE), "gone back to"
+    assert re.search(r"^Blocked: +com\.example\.spam$", read, re.MULTILINE)
+    assert json.loads(listed)["items"] == []
 
 
 def test_the_how_to_of_publishing_works(tmp_path: Path) -> None:

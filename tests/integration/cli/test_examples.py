@@ -24,6 +24,7 @@ from tests.support.command_line import TIMEOUT_S, Ran, Run, environment, process
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import TESTER, allow_unsigned, http_text, link, write
 from tests.support.packages import publish
+from tests.support.packaging import offer, taken_in
 from tests.support.stores import settings_for
 
 RUN_ELSEWHERE = {"serve"}  # runs until it is stopped: tests/e2e does
@@ -100,9 +101,18 @@ def make_job(data_dir: Path, *, dead: bool) -> str:
         return job_id
 
 
+OF_PACKAGES = {"install": (), "upgrade": ("1.0.0",), "rollback": ("1.0.0", "1.1.0")}
+"""What commands on packages need to be there."""
+
+
 def register(path: tuple[str, ...], site: Path, directory: Path, port: int) -> None:
     """The plugin com.example.spam, for commands on plugins and hooks: beside them, linked, or approved."""
-    if not path or path[0] not in {"plugin", "hook", "key"}:
+    if not path or path[0] not in {"plugin", "hook", "key", "trust"}:
+        return
+    if path[0] == "trust" or (path[1:] and path[1] in OF_PACKAGES):
+        with opened(settings_for(site)) as here:
+            offer(directory.parent, here)
+            taken_in(directory.parent, here, *OF_PACKAGES.get(path[1], ()))
         return
     if path[0] == "key" or (path[1:] and path[1] in ON_FILES):
         publish(directory.parent)

@@ -26,12 +26,14 @@ from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.job import NewJob
 from mairust_core.model.plugin_life import LogOrigin
 from mairust_core.model.story import Story
+from mairust_core.plugins.package import keys
 from tests.integration.cli.conftest import make_sources
 from tests.support.answering import http_plugin
 from tests.support.command_line import CHECKOUT, Run, process
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import allow_unsigned, approved, http_text, link, manifest_text
 from tests.support.packages import publish
+from tests.support.packaging import offer, taken_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,16 @@ class Ground:
         return Path(self.mail).parent / "published"
 
     @property
+    def offered(self) -> Path:
+        """A directory with packages of a root that is trusted."""
+        return Path(self.mail).parent / "offered"
+
+    @property
+    def root(self) -> str:
+        """A root that is trusted."""
+        return keys.key_id(keys.read_public((self.offered / "example-root.pub").read_bytes()))
+
+    @property
     def package(self) -> Path:
         """A package there."""
         return self.published / "spam.mairust-plugin"
@@ -85,6 +97,8 @@ class Ground:
         """Where nothing is yet."""
         return Path(self.mail).parent / "out"
 
+
+REVOCATIONS = "example-root.revocations.json"
 
 CALLS: dict[str, Callable[[Ground], str]] = {
     "search": lambda _: "search subject:hello --account ann@example.org",
@@ -138,6 +152,13 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "key license": lambda g: (
         f"key license com.example.spam {g.by_root} --holder Ann --not-after 9d --into " + str(g.package)
     ),
+    "plugin install": lambda g: f"plugin install {g.offered}/spam-1.0.0.mairust-plugin",
+    "plugin upgrade": lambda g: f"plugin upgrade {g.offered}/kept/spam-1.1.0.mairust-plugin",
+    "plugin rollback": lambda _: "plugin rollback com.example.back",
+    "trust add": lambda g: f"trust add {g.published}/ann.key.pub --name Ann",
+    "trust list": lambda _: "trust list",
+    "trust remove": lambda g: f"trust remove {g.root} --yes",
+    "trust import-revocations": lambda g: f"trust import-revocations {g.offered / REVOCATIONS}",
     "plugin link": lambda g: f"plugin link {g.plugin}",
     "plugin approve": lambda _: "plugin approve com.example.waiting --yes",
     "plugin list": lambda _: "plugin list",
@@ -219,6 +240,7 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
     with http_plugin() as plugin:
         register_plugins(site, found.plugin, plugin.port)
+        register_packages(site, found.offered)
         assert run("hook", "replay", "com.example.spam:pre_receive", "--account", "ann@example.org").code == 0
         assert run("backup", "create", str(found.repository)).code == 0
         issued = run("plugin", "token", "create", "com.example.spam", "--scope", "metrics", "--json").json
@@ -241,6 +263,19 @@ def register_plugins(site: Path, directory: Path, port: int) -> None:
             store.hook_calls.record(here.storage, tx, [call])
         line = Saying(at_ms=0, plugin=call.plugin, hook=call.hook, origin=LogOrigin.STDERR, text="late")
         here.hook_log.record(Noted(sayings=[line]))
+
+
+def register_packages(site: Path, directory: Path) -> None:
+    """Packages to be installed, one to be upgraded and one to be rolled back."""
+    with opened(load_settings(data_dir=site, env={})) as here:
+        directory.mkdir()
+        offer(directory, here, "com.example.offered")
+        (directory / "kept").mkdir()
+        offer(directory / "kept", here, "com.example.kept")
+        taken_in(directory / "kept", here, "1.0.0")
+        (directory / "back").mkdir()
+        offer(directory / "back", here, "com.example.back")
+        taken_in(directory / "back", here, "1.0.0", "1.1.0")
 
 
 @pytest.mark.parametrize("command", SHAPES)

@@ -1,4 +1,4 @@
-"""Plugins over real sockets: what is sent, what is taken for an answer, and where nothing goes (H4, G2)."""
+"""Plugins over real sockets: what is sent, what is an answer, and where nothing goes (R-BOX-5, H4, G2)."""
 
 from __future__ import annotations
 
@@ -233,6 +233,7 @@ async def test_without_secrets_nothing_is_signed() -> None:
         (http(FINE, kind="text/html"), "not application/json"),
         (http(FINE, more="Content-Encoding: gzip\r\n"), "compressed"),
         (http(b"x" * (MAX_ANSWER_BYTES + 1)), "larger than"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 9 + http(FINE), "informational"),
         (b"220 mail.example ESMTP\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "not HTTP"),
     ],
@@ -243,6 +244,13 @@ async def test_trap_h1_what_is_no_answer_fails_with_a_word(answer: bytes, why: s
         with pytest.raises(CallFailed, match=why):
             await ask(transport)
         assert len(peer.requests) == 1
+
+
+async def test_informational_responses_before_the_answer_are_passed_over() -> None:
+    """A few of them (RFC 9110 §15.2), on a connection that is kept, too."""
+    answer = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 8 + http(FINE)
+    async with served(answer) as (_, port), opened(port) as transport:
+        assert [(await ask(transport)).body for _ in range(2)] == [FINE] * 2
 
 
 async def test_trap_h4_a_redirect_is_not_followed() -> None:
@@ -498,3 +506,28 @@ async def test_rule_h2_unix_sockets_elsewhere_are_not_used(tmp_path: Path) -> No
             over_unix(_at(path), Keys(), sockets)
     assert peer.connections == 0
     server.close()
+
+
+async def test_rule_h2_a_unix_socket_is_judged_at_each_connection(tmp_path: Path) -> None:
+    """The plugin may write where it lies: a link put in its place leads nowhere; a new socket is taken."""
+    sockets, outside = tmp_path / "s", tmp_path / "o"
+    sockets.mkdir()
+    outside.mkdir()
+    ours, other = Peer(http(FINE, more="Connection: close\r\n")), Peer(http(FINE))
+    servers = [
+        await asyncio.start_unix_server(ours.handle, sockets / "p.sock"),
+        await asyncio.start_unix_server(other.handle, outside / "p.sock"),
+    ]
+    transport = over_unix(_at(sockets / "p.sock"), Keys(), sockets)
+    await ask(transport)
+    (sockets / "p.sock").rename(sockets / "q.sock")
+    (sockets / "p.sock").symlink_to(outside / "p.sock")
+    with pytest.raises(CallFailed, match="not below"):
+        await ask(transport)
+    (sockets / "p.sock").unlink()
+    (sockets / "q.sock").rename(sockets / "p.sock")
+    await ask(transport)
+    assert (len(ours.requests), other.connections) == (2, 0)
+    await transport.close()
+    for server in servers:
+        server.close()

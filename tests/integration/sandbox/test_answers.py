@@ -1,4 +1,4 @@
-"""What processes answer, in time or not: bytes as they came, or a failure that says why (trap H1)."""
+"""What processes answer, in time or not: bytes as they came, or a failure and why (R-BOX-1, trap H1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mairust_core.hooks.stdin import AT_A_TIME, open_stdin
 from mairust_core.hooks.transport import Alive, CallFailed, CallTimedOut
 from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.isolation import Layer
-from mairust_core.model.plugin import ProcessMode, Protocol, Runnable
+from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
@@ -174,9 +174,9 @@ async def test_a_crash_is_told_by_its_signal(machine: Machine, plugin: Make) -> 
     assert failed.value.notes["missing"] == [one.layer for one in machine.isolation.missing]
 
 
-async def test_trap_h8_a_process_that_never_reads_is_ended(machine: Machine, plugin: Make) -> None:
+async def test_trap_h8_a_process_that_never_reads_is_ended(full: Machine, plugin: Make) -> None:
     """With its question still in our hands."""
-    deaf = plugin(machine, "import time; time.sleep(60)")
+    deaf = plugin(full, "import time; time.sleep(60)")
     with pytest.raises(CallTimedOut):
         await deaf.ask(b"x" * 2_000_000, timeout_ms=1_500)
     await deaf.until_gone()
@@ -245,7 +245,7 @@ async def test_a_changed_plugin_gets_new_workers(full: Machine, plugin: Make) ->
             print("old")
         """,
     )
-    pool = Transports({Protocol.STDIN: lambda: lambda runnable: open_stdin(runnable, slow.confinement)})
+    pool = Transports(lambda _: lambda runnable: open_stdin(runnable, slow.confinement))
     old, new = slow.runnable, replace(slow.runnable, generation=1)
     pool.prepare([old])
     pool.keep([old])

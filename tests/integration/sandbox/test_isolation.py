@@ -106,6 +106,16 @@ async def test_what_cannot_be_hidden_is_not_run(plugin: Make, machine: Machine, 
         await reader.ask(b"[]")
 
 
+async def test_a_directory_that_somebody_else_may_fill_is_not_run(
+    machine: Machine, plugin: Make, tmp_path: Path
+) -> None:
+    """It is looked at when the process starts, not only when it was linked."""
+    reader = plugin(machine, READER)
+    (tmp_path / "plugin0").chmod(0o777)
+    with pytest.raises(CallFailed, match="everybody may write to plugin0"):
+        await reader.ask(b"[]")
+
+
 async def test_its_own_files_cannot_be_changed(machine: Machine, plugin: Make) -> None:
     """Neither written nor removed nor added to; where it may write is gone with it."""
     changer = plugin(

@@ -1,4 +1,4 @@
-"""Plugins that take too much: each is stopped within its limits, with all it started (trap H8).
+"""Plugins that take too much: each is stopped within its limits, with what it started (H8, R-BOX-2, R-BOX-4).
 
 What they did is looked up in the process table of the machine, not in what they say. Each of them gives up
 by itself, so that a sandbox that fails does not harm who tests it.
@@ -27,7 +27,7 @@ MIB = 1 << 20
 async def test_trap_h8_a_flood_on_stdout_is_cut_off(
     machine: Machine, plugin: Make, mode: ProcessMode
 ) -> None:
-    """It is ended after a mebibyte, though it would write two hundred."""
+    """It is ended after 128 KiB, though it would write two hundred."""
     flood = plugin(
         machine,
         """
@@ -37,7 +37,7 @@ async def test_trap_h8_a_flood_on_stdout_is_cut_off(
         """,
         mode=mode,
     )
-    with pytest.raises(CallFailed, match="more than 1 MiB"):
+    with pytest.raises(CallFailed, match="more than 128 KiB"):
         await flood.ask()
     await flood.until_gone()
 
@@ -55,7 +55,7 @@ async def test_trap_h8_a_hundred_megabytes_of_json_are_no_answer(full: Machine, 
         print('"}}')
         """,
     )
-    with pytest.raises(CallFailed, match="more than 1 MiB"):
+    with pytest.raises(CallFailed, match="more than 128 KiB"):
         await huge.ask()
     await huge.until_gone()
 

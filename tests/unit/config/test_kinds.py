@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config.addresses import ListenAddress
-from mairust_core.config.kinds import Choice, Flag, Kind, Number, Plain, Size, Text, Unfit, spell
+from mairust_core.config.kinds import (
+    Choice,
+    Driver,
+    Flag,
+    Kind,
+    Names,
+    Number,
+    OptionTable,
+    Plain,
+    Size,
+    Text,
+    Unfit,
+    spell,
+)
 from mairust_core.config.resources import (
     DatabaseUrl,
     FilePath,
@@ -47,6 +60,12 @@ BASE = Path("/etc/mairust")
         (Networks(), Plain(""), ()),
         (Networks(), Plain("10.0.0.0/8, ::1"), (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
         (Networks(), ["192.0.2.7"], (ip_network("192.0.2.7/32"),)),
+        (Names(), [], ()),
+        (Names(), Plain("a, b-c"), ("a", "b-c")),
+        (Names(), ["a"], ("a",)),
+        (OptionTable(), {"a": 1, "b": "x", "c": True}, {"a": 1, "b": "x", "c": True}),
+        (OptionTable(), Plain('{"a": 1.5}'), {"a": 1.5}),
+        (Driver(("a",)), "a", "a"),
         (HttpUrl(), "https://s3.example.org:9000/x", "https://s3.example.org:9000/x"),
         (DatabaseUrl(), "sqlite:///a.db", "sqlite:////etc/mairust/a.db"),
         (DatabaseUrl(), "sqlite:////a.db", "sqlite:////a.db"),
@@ -97,6 +116,16 @@ def test_values_are_read(kind: Kind, raw: object, expected: object) -> None:
         (Networks(), [10], "networks"),
         (Networks(), ["10.0.0.1/8"], "network"),
         (Networks(), ["example.org"], "network"),
+        (Names(), "a", "names"),
+        (Names(), [1], "names"),
+        (Names(), ["a\nb"], "names"),
+        (OptionTable(), "a", "options"),
+        (OptionTable(), Plain("{"), "options"),
+        (OptionTable(), Plain("[1]"), "options"),
+        (OptionTable(), {"a": ["b"]}, "options"),
+        (OptionTable(), {1: "b"}, "options"),
+        (Driver(("a",), later=("b",)), "b", "not_yet"),
+        (Driver(("a",)), "nobody-has-it", "choice"),
         (HttpUrl(), "ftp://x", "http_url"),
         (HttpUrl(), "https://", "http_url"),
         (HttpUrl(), "https://[::1", "http_url"),

@@ -35,7 +35,7 @@ def site(data_dir: Path) -> Iterator[Site]:
 def test_a_plugin_that_waits(site: Site, found: Examine, tmp_path: Path) -> None:
     """Until it is approved; then it is told that nobody signed it."""
     assert not {"plugins.pending", "plugins.unsigned"} & set(found())
-    link(site, tmp_path, manifest_text(ID))
+    link(site, tmp_path / "plugin", manifest_text(ID))
     one = found()["plugins.pending"]
     assert (one.level, one.mend) == (Level.INFO, f"mairust plugin approve {ID}")
     site.service(Plugins, TESTER).approve(ID)
@@ -55,7 +55,7 @@ def test_a_plugin_whose_files_are_gone(site: Site, found: Examine, tmp_path: Pat
 
 def test_a_plugin_without_its_secret(site: Site, found: Examine, tmp_path: Path) -> None:
     """As after a restore without the master key; approving it again makes a new one."""
-    approved(site, tmp_path, http_text(ID))
+    approved(site, tmp_path / "plugin", http_text(ID))
     assert "plugins.secret" not in found()
     with site.storage.write() as tx:
         site.secrets.delete(tx, secret_name(ID))
@@ -66,7 +66,7 @@ def test_a_plugin_without_its_secret(site: Site, found: Examine, tmp_path: Path)
 
 def test_a_hook_that_is_not_called(site: Site, found: Examine, tmp_path: Path) -> None:
     """Its breaker is open, with why; of one that was removed meanwhile nothing is told."""
-    approved(site, tmp_path, manifest_text(ID))
+    approved(site, tmp_path / "plugin", manifest_text(ID))
     with site.storage.write() as tx:
         breakers.fail(site.storage, tx, f"{ID}:pre_receive", "00" * 32, "no answer within 2000 ms", 3)
     assert "hooks.open" not in found()
@@ -85,7 +85,7 @@ def test_where_sockets_of_plugins_lie(site: Site, found: Examine, tmp_path: Path
     directory = site.settings.plugins.socket_dir
     entry = f'protocol = "unix"\nendpoint = "unix:{directory}/p.sock"'
     assert "plugins.socket_dir" not in found()
-    approved(site, tmp_path, manifest_text(ID, entry=entry))
+    approved(site, tmp_path / "plugin", manifest_text(ID, entry=entry))
     assert found()["plugins.socket_dir"].mend == f"mkdir -p -m 0750 {directory}"
     directory.parent.mkdir()
     make_socket_dir(directory)
@@ -115,7 +115,7 @@ def test_rule_h1_layers_are_told_of_where_a_local_plugin_is_registered(
     """What the machine lacks, by layer; nothing is tried out for a site without such a plugin."""
     link(site, tmp_path / "remote", http_text("com.example.remote"))
     assert [*held(site.settings, site.storage)] == []
-    link(site, tmp_path, manifest_text(ID))
+    link(site, tmp_path / "plugin", manifest_text(ID))
     if state != "pending":
         site.service(Plugins, TESTER).approve(ID)
     if state == "disabled":

@@ -68,15 +68,37 @@ def test_effects_merge_without_duplicates() -> None:
     assert opinions.metadata([1], "q") == {}
 
 
-def test_limits_hold_over_all_answers() -> None:
-    """At most 64 tags, and room for the reason of a quarantine among the metadata."""
+def test_rule_f2_no_plugin_takes_the_room_of_others() -> None:
+    """64 tags and 32 names each, whatever its hooks say, and room for several; what does not fit is told."""
     opinions = Opinions([1])
-    for n in range(4):
-        names = [f"{n}-{m}" for m in range(30)]
-        metadata = {f"plugin:{n}:{name}": 1 for name in names}
-        opinions.add([1], Said(effects=Effects(tags=tuple(names), metadata=metadata)))
+
+    def say(plugin: str, start: int, count: int) -> tuple[str, ...]:
+        names = [f"{plugin}{number}" for number in range(start, start + count)]
+        metadata = {f"plugin:{plugin}:{name}": 1 for name in names}
+        effects = Effects(tags=tuple(names), metadata=metadata)
+        return opinions.add([1], Said(effects=effects), plugin)
+
+    assert say("a", 0, 32) == ()
+    left_out = say("a", 32, 64)
+    assert left_out[:32] == tuple(f"tags: a{number}" for number in range(64, 96))
+    assert left_out[32:] == tuple(f"metadata: plugin:a:a{number} does not fit" for number in range(32, 96))
+    assert say("b", 0, 1) == ()
     effects = opinions.verdicts[1].effects
-    assert (len(effects.tags), len(effects.metadata)) == (64, 63)
+    assert (len(effects.tags), len(effects.metadata)) == (65, 33)
+    for plugin in "cdefgh":
+        for start in (0, 32):
+            say(plugin, start, 32)
+    effects = opinions.verdicts[1].effects
+    assert (len(effects.tags), len(effects.metadata)) == (256, 225)
+
+
+def test_there_is_room_for_the_reason_of_a_quarantine() -> None:
+    """However many plugins keep something."""
+    opinions = Opinions([1])
+    for number in range(9):
+        metadata = {f"plugin:{number}:{name}": 1 for name in range(32)}
+        opinions.add([1], Said(effects=Effects(metadata=metadata)))
+    assert len(opinions.verdicts[1].effects.metadata) == 255
 
 
 def test_rule_f2_a_plugin_keeps_16_kib_whatever_its_hooks_say() -> None:

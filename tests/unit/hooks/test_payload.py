@@ -22,9 +22,9 @@ from mairust_core.hooks.payload import (
     most_bytes,
     request,
 )
-from mairust_core.hooks.probe import probe_request
+from mairust_core.hooks.probe import probe_of
 from mairust_core.hooks.schema import FILES, SCHEMAS
-from mairust_core.hooks.transport import CallFailed
+from mairust_core.hooks.transport import Call, CallFailed
 from mairust_core.mime import describe
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
@@ -265,7 +265,9 @@ def test_after_storing_id_and_callback_are_set() -> None:
 def test_the_probe_is_within_permissions_too() -> None:
     """It looks like any mail."""
     for permissions in (EVERYTHING, Permissions()):
-        told = json.loads(probe_request(registered(plugin=runnable(permissions=permissions))))
+        one = registered(plugin=runnable(permissions=permissions))
+        failed = Call(delivery_id="1-ab", hook=one.hook.name, body=b"{}", timeout_ms=1)
+        told = json.loads(probe_of(one, failed)[1])
         assert jsonschema_rs.is_valid(SCHEMAS["request"], told)
         assert ("headers" in told["message"]) == permissions.read_headers
 

@@ -18,7 +18,7 @@ from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.rounds import Round
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
-from mairust_core.model.plugin import Attachments, Body, Permissions, Protocol
+from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.model.verdict import Action
 from tests.support.hooking import Plugins, asked, registered, runnable
 
@@ -33,7 +33,7 @@ class Chain:
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self.plugins = Plugins()
-        self.transports = Transports({Protocol.INPROCESS: lambda: self.plugins.open})
+        self.transports = Transports(lambda _: self.plugins.open)
         self.sieve = Sieve(())
         self.rooms = Rooms()
         self.caller = Caller(self.transports, NoBreakers(), self._find)

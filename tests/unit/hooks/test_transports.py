@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def _pool() -> tuple[Transports, list[_Way]]:
         made.append(_Way())
         return made[-1]
 
-    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool = Transports(lambda _: opener)
     pool.prepare([runnable()])
     return pool, made
 
@@ -142,7 +143,7 @@ async def test_nobody_waits_for_a_way_that_is_slow_to_close() -> None:
         made[-1].ending = ending
         return made[-1]
 
-    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool = Transports(lambda _: opener)
     pool.prepare([runnable()])
     pool.keep([runnable(generation=1)])
     async with asyncio.timeout(5):
@@ -176,13 +177,15 @@ async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
     """With what went wrong; each preparation tries again, and one that worked is not repeated."""
     tried: list[int] = []
 
-    def ready() -> Any:
+    def find(name: str) -> Any:
+        if name != Protocol.INPROCESS:
+            return None
         tried.append(1)
         if len(tried) == 1:
             raise OSError(28, "No space left on device")
         return lambda _: _Way()
 
-    pool = Transports({Protocol.INPROCESS: ready})
+    pool = Transports(find)
     pool.prepare([runnable()])
     with pytest.raises(CallFailed, match="No space left"):
         async with pool.to(runnable()):
@@ -194,10 +197,27 @@ async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
     assert len(tried) == 2
 
 
+async def test_a_plugin_whose_files_cannot_be_had_is_a_failure_until_they_can() -> None:
+    """With why; others are asked meanwhile."""
+    spam, other = runnable(), replace(runnable(), id="com.example.other")
+    missing = {spam.id: "its package cannot be unpacked: No space left"}
+    pool = Transports(lambda _: lambda _: _Way(), lambda _: dict(missing))
+    pool.prepare([spam, other])
+    with pytest.raises(CallFailed, match="No space left"):
+        async with pool.to(spam):
+            pass
+    async with pool.to(other) as way:
+        assert isinstance(way, _Way)
+    missing.clear()
+    pool.prepare([spam, other])
+    async with pool.to(spam) as way:
+        assert isinstance(way, _Way)
+
+
 async def test_a_way_that_nobody_knows_is_a_failure() -> None:
     """Such as a process where there is no sandbox."""
     with pytest.raises(CallFailed, match="cannot speak stdin"):
-        async with Transports({}).to(runnable(protocol=Protocol.STDIN)):
+        async with Transports(lambda _: None).to(runnable(protocol=Protocol.STDIN)):
             pass
 
 
@@ -215,7 +235,7 @@ async def test_calls_that_meet_a_new_generation_at_once_share_one_way() -> None:
         made.append(_SlowToClose())
         return made[-1]
 
-    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool = Transports(lambda _: opener)
     pool.prepare([runnable()])
 
     async def use(generation: int) -> None:
@@ -236,7 +256,7 @@ async def test_rule_d3_a_plugin_that_is_gone_is_let_go_at_once() -> None:
     def opener(plugin: Runnable) -> Any:
         return ways.setdefault(plugin.id, _Way())
 
-    pool = Transports({Protocol.INPROCESS: lambda: opener})
+    pool = Transports(lambda _: opener)
     one, other = runnable("com.example.one"), runnable("com.example.other")
     pool.prepare([one, other])
     pool.keep([one, other])

@@ -34,7 +34,8 @@ FORMED = {
         ("write_flags", "true"), ("move_message", "true"), ("write_metadata", "true"),
     )),
     *(f"review.{name}" for name in (
-        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms", "wall_time_ms.as_hook",
+        "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
+        "root", "developer",
     )),
     *(f"lint.{rule}" for rule in LEVELS),
     *(f"verify.{check}" for check in (

@@ -208,6 +208,18 @@ def test_rule_g5_ids_of_ours_are_for_our_own_plugins() -> None:
     assert manifest(text, ours).entry.protocol is Protocol.INPROCESS
 
 
+@pytest.mark.parametrize(
+    "id_",
+    ["..", "../x", "com.example/../x", "/com.example.x", "com.example.x/", "com\\\\example", "com..example",
+     "com.example.\\u0000", "com.example.x\\n", ".com.example", "com.example.", "~", "com.éxample",
+     "c" * 300 + ".d"],
+)  # fmt: skip
+def test_trap_h6_no_id_is_a_path(id_: str) -> None:
+    """Whatever becomes a name of a file or a part of a URL is letters, digits, hyphens and single points."""
+    with pytest.raises(Invalid, match=r"no domain written backwards|not one printable line"):
+        manifest(SPAM.replace("com.example.spam", id_))
+
+
 NETWORK = 'network = "local-only"\nnetwork_allow = ["127.0.0.1:9000"]'
 
 
@@ -274,6 +286,29 @@ def test_rule_h2_sockets_lie_in_the_one_directory_for_them(endpoint: str, detail
         assert manifest(text).entry.endpoint == endpoint
     else:
         assert fault(text).detail == detail
+
+
+def test_a_protocol_of_an_extension_is_known_where_one_has_it() -> None:
+    """Its endpoint is text of the extension's own; what is said of processes it has no use for."""
+    ground = replace(GROUND, speaks=lambda name: name == "acme")
+    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', '"acme"\nendpoint = "anything at all"')
+    entry = manifest(text, ground).entry
+    assert (entry.protocol, entry.way, entry.endpoint) == (Protocol.EXTENSION, "acme", "anything at all")
+    assert fault(text).detail == "toml_not_choice"
+    for word in ("extension", "other"):
+        with pytest.raises(Invalid):
+            manifest(text.replace('"acme"', f'"{word}"'), ground)
+    with pytest.raises(Invalid, match="max_calls"):
+        manifest(text.replace("endpoint", "max_calls = 5\nendpoint"), ground)
+
+
+def test_only_what_is_installed_runs_inside() -> None:
+    """No package and no linked directory says it; ids of ours stay ours."""
+    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', '"inprocess"')
+    assert manifest(text, replace(GROUND, inside=True)).entry.protocol is Protocol.INPROCESS
+    assert fault(text).detail == "toml_not_choice"
+    with pytest.raises(Invalid, match="mairust"):
+        manifest(text.replace("com.example", "mairust"), replace(GROUND, inside=True))
 
 
 def test_the_reference_tells_every_key() -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mairust_core.model.hook import HookType
-from mairust_core.model.plugin import Body, Limits, Manifest, Network, Permissions
+from mairust_core.model.plugin import Body, Entry, Limits, Manifest, Network, Permissions, Protocol
 from mairust_core.model.plugin_forms import RightKind
-from mairust_core.plugins.rights import approves_itself, asks_for_more, fingerprint, review
+from mairust_core.model.trust import Signers
+from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more, fingerprint, review
 from tests.unit.plugins.manifests import SPAM, TICKETS, manifest
 
 
@@ -76,6 +77,19 @@ def test_another_endpoint_or_place_is_more() -> None:
     )
 
 
+def test_the_transport_of_an_extension_is_a_right() -> None:
+    """Where it leads, and that it is another than before."""
+    filed = replace(manifest(SPAM), entry=Entry(protocol=Protocol.EXTENSION, transport="acme", endpoint="/a"))
+    told = {right.name: right for right in review(filed, manifest(SPAM)).rights}
+    assert [(told[name].value, told[name].was, told[name].more) for name in ("protocol", "endpoint")] == [
+        ("acme", "stdin", True),
+        ("/a", "", True),
+    ]
+    moved = replace(filed, entry=replace(filed.entry, endpoint="/b"))
+    assert asks_for_more(moved, filed)
+    assert not asks_for_more(filed, filed)
+
+
 def test_a_review_tells_each_right_beside_what_it_was() -> None:
     """Also one that is given up; what is not asked for is not in it."""
     old = manifest(SPAM)
@@ -122,6 +136,7 @@ def test_rule_g1_modest_plugins_approve_themselves() -> None:
         replace(QUIET, hooks=(replace(QUIET.hooks[0], type=HookType.PRE_DELIVERY),)),
         replace(QUIET, hooks=(replace(QUIET.hooks[0], timeout_ms=300_000),)),
         replace(QUIET, limits=Limits(network=Network.LOCAL_ONLY, network_allow=("127.0.0.1:1",))),
+        replace(QUIET, entry=Entry(protocol=Protocol.EXTENSION, transport="acme")),
         replace(QUIET, limits=Limits(cpu_ms=501)),
         replace(QUIET, limits=Limits(memory_mb=257)),
         replace(QUIET, limits=Limits(wall_time_ms=40_000)),
@@ -135,3 +150,49 @@ def test_rule_g1_any_power_needs_somebody(manifest_: Manifest) -> None:
 def test_rule_g1_what_nobody_signed_needs_somebody() -> None:
     """However modest."""
     assert not approves_itself(QUIET, marketplace_signed=False)
+
+
+ROOT, OTHER = Signers(root="a" * 16, key="b" * 16), Signers(root="c" * 16, key="c" * 16)
+ANN = replace(ROOT, developer="d" * 16, developer_key="d" * 64)
+
+
+@pytest.mark.parametrize(
+    ("new", "was", "more"),
+    [
+        (ROOT, ROOT, set()),
+        (replace(ROOT, key="e" * 16), ROOT, set()),
+        (OTHER, ROOT, {"root"}),
+        (Signers(), ROOT, {"root"}),
+        (ROOT, Signers(), {"root"}),
+        (ANN, ROOT, set()),
+        (ROOT, ANN, {"developer"}),
+        (replace(ANN, developer_key="e" * 64), ANN, {"developer"}),
+        (Signers(developer="d" * 16, developer_key="d" * 64), ANN, {"root"}),
+        (ROOT, None, set()),
+        (Signers(), None, {"root"}),
+    ],
+    ids=[
+        "the same", "another certified key", "another root", "nobody", "somebody", "a developer",
+        "no developer", "another key of the same id", "a developer alone", "first", "first by nobody",
+    ],
+)  # fmt: skip
+def test_rule_g5_who_stands_for_it_is_a_right(new: Signers, was: Signers | None, more: set[str]) -> None:
+    """Another root or developer is more, whatever else is asked for; a key of the same root is not."""
+    standing = Standing(package="0" * 64, signers=new, was=was, names={"a" * 16: "Example"})
+    found = review(manifest(SPAM), manifest(SPAM) if was else None, standing)
+    trust = [right for right in found.rights if right.kind is RightKind.TRUST]
+    assert {right.name for right in trust if right.more} == more
+    names = {None: "nobody", ROOT.root: f"Example ({ROOT.root})"}
+    assert trust[0].value == names.get(new.root, new.root)
+    if was is not None:
+        assert asks_for_more(manifest(SPAM), manifest(SPAM), standing) == bool(more)
+
+
+def test_a_review_stands_for_one_package_and_its_signers() -> None:
+    """What is approved by its id is nothing else."""
+    told = {
+        fingerprint(manifest(SPAM), Standing(package=package, signers=signers))
+        for package in ("0" * 64, "1" * 64)
+        for signers in (Signers(), ROOT, ANN)
+    }
+    assert len(told | {fingerprint(manifest(SPAM))}) == 7

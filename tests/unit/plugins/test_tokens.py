@@ -1,4 +1,4 @@
-"""Tokens for plugins and of plugins: who made them, for what, until when (rule G3)."""
+"""Tokens for plugins and of plugins: who made them, for what, until when (R-TOK-1, rule G3)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,98 @@
+"""Packages of plugins: what was taken back or is past its time, and whether what runs is what came in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mairust_core.config import Settings
+from mairust_core.doctor.findings import Found
+from mairust_core.errors import Invalid
+from mairust_core.ids import now_ms, to_time
+from mairust_core.model.plugin import Protocol, State
+from mairust_core.model.principal import Principal
+from mairust_core.model.trust import Signers
+from mairust_core.plugins.package import ArchiveLimits, FileFacts
+from mairust_core.plugins.package import listing as listings
+from mairust_core.store import StorageBackend, trust
+from mairust_core.store import packages as queries
+from mairust_core.store import plugins as registered
+from mairust_core.wire import encode_time
+
+MAX_LOOKED = 500
+PIECE_BYTES = 1 << 18
+_ME = Principal.local("doctor")
+
+
+def standing(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """No plugin is blocked, and whoever stands for one that runs is trusted still and within their time."""
+    with storage.read() as tx:
+        found = registered.page(tx, _ME, "", MAX_LOOKED)
+        facts = queries.facts(tx, _ME, (one.package for one in found))
+        roots = trust.trusted(tx, _ME).roots
+    if blocked := [one.id for one in found if one.state is State.BLOCKED]:
+        yield Found("plugins.blocked", names=", ".join(blocked), count=len(blocked), first=blocked[0])
+    for one in found:
+        if one.state is State.ENABLED and one.package in facts:
+            yield from _judged(one.id, facts[one.package].signers, roots, now_ms())
+
+
+def _judged(id_: str, signers: Signers, roots: Mapping[str, bytes], at_ms: int) -> Iterator[Found]:
+    if signers.root is not None and signers.root not in roots:
+        yield Found("plugins.untrusted", id=id_, key=signers.root)
+    if signers.licence_ends_ms is not None and signers.licence_ends_ms < at_ms:
+        ended = encode_time(to_time(signers.licence_ends_ms))
+        yield Found("plugins.licence_expired", id=id_, holder=signers.licence_holder, ended=ended)
+    if signers.not_after_ms is not None and signers.not_after_ms < at_ms:
+        ended = encode_time(to_time(signers.not_after_ms))
+        yield Found("plugins.certificate_expired", id=id_, key=signers.key, ended=ended)
+
+
+def whole(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Every package of an enabled plugin is kept, and its files on this machine are as they were signed."""
+    with storage.read() as tx:
+        found = [
+            one for one in registered.page(tx, _ME, "", MAX_LOOKED)
+            if one.state is State.ENABLED and one.package is not None
+        ]  # fmt: skip
+        kept = {digest: queries.find(tx, _ME, digest) for one in found if (digest := one.package)}
+        sizes = queries.kept_bytes(tx, _ME)
+    for one in found:
+        digest = one.package or ""
+        package = kept[digest]
+        if package is None or sizes.get(package.archive) != package.size_bytes:
+            yield Found("plugins.package", id=one.id, digest=digest)
+        elif one.shown.entry.protocol is Protocol.STDIN:
+            place = settings.packages_dir / digest
+            if place.is_dir() and (what := _difference(place, package.listing)):
+                yield Found("plugins.cache", id=one.id, path=place, what=what)
+
+
+def _difference(place: Path, listing: str) -> str:
+    """What in a directory is not as its listing says; empty when all is."""
+    try:
+        listed = dict(listings.read(listing.encode(), ArchiveLimits()).files)
+    except Invalid as error:
+        return str(error)
+    there = {
+        os.path.relpath(os.path.join(directory, name), place)
+        for directory, _, names in os.walk(place)
+        for name in names
+    } - {listings.NAME}
+    if odd := sorted(there ^ listed.keys()):
+        return odd[0]
+    return next((path for path in sorted(listed) if not _is_as_listed(place / path, listed[path])), "")
+
+
+def _is_as_listed(path: Path, facts: FileFacts) -> bool:
+    digest = hashlib.sha256()
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            while data := file.read(PIECE_BYTES):
+                digest.update(data)
+    except OSError:
+        return False
+    return digest.hexdigest() == facts.sha256

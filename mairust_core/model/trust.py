@@ -1,0 +1,164 @@
+"""Whom a site trusts to sign plugins, what they took back, and who stands for a package (rule G5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from mairust_core.errors import Invalid
+from mairust_core.model.forms import request
+
+MAX_NAME_LENGTH = 200
+MAX_KEY_LENGTH = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustKey:
+    """A root key that is trusted: `id` stands for it, `public_key` is its 32 octets in hex.
+
+    `serial` is that of the newest list of revocations of this root, None before the first.
+    """
+
+    id: str
+    name: str
+    public_key: str
+    serial: int | None
+    added_by: str
+    added_at: datetime
+
+
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTrustKey:
+    """A root key to be trusted; `public_key` is the text of its `.pub` file."""
+
+    name: str
+    public_key: str
+
+    def __post_init__(self) -> None:
+        if not self.name.isprintable() or not 1 <= len(self.name.strip()) <= MAX_NAME_LENGTH:
+            raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
+        if len(self.public_key) > MAX_KEY_LENGTH:
+            raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
+
+
+class RevocationKind(StrEnum):
+    """What was taken back."""
+
+    KEY = "key"
+    """Every package that this key signed, as marketplace or as developer."""
+    MANIFEST = "manifest"
+    """One package, by the SHA-256 of its manifest.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """What a root took back: the id of a key, or the SHA-256 of a manifest."""
+
+    kind: RevocationKind
+    value: str
+    root: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationsTaken:
+    """What a list of revocations came to; `blocked` are the plugins that it stopped."""
+
+    root: str
+    serial: int
+    keys: int
+    manifests: int
+    blocked: tuple[str, ...]
+
+
+class SignedAs(StrEnum):
+    """In which capacity somebody signed a package."""
+
+    DEVELOPER = "developer"
+    MARKETPLACE = "marketplace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One signature of a package that verifies.
+
+    `root` is the trusted key that it leads to, `root_name` what that is called here; both None for a
+    developer's, which is known by its key alone. `not_after` is the end of the key's certificate.
+    """
+
+    signed_as: SignedAs
+    key_id: str
+    root: str | None = None
+    root_name: str | None = None
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """Who may use a plugin, and until when, as a root wrote it down."""
+
+    holder: str
+    not_after: datetime | None
+    root: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signers:
+    """Who stands for a package, by their key ids; all None for one that nobody signed.
+
+    `root` is trusted here; `key` signed the package: the root itself, or a key that it certified until
+    `not_after_ms`.
+    """
+
+    root: str | None = None
+    key: str | None = None
+    not_after_ms: int | None = None
+    developer: str | None = None
+    developer_key: str | None = None
+    """The whole public key of `developer`, in hex: an id of 64 bits is for people."""
+    licence_holder: str | None = None
+    licence_root: str | None = None
+    licence_ends_ms: int | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a trusted root stands for it."""
+        return self.root is not None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key that signed it, or certified one that did."""
+        found = (self.root, self.key, self.developer)
+        return frozenset(one for one in found if one is not None)
+
+    def signatures(self, names: Mapping[str, str]) -> tuple[Signature, ...]:
+        """As they are shown, with what roots are called here."""
+        found = []
+        if self.key is not None:
+            found.append(
+                Signature(
+                    signed_as=SignedAs.MARKETPLACE,
+                    key_id=self.key,
+                    root=self.root,
+                    root_name=names.get(self.root or ""),
+                    not_after=_moment(self.not_after_ms),
+                )
+            )
+        if self.developer is not None:
+            found.append(Signature(signed_as=SignedAs.DEVELOPER, key_id=self.developer))
+        return tuple(found)
+
+    @property
+    def licence(self) -> Licence | None:
+        """The licence that came with it."""
+        if self.licence_root is None:
+            return None
+        ends = _moment(self.licence_ends_ms)
+        return Licence(holder=self.licence_holder or "", not_after=ends, root=self.licence_root)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,101 @@
+"""A package that comes in: on its way to disk bounded, read whole, judged by whom this site trusts.
+
+It lies in a file without a name, so that nothing is left of one that is refused, however this process ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mairust_core.errors import DiskFull, TooLarge
+from mairust_core.ids import now_ms
+from mairust_core.model.plugin import Manifest
+from mairust_core.model.principal import Principal
+from mairust_core.model.trust import Signers
+from mairust_core.operations import BytesIn
+from mairust_core.plugins.manifest import Ground
+from mairust_core.plugins.package import ArchiveLimits, read_package
+from mairust_core.plugins.package.reading import USUAL
+from mairust_core.plugins.standing import require_trusted
+from mairust_core.plugins.trust import judge
+from mairust_core.store import StorageBackend, trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A sound package that this site trusts, or that nobody signed; `archive` is the SHA-256 of its bytes."""
+
+    file: BinaryIO
+    archive: str
+    size_bytes: int
+    manifest: Manifest
+    digest: str
+    toml: str
+    listing: str
+    signers: Signers
+
+    def parts(self, size_bytes: int) -> Iterator[bytes]:
+        """All of its bytes, in order, so many at a time."""
+        self.file.seek(0)
+        while data := self.file.read(size_bytes):
+            yield data
+
+
+class Reader:
+    """Reads packages on the ground of one site. Thread-safe: it holds nothing."""
+
+    def __init__(
+        self,
+        storage: StorageBackend,
+        directory: Path,
+        ground: Ground,
+        limits: ArchiveLimits = USUAL,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        """`directory` is where the file lies while it is read."""
+        self._storage = storage
+        self._directory = directory
+        self._ground = ground
+        self._limits = limits
+        self._clock = clock
+
+    @contextmanager
+    def arrived(self, by: Principal, content: BytesIn) -> Iterator[Arrived]:
+        """The package that these bytes are; its file is gone after the block.
+
+        Raises `TooLarge`, `Invalid` for what is no sound package, `Forbidden` for one that is signed by
+        somebody who is not trusted here, or revoked.
+        """
+        with tempfile.TemporaryFile(dir=self._directory) as file:
+            archive = self._spool(content, file)
+            package = read_package(file, self._ground, self._limits)
+            with self._storage.read() as tx:
+                trusted = trust.trusted(tx, by)
+            signers = judge(package, trusted, self._clock())
+            require_trusted(package.manifest.id, package.digest, signers, trusted)
+            yield Arrived(
+                file=file, archive=archive, size_bytes=package.size_bytes, manifest=package.manifest,
+                digest=package.digest, toml=package.toml.decode(), listing=package.listing.decode(),
+                signers=signers,
+            )  # fmt: skip
+
+    def _spool(self, content: BytesIn, file: BinaryIO) -> str:
+        limit = self._limits.archive_bytes
+        hashed, size_bytes = hashlib.sha256(), 0
+        for chunk in content.chunks:
+            size_bytes += len(chunk)
+            if size_bytes > limit:
+                raise TooLarge("package", limit=limit)
+            hashed.update(chunk)
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise DiskFull("upload", why=error.strerror) from error
+        file.seek(0)
+        return hashed.hexdigest()

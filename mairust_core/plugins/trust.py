@@ -1,0 +1,141 @@
+"""Whom this site trusts to sign plugins, and what happens when they take something back (rule G5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mairust_core.errors import Conflict, Forbidden, Invalid, TooLarge
+from mairust_core.ids import IdSource, to_ms
+from mairust_core.model.plugin import State
+from mairust_core.model.principal import Principal
+from mairust_core.model.trust import NewTrustKey, RevocationKind, RevocationsTaken, Signers, TrustKey
+from mairust_core.observe.faults import crash_point
+from mairust_core.operations import BytesIn
+from mairust_core.plugins.package import Package, keys, revocations
+from mairust_core.plugins.package.revocations import RevocationList
+from mairust_core.plugins.package.vouching import voucher
+from mairust_core.plugins.standing import is_revoked
+from mairust_core.store import audits, packages, plugins, trust
+from mairust_core.store.packages import Facts
+from mairust_core.store.plugins import Registered
+from mairust_core.store.trust import Trusted
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+PAGE = 500
+
+
+def judge(package: Package, trusted: Trusted, now_ms: int) -> Signers:
+    """Who stands for a package that came in now; without a marketplace's signature its developer at most.
+
+    Raises `Invalid` for a signature that leads to no trusted root, or out of its time, and for a licence of
+    nobody who is trusted, or whose time is over.
+    """
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    found = Signers()
+    if (developer := package.developer) is not None:
+        if developer.public_key is None:
+            raise Invalid("package", "package_key_unknown", key=developer.key_id)
+        found = Signers(developer=developer.key_id, developer_key=developer.public_key.hex())
+    if (licence := package.licence) is not None:
+        licence.require(trusted.roots, now)
+        found = replace(
+            found, licence_holder=licence.holder, licence_root=licence.root,
+            licence_ends_ms=to_ms(licence.not_after),
+        )  # fmt: skip
+    if (mark := package.marketplace) is None:
+        return found
+    root = voucher(package, trusted.roots, now)
+    ends = mark.certificate.not_after if mark.certificate is not None and mark.key_id != root else None
+    ends_ms = None if ends is None else to_ms(ends)
+    return replace(found, root=root, key=mark.key_id, not_after_ms=ends_ms)
+
+
+class Trust:
+    """The roots of a site. Thread-safe: it holds nothing."""
+
+    def __init__(self, ids: Callable[[], IdSource]) -> None:
+        self._ids = ids
+
+    def add(self, tx: Connection, by: Principal, new: NewTrustKey) -> TrustKey:
+        """Trust a root key; raises `Invalid` for what is no public key, `Conflict` for a name in use."""
+        public = keys.read_public(new.public_key.encode(), "public_key")
+        key_id = keys.key_id(public)
+        if key_id in trust.trusted(tx, by).revoked_by(key_id):
+            raise Forbidden("trust_key_revoked", id=key_id)
+        return trust.add(tx, by, key_id, public, new.name.strip())
+
+    def take(self, tx: Connection, by: Principal, taken: RevocationList) -> RevocationsTaken:
+        """Put a root's list in force, and block at once what it takes back.
+
+        Raises `Invalid` for a list that no trusted root signed, `Conflict` for one that is older than what
+        is known. The list that is known may come again.
+        """
+        trusted = trust.trusted(tx, by)
+        taken.signed.require_root(trusted.roots)
+        known = trust.get(tx, by, taken.root, locked=True).serial
+        if known is not None and taken.serial < known:
+            raise Conflict("revocations_old", root=taken.root, serial=taken.serial, known=known)
+        named = [
+            *((RevocationKind.KEY, one) for one in sorted(taken.keys)),
+            *((RevocationKind.MANIFEST, one) for one in sorted(taken.manifests)),
+        ]
+        trust.take(tx, by, taken.root, taken.serial, named)
+        blocked = self._block(tx, by)
+        crash_point("trust.revoked")
+        return RevocationsTaken(
+            root=taken.root,
+            serial=taken.serial,
+            keys=len(taken.keys),
+            manifests=len(taken.manifests),
+            blocked=tuple(blocked),
+        )
+
+    def _block(self, tx: Connection, by: Principal) -> list[str]:
+        """Block every plugin of which something revoked runs or alone waits; what else waits is dropped."""
+        trusted = trust.trusted(tx, by)
+        blocked = []
+        after = ""
+        while found := plugins.page(tx, by, after, PAGE):
+            after = found[-1].id
+            facts = packages.facts(
+                tx, by, (digest for one in found for digest in (one.package, one.pending_package))
+            )
+            for one in found:
+                changed = _judged(one, facts, trusted)
+                if changed == one:
+                    continue
+                plugins.replace(tx, by, changed)
+                verb = "drop_pending" if changed.state is one.state else "block"
+                audits.record(tx, self._ids().next(), by, f"plugins.{verb}", one.id)
+                if verb == "block":
+                    blocked.append(one.id)
+        return blocked
+
+
+def _judged(one: Registered, facts: dict[str, Facts], trusted: Trusted) -> Registered:
+    """A plugin as it is when what was revoked has its effect."""
+
+    def revoked(digest: str | None) -> bool:
+        return digest is not None and digest in facts and is_revoked(digest, facts[digest].signers, trusted)
+
+    waits = one.pending is not None and revoked(one.pending_package)
+    if revoked(one.package) or (waits and one.manifest is None):
+        one = replace(one, state=State.BLOCKED)
+    if waits and one.manifest is not None:
+        one = replace(one, pending=None, pending_package=None)
+    return one
+
+
+def read_revocations(content: BytesIn) -> RevocationList:
+    """The list that these bytes are; raises `TooLarge`, `Invalid`."""
+    data = bytearray()
+    for chunk in content.chunks:
+        data += chunk
+        if len(data) > revocations.MAX_BYTES:
+            raise TooLarge("revocations", limit=revocations.MAX_BYTES)
+    return revocations.read(bytes(data))

@@ -1,0 +1,165 @@
+"""The files of packages on this node, unpacked when they are needed and missing.
+
+`DATA_DIR/plugins/DIGEST/` is a cache: all of it comes from the database again, each file checked against the
+package's listing while it is written, the whole synced before it gets its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from mairust_core.errors import Damaged, MaiRustError
+from mairust_core.model.plugin import Runnable
+from mairust_core.model.principal import Principal
+from mairust_core.observe.faults import crash_point
+from mairust_core.plugins.package import ArchiveLimits, unpack_listed
+from mairust_core.plugins.package.reading import USUAL
+from mairust_core.store import StorageBackend, packages
+
+NEW = ".new-"
+GONE = ".gone-"
+UNUSED_S = 3600.0
+"""So long files of a package stay that no plugin has any more: calls of it may still begin."""
+SWEEP_EVERY_S = 3600.0
+RETRY_S = 10.0
+"""After a failure, before a package is tried again: whoever needs it asks twice a second."""
+
+_ME = Principal.local("mairust")
+
+log = logging.getLogger("mairust.plugins")
+
+
+class Unpacked:
+    """The unpacked packages of one node. Thread-safe."""
+
+    def __init__(
+        self,
+        storage: StorageBackend,
+        root: Path,
+        limits: ArchiveLimits = USUAL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._storage = storage
+        self._root = root
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._swept_s = 0.0
+        self._failed: dict[str, tuple[float, str]] = {}
+
+    def have(self, plugins: Iterable[Runnable]) -> dict[str, str]:
+        """Have the files of these here; why they cannot be, by the ids of those that fail. Blocks.
+
+        Every so often the files of packages go that no plugin has.
+        """
+        faults = {}
+        for one in plugins:
+            if one.package is None or not one.is_local or (self._root / one.package).is_dir():
+                continue
+            if fault := self._tried(one.id, one.package):
+                faults[one.id] = fault
+        now_s = self._clock()
+        if now_s - self._swept_s >= SWEEP_EVERY_S:
+            self._swept_s = now_s
+            self.sweep()
+        return faults
+
+    def _tried(self, id_: str, digest: str) -> str:
+        """Unpack a package, unless that failed a moment ago; why it cannot be, empty when it is there."""
+        until_s, fault = self._failed.pop(digest, (0.0, ""))
+        if self._clock() < until_s:
+            self._failed[digest] = until_s, fault
+            return fault
+        try:
+            self.unpack(digest)
+        except Exception as error:  # whatever it is, only this plugin cannot be asked
+            log.exception("the package of %s cannot be unpacked", id_)
+            fault = f"its package cannot be unpacked: {error}"
+            self._failed[digest] = self._clock() + RETRY_S, fault
+            return fault
+        return ""
+
+    def unpack(self, digest: str) -> Path:
+        """The files of a package, made from the bytes that the site keeps.
+
+        Raises `Damaged` or `Invalid` when these are not that package, `OSError`, `StorageDown`.
+        """
+        self._root.mkdir(mode=0o700, exist_ok=True)
+        place, new = self._root / digest, self._root / f"{NEW}{uuid4().hex}"
+        with self._lock, tempfile.TemporaryFile(dir=self._root) as file:
+            if place.is_dir():
+                return place
+            listing = self._fetch(digest, file)
+            try:
+                self._write(listing, file, new)
+                crash_point("plugin.unpacked")
+                _name(new, place)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+        crash_point("plugin.renamed")
+        _sync(self._root)
+        return place
+
+    def _fetch(self, digest: str, file: BinaryIO) -> bytes:
+        """Bring the archive into a file; the listing by which it is checked, which has this digest."""
+        with self._storage.read() as tx:
+            kept = packages.find(tx, _ME, digest)
+        if kept is None or hashlib.sha256(kept.listing.encode()).hexdigest() != digest:
+            raise Damaged("package", digest=digest)
+        for data in packages.read_parts(self._storage, _ME, kept.archive):
+            file.write(data)
+        return kept.listing.encode()
+
+    def _write(self, listing: bytes, file: BinaryIO, new: Path) -> None:
+        """Whether somebody stands for it was judged when it came in; here it has to be what was judged."""
+        unpack_listed(file, listing, new, self._limits)
+
+    def sweep(self) -> None:
+        """Delete what no plugin has, once it is an hour old; and what a killed process left."""
+        try:
+            names = os.listdir(self._root)
+            with self._storage.read() as tx:
+                held = packages.held(tx, _ME)
+        except (FileNotFoundError, MaiRustError):
+            return  # nothing was ever unpacked, or nobody can say what is needed
+        for name in names:
+            self._sweep(self._root / name, name in held)
+
+    def _sweep(self, place: Path, is_held: bool) -> None:
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            if is_held:
+                os.utime(place)
+            elif self._clock() - place.stat().st_mtime >= UNUSED_S:
+                gone = place
+                if not place.name.startswith((NEW, GONE)):
+                    gone = place.with_name(f"{GONE}{uuid4().hex}")
+                    os.rename(place, gone)
+                shutil.rmtree(gone, ignore_errors=True)
+
+
+def _name(new: Path, place: Path) -> None:
+    """Give unpacked files their name, unless another process was first."""
+    try:
+        os.rename(new, place)
+    except OSError:
+        if not place.is_dir():
+            raise
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

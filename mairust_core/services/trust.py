@@ -1,0 +1,70 @@
+"""Operations on whom to trust with plugins; they belong to the site (rules G4, G5)."""
+
+from __future__ import annotations
+
+from mairust_core import store
+from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, TrustKey
+from mairust_core.operations import BytesIn, Service, operation
+from mairust_core.services.changes import change
+from mairust_core.services.pages import cut, limited
+
+ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
+REVOCATIONS = "application/vnd.mairust.revocations+json"
+
+
+class Trust(Service):
+    """Whose signatures on plugins count here, and what they took back."""
+
+    @operation(
+        "POST", "/trust/keys", scope=ADMIN, reach=SITE, status=201, errors=(Invalid, Conflict, Forbidden)
+    )
+    def add(self, new: NewTrustKey) -> TrustKey:
+        """Trust a root key: what it signs, or a key that it certified, can be installed here."""
+        with change(self, "add", new.name) as tx:
+            return self.site.trust.add(tx, self.by, new)
+
+    @operation("GET", "/trust/keys", scope=ADMIN, reach=SITE)
+    def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[TrustKey]:
+        """List the root keys that are trusted, by id."""
+        with self.site.storage.read() as tx:
+            found = store.trust.page(tx, self.by, cursor, limited(limit) + 1)
+        return cut(found, limit, lambda last: last.id)
+
+    @operation("DELETE", "/trust/keys/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def remove(self, id: str) -> Removed:
+        """Trust a root key no longer, by its id or its name.
+
+        Plugins that it signed go on; none of them is installed, approved or enabled any more. What it took
+        back stays so.
+        """
+        with change(self, "remove", id) as tx:
+            found = store.trust.get(tx, self.by, id, locked=True)
+            store.trust.remove(tx, self.by, found.id)
+        return Removed(name=found.id)
+
+    @operation(
+        "POST",
+        "/trust/revocations",
+        scope=ADMIN,
+        reach=SITE,
+        errors=(Invalid, Conflict, TooLarge),
+        accepts=REVOCATIONS,
+    )
+    def import_revocations(self, revocations: BytesIn) -> RevocationsTaken:
+        """Put a list of revocations in force that a trusted root signed, and block at once what it names.
+
+        It takes the place of that root's earlier list; an older one is refused.
+        """
+        taken = self.site.read_revocations(revocations)
+        with change(self, "import_revocations", taken.root) as tx:
+            return self.site.trust.take(tx, self.by, taken)
+
+    @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)
+    def revocations(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Revocation]:
+        """List the keys and packages that roots took back."""
+        with self.site.storage.read() as tx:
+            found = store.trust.revocations(tx, self.by, cursor, limited(limit) + 1)
+        return cut(found, limit, store.trust.cursor)

@@ -1,0 +1,147 @@
+"""Queries on whom to trust with plugins, and on what they took back (rule G5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from mairust_core.errors import Conflict, NotFound
+from mairust_core.ids import now_ms, to_time
+from mairust_core.model.principal import Principal
+from mairust_core.model.trust import Revocation, RevocationKind, TrustKey
+from mairust_core.store.tables import AnyRow, trust_key, trust_revocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """Whom a site trusts now: `roots` are public keys by their ids.
+
+    `revoked` is what each root took back, keys and packages: these look different.
+    """
+
+    roots: dict[str, bytes]
+    revoked: dict[str, frozenset[str]]
+
+    def revoked_by(self, root: str | None) -> frozenset[str]:
+        """What counts for a package of this root: no root speaks for another, for what has none all do."""
+        if root is not None:
+            return self.revoked.get(root, frozenset())
+        return frozenset().union(*self.revoked.values())
+
+
+def trusted(tx: Connection, by: Principal) -> Trusted:
+    """All roots and all that they took back; two statements."""
+    roots = tx.execute(select(trust_key.c.id, trust_key.c.public_key).where(*_mine(by))).all()
+    revoked: dict[str, set[str]] = {}
+    taken = select(trust_revocation.c.root, trust_revocation.c.value)
+    for root, value in tx.execute(taken.where(trust_revocation.c.tenant_id == by.tenant_id)):
+        revoked.setdefault(root, set()).add(value)
+    return Trusted(
+        roots={row[0]: bytes(row[1]) for row in roots},
+        revoked={root: frozenset(values) for root, values in revoked.items()},
+    )
+
+
+def names(tx: Connection, by: Principal) -> dict[str, str]:
+    """What roots are called here, by their ids, also those that are trusted no longer."""
+    query = select(trust_key.c.id, trust_key.c.name).where(trust_key.c.tenant_id == by.tenant_id)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def _model(row: AnyRow) -> TrustKey:
+    return TrustKey(
+        id=row.id,
+        name=row.name,
+        public_key=bytes(row.public_key).hex(),
+        serial=row.serial,
+        added_by=row.added_by,
+        added_at=to_time(row.added_ms),
+    )
+
+
+def add(tx: Connection, by: Principal, key_id: str, public_key: bytes, name: str) -> TrustKey:
+    """Trust a root key, or give one that is trusted another name; raises `Conflict` for a name in use."""
+    taken = select(trust_key.c.id).where(*_mine(by), trust_key.c.name == name, trust_key.c.id != key_id)
+    if tx.execute(taken).first() is not None:
+        raise Conflict("trust_name", name=name)
+    known = update(trust_key).where(*_one(by, key_id))
+    if tx.execute(known.where(trust_key.c.removed_ms.is_(None)).values(name=name)).rowcount:
+        return get(tx, by, key_id)
+    values = {"name": name, "added_by": by.name, "added_ms": now_ms(), "removed_ms": None}
+    if not tx.execute(known.values(values)).rowcount:
+        tx.execute(
+            insert(trust_key).values(tenant_id=by.tenant_id, id=key_id, public_key=public_key, **values)
+        )
+    return get(tx, by, key_id)
+
+
+def get(tx: Connection, by: Principal, name: str, *, locked: bool = False) -> TrustKey:
+    """A root key by its id, or by its name here; raises `NotFound`."""
+    one = select(trust_key).where(*_mine(by), (trust_key.c.id == name) | (trust_key.c.name == name))
+    row = tx.execute(one.with_for_update() if locked else one).first()
+    if row is None:
+        raise NotFound("trust_key", id=name[:200])
+    return _model(row)
+
+
+def page(tx: Connection, by: Principal, after: str, limit: int) -> list[TrustKey]:
+    """Root keys by id, those after `after`."""
+    query = select(trust_key).where(*_mine(by), trust_key.c.id > after)
+    return [_model(row) for row in tx.execute(query.order_by(trust_key.c.id).limit(limit))]
+
+
+def remove(tx: Connection, by: Principal, key_id: str) -> None:
+    """Trust a root no longer. What it took back stays so, and no older list is taken if it comes back."""
+    tx.execute(update(trust_key).where(*_one(by, key_id)).values(removed_ms=now_ms()))
+
+
+def take(
+    tx: Connection, by: Principal, root: str, serial: int, taken: Iterable[tuple[RevocationKind, str]]
+) -> None:
+    """Put a root's newer list in place of its older one."""
+    tx.execute(
+        delete(trust_revocation).where(
+            trust_revocation.c.tenant_id == by.tenant_id, trust_revocation.c.root == root
+        )
+    )
+    at_ms = now_ms()
+    rows = [
+        {"tenant_id": by.tenant_id, "root": root, "kind": kind.value, "value": value, "taken_ms": at_ms}
+        for kind, value in dict.fromkeys(taken)
+    ]
+    if rows:
+        tx.execute(insert(trust_revocation), rows)
+    tx.execute(update(trust_key).where(*_one(by, root)).values(serial=serial))
+
+
+def revocations(tx: Connection, by: Principal, after: str, limit: int) -> list[Revocation]:
+    """What was taken back, by root, kind and value; those after the cursor of one."""
+    mine = trust_revocation.c
+    query = select(trust_revocation).where(mine.tenant_id == by.tenant_id)
+    if after:
+        root, _, rest = after.partition(":")
+        kind, _, value = rest.partition(":")
+        later = (mine.kind > kind) | ((mine.kind == kind) & (mine.value > value))
+        query = query.where((mine.root > root) | ((mine.root == root) & later))
+    rows = tx.execute(query.order_by(mine.root, mine.kind, mine.value).limit(limit))
+    return [
+        Revocation(
+            kind=RevocationKind(row.kind), value=row.value, root=row.root, taken_at=to_time(row.taken_ms)
+        )
+        for row in rows
+    ]
+
+
+def cursor(found: Revocation) -> str:
+    """What continues after this one."""
+    return f"{found.root}:{found.kind.value}:{found.value}"
+
+
+def _mine(by: Principal) -> tuple[ColumnElement[bool], ...]:
+    return trust_key.c.tenant_id == by.tenant_id, trust_key.c.removed_ms.is_(None)
+
+
+def _one(by: Principal, key_id: str) -> tuple[ColumnElement[bool], ...]:
+    return trust_key.c.tenant_id == by.tenant_id, trust_key.c.id == key_id

@@ -1,0 +1,237 @@
+"""Whom to trust with plugins, and what they take back; both ways, on both databases (rule G5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.model.hook import Fallback
+from mairust_core.model.hook_forms import HookChange
+from mairust_core.model.plugin_forms import PluginState
+from mairust_core.model.trust import NewTrustKey, RevocationKind
+from mairust_core.operations import BytesIn
+from mairust_core.plugins.package import keys
+from mairust_core.services.audit import Audit
+from mairust_core.services.hooks import Hooks
+from mairust_core.services.plugins import Plugins
+from mairust_core.services.trust import Trust
+from tests.contract.services.conftest import Served
+from tests.contract.services.words import Ops
+from tests.support.linking import manifest_text, new_id
+from tests.support.packaging import Marketplace, Signing, body, install, key_id, made
+
+
+@pytest.fixture
+def market(served: Served) -> Marketplace:
+    """A marketplace of this test's own, which the site trusts."""
+    found = Marketplace()
+    found.trusted_on(served.site)
+    return found
+
+
+@pytest.fixture
+def certified(market: Marketplace) -> Signing:
+    """A key that it certified."""
+    key = keys.generate()
+    return Signing(key=key, certificate=market.certify(key))
+
+
+def approved(served: Served, signing: Signing | None) -> str:
+    """An approved plugin of a package signed so; its id."""
+    id_ = install(served.site, made(manifest_text(new_id()), signing)).id
+    served.here(Plugins).approve(id_)
+    return id_
+
+
+def blocked(served: Served, id_: str) -> bool:
+    """Whether the hooks of a plugin count as their `on_error` says, rather than being asked."""
+    (one,) = (one for one in served.site.hook_book.enabled() if one.hook.plugin == id_)
+    return one.blocked
+
+
+def test_a_root_is_trusted_renamed_and_trusted_no_longer(ops: Ops) -> None:
+    """By its id or its name; two keys cannot have the same name."""
+    market, other = Marketplace(), Marketplace()
+    added = ops(Trust).add(market.as_trusted())
+    assert (added.id, added.serial) == (market.id, None)
+    assert bytes.fromhex(added.public_key) == keys.public_of(market.root)
+    assert added in ops(Trust).browse(limit=500).items
+    with pytest.raises(Conflict, match="called"):
+        ops(Trust).add(replace(other.as_trusted(), name=added.name))
+    again = ops(Trust).add(replace(market.as_trusted(), name=f"renamed {market.id}"))
+    assert (again.id, again.added_at) == (added.id, added.added_at)
+    assert ops(Trust).remove(again.name).name == market.id
+    assert market.id not in {one.id for one in ops(Trust).browse(limit=500).items}
+    with pytest.raises(NotFound):
+        ops(Trust).remove(market.id)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
+def test_what_is_no_public_key_is_not_trusted(ops: Ops, text: str) -> None:
+    """Least of all a private one."""
+    with pytest.raises(Invalid):
+        ops(Trust).add(NewTrustKey(name="x", public_key=text))
+
+
+@pytest.mark.parametrize("what", ["package", "key", "developer"])
+def test_rule_g5_a_revocation_blocks_at_once(
+    ops: Ops, served: Served, market: Marketplace, certified: Signing, what: str
+) -> None:
+    """The plugin's hooks count as their `on_error` from then on; audited; no other plugin is touched."""
+    signing = replace(certified, developer=keys.generate())
+    id_, other = approved(served, signing), approved(served, Signing(key=market.root))
+    digest = ops(Plugins).show(id_).package
+    assert digest is not None
+    ops(Hooks).edit(f"{id_}:pre_receive", HookChange(on_error=Fallback.REJECT))
+    taken = {
+        "package": market.revoke(1, manifests=[digest]),
+        "key": market.revoke(1, [key_id(certified.key)]),
+        "developer": market.revoke(1, [key_id(signing.developer)]),
+    }[what]
+    done = ops(Trust).import_revocations(taken)
+    assert (done.root, done.serial, done.blocked) == (market.id, 1, (id_,))
+    assert ops(Plugins).show(id_).state is PluginState.BLOCKED
+    assert (blocked(served, id_), blocked(served, other)) == (True, False)
+    assert ops(Audit).browse(subject=id_, operation="plugins.block").items
+    (revoked,) = (one for one in ops(Trust).revocations(limit=500).items if one.root == market.id)
+    assert revoked.kind is (RevocationKind.MANIFEST if what == "package" else RevocationKind.KEY)
+    for call in (ops(Plugins).enable, ops(Plugins).approve, ops(Plugins).disable):
+        with pytest.raises(Conflict, match="is blocked"):
+            call(id_)
+
+
+def test_a_blocked_plugin_comes_back_by_a_version_that_is_not_revoked(
+    ops: Ops, served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """It waits for approval in any case; until then it stays blocked. What is revoked does not come in."""
+    id_ = approved(served, certified)
+    ops(Trust).import_revocations(market.revoke(1, [key_id(certified.key)]))
+    with pytest.raises(Forbidden, match="key that was revoked"):
+        ops(Plugins).install(body(made(manifest_text(id_, version="1.0.1"), certified)))
+    done = ops(Plugins).install(body(made(manifest_text(id_), Signing(key=market.root))))
+    assert done.state is PluginState.PENDING
+    assert (ops(Plugins).show(id_).state, blocked(served, id_)) == (PluginState.BLOCKED, True)
+    assert ops(Plugins).approve(id_).state is PluginState.ENABLED
+    assert not blocked(served, id_)
+
+
+def test_an_older_list_is_refused(ops: Ops, market: Marketplace) -> None:
+    """The same again is done; a newer one takes its place; also after the root went and came back."""
+    ops(Trust).import_revocations(market.revoke(7, ["0" * 16]))
+    assert ops(Trust).import_revocations(market.revoke(7, ["0" * 16])).keys == 1
+    with pytest.raises(Conflict, match="serial 6, and 7 is in force"):
+        ops(Trust).import_revocations(market.revoke(6))
+    ops(Trust).import_revocations(market.revoke(8))
+    assert market.id not in {one.root for one in ops(Trust).revocations(limit=500).items}
+    ops(Trust).remove(market.id)
+    ops(Trust).add(market.as_trusted())
+    with pytest.raises(Conflict, match="serial 7, and 8 is in force"):
+        ops(Trust).import_revocations(market.revoke(7))
+
+
+def test_a_list_counts_for_its_own_root_alone(ops: Ops, served: Served, market: Marketplace) -> None:
+    """And for what nobody signed; a root that is not trusted says nothing."""
+    id_, unsigned = approved(served, Signing(key=market.root)), approved(served, None)
+    digests = [ops(Plugins).show(one).package or "" for one in (id_, unsigned)]
+    other = Marketplace()
+    with pytest.raises(Invalid, match="not trusted here"):
+        ops(Trust).import_revocations(other.revoke(1, manifests=digests))
+    other.trusted_on(served.site)
+    assert ops(Trust).import_revocations(other.revoke(1, [market.id], digests)).blocked == (unsigned,)
+    assert not blocked(served, id_)
+
+
+def test_what_waits_is_dropped_when_it_is_revoked(ops: Ops, served: Served, market: Marketplace) -> None:
+    """What runs goes on; a plugin of which nothing else is there is blocked."""
+    signing = Signing(key=market.root)
+    runs, waits = approved(served, signing), new_id()
+    more = 'read_body = "full"'
+    newer = install(served.site, made(manifest_text(runs, version="2.0.0", permissions=more), signing))
+    install(served.site, made(manifest_text(waits), signing))
+    digests = [digest_of(served, one) for one in (runs, waits)]
+    done = ops(Trust).import_revocations(market.revoke(1, manifests=digests))
+    assert (newer.state, done.blocked) == (PluginState.PENDING, (waits,))
+    plugin = ops(Plugins).show(runs)
+    assert (plugin.state, plugin.version, plugin.pending) == (PluginState.ENABLED, "1.0.0", None)
+    assert ops(Audit).browse(subject=runs, operation="plugins.drop_pending").items
+    assert ops(Plugins).show(waits).state is PluginState.BLOCKED
+    assert ops(Plugins).remove(waits).removed
+
+
+def digest_of(served: Served, id_: str) -> str:
+    """The package of a plugin that waits."""
+    from mairust_core import store
+    from tests.support.linking import TESTER
+
+    with served.site.storage.read() as tx:
+        return store.plugins.get(tx, TESTER, id_).pending_package or ""
+
+
+def test_a_rollback_to_what_was_revoked_is_refused(ops: Ops, served: Served, market: Marketplace) -> None:
+    """Though it is kept."""
+    signing = Signing(key=market.root)
+    id_ = approved(served, signing)
+    first = ops(Plugins).show(id_).package or ""
+    install(served.site, made(manifest_text(id_, version="1.1.0"), signing))
+    assert ops(Trust).import_revocations(market.revoke(1, manifests=[first])).blocked == ()
+    with pytest.raises(Forbidden, match="was revoked"):
+        ops(Plugins).rollback(id_)
+    assert ops(Plugins).show(id_).version == "1.1.0"
+
+
+def test_a_blocked_plugin_goes_back_to_what_is_not_revoked(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """By a rollback, which is somebody's decision as an approval is."""
+    signing = Signing(key=market.root)
+    id_ = approved(served, signing)
+    install(served.site, made(manifest_text(id_, version="1.1.0"), signing))
+    newer = ops(Plugins).show(id_).package or ""
+    assert ops(Trust).import_revocations(market.revoke(1, manifests=[newer])).blocked == (id_,)
+    plugin = ops(Plugins).rollback(id_)
+    assert (plugin.version, plugin.state) == ("1.0.0", PluginState.ENABLED)
+    assert not blocked(served, id_)
+    with pytest.raises(Forbidden, match="was revoked"):
+        ops(Plugins).rollback(id_)
+
+
+def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marketplace) -> None:
+    """It says that somebody else may have it."""
+    ops(Trust).import_revocations(market.revoke(1, [market.id]))
+    ops(Trust).remove(market.id)
+    with pytest.raises(Forbidden, match="revoked itself"):
+        ops(Trust).add(market.as_trusted())
+
+
+@pytest.mark.parametrize("damage", ["text", "changed", "large", "other document"])
+def test_what_is_no_list_changes_nothing(ops: Ops, market: Marketplace, damage: str) -> None:
+    """Neither one that somebody changed, nor one that would fill the memory."""
+    good = b"".join(market.revoke(1, ["0" * 16]).chunks)
+    bad = {
+        "text": b"hello",
+        "changed": good.replace(b'"serial": 1', b'"serial": 2'),
+        "large": good + b" " * (4 << 20),
+        "other document": market.certify(keys.generate()),
+    }[damage]
+    assert bad != good
+    with pytest.raises((Invalid, TooLarge)):
+        ops(Trust).import_revocations(BytesIn(chunks=(bad,), size_bytes=len(bad)))
+    assert market.id not in {one.root for one in ops(Trust).revocations(limit=500).items}
+
+
+def test_revocations_come_in_pages(ops: Ops, market: Marketplace) -> None:
+    """Each once, in the order of root, kind and value."""
+    ids = [f"{n:016x}" for n in range(5)]
+    ops(Trust).import_revocations(market.revoke(1, ids, ["a" * 64]))
+    found, cursor = [], ""
+    while True:
+        page = ops(Trust).revocations(cursor=cursor, limit=2)
+        found += [one.value for one in page.items if one.root == market.id]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    assert found == [*ids, "a" * 64]

@@ -1,0 +1,1 @@
+"""Extensions that go wrong, each in its own way."""
