@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,6 +21,8 @@ from mairust_core.store import Pool, StorageBackend, storage_of
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
@@ -53,10 +55,12 @@ if TYPE_CHECKING:
     from mairust_core.model.status import BlobStatus
     from mairust_core.plugins.callbacks import Callbacks
     from mairust_core.plugins.installing import Installer
+    from mairust_core.plugins.issuing import TokenOffice
     from mairust_core.plugins.joined import Joined
     from mairust_core.plugins.manifest import Ground
     from mairust_core.plugins.package.revocations import RevocationList
     from mairust_core.plugins.registry import Registry
+    from mairust_core.plugins.rotation import Secrets as PluginSecrets
     from mairust_core.plugins.site_key import SiteKey
     from mairust_core.plugins.trust import Trust
     from mairust_core.plugins.unpacked import Unpacked
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
     from mairust_core.store.messages import Source
+    from mairust_core.store.plugin_health import Checked
     from mairust_core.vault import Vault
 
 S = TypeVar("S", bound=Service)
@@ -484,6 +489,26 @@ class Site:
         with self.storage.read() as tx:
             return runnable(tx, by, plugin, self.settings.packages_dir)
 
+    def check_plugins(self, confirm: Callable[[Connection], None]) -> list[Checked]:
+        """Ask plugins how they are, and write it down in a transaction that `confirm` may refuse."""
+        from mairust_core.plugins.health import check_all
+
+        return check_all(self.storage, self.ids, self.ways_to_plugins.health, confirm)
+
+    @cached_property
+    def plugin_secrets(self) -> PluginSecrets:
+        """The shared secrets of plugins."""
+        from mairust_core.plugins.rotation import Secrets
+
+        return Secrets(self.storage, self.secrets)
+
+    @cached_property
+    def token_office(self) -> TokenOffice:
+        """Where people issue tokens to plugins."""
+        from mairust_core.plugins.issuing import TokenOffice
+
+        return TokenOffice(self.plugin_key)
+
     @cached_property
     def hook_book(self) -> HookBook:
         """Which hooks there are, and the plugins that answer them."""
@@ -518,9 +543,11 @@ class Site:
     def callbacks(self) -> Callbacks:
         """What plugins say later, and of themselves."""
         from mairust_core.plugins.callbacks import Callbacks
+        from mairust_core.plugins.token_uses import TokenUses
         from mairust_core.receive.answering import apply_callback
 
-        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self))
+        uses = TokenUses(self.storage, lambda: self.ids)
+        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self), uses)
 
     @cached_property
     def trial(self) -> Trial:

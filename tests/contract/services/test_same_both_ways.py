@@ -28,6 +28,7 @@ from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
 from mairust_core.model.trust import NewTrustKey
 from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
+from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
@@ -43,6 +44,7 @@ from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.search import Search
@@ -252,6 +254,11 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Hooks, lambda s: s.show(f"{plugin}:pre_receive")
     yield Hooks, lambda s: s.browse(plugin=plugin)
     yield Hooks, lambda s: s.log(f"{plugin}:pre_receive")
+    yield Plugins, lambda s: s.logs(plugin)
+    yield PluginTokens, lambda s: s.browse(plugin)
+    yield Accesses, lambda s: s.of_plugin(plugin, since="1h")
+    yield Accesses, lambda s: s.of_message(str(summary.id))
+    yield Accesses, lambda s: s.of_account(address)
     served.here(Plugins).remove(plugin)
     market = Marketplace()
     market.trusted_on(served.site)
