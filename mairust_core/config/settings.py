@@ -412,7 +412,7 @@ class Settings:
     @property
     def packages_dir(self) -> Path:
         """Where this node has the files of plugin packages: a cache."""
-        return self.data_dir / "plugins"
+        return (self.data_dir / "plugins").resolve()
 
     @property
     def config_file(self) -> Path | None:
