@@ -226,8 +226,8 @@ TOKEN_CHANGES: dict[str, Callable[[Ops, str, str], object]] = {
     "plugintokens.revoke": lambda ops, plugin, token: ops(PluginTokens).revoke(plugin, token),
 }
 """Those of a token that was issued to a plugin."""
-ALIKE = {"plugins.approve_review"}
-"""Has the entry of `plugins.approve`, of which it is the careful form."""
+ALIKE = {"plugins.approve_review", "plugins.rollback_to"}
+"""Each has the entry of the operation of which it is the careful form."""
 
 
 @pytest.mark.parametrize("operation", CHANGES)
