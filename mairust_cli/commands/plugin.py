@@ -262,7 +262,7 @@ def enable(ctx: typer.Context, id_: PluginId) -> None:
 def disable(ctx: typer.Context, id_: PluginId) -> None:
     """Have none of a plugin's hooks asked; mail goes on as if they were not there.
 
-    Exit status: 0 disabled, now or before; 4 there is no such plugin; 5 it is not approved, or blocked.
+    Exit status: 0 disabled, now or before; 4 there is no such plugin; 5 it was never approved.
 
     Examples:
       mairust plugin disable com.example.spam

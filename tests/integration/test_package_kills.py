@@ -165,4 +165,5 @@ def test_every_step_is_killed_at() -> None:
     """None is forgotten here."""
     tried = {*(step.partition(":")[0] for step in INSTALLING), "plugin.approved", "trust.revoked"}
     tried |= {"plugin.unpacked", "plugin.renamed"}
+    tried |= {"plugin.secret_rotated", "plugin.secret_told"}  # contract/services/test_plugin_secrets.py
     assert {step.name for step in STEPS if step.name.startswith(("plugin.", "trust."))} == tried

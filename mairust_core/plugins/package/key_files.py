@@ -42,10 +42,14 @@ def _create(path: Path, data: bytes, mode: int) -> None:
         fd = os.open(path, flags, mode)
     except FileExistsError:
         raise Conflict("key_exists", path=path) from None
-    with open(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        path.unlink()  # half a key would be in the way of the next one
+        raise
 
 
 def _sync(directory: Path) -> None:

@@ -45,7 +45,7 @@ class _Entry:
 
 
 def file_name(manifest: Manifest) -> str:
-    """What the package of a plugin is called (contract §5)."""
+    """What the package of a plugin is called: by its id, for names need not be fit for files."""
     return f"{manifest.id}-{manifest.version}{SUFFIX}"
 
 
