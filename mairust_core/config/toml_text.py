@@ -25,7 +25,7 @@ _MAX_PARTS = 64
 _TOKEN = re.compile(
     r'''"""(?:[^"\\]|\\[\s\S]|"(?!""))*+(?:"{3,5}|\\?\Z)'''
     r"""|'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)"""
-    r'''|"(?:[^"\\\n]|\\[^\n])*+"?'''
+    r"""|"(?:[^"\\\n]|\\[^\n])*+"?"""
     r"""|'[^'\n]*+'?|\#[^\n]*+|[\[\]{}\n.=,]"""
 )
 """What tells where a statement ends; a string without an end goes on as far as it could."""

@@ -29,7 +29,8 @@ def calls(text: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("begin", "line", "end"), [("x = [\n", "1,\n", "]\n"), ('x = """\n', "\\t\n", '"""\n'), ("x = [\n", "1,\n", "")]
+    ("begin", "line", "end"),
+    [("x = [\n", "1,\n", "]\n"), ('x = """\n', "\\t\n", '"""\n'), ("x = [\n", "1,\n", "")],
 )
 def test_a_long_value_is_parsed_once(begin: str, line: str, end: str) -> None:
     """Twice as many lines are twice the work, not four times, also where the value never ends."""
