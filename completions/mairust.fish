@@ -253,6 +253,7 @@ complete -c mairust -n 'string match -q -- "mairust plugin install*" (__mairust_
 complete -c mairust -n 'string match -q -- "mairust plugin install*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin upgrade*" (__mairust_at)' -l allow-downgrade -d 'Take an older version, or another build of the same one.'
 complete -c mairust -n 'string match -q -- "mairust plugin upgrade*" (__mairust_at)' -F
+complete -c mairust -n 'string match -q -- "mairust plugin rollback*" (__mairust_at)' -l to -x -a '(__mairust_values accounts)' -d 'Which package: its version or its digest.'
 complete -c mairust -n 'string match -q -- "mairust plugin rollback*" (__mairust_at)' -a '(__mairust_values plugins)'
 complete -c mairust -n 'string match -q -- "mairust plugin link*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin approve*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'

@@ -138,13 +138,20 @@ def _several(session: Session, paths: list[str], take: Callable[[str], Installed
         raise SystemExit(SOME_FAILED)
 
 
-def rollback(ctx: typer.Context, id_: PluginId) -> None:
+def rollback(
+    ctx: typer.Context,
+    id_: PluginId,
+    to: Annotated[
+        str, typer.Option("--to", metavar="VERSION", help="Which package: its version or its digest.")
+    ] = "",
+) -> None:
     """Go back to the package of a plugin that ran before.
 
     It has the rights that it had, and its hooks are those that it declares; what was set of them stays. What
-    ran until now is kept, so that the same command leads forth again; what waits for approval goes.
+    ran until now is kept: only --to leads forth again. What waits for approval goes.
 
-    Exit status: 0 done; 4 there is no such plugin; 5 nothing is kept that ran before; 77 that was revoked.
+    Exit status: 0 done, or with --to what runs already; 4 there is no such plugin; 5 nothing is kept that ran
+    before, or another version, or a newer one; 77 that was revoked.
 
     Examples:
       mairust plugin rollback com.example.spam
@@ -152,4 +159,5 @@ def rollback(ctx: typer.Context, id_: PluginId) -> None:
     from mairust_cli.commands.plugin import FIELDS
 
     session = Session.of(ctx)
-    session.output.change(session.operations(Plugins).rollback(id_), FIELDS)
+    plugins = session.operations(Plugins)
+    session.output.change(plugins.rollback_to(id_, to) if to else plugins.rollback(id_), FIELDS)

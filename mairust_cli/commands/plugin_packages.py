@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,9 @@ from mairust_core.model.package import (
 )
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from mairust_core.plugins.package import Package, Signer
     from mairust_core.plugins.package.checking import Outcome
     from mairust_core.plugins.package.linting import Fault, Lint
 
@@ -230,9 +234,11 @@ def sign(
     """Sign a package, as who made it or as a marketplace that looked at it.
 
     The signature is put into the package, which is replaced as a whole; an earlier one of the same kind goes.
-    A marketplace signs with a root key itself, or with a key whose certificate comes along.
+    A marketplace signs with a root key itself, or with a key whose certificate comes along. It names the
+    developer whose signature is there: whoever makes a package signs it first.
 
-    Exit status: 0 signed; 2 it is no package, or no key, or the certificate is another key's.
+    Exit status: 0 signed; 2 it is no package, or no key, or the certificate is another key's, or a
+    marketplace signed it as the package of another developer.
 
     Examples:
       mairust plugin sign spam.mairust-plugin --as developer --key ann.key
@@ -248,8 +254,8 @@ def sign(
     word = small_file(certificate, certificates.MAX_BYTES) if certificate else None
     with told_files():
         with Path(file).open("rb") as source:
-            listing = read_package(source, on_paper()).listing
-        mark = signatures.write(listing, private, word)
+            found = read_package(source, on_paper())
+        mark = signatures.write(found.listing, private, word, _developer_of(found, signer, private))
         package = packing.add(Path(file), {signer.path: mark}, on_paper())
     made = package.developer if signer is Signer.DEVELOPER else package.marketplace
     assert made is not None
@@ -263,6 +269,18 @@ def sign(
         root=made.certificate.root if made.certificate else None,
     )
     session.output.change(told, SIGNED)
+
+
+def _developer_of(found: Package, signer: Signer, private: Ed25519PrivateKey) -> bytes | None:
+    """Whom a marketplace's signature names; raises `Invalid` for a developer who comes after it."""
+    from mairust_core.plugins.package import Signer, keys, signatures
+    from mairust_core.plugins.package.vouching import require_developer
+
+    if signer is Signer.MARKETPLACE:
+        return None if found.developer is None else found.developer.public_key
+    mark = signatures.Signature(key_id="", signature=b"", public_key=keys.public_of(private))
+    require_developer(replace(found, developer=mark))
+    return None
 
 
 def verify(

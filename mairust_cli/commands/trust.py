@@ -39,6 +39,7 @@ TAKEN: Columns[RevocationsTaken] = (
     Column("Keys", lambda taken: str(taken.keys)),
     Column("Packages", lambda taken: str(taken.manifests)),
     Column("Blocked", lambda taken: ", ".join(taken.blocked) or "-"),
+    Column("No longer revoked", lambda taken: ", ".join(taken.released) or "-"),
 )
 
 

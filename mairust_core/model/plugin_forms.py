@@ -141,8 +141,9 @@ class Terms:
 class Installed:
     """A version that was installed or linked; in state pending it waits for approval of what `review` says.
 
-    A newer version may wait while an older one runs. `secret` is the one that an http or unix plugin shares
-    with this site, shown this once when nobody had to approve it.
+    A newer version may wait while an older one runs. `renewed` says that this very package was there, and
+    that its licence or signature is now the one that came in. `secret` is the one that an http or unix plugin
+    shares with this site, shown this once when nobody had to approve it.
     """
 
     id: str
@@ -152,6 +153,7 @@ class Installed:
     signatures: tuple[Signature, ...]
     review: Review | None
     secret: str | None = field(default=None, repr=False)
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from mairust_core.model.forms import request
 
 MAX_NAME_LENGTH = 200
 MAX_KEY_LENGTH = 4096
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class NewTrustKey:
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not 1 <= len(self.name.strip()) <= MAX_NAME_LENGTH:
             raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
+        if _KEY_ID.fullmatch(self.name.strip()):
+            raise Invalid("name", "trust_name_id", name=self.name.strip())
         if len(self.public_key) > MAX_KEY_LENGTH:
             raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
 
@@ -65,13 +69,17 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationsTaken:
-    """What a list of revocations came to; `blocked` are the plugins that it stopped."""
+    """What a list of revocations came to; `blocked` are the plugins that it stopped.
+
+    `released` is what the list before named and this one does not: keys and packages that count again.
+    """
 
     root: str
     serial: int
     keys: int
     manifests: int
     blocked: tuple[str, ...]
+    released: tuple[str, ...] = ()
 
 
 class SignedAs(StrEnum):
@@ -134,6 +142,24 @@ class Signers:
         found = (self.root, self.key, self.developer)
         return frozenset(one for one in found if one is not None)
 
+    def is_renewed_by(self, new: Signers) -> bool:
+        """Whether the same hands signed the same again: whose root and developer are those of before."""
+        return (self.root, self.developer_key) == (new.root, new.developer_key)
+
+    def renewed(self, new: Signers) -> Signers:
+        """With another key of the same root, and the certificate and the licence that end later."""
+        found = self
+        if new.key != self.key or _later(new.not_after_ms, self.not_after_ms):
+            found = replace(found, key=new.key, not_after_ms=new.not_after_ms)
+        if new.licence_root is not None and (
+            self.licence_root is None or _later(new.licence_ends_ms, self.licence_ends_ms)
+        ):
+            found = replace(
+                found, licence_holder=new.licence_holder, licence_root=new.licence_root,
+                licence_ends_ms=new.licence_ends_ms,
+            )  # fmt: skip
+        return found
+
     def signatures(self, names: Mapping[str, str]) -> tuple[Signature, ...]:
         """As they are shown, with what roots are called here."""
         found = []
@@ -158,6 +184,11 @@ class Signers:
             return None
         ends = _moment(self.licence_ends_ms)
         return Licence(holder=self.licence_holder or "", not_after=ends, root=self.licence_root)
+
+
+def _later(new: int | None, old: int | None) -> bool:
+    """Whether a time ends after another; None has no end."""
+    return old is not None and (new is None or new > old)
 
 
 def _moment(ms: int | None) -> datetime | None:

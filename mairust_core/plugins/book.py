@@ -9,7 +9,8 @@ from mairust_core.errors import Conflict
 from mairust_core.hooks import book
 from mairust_core.model.plugin import Runnable, State
 from mairust_core.model.principal import Principal
-from mairust_core.store import StorageBackend, hooks, plugins
+from mairust_core.plugins.standing import Standings, is_revoked
+from mairust_core.store import StorageBackend, hooks, plugins, trust
 from mairust_core.store.plugins import Registered
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def runnable(tx: Connection, by: Principal, id_: str, packages_dir: Path) -> Run
     Raises `NotFound`, `Conflict` before its approval and when it is blocked: then nothing runs it (rule G5).
     """
     found = plugins.get(tx, by, id_)
-    if found.state is State.BLOCKED:
+    signers = Standings(tx, by, [found]).shown(found)
+    taken_back = found.package is not None and is_revoked(found.package, signers, trust.trusted(tx, by))
+    if found.state is State.BLOCKED or taken_back:
         raise Conflict("plugin_blocked", id=id_)
     if found.manifest is None:
         raise Conflict("plugin_pending", id=id_)

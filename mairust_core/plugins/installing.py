@@ -19,16 +19,18 @@ from mairust_core.ids import IdSource, now_ms
 from mairust_core.model.plugin import Manifest, State
 from mairust_core.model.plugin_forms import Installed, Source, Terms
 from mairust_core.model.principal import Principal
+from mairust_core.model.trust import Signers
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.arriving import Arrived, Reader
 from mairust_core.plugins.manifest import Ground, read_manifest
 from mairust_core.plugins.registry import Registry
 from mairust_core.plugins.rights import approves_itself, asks_for_more
-from mairust_core.plugins.standing import Standings
-from mairust_core.store import StorageBackend, audits, packages, plugins
+from mairust_core.plugins.standing import Standings, is_revoked, require_trusted
+from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Kept
 from mairust_core.store.plugins import Registered
+from mairust_core.store.trust import Trusted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -102,21 +104,51 @@ class Installer:
         """Have the plugin be the one in a package whose bytes are kept; what came of it.
 
         What nobody needs to approve runs at once: a new one by rule G1, a newer version that asks for no
-        more and is signed as the one before. All else waits, while what was approved runs.
+        more and is signed as the one before. All else waits, while what was approved runs. The same package
+        with a newer licence, or signed again by the same hands, is taken as that. Raises `Forbidden` for what
+        was taken back since it was read, `Conflict` for what is kept under other signatures.
         """
+        trust.hold(self._storage, tx)
+        trusted = trust.trusted(tx, by)
+        require_trusted(arrived.manifest.id, arrived.digest, arrived.signers, trusted)
         found = plugins.find(tx, by, arrived.manifest.id, locked=True)
         if found is not None and found.source is Source.EXTENSION:
             raise Conflict("plugin_of_extension", id=found.id)
         _require_wanted(found, arrived, terms)
+        kept = self._approved(tx, by, found, arrived)
+        if kept is not None:
+            arrived = replace(arrived, signers=kept.renewed(arrived.signers))
+        renewed = kept not in (None, arrived.signers)
+        if renewed:
+            self._renew(tx, by, arrived)
         if found is not None and _runs(found, arrived):
-            return self._registry.installed(tx, by, found, found.shown)
+            return replace(self._registry.installed(tx, by, found, found.shown), renewed=renewed)
         self._put(tx, by, arrived)
         if found is None:
             installed = self._register(tx, by, arrived)
         else:
-            installed = self._upgrade(tx, by, found, arrived)
+            installed = self._upgrade(tx, by, found, arrived, trusted)
         crash_point("plugin.installed")
         return installed
+
+    def _approved(
+        self, tx: Connection, by: Principal, found: Registered | None, arrived: Arrived
+    ) -> Signers | None:
+        """Who stands for this package, if it was approved once and is kept.
+
+        Raises `Conflict` for other hands: an approval holds for those that it was given to.
+        """
+        approved = () if found is None else (found.package, found.previous_package)
+        kept = packages.find(tx, by, arrived.digest) if arrived.digest in approved else None
+        if kept is None:
+            return None
+        if not kept.signers.is_renewed_by(arrived.signers):
+            raise Conflict("package_other_signers", id=kept.plugin, version=kept.version)
+        return kept.signers
+
+    def _renew(self, tx: Connection, by: Principal, arrived: Arrived) -> None:
+        packages.renew(tx, by, arrived.digest, arrived.signers)
+        audits.record(tx, self._ids().next(), by, "plugins.renew", arrived.manifest.id)
 
     def _put(self, tx: Connection, by: Principal, arrived: Arrived) -> None:
         kept = Kept(
@@ -140,12 +172,17 @@ class Installer:
         audits.record(tx, self._ids().next(), by, "plugins.auto_approve", wanted.id)
         return self._run(tx, by, replace(found, approved_by=AUTOMATIC, approved_ms=now_ms()), wanted)
 
-    def _upgrade(self, tx: Connection, by: Principal, found: Registered, arrived: Arrived) -> Installed:
+    def _upgrade(
+        self, tx: Connection, by: Principal, found: Registered, arrived: Arrived, trusted: Trusted
+    ) -> Installed:
         wanted = arrived.manifest
         waiting = replace(found, pending=wanted, pending_package=arrived.digest, pending_directory=None)
         standing = Standings(tx, by, [found]).of(found, arrived.digest, arrived.signers)
         approved = found.manifest
-        if approved is None or found.state is State.BLOCKED or asks_for_more(wanted, approved, standing):
+        taken_back = found.state is State.BLOCKED or (
+            standing.was is not None and is_revoked(found.package, standing.was, trusted)
+        )
+        if approved is None or taken_back or asks_for_more(wanted, approved, standing):
             plugins.replace(tx, by, waiting)
             return self._registry.installed(tx, by, waiting, wanted)
         if found.state is State.ENABLED:
@@ -167,20 +204,27 @@ class Installer:
             return False
         return True
 
-    def roll_back(self, tx: Connection, by: Principal, id_: str) -> None:
+    def roll_back(self, tx: Connection, by: Principal, id_: str, to: str = "") -> None:
         """Have the package run that ran before, with the rights that it had; what runs now is kept.
 
-        What waits for approval goes. Raises `NotFound`, `Conflict` without such a package, `Invalid` for one
-        that this program cannot run, `Forbidden` for one that is revoked.
+        What waits for approval goes. When `to`, a version or a digest, runs already, nothing is done. Raises
+        `NotFound`, `Conflict` without such a package, or without `to` when that is not an older version,
+        `Invalid` for one that this program cannot run, `Forbidden` for one that is revoked.
         """
         found = plugins.get(tx, by, id_, locked=True)
+        if to and found.state is not State.BLOCKED and _is(to, found.package, found.manifest):
+            return
         digest = found.previous_package
         kept = packages.find(tx, by, digest) if digest is not None else None
         if digest is None or kept is None:
             raise Conflict("plugin_no_previous", id=id_)
         manifest = read_manifest(kept.toml.encode(), self._ground)
+        if to and not _is(to, digest, manifest):
+            raise Conflict("plugin_other_previous", id=id_, wanted=to[:200], previous=manifest.version)
         standings = Standings(tx, by, [found])
         self._registry.require_standing(tx, by, id_, standings.of(found, digest))
+        if not to and not _leads_back(found, manifest):
+            raise Conflict("plugin_rolled_back", id=id_, have=found.shown.version, previous=manifest.version)
         if found.state is not State.DISABLED:
             self._registry.require_held(manifest)
         back = replace(
@@ -188,7 +232,18 @@ class Installer:
             approved_by=by.name, approved_ms=now_ms(),
         )  # fmt: skip
         self._registry.run_waiting(tx, by, back)
-        self._registry.issue(tx, by, manifest)
+
+
+def _is(wanted: str, digest: str | None, manifest: Manifest | None) -> bool:
+    """Whether somebody who names a version or a digest means this package."""
+    return manifest is not None and digest is not None and wanted in (digest, manifest.version)
+
+
+def _leads_back(found: Registered, previous: Manifest) -> bool:
+    """Whether what ran before is older than what runs, or what runs came in no package."""
+    if found.package is None:
+        return True
+    return semver.Version.parse(previous.version) < semver.Version.parse(found.shown.version)
 
 
 def _runs(found: Registered, arrived: Arrived) -> bool:

@@ -190,10 +190,10 @@ class Registry:
             plugins.replace(tx, by, replace(found, state=State.ENABLED))
 
     def disable(self, tx: Connection, by: Principal, id_: str) -> None:
-        """Have none of its hooks asked; raises `NotFound`, `Conflict` before its approval."""
+        """Have none of its hooks asked, blocked or not; raises `NotFound`, `Conflict` before its approval."""
         found = plugins.get(tx, by, id_, locked=True)
-        _require_not_blocked(found)
         if found.manifest is None:
+            _require_not_blocked(found)
             raise Conflict("plugin_pending", id=id_)
         if found.state is not State.DISABLED:
             plugins.replace(tx, by, replace(found, state=State.DISABLED))

@@ -67,7 +67,8 @@ def fingerprint(manifest: Manifest, standing: Standing = LINKED) -> str:
 def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
     """Whether nobody needs to be asked (rule G1).
 
-    It reads headers at most, is asked after storing, reaches nothing and takes the usual limits.
+    It reads headers at most, is asked after storing, reaches nothing and takes the usual limits. Whoever
+    listens at a socket is beyond the sandbox: that is a power, too, and only a local process has it not.
     """
     usual = Limits()
     modest = Permissions(read_headers=manifest.permissions.read_headers)
@@ -77,7 +78,7 @@ def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
         and manifest.permissions == modest
         and all(hook.type is HookType.POST_RECEIVE for hook in manifest.hooks)
         and all(hook.timeout_ms <= POST_TIMEOUT_MS for hook in manifest.hooks)
-        and manifest.entry.protocol is not Protocol.EXTENSION  # its transport heeds none of the limits
+        and manifest.entry.protocol is Protocol.STDIN  # the others heed none of the limits
         and limits.network is Network.NONE
         and limits.cpu_ms <= usual.cpu_ms
         and limits.memory_mb <= usual.memory_mb

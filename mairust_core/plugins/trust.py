@@ -73,7 +73,7 @@ class Trust:
         """Put a root's list in force, and block at once what it takes back.
 
         Raises `Invalid` for a list that no trusted root signed, `Conflict` for one that is older than what
-        is known. The list that is known may come again.
+        is known, or another one of the same serial. The list that is known may come again.
         """
         trusted = trust.trusted(tx, by)
         taken.signed.require_root(trusted.roots)
@@ -84,6 +84,12 @@ class Trust:
             *((RevocationKind.KEY, one) for one in sorted(taken.keys)),
             *((RevocationKind.MANIFEST, one) for one in sorted(taken.manifests)),
         ]
+        before = trust.taken_back(tx, by, taken.root)
+        if taken.serial == known and before != set(named):
+            raise Conflict("revocations_other", root=taken.root, serial=taken.serial)
+        released = tuple(sorted(value for _, value in before - set(named)))
+        if released:
+            audits.record(tx, self._ids().next(), by, "trust.release", taken.root)
         trust.take(tx, by, taken.root, taken.serial, named)
         blocked = self._block(tx, by)
         crash_point("trust.revoked")
@@ -93,10 +99,14 @@ class Trust:
             keys=len(taken.keys),
             manifests=len(taken.manifests),
             blocked=tuple(blocked),
+            released=released,
         )
 
     def _block(self, tx: Connection, by: Principal) -> list[str]:
-        """Block every plugin of which something revoked runs or alone waits; what else waits is dropped."""
+        """Block every plugin of which something revoked runs or alone waits; what else waits is dropped.
+
+        One that somebody disabled stays that: its hooks are asked nothing, and it is not enabled again.
+        """
         trusted = trust.trusted(tx, by)
         blocked = []
         after = ""
@@ -124,7 +134,7 @@ def _judged(one: Registered, facts: dict[str, Facts], trusted: Trusted) -> Regis
         return digest is not None and digest in facts and is_revoked(digest, facts[digest].signers, trusted)
 
     waits = one.pending is not None and revoked(one.pending_package)
-    if revoked(one.package) or (waits and one.manifest is None):
+    if (revoked(one.package) and one.state is not State.DISABLED) or (waits and one.manifest is None):
         one = replace(one, state=State.BLOCKED)
     if waits and one.manifest is not None:
         one = replace(one, pending=None, pending_package=None)

@@ -143,9 +143,28 @@ class Plugins(Service):
         errors=(Invalid, NotFound, Conflict, Forbidden),
     )
     def rollback(self, id: str) -> Plugin:
-        """Have the package run again that ran before, with the rights it had; what runs now is kept."""
+        """Have the package run again that ran before, with the rights it had; what runs now is kept.
+
+        Only an older version is gone back to, so that asking twice does not lead forth again.
+        """
         with self._change("rollback", id) as tx:
             self.site.installer.roll_back(tx, self.by, id)
+            return self._shown(tx, id)
+
+    @operation(
+        "POST",
+        "/plugins/{id}/rollback/{to}",
+        scope=ADMIN,
+        reach=SITE,
+        errors=(Invalid, NotFound, Conflict, Forbidden),
+    )
+    def rollback_to(self, id: str, to: str) -> Plugin:
+        """Have the package run again that ran before, if it is this version, or has this digest.
+
+        When that runs already, nothing is done.
+        """
+        with self._change("rollback", id) as tx:
+            self.site.installer.roll_back(tx, self.by, id, to)
             return self._shown(tx, id)
 
     @operation("DELETE", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
@@ -167,6 +186,7 @@ class Plugins(Service):
         with self.site.storage.read() as tx:
             self.site.plugins.look(tx, self.by, id_)
         with change(self, verb, id_) as tx:
+            store.trust.hold(self.site.storage, tx)
             yield tx
 
     def _shown(self, tx: Connection, id_: str) -> Plugin:

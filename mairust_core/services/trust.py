@@ -41,6 +41,7 @@ class Trust(Service):
         back stays so.
         """
         with change(self, "remove", id) as tx:
+            store.trust.hold(self.site.storage, tx)
             found = store.trust.get(tx, self.by, id, locked=True)
             store.trust.remove(tx, self.by, found.id)
         return Removed(name=found.id)
@@ -56,10 +57,12 @@ class Trust(Service):
     def import_revocations(self, revocations: BytesIn) -> RevocationsTaken:
         """Put a list of revocations in force that a trusted root signed, and block at once what it names.
 
-        It takes the place of that root's earlier list; an older one is refused.
+        It takes the place of that root's earlier list; an older one is refused, and so is another one of the
+        same serial.
         """
         taken = self.site.read_revocations(revocations)
         with change(self, "import_revocations", taken.root) as tx:
+            store.trust.hold(self.site.storage, tx)
             return self.site.trust.take(tx, self.by, taken)
 
     @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, or_, select, text
+from sqlalchemy import Connection, delete, func, or_, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from mairust_core.ids import now_ms
@@ -75,6 +75,13 @@ def put(storage: StorageBackend, tx: Connection, by: Principal, new: Kept, parts
     }  # fmt: skip
     tx.execute(text(_PUT), values)
     return True
+
+
+def renew(tx: Connection, by: Principal, digest: str, signers: Signers) -> None:
+    """Have others stand for a package that is kept; its bytes stay as they are."""
+    mine = plugin_package.c
+    which = update(plugin_package).where(mine.tenant_id == by.tenant_id, mine.digest == digest)
+    tx.execute(which.values(root=signers.root, signatures=forms.dump(signers)))
 
 
 def _model(row: AnyRow) -> Kept:

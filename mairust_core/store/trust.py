@@ -11,7 +11,11 @@ from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import Revocation, RevocationKind, TrustKey
+from mairust_core.store import StorageBackend
 from mairust_core.store.tables import AnyRow, trust_key, trust_revocation
+
+_LOCK = "trust"
+"""Who takes trust away, and who acts on it, wait for each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,11 @@ class Trusted:
         if root is not None:
             return self.revoked.get(root, frozenset())
         return frozenset().union(*self.revoked.values())
+
+
+def hold(storage: StorageBackend, tx: Connection) -> None:
+    """Have whom a site trusts stay as it is until the transaction ends; before any row is locked."""
+    storage.serialise(tx, _LOCK)
 
 
 def trusted(tx: Connection, by: Principal) -> Trusted:
@@ -78,12 +87,13 @@ def add(tx: Connection, by: Principal, key_id: str, public_key: bytes, name: str
 
 
 def get(tx: Connection, by: Principal, name: str, *, locked: bool = False) -> TrustKey:
-    """A root key by its id, or by its name here; raises `NotFound`."""
-    one = select(trust_key).where(*_mine(by), (trust_key.c.id == name) | (trust_key.c.name == name))
-    row = tx.execute(one.with_for_update() if locked else one).first()
-    if row is None:
-        raise NotFound("trust_key", id=name[:200])
-    return _model(row)
+    """A root key by its id, or else by its name here; raises `NotFound`."""
+    for wanted in (trust_key.c.id, trust_key.c.name):
+        one = select(trust_key).where(*_mine(by), wanted == name)
+        row = tx.execute(one.with_for_update() if locked else one).first()
+        if row is not None:
+            return _model(row)
+    raise NotFound("trust_key", id=name[:200])
 
 
 def page(tx: Connection, by: Principal, after: str, limit: int) -> list[TrustKey]:
@@ -95,6 +105,13 @@ def page(tx: Connection, by: Principal, after: str, limit: int) -> list[TrustKey
 def remove(tx: Connection, by: Principal, key_id: str) -> None:
     """Trust a root no longer. What it took back stays so, and no older list is taken if it comes back."""
     tx.execute(update(trust_key).where(*_one(by, key_id)).values(removed_ms=now_ms()))
+
+
+def taken_back(tx: Connection, by: Principal, root: str) -> set[tuple[RevocationKind, str]]:
+    """What the list of a root that is in force names."""
+    mine = trust_revocation.c
+    query = select(mine.kind, mine.value).where(mine.tenant_id == by.tenant_id, mine.root == root)
+    return {(RevocationKind(kind), value) for kind, value in tx.execute(query)}
 
 
 def take(

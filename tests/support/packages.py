@@ -31,6 +31,6 @@ def publish(directory: Path) -> None:
     (directory / "market.key.cert").write_bytes(word)
     marks = {
         Signer.DEVELOPER.path: signatures.write(package.listing, ann),
-        Signer.MARKETPLACE.path: signatures.write(package.listing, market, word),
+        Signer.MARKETPLACE.path: signatures.write(package.listing, market, word, keys.public_of(ann)),
     }
     packing.add(directory / "spam.mairust-plugin", marks, on_paper())

@@ -77,6 +77,11 @@ class Signing:
     developer: Ed25519PrivateKey | None = None
     licence: bytes | None = None
 
+    @property
+    def named(self) -> bytes | None:
+        """The developer whom a marketplace names."""
+        return None if self.developer is None else keys.public_of(self.developer)
+
 
 def made(text: str, signing: Signing | None = None, files: Mapping[str, bytes] | None = None) -> bytes:
     """The package of a plugin with this plugin.toml, signed; by hand, so that it may be wrong."""
@@ -86,7 +91,7 @@ def made(text: str, signing: Signing | None = None, files: Mapping[str, bytes] |
     listed = archives.listing(whole, id=told["id"], version=told["version"])
     marks = {}
     if by.key is not None:
-        marks["marketplace"] = signatures.write(listed, by.key, by.certificate)
+        marks["marketplace"] = signatures.write(listed, by.key, by.certificate, by.named)
     if by.developer is not None:
         marks["developer"] = signatures.write(listed, by.developer)
     if by.licence is not None:

@@ -20,13 +20,14 @@ def voucher(
     `roots` are public keys by id. `lists` are the newest of each root, verified; one counts for what its own
     root stands for, so that no root speaks for another. Raises `Invalid` for a package that is not signed by
     a marketplace, for a key that is unknown, revoked, not valid yet or not any more, for a wrong signature,
-    and for a package that was revoked.
+    for the mark of a developer that came or went after it, and for a package that was revoked.
     """
     mark = package.marketplace
     if mark is None:
         raise Invalid("package", "package_unsigned", plugin=package.manifest.id)
     root, public = _standing(mark, roots, now)
     signatures.verify(mark, package.listing, public)
+    require_developer(package)
     for one in lists:
         if one.root == root:
             require_not_revoked(package, one)
@@ -41,6 +42,16 @@ def _standing(mark: Signature, roots: Mapping[str, bytes], now: datetime) -> tup
         raise Invalid("package", "package_key_unknown", key=mark.key_id)
     mark.certificate.require(roots, now)
     return mark.certificate.root, mark.certificate.public_key
+
+
+def require_developer(package: Package) -> None:
+    """Require the mark of exactly the developer whom the marketplace named, if any; raises `Invalid`."""
+    mark, developer = package.marketplace, package.developer
+    if mark is None:
+        return
+    found = None if developer is None else developer.public_key or b""
+    if found != mark.developer:
+        raise Invalid("package", "package_developer_exchanged", key=mark.key_id)
 
 
 def require_not_revoked(package: Package, revoked: RevocationList) -> None:

@@ -215,8 +215,8 @@ PLUGIN_CHANGES: dict[str, Callable[[Ops, str], object]] = {
     "plugins.remove": lambda ops, plugin: ops(Plugins).remove(plugin),
 }
 """Those of a plugin that was linked, which only its own machine can do, and approved."""
-ALIKE = {"plugins.approve_review"}
-"""Has the entry of `plugins.approve`, of which it is the careful form."""
+ALIKE = {"plugins.approve_review", "plugins.rollback_to"}
+"""Each has the entry of the operation of which it is the careful form."""
 
 
 @pytest.mark.parametrize("operation", CHANGES)

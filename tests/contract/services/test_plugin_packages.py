@@ -15,6 +15,7 @@ from mairust_core.model.plugin_forms import PluginState, RightKind, Source
 from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import on_paper, read_manifest
 from mairust_core.plugins.package import keys
+from mairust_core.plugins.registry import secret_name
 from mairust_core.services.audit import Audit
 from mairust_core.services.config import Config
 from mairust_core.services.hooks import Hooks
@@ -103,11 +104,13 @@ def test_rule_g1_what_is_modest_and_signed_runs_at_once(ops: Ops, served: Served
 def test_rule_g1_any_power_needs_approval(served: Served, certified: Signing) -> None:
     """One of them is enough; so is a missing signature."""
     text = manifest_text(new_id(), "post_receive", permissions=MODEST)
+    socket = served.site.settings.plugins.socket_dir / "other.sock"
     powers = [
         text.replace("post_receive", "pre_receive"),
         text.replace(MODEST, FULL),
         text.replace(MODEST, f"{MODEST}\nwrite_tags = true"),
         text + "[limits]\ncpu_ms = 501\n",
+        text.replace('"stdin"\ncommand = ["./plugin.sh"]', f'"unix"\nendpoint = "unix:{socket}"'),
         text + '[limits]\nnetwork = "local-only"\nnetwork_allow = ["127.0.0.1:9"]\n',
     ]
     for number, power in enumerate(powers):
@@ -197,21 +200,73 @@ def test_the_same_package_signed_by_another_changes_nothing_that_runs(
     id_ = approved(served, certified)
     other = Marketplace()
     other.trusted_on(served.site)
-    done = install(served.site, made(manifest_text(id_), Signing(key=other.root)))
-    assert done.state is PluginState.ENABLED
+    with pytest.raises(Conflict, match="signatures of others"):
+        install(served.site, made(manifest_text(id_), Signing(key=other.root)))
     assert served.here(Plugins).show(id_).signatures[0].key_id == key_id(certified.key)
     newer = made(manifest_text(id_, version="1.1.0"), Signing(key=other.root))
     assert install(served.site, newer).state is PluginState.PENDING
 
 
+def test_rule_g5_an_upload_does_not_change_who_stood_for_what_a_rollback_leads_to(
+    ops: Ops, served: Served, certified: Signing, market: Marketplace
+) -> None:
+    """Or the developer whose key was revoked would be gone from it."""
+    id_ = approved(served, certified)
+    install(served.site, made(manifest_text(id_, version="1.1.0"), certified))
+    without = made(manifest_text(id_), replace(certified, developer=None))
+    with pytest.raises(Conflict, match="signatures of others"):
+        ops(Plugins).install(body(without), allow_downgrade=True)
+    assert key_id(certified.developer) in {one.key_id for one in ops(Plugins).rollback(id_).signatures}
+
+
+def test_a_package_is_renewed_by_the_same_hands(
+    ops: Ops, served: Served, certified: Signing, market: Marketplace
+) -> None:
+    """A longer licence, another key of the same root: taken and told; a shorter one changes nothing."""
+    id_ = new_id()
+    licences = [market.license(id_, until=days) for days in (1, 365, 30)]
+    install(served.site, made(manifest_text(id_), replace(certified, licence=licences[0])))
+    ops(Plugins).approve(id_)
+    assert (first := ops(Plugins).show(id_).licence) is not None
+    key = keys.generate()
+    anew = replace(certified, licence=licences[1], key=key, certificate=market.certify(key))
+    done = ops(Plugins).install(body(made(manifest_text(id_), anew)))
+    assert (done.state, done.renewed) == (PluginState.ENABLED, True)
+    plugin = ops(Plugins).show(id_)
+    assert (plugin.licence or first).not_after > first.not_after  # type: ignore[operator]
+    assert plugin.signatures[0].key_id == key_id(key)
+    assert ops(Audit).browse(subject=id_, operation="plugins.renew").items
+    shorter = ops(Plugins).install(body(made(manifest_text(id_), replace(anew, licence=licences[2]))))
+    assert (shorter.renewed, ops(Plugins).show(id_).licence) == (False, plugin.licence)
+
+
+def test_a_rollback_leaves_a_missing_secret_to_the_approval_that_shows_it(
+    served: Served, certified: Signing
+) -> None:
+    """What nobody sees is of use to nobody."""
+    id_ = new_id()
+    for version in ("1.0.0", "1.1.0"):
+        install(served.site, made(http_text(id_).replace("1.0.0", version), certified))
+        served.here(Plugins).approve(id_)
+    with served.site.storage.write() as tx:
+        served.site.secrets.delete(tx, secret_name(id_), tenant_id=TESTER.tenant_id)
+    served.here(Plugins).rollback(id_)
+    assert served.here(Plugins).approve(id_).secret
+
+
 def test_back_and_forth(ops: Ops, served: Served) -> None:
-    """A rollback leads to what ran before, with the rights it had; once more leads forth again."""
+    """A rollback leads to what ran before, with the rights it had; asked twice it does not lead forth."""
     id_ = upgraded(served.here(Plugins))
     install(served.site, made(manifest_text(id_, version="2.0.0", permissions=FULL)))
     plugin = ops(Plugins).rollback(id_)
     assert (plugin.version, plugin.previous_version, plugin.pending) == ("1.0.0", "1.1.0", None)
     assert {one.version for one in runs(served, id_).values()} == {"1.0.0"}
-    assert ops(Plugins).rollback(id_).version == "1.1.0"
+    with pytest.raises(Conflict, match=r"--to 1\.1\.0"):
+        ops(Plugins).rollback(id_)
+    assert ops(Plugins).rollback_to(id_, "1.0.0") == ops(Plugins).show(id_)
+    with pytest.raises(Conflict, match=r"not 9\.9\.9"):
+        ops(Plugins).rollback_to(id_, "9.9.9")
+    assert ops(Plugins).rollback_to(id_, "1.1.0").version == "1.1.0"
     alone = approved(served, None)
     with pytest.raises(Conflict, match="ran before"):
         ops(Plugins).rollback(alone)

@@ -184,6 +184,7 @@ plugins.disable       - - +   - - -   - - -     own
 plugins.remove        - - +   - - -   - - -     own
 plugins.install       - - +   - - -   - - -     own
 plugins.rollback      - - +   - - -   - - -     own
+plugins.rollback_to   - - +   - - -   - - -     own
 trust.add             - - +   - - -   - - -     own
 trust.browse          - - +   - - -   - - -     own
 trust.remove          - - +   - - -   - - -     own
@@ -414,6 +415,9 @@ ASK: dict[str, Ask] = {
     "hooks.replay": lambda s, k, p: s.there(Hooks, k).replay(_hook(s), Replay(account=p.account)),
     "plugins.install": lambda s, k, _: s.there(Plugins, k).install(body(made(manifest_text(new_id())))),
     "plugins.rollback": lambda s, k, _: s.there(Plugins, k).rollback(upgraded(s.here(Plugins))),
+    "plugins.rollback_to": lambda s, k, _: s.there(Plugins, k).rollback_to(
+        upgraded(s.here(Plugins)), "1.0.0"
+    ),
     "trust.add": lambda s, k, _: s.there(Trust, k).add(Marketplace().as_trusted()),
     "trust.browse": lambda s, k, _: s.there(Trust, k).browse(),
     "trust.remove": lambda s, k, _: s.there(Trust, k).remove(Marketplace().trusted_on(s.site).id),

@@ -159,6 +159,7 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Plugins, lambda s: s.show("../../etc/passwd")),
     (Plugins, lambda s: s.approve("com.example.none")),
     (Plugins, lambda s: s.approve_review("com.example.none", "a/b?c")),
+    (Plugins, lambda s: s.rollback_to("com.example.none", "1.0.0")),
     (Plugins, lambda s: s.enable("")),
     (Plugins, lambda s: s.remove("a\0b")),
     (Plugins, lambda s: s.browse(cursor="\0")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from mairust_core.model.hook import Fallback
 from mairust_core.model.hook_forms import HookChange
-from mairust_core.model.plugin_forms import PluginState
+from mairust_core.model.plugin_forms import PluginState, Terms
 from mairust_core.model.trust import NewTrustKey, RevocationKind
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.package import keys
@@ -19,7 +20,7 @@ from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.linking import manifest_text, new_id
+from tests.support.linking import TESTER, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made
 
 
@@ -99,9 +100,13 @@ def test_rule_g5_a_revocation_blocks_at_once(
     assert ops(Audit).browse(subject=id_, operation="plugins.block").items
     (revoked,) = (one for one in ops(Trust).revocations(limit=500).items if one.root == market.id)
     assert revoked.kind is (RevocationKind.MANIFEST if what == "package" else RevocationKind.KEY)
-    for call in (ops(Plugins).enable, ops(Plugins).approve, ops(Plugins).disable):
+    for call in (ops(Plugins).enable, ops(Plugins).approve):
         with pytest.raises(Conflict, match="is blocked"):
             call(id_)
+    assert ops(Plugins).disable(id_).state is PluginState.DISABLED
+    assert id_ not in {one.hook.plugin for one in served.site.hook_book.enabled()}
+    with pytest.raises(Forbidden, match="was revoked"):
+        ops(Plugins).enable(id_)
 
 
 def test_a_blocked_plugin_comes_back_by_a_version_that_is_not_revoked(
@@ -131,6 +136,65 @@ def test_an_older_list_is_refused(ops: Ops, market: Marketplace) -> None:
     ops(Trust).add(market.as_trusted())
     with pytest.raises(Conflict, match="serial 7, and 8 is in force"):
         ops(Trust).import_revocations(market.revoke(7))
+
+
+def test_rule_g5_no_other_list_of_the_same_serial_releases_a_key(ops: Ops, market: Marketplace) -> None:
+    """Two people who extend the same list make one each; what a newer one leaves out is told."""
+    first, second = "1" * 16, "2" * 16
+    ops(Trust).import_revocations(market.revoke(2, [first]))
+    with pytest.raises(Conflict, match="Another list of revocations"):
+        ops(Trust).import_revocations(market.revoke(2, [second]))
+    done = ops(Trust).import_revocations(market.revoke(3, [second]))
+    assert done.released == (first,)
+    assert ops(Audit).browse(subject=market.id, operation="trust.release").items
+
+
+def test_rule_g5_what_is_switched_off_and_revoked_stays_off(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """Mail does not wait for it; nothing runs it, and a version that comes waits for approval."""
+    signing = Signing(key=market.root)
+    id_ = approved(served, signing)
+    ops(Plugins).disable(id_)
+    done = ops(Trust).import_revocations(market.revoke(1, manifests=[ops(Plugins).show(id_).package or ""]))
+    assert (done.blocked, ops(Plugins).show(id_).state) == ((), PluginState.DISABLED)
+    with pytest.raises(Forbidden, match="was revoked"):
+        ops(Plugins).enable(id_)
+    with pytest.raises(Conflict, match="is blocked"):
+        served.site.runnable(TESTER, id_)
+    newer = install(served.site, made(manifest_text(id_, version="1.1.0"), signing))
+    assert newer.state is PluginState.PENDING
+    assert ops(Plugins).approve(id_).state is PluginState.DISABLED
+
+
+def test_rule_g5_what_is_revoked_while_it_comes_in_does_not_run(
+    ops: Ops, served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """New or an upgrade: trust is looked at in the transaction that has it run."""
+    installer, terms = served.site.installer, Terms()
+    runs = approved(served, certified)
+    texts = (
+        manifest_text(new_id(), "post_receive", permissions="read_headers = true"),
+        manifest_text(runs, version="1.1.0"),
+    )
+    with ExitStack() as stack:
+        came = [
+            stack.enter_context(installer.arrived(TESTER, body(made(text, certified)), terms))
+            for text in texts
+        ]
+        for one in came:
+            installer.keep(TESTER, one)
+        ops(Trust).import_revocations(market.revoke(1, [key_id(certified.key)]))
+        for one in came:
+            with pytest.raises(Forbidden, match="key that was revoked"), served.site.storage.write() as tx:
+                installer.install(tx, TESTER, one, terms)
+    assert ops(Plugins).show(runs).version == "1.0.0"
+
+
+def test_no_root_is_taken_for_another_by_its_name(ops: Ops, market: Marketplace) -> None:
+    """A name that looks like an id is none."""
+    with pytest.raises(Invalid, match="looks like the id"):
+        ops(Trust).add(NewTrustKey(name=market.id, public_key=Marketplace().public))
 
 
 def test_a_list_counts_for_its_own_root_alone(ops: Ops, served: Served, market: Marketplace) -> None:
@@ -165,7 +229,6 @@ def test_what_waits_is_dropped_when_it_is_revoked(ops: Ops, served: Served, mark
 def digest_of(served: Served, id_: str) -> str:
     """The package of a plugin that waits."""
     from mairust_core import store
-    from tests.support.linking import TESTER
 
     with served.site.storage.read() as tx:
         return store.plugins.get(tx, TESTER, id_).pending_package or ""
@@ -195,8 +258,9 @@ def test_a_blocked_plugin_goes_back_to_what_is_not_revoked(
     plugin = ops(Plugins).rollback(id_)
     assert (plugin.version, plugin.state) == ("1.0.0", PluginState.ENABLED)
     assert not blocked(served, id_)
-    with pytest.raises(Forbidden, match="was revoked"):
-        ops(Plugins).rollback(id_)
+    for call in (ops(Plugins).rollback, lambda one: ops(Plugins).rollback_to(one, "1.1.0")):
+        with pytest.raises(Forbidden, match="was revoked"):
+            call(id_)
 
 
 def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marketplace) -> None:

@@ -71,7 +71,9 @@ class World:
         """One that both signed."""
         marks = {
             Signer.DEVELOPER.path: signatures.write(listing(FILES), self.developer),
-            Signer.MARKETPLACE.path: signatures.write(listing(FILES), self.market, certificate),
+            Signer.MARKETPLACE.path: signatures.write(
+                listing(FILES), self.market, certificate, keys.public_of(self.developer)
+            ),
             **more,
         }
         extra = [Entry(name=name, data=data) for name, data in marks.items()]
@@ -124,6 +126,27 @@ def test_a_developer_is_no_marketplace() -> None:
     mark = Entry(name=Signer.DEVELOPER.path, data=signatures.write(listing(FILES), WORLD.root))
     made = read_package(io.BytesIO(gzip(tar(entries(more=[mark])))), on_paper())
     assert fault(lambda: voucher(made, WORLD.roots(), NOW)) == "package_unsigned"
+
+
+def test_rule_g5_the_mark_of_a_developer_neither_goes_nor_comes_nor_changes_unseen() -> None:
+    """Whoever holds the file may try: the marketplace said whose package it signed."""
+    data, other = listing(FILES), keys.generate()
+    bound = signatures.write(data, WORLD.root, None, keys.public_of(WORLD.developer))
+    free = signatures.write(data, WORLD.root)
+    unbound = json.dumps({**json.loads(bound), "developer": json.loads(free)["public_key"]}).encode()
+    ann, bob = (signatures.write(data, one) for one in (WORLD.developer, other))
+
+    def judged(market: bytes, developer: bytes | None) -> str:
+        marks = {Signer.MARKETPLACE.path: market, Signer.DEVELOPER.path: developer}
+        extra = [Entry(name=name, data=mark) for name, mark in marks.items() if mark is not None]
+        return voucher(
+            read_package(io.BytesIO(gzip(tar(entries(more=extra)))), on_paper()), WORLD.roots(), NOW
+        )
+
+    assert {judged(bound, ann), judged(free, None)} == {id_of(WORLD.root)}
+    for market, developer in ((bound, None), (bound, bob), (free, ann)):
+        assert fault(lambda: judged(market, developer)) == "package_developer_exchanged"  # noqa: B023
+    assert fault(lambda: judged(unbound, None)) == "package_signature"
 
 
 def test_a_certificate_is_worth_nothing_under_another_name() -> None:
@@ -255,9 +278,10 @@ def test_a_licence_is_for_a_plugin_a_holder_and_a_time() -> None:
 
 
 def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
-    """As the contract has it: three members are enough."""
-    told = json.loads(signatures.write(listing(FILES), WORLD.root))
-    bare = json.dumps({name: told[name] for name in ("key_id", "algorithm", "signature")}).encode()
+    """As the contract has it: three members are enough, and the developer where there is one."""
+    named = keys.public_of(WORLD.developer)
+    told = json.loads(signatures.write(listing(FILES), WORLD.root, developer=named))
+    bare = json.dumps({name: one for name, one in told.items() if name != "public_key"}).encode()
     made = WORLD.package(**{Signer.MARKETPLACE.path: bare})
     assert made.marketplace is not None
     assert made.marketplace.public_key is None
