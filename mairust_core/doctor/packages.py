@@ -25,7 +25,7 @@ def standing(_: Settings, storage: StorageBackend) -> Iterator[Found]:
     with storage.read() as tx:
         found = registered.page(tx, _ME, "", MAX_LOOKED)
         facts = queries.facts(tx, _ME, (one.package for one in found))
-        roots = trust.trusted(tx, _ME).roots
+        roots = trust.trusted(tx, _ME, ()).roots
     if blocked := [one.id for one in found if one.state is State.BLOCKED]:
         yield Found("plugins.blocked", names=", ".join(blocked), count=len(blocked), first=blocked[0])
     for one in found:
