@@ -45,6 +45,13 @@ from mairust_core.model.package import (
     WrittenRevocations,
 )
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin
+from mairust_core.model.plugin_life import (
+    IssuedPluginToken,
+    PluginAccess,
+    PluginLogLine,
+    PluginToken,
+    RotatedSecret,
+)
 from mairust_core.model.search import Found, IndexStatus
 from mairust_core.model.secret import Prepared, Rotated, Secret, SecretsStatus
 from mairust_core.model.settings import Export, Setting
@@ -112,6 +119,15 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "plugin enable": (Plugin,),
     "plugin disable": (Plugin,),
     "plugin remove": (Removed,),
+    "plugin rotate-secret": (RotatedSecret,),
+    "plugin token create": (IssuedPluginToken,),
+    "plugin token list": (Page[PluginToken],),
+    "plugin token reissue": (IssuedPluginToken,),
+    "plugin token revoke": (PluginToken,),
+    "plugin logs": (Page[PluginLogLine],),
+    "plugin accesses": (Page[PluginAccess],),
+    "message accesses": (Page[PluginAccess],),
+    "account accesses": (Page[PluginAccess],),
     "key generate": (GeneratedKey,),
     "key list": (Page[KeyFile],),
     "key certify": (WrittenCertificate,),

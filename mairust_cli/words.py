@@ -29,6 +29,16 @@ def parse_size(text: str, field: str = "quota") -> int | None:
     return int(match[1]) << 10 * " KMGT".index(match[2].upper() or " ")
 
 
+def parse_duration_s(text: str, field: str) -> int:
+    """Seconds in `90s`, `30m`, `24h` or `7d`, 0 for `0`; raises `Invalid` naming `field`."""
+    if text == "0":
+        return 0
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise Invalid(field, "not_duration", value=repr(text[:40]))
+    return int(match[1]) * _SECONDS[match[2]]
+
+
 def parse_moment(text: str, now: datetime, field: str = "expires", *, ago: bool = False) -> datetime:
     """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or `90d` from `now`, with `ago` before it.
 

@@ -1,4 +1,4 @@
-"""A site, opened from its settings: the only file that wires everything."""
+"""A site, opened from its settings: the file that wires everything, with `plugin_parts.py`."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite
+from mairust_core.errors import Damaged, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn, BytesOut, Item, Service
 from mairust_core.ownership import become_owner as become_owner
+from mairust_core.plugin_parts import PluginParts
 from mairust_core.store import Pool, StorageBackend, storage_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from pathlib import Path
 
     from mairust_core.access.passwords import Passwords
     from mairust_core.access.throttle import Throttle
     from mairust_core.blobs import BlobStore
     from mairust_core.hooks import Asked, Told
-    from mairust_core.hooks.book import HookBook
     from mairust_core.hooks.chain import HookChain
-    from mairust_core.hooks.credentials import Credentials
-    from mairust_core.hooks.log import HookLog
     from mairust_core.hooks.pool import Open
     from mairust_core.hooks.trial import Trial
     from mairust_core.hooks.ways import Ways
@@ -40,26 +37,16 @@ if TYPE_CHECKING:
     from mairust_core.model.collected import Collected
     from mairust_core.model.copies import ImportedCopy, NewCopy
     from mairust_core.model.finding import Examination
-    from mairust_core.model.hook import Filter
     from mairust_core.model.hook_schema import HookSchemas
-    from mairust_core.model.isolation import Isolation
     from mairust_core.model.kept import Kept, Renderable
     from mairust_core.model.message_change import Appended, MessageFilter
-    from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.receipt import Receipt
     from mairust_core.model.search import Found
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
     from mairust_core.plugins.callbacks import Callbacks
-    from mairust_core.plugins.installing import Installer
     from mairust_core.plugins.joined import Joined
-    from mairust_core.plugins.manifest import Ground
-    from mairust_core.plugins.package.revocations import RevocationList
-    from mairust_core.plugins.registry import Registry
-    from mairust_core.plugins.site_key import SiteKey
-    from mairust_core.plugins.trust import Trust
-    from mairust_core.plugins.unpacked import Unpacked
     from mairust_core.receive.committer import Committer
     from mairust_core.running import Running
     from mairust_core.search.engine import Engine
@@ -70,7 +57,7 @@ S = TypeVar("S", bound=Service)
 
 
 @dataclass
-class Site:
+class Site(PluginParts):
     """One open site. Thread-safe; every part that is not needed is never loaded."""
 
     settings: Settings
@@ -399,128 +386,14 @@ class Site:
         return exported(self.settings)
 
     @cached_property
-    def plugins(self) -> Registry:
-        """What is registered, and with which rights."""
-        from mairust_core.plugins.registry import Registry
-
-        return Registry(self.settings.plugins, self.secrets, self.check_filter, self.isolation)
-
-    def isolation(self) -> Isolation:
-        """How well local plugins are held on this machine; tried out at the first call."""
-        from mairust_core.sandbox.probing import probe
-
-        return probe().isolation
-
-    def read_plugin(self, directory: Path) -> Manifest:
-        """The plugin.toml of a directory, judged; raises `Invalid`."""
-        from mairust_core.plugins.manifest import read_directory
-
-        return read_directory(directory, self._ground)
-
-    @cached_property
-    def _ground(self) -> Ground:
-        from mairust_core.plugins.joined import ground_of
-
-        return ground_of(self.settings)
-
-    @cached_property
-    def installer(self) -> Installer:
-        """What takes packages in."""
-        from mairust_core.plugins.arriving import Reader
-        from mairust_core.plugins.installing import Installer
-
-        reader = Reader(self.storage, self.settings.data_dir, self._ground)
-        return Installer(self.storage, lambda: self.ids, self.plugins, reader, self._ground)
-
-    @cached_property
-    def unpacked(self) -> Unpacked:
-        """The files of packages, on this node."""
-        from mairust_core.plugins.unpacked import Unpacked
-
-        return Unpacked(self.storage, self.settings.packages_dir)
-
-    @cached_property
-    def trust(self) -> Trust:
-        """Whom to trust with plugins."""
-        from mairust_core.plugins.trust import Trust
-
-        return Trust(lambda: self.ids)
-
-    def read_revocations(self, content: BytesIn) -> RevocationList:
-        """The list of revocations that these bytes are; raises `TooLarge`, `Invalid`."""
-        from mairust_core.plugins.trust import read_revocations
-
-        return read_revocations(content)
-
-    def check_plugin_directory(self, directory: Path) -> None:
-        """Raise `Invalid` for a directory that no plugin can be run from: the site's own, or exchangeable."""
-        from mairust_core.sandbox.directories import Unsafe, identified, too_near
-        from mairust_core.sandbox.site import hidden_paths
-
-        if (path := too_near(directory, hidden_paths(self.settings))) is not None:
-            raise Invalid("directory", "plugin_too_near", value=str(directory), path=str(path))
-        try:
-            identified(directory)
-        except Unsafe as error:
-            raise Invalid("directory", "plugin_unsafe", why=str(error)) from None
-
-    def check_filter(self, wanted: Filter) -> None:
-        """Raise `Invalid` for an expression that cannot be matched in linear time (trap H5)."""
-        from mairust_core.hooks.filters import check
-
-        check(wanted)
-
-    def check_hook_name(self, name: str, plugin: str) -> None:
-        """Raise `Invalid` for what cannot be the name of a hook of this plugin (rule J5)."""
-        from mairust_core.plugins.identity import is_hook_name
-
-        if not is_hook_name(name, plugin):
-            raise Invalid("name", "hook_name", value=repr(name[:80]), plugin=plugin)
-
-    def runnable(self, by: Principal, plugin: str) -> Runnable:
-        """A plugin with its approved rights; raises `NotFound`, `Conflict` before its approval."""
-        from mairust_core.plugins.book import runnable
-
-        with self.storage.read() as tx:
-            return runnable(tx, by, plugin, self.settings.packages_dir)
-
-    @cached_property
-    def hook_book(self) -> HookBook:
-        """Which hooks there are, and the plugins that answer them."""
-        from mairust_core.plugins.book import Book
-
-        return Book(self.storage, self.settings.packages_dir)
-
-    @cached_property
-    def hook_log(self) -> HookLog:
-        """Where is written down what came of each call of a hook."""
-        from mairust_core.hooks.call_log import CallLog
-
-        return CallLog(self.storage, lambda: self.ids)
-
-    @cached_property
-    def credentials(self) -> Credentials:
-        """By what plugins know us, and we know them."""
-        from mairust_core.plugins.credentials import SiteCredentials
-
-        return SiteCredentials(
-            self.storage, self.secrets, self.plugin_key, lambda: self.ways_to_plugins.callback_base()
-        )
-
-    @cached_property
-    def plugin_key(self) -> SiteKey:
-        """The key under which tokens for plugins are made."""
-        from mairust_core.plugins.site_key import SiteKey
-
-        return SiteKey(self.storage, self.secrets)
-
-    @cached_property
     def callbacks(self) -> Callbacks:
         """What plugins say later, and of themselves."""
         from mairust_core.plugins.callbacks import Callbacks
+        from mairust_core.plugins.token_uses import TokenUses
         from mairust_core.receive.answering import apply_callback
 
-        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self))
+        uses = TokenUses(self.storage, lambda: self.ids)
+        return Callbacks(self.storage, self.plugin_key, partial(apply_callback, self), uses)
 
     @cached_property
     def trial(self) -> Trial:

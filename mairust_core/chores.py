@@ -9,15 +9,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mairust_core.errors import Locked
-from mairust_core.jobs import Interrupted, Kind, Schedule
+from mairust_core.jobs import Interrupted, Kind, Later, Schedule
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mairust_core.app import Site
     from mairust_core.jobs.lease import Lease
 
 SCHEDULES = (
     Schedule(name="gc", cron="17 * * * *", kind="gc"),
     Schedule(name="jobs.purge", cron="47 * * * *", kind="jobs.purge"),
+    Schedule(
+        name="plugins.health", cron="* * * * *", kind="plugins.health", needed=lambda tx: _has_health(tx)
+    ),
 )
 INDEX_RESTS = 2.0
 """For each second of indexing so many of rest: mail goes first."""
@@ -51,9 +56,32 @@ def _purge_jobs(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
     purge(site.storage, site.settings.jobs.done_days, lease)
 
 
+def _has_health(tx: Connection) -> bool:
+    """Whether a plugin says where to ask how it is, or did so when it was asked last."""
+    from mairust_core.store import plugin_health, plugins
+
+    named = any(one.manifest and one.manifest.entry.health_endpoint for one in plugins.enabled(tx))
+    return named or plugin_health.any_known(tx)
+
+
+def _check_plugins(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    site.check_plugins(lease.confirm)
+
+
+def _forget_secret(site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
+    ids = site.ids
+    with site.storage.write() as tx:
+        lease.confirm(tx)
+        left_ms = site.plugin_secrets.forget(tx, ids, payload["plugin"], payload["until_ms"])
+    if left_ms:
+        raise Later("the secret is good for a little longer by this machine's clock", left_ms / 1000)
+
+
 KINDS = (
     Kind(name="gc", handler=_collect, concurrency=1),
     Kind(name="index", handler=_index, concurrency=1),
     Kind(name="jobs.purge", handler=_purge_jobs, concurrency=1),
+    Kind(name="plugins.health", handler=_check_plugins, concurrency=1),
+    Kind(name="plugins.forget_secret", handler=_forget_secret),
 )
 """Every kind of job and what does it."""

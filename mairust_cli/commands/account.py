@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mairust_cli.commands.plugin_life import accesses_of_account
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session, secret_line
@@ -196,3 +197,6 @@ def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
     session = Session.of(ctx)
     session.confirm("remove_account", yes, address=address)
     session.output.removed(session.operations(Accounts).remove(address), "account")
+
+
+app.command("accesses", cls=Command)(accesses_of_account)

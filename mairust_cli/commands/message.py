@@ -11,6 +11,7 @@ import typer
 
 from mairust_cli.commands import message_changes
 from mairust_cli.commands.message_changes import COLUMNS, Ids
+from mairust_cli.commands.plugin_life import accesses_of_message
 from mairust_cli.each import each
 from mairust_cli.files import EXPORTED, STDIN, made_directory, opened_message, write_message
 from mairust_cli.found import print_found
@@ -263,6 +264,7 @@ app.command("move", cls=Command)(message_changes.move)
 app.command("delete", cls=Command)(message_changes.delete)
 app.command("undelete", cls=Command)(message_changes.undelete)
 app.command("release", cls=Command)(message_changes.release)
+app.command("accesses", cls=Command)(accesses_of_message)
 
 
 def _print_text(session: Session, text: BytesOut) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.commands import plugin_packages
+from mairust_cli.commands import plugin_life, plugin_packages
 from mairust_cli.commands.plugin_installing import INSTALLED, install, rollback, upgrade
 from mairust_cli.commands.plugin_review import PluginId, licensed, review_lines, signed_by
 from mairust_cli.listing import All, Cursor, Limit, pages
@@ -17,6 +17,7 @@ from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.i18n import say
 from mairust_core.model.plugin_forms import NOTHING, Approved, Plugin, PluginState
+from mairust_core.model.plugin_life import PluginUsage
 from mairust_core.services.plugins import Plugins
 
 app = noun(COMMANDS["plugin"])
@@ -63,6 +64,10 @@ FIELDS: Columns[Plugin] = (
     Column("Network", lambda plugin: " ".join((plugin.limits.network, *plugin.limits.network_allow))),
     Column("Sandbox", lambda plugin: _sandbox(plugin)),
     Column("Approved", lambda plugin: _approval(plugin)),
+    Column("Health", lambda plugin: _health(plugin)),
+    Column("Processes", lambda plugin: _workers(plugin)),
+    Column("Calls", lambda plugin: _calls(plugin.usage)),
+    Column("Today", lambda plugin: _calls(plugin.usage_today)),
     Column("Told", lambda plugin: ", ".join(f"{n} = {v:g}" for n, v in plugin.metrics.items()) or "-"),
 )
 
@@ -95,6 +100,28 @@ def _sandbox(plugin: Plugin) -> str:
         return "-"
     missing = "; ".join(f"no {one.layer}: {one.why}" for one in plugin.sandbox.missing)
     return ", ".join(plugin.sandbox.layers) + (f" ({missing})" if missing else "")
+
+
+def _health(plugin: Plugin) -> str:
+    found = plugin.health
+    if found is None:
+        return "-"
+    why = f": {found.detail}" if found.detail else ""
+    return f"{found.state} since {moment(found.since)}, asked {moment(found.checked_at)}{why}"
+
+
+def _workers(plugin: Plugin) -> str:
+    return f"{plugin.workers.alive}, {plugin.workers.busy} busy" if plugin.workers else "-"
+
+
+def _calls(usage: PluginUsage) -> str:
+    if not usage.calls and not usage.skipped:
+        return "-"
+    told = [f"{usage.calls}", f"{usage.failures} failed", f"{usage.wall_ms / 1000:.1f} s"]
+    told += [f"{usage.skipped} left out"] if usage.skipped else []
+    told += [f"{usage.cpu_ms / 1000:.1f} s of CPU"] if usage.cpu_ms else []
+    told += [f"up to {usage.peak_memory_mb:.0f} MB"] if usage.peak_memory_mb else []
+    return ", ".join(told)
 
 
 def _approval(plugin: Plugin) -> str:
@@ -265,3 +292,9 @@ def remove(
     session = Session.of(ctx)
     session.confirm("remove_plugin", yes, id=id_)
     session.output.removed(session.operations(Plugins).remove(id_, purge=purge), "plugin")
+
+
+app.command("rotate-secret", cls=Command)(plugin_life.rotate_secret)
+app.add_typer(plugin_life.token_app, name="token")
+app.command("logs", cls=Command)(plugin_life.logs)
+app.command("accesses", cls=Command)(plugin_life.accesses)

@@ -151,6 +151,8 @@ def _hooks(found: Overview, lang: str) -> Iterator[str]:
         yield say("status.blocked", lang, count=hooks.plugins_blocked)
     if hooks.breakers_open:
         yield say("status.breakers", lang, names=", ".join(hooks.breakers_open))
+    if hooks.plugins_unwell:
+        yield say("status.unwell", lang, names=", ".join(hooks.plugins_unwell))
 
 
 def _trash(found: Overview, lang: str) -> Iterator[str]:

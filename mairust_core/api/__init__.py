@@ -3,8 +3,9 @@
 Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
 (which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
 `answers`, or `problems` when it raised. A creating request with an `Idempotency-Key` goes through
-`idempotency`, and `rates` counts all of them; `extended` lets extensions answer below `/api/v1/x`. `document`
-and `reference` describe all of ours; `server` listens.
+`idempotency`, and `rates` counts all of them. `plugin_doors` are where plugins come back, `extended` lets
+extensions answer below `/api/v1/x`, `metrics` is for monitors. `document` and `reference` describe all of
+ours; `server` listens.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mairust_core.api.edge import Bounds, Edge
 from mairust_core.api.extended import add_extended
 from mairust_core.api.frame import Frame
 from mairust_core.api.health import add_health
+from mairust_core.api.metrics import add_metrics
 from mairust_core.api.pages import add_pages
 from mairust_core.api.plugin_doors import add_doors
 from mairust_core.api.problems import answer_framework
@@ -52,6 +54,7 @@ def create_app(
     add_doors(app, site, edge)
     add_extended(app, site, edge)
     add_health(app, site)
+    add_metrics(app, site, edge)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)
     app.add_middleware(Frame)

@@ -69,8 +69,10 @@ def describe_doors(document: dict[str, Any]) -> None:
         schemas[kind.__name__] = TypeAdapter(kind).json_schema()
     document["components"]["securitySchemes"][SCHEME] = {
         "type": "http",
-        "description": "The token of `callback` in what a post_receive hook is asked; an hour, one delivery.",
+        "description": "A JSON Web Token, good for an hour at the most and checked at each use: that of "
+        "`callback` in what a post_receive hook is asked, or one that an administrator issued.",
         "scheme": "bearer",
+        "bearerFormat": "JWT",
     }
     document["tags"].append(
         {"name": TAG, "description": "What plugins say later, and the key they know us by."}

@@ -90,6 +90,21 @@ anybody the public keys under which plugins know this site.
 
 """
 
+_DOORS = """
+## Doors for plugins
+
+Plugins come back with tokens of their own, JSON Web Tokens under the site's key that are good for an hour at
+the most: the one that came with a `post_receive` delivery, or one that an administrator issued
+(`plugintokens.create`). What a token allows is asked anew at each use: it is not revoked, the plugin is
+enabled, and may still do it. An API key opens none of these doors, and such a token nothing else.
+
+| Request | Token | What |
+|---|---|---|
+| `POST /api/v1/plugin/callback/{delivery_id}` | `plugin:ID:callback` | Say more of one delivery, once: an [answer](hook-answer.schema.json). 200: what became of it |
+| `POST /api/v1/plugin/metrics` | `plugin:ID:metrics` | `{"metrics": {NAME: NUMBER}}`, at most 64 names. 200: how many were kept |
+| `GET /api/v1/plugin/jwks.json` | none | The public keys by which plugins know this site (RFC 7517) |
+"""  # noqa: E501
+
 _ERRORS = """
 ## Errors
 
@@ -104,7 +119,7 @@ HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 431 (`to
 
 def reference() -> str:
     """The whole page as Markdown."""
-    lines = [*_overview(), *_details(), _ERRORS, *_errors()]
+    lines = [*_overview(), *_details(), _DOORS, _ERRORS, *_errors()]
     return _HEAD + "\n".join(lines) + "\n"
 
 

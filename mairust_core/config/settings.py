@@ -359,6 +359,12 @@ class Telemetry:
         Number(1, 36_500), "How long the trace of a mail is kept.", default=14, unit="days"
     )
     audit_days: int = setting(Number(1, 36_500), "How long the audit log is kept.", default=365, unit="days")
+    access_days: int = setting(
+        Number(1, 36_500),
+        "How long it is known which plugin saw which mail.",
+        default=365,
+        unit="days",
+    )
     backup_days: int = setting(
         Number(0, 36_500),
         "How old the last backup may be before `doctor` warns. 0: any.",
@@ -406,7 +412,7 @@ class Settings:
     @property
     def packages_dir(self) -> Path:
         """Where this node has the files of plugin packages: a cache."""
-        return self.data_dir / "plugins"
+        return (self.data_dir / "plugins").resolve()
 
     @property
     def config_file(self) -> Path | None:

@@ -72,6 +72,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     later.jobs,
     later.master_key,
     filters.plugins,
+    filters.health,
     filters.hooks,
     filters.sockets,
     filters.held,

@@ -13,8 +13,9 @@ from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.registry import secret_name
 from mairust_core.plugins.sockets import fault_of
-from mairust_core.store import StorageBackend, breakers, packages, secrets
+from mairust_core.store import StorageBackend, breakers, packages, plugin_health, secrets
 from mairust_core.store import plugins as queries
+from mairust_core.wire import encode_time
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -43,6 +44,14 @@ def plugins(_: Settings, storage: StorageBackend) -> Iterator[Found]:
             yield Found("plugins.directory", id=one.id, path=linked)
     for id_ in secretless:
         yield Found("plugins.secret", id=id_)
+
+
+def health(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Every plugin that says where to ask is well."""
+    with storage.read() as tx:
+        unwell = plugin_health.unwell(tx)
+    for id_, found in unwell.items():
+        yield Found("plugins.unwell", id=id_, why=found.detail, since=encode_time(found.since))
 
 
 def sockets(settings: Settings, storage: StorageBackend) -> Iterator[Found]:

@@ -74,6 +74,7 @@ LEVELS: dict[str, Level] = {
     "plugins.socket_dir": Level.ERROR,
     "plugins.socket_dir_open": Level.ERROR,
     "plugins.secret": Level.ERROR,
+    "plugins.unwell": Level.ERROR,
     "plugins.extension": Level.ERROR,
     "hooks.open": Level.WARNING,
     "extension.broken": Level.WARNING,

@@ -21,7 +21,8 @@ Asking:
     room.py         memory for requests
     breakers.py     hooks that fail are left alone for a while (rule E5)
     shadows.py      calls after the reply, without effect
-    log.py          one line for each question, written a little later; call_log.py: into the table
+    log.py          what is kept of each question, written a little later; call_log.py: into the tables
+    accesses.py     who saw which mail; figures.py: what calls took; sayings.py: what plugins wrote
     trial.py        what tries hooks out (a port)
     effects.py      what answers change of a stored message, in its caller's transaction
 
@@ -29,6 +30,7 @@ Ways to whatever answers:
 
     transport.py    the port; memory.py and inprocess.py answer within this process
     ways.py         those that a site has; pool.py: one of them for each plugin
+    health.py       asking one whether it is well
     http.py         over TCP and UNIX sockets; destinations.py: where to, signature.py: signed,
     credentials.py  with which secrets and tokens (a port)
     stdin.py        a process for each call; workers.py: processes that stay; processes.py: what both share
@@ -43,6 +45,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts, Unread
 from mairust_core.model.envelope import Envelope
+from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Verdict
 
 if TYPE_CHECKING:
@@ -95,8 +98,11 @@ class Chain(Protocol):
         """What the hooks say before anything is stored; never raises."""
         ...
 
-    def follow(self, told: Told, trace_id: int) -> None:
-        """Make the shadow calls of a mail that was answered; returns at once."""
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+        """Note who saw a mail that was answered, and make its shadow calls; returns at once.
+
+        `stored` are the messages that came of it, by account.
+        """
         ...
 
     async def poll(self) -> None:
@@ -115,7 +121,7 @@ class NoHooks:
         """Deliver to everyone."""
         return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
 
-    def follow(self, told: Told, trace_id: int) -> None:
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
         """Nothing follows."""
 
     async def poll(self) -> None:

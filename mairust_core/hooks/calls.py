@@ -15,7 +15,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import probe_of
-from mairust_core.hooks.transport import Call, CallEnded, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
 
 BULKHEAD = 32
@@ -36,6 +36,7 @@ class Outcome:
     body: bytes | None = None
     log: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    used: Used = NOTHING_USED
     called: bool = True
     late: bool = False
     """There was no time, or not enough: `on_timeout` counts."""
@@ -70,7 +71,8 @@ class Caller:
         if refusal is not None:
             return _not_asked(registered, refusal)
         began = time.perf_counter()
-        slots = self._slots.setdefault(registered.hook.name, asyncio.Semaphore(BULKHEAD))
+        if (slots := self._slots.get(registered.hook.name)) is None:
+            slots = self._slots[registered.hook.name] = asyncio.Semaphore(BULKHEAD)
         if not await _taken(slots, registered):
             return _not_asked(registered, f"{BULKHEAD} calls of it are under way")
         try:
@@ -108,8 +110,9 @@ class Caller:
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered, call))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
             return Outcome(
-                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, late=late
-            )
+                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, used=error.used,
+                late=late,
+            )  # fmt: skip
         await self._breakers.answered(hook)
         return outcome
 
@@ -134,7 +137,9 @@ class Caller:
             log.exception("hook %s could not be called", hook.name)
             raise CallFailed(f"it could not be called: {type(error).__name__}") from error
         body = answer.body if self._trial else None
-        return Outcome(said=said, ms=_since(began), body=body, log=answer.log, notes=answer.notes)
+        return Outcome(
+            said=said, ms=_since(began), body=body, log=answer.log, notes=answer.notes, used=answer.used
+        )
 
     async def _probe(self, registered: Registered, failed: Call) -> bool:
         """Whether the hook answers on a mail that nobody could object to."""

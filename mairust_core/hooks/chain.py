@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mairust_core.errors import MaiRustError, StorageDown
@@ -21,14 +21,18 @@ from mairust_core.hooks.room import Rooms
 from mairust_core.hooks.rounds import Round
 from mairust_core.hooks.shadows import Shadows
 from mairust_core.hooks.steps import Step
+from mairust_core.hooks.transport import Alive
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import HookType
+from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Action, Verdict
 from mairust_core.store import StorageBackend, generations
 
 THREADS = 2
 READY_S = 0.2
 """So long at most one look at changes waits for plugins to be got ready; then it goes on beside it."""
+TELL_ALIVE_S = 20.0
+"""So often the processes of local plugins are told again: who does not tell is gone."""
 NOT_YET = Verdict(action=Action.TEMPFAIL, reply=StorageDown.reply, reason="hooks are not known yet")
 
 log = logging.getLogger("mairust.hooks")
@@ -67,6 +71,8 @@ class HookChain:
         """Rule B4: memory for mail that waits for its reply, and for mail that is stored."""
         self._sieve = Sieve(())
         self._generation: int | None = None
+        self._told_alive: dict[str, Alive] = {}
+        self._tell_alive_s = 0.0
         self._polling = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -75,7 +81,7 @@ class HookChain:
             await self._follow_changes()
         if self._sieve.hooks:
             await self._breakers.poll()
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush, self._alive())
 
     async def _follow_changes(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +93,7 @@ class HookChain:
         is_first = self._generation is None
         if found is not None:
             self._generation, self._sieve = found
-            await self._transports.keep(one.plugin for one in self._sieve.hooks if not one.blocked)
+            self._transports.keep(one.plugin for one in self._sieve.hooks if not one.blocked)
         await self._get_ready(None if is_first else READY_S)
 
     def _read(self, known: int | None) -> tuple[int, Sieve] | None:
@@ -160,14 +166,32 @@ class HookChain:
         self._lines.add([step], trace_id, int(asking.message_id or 0) or None)
         return step
 
+    def saw(self, steps: Sequence[Step], trace_id: int | None, stored: Mapping[int, Id]) -> None:
+        """Note whose mail plugins saw; `stored` are the messages of it, by account."""
+        self._lines.saw(steps, trace_id, stored)
+
+    def _alive(self) -> dict[str, Alive] | None:
+        """The processes of local plugins; None when nothing is to be said of them: as before."""
+        found = self._transports.workers()
+        now_s = asyncio.get_running_loop().time()
+        if found == self._told_alive and (not found or now_s < self._tell_alive_s):
+            return None
+        self._told_alive, self._tell_alive_s = found, now_s + TELL_ALIVE_S
+        return found
+
     def find(self, name: str) -> Registered | None:
         """An enabled hook by its name."""
         return next((one for one in self._sieve.hooks if one.hook.name == name), None)
 
-    def follow(self, told: Told, trace_id: int) -> None:
-        """Make the shadow calls of a mail that was answered; returns at once."""
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+        """Note who saw a mail that was answered, and make its shadow calls; returns at once."""
+        self.saw(told.steps, trace_id, stored)
+        self.begin_shadows(told, trace_id, stored)
+
+    def begin_shadows(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+        """Make the shadow calls of a mail; returns at once."""
         if told.shadows:
-            self._shadows.begin(told.shadows, told.verdicts, trace_id)
+            self._shadows.begin(told, trace_id, stored)
 
     async def settle(self) -> None:
         """Wait for shadow calls and probes under way."""
@@ -181,7 +205,7 @@ class HookChain:
         if self._transports.preparing is not None:
             self._transports.preparing.cancel()
         await self._transports.close()
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush, self._alive())
         for threads in (self._threads, self._preparing):
             threads.shutdown(wait=False, cancel_futures=True)
 

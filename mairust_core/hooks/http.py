@@ -129,7 +129,7 @@ class HttpTransport:
         try:
             return await self._ask(call)
         except aiohttp.ClientError as error:
-            raise CallFailed(_why(error)) from error
+            raise CallFailed(why_not(error)) from error
 
     async def _ask(self, call: Call) -> Answer:
         told = await self._headers(call)
@@ -274,7 +274,7 @@ def _check(response: aiohttp.ClientResponse) -> None:
         raise CallFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
 
 
-def _why(error: aiohttp.ClientError) -> str:
+def why_not(error: aiohttp.ClientError) -> str:
     """A word on it, without addresses or content."""
     cause: BaseException | None = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     if isinstance(cause, Misled):

@@ -1,21 +1,35 @@
-"""The log of hooks: one line for each question, written a little later and in batches (rule J3)."""
+"""What is kept of each question: a line of the log, who saw which mail, what it took, what the plugin wrote.
+
+All of it is written a little later and in batches (rule J3), in small transactions (rule D2).
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from mairust_core.errors import MaiRustError
+from mairust_core.hooks.accesses import Access, accesses_of
+from mairust_core.hooks.figures import Figure, Figures
+from mairust_core.hooks.sayings import Saying, Sayings
 from mairust_core.hooks.steps import Step
+from mairust_core.hooks.transport import Alive
 from mairust_core.model.hook import Mode
+from mairust_core.model.ids import Id
 
 MAX_WAITING = 2000
 """Lines between two flushes; further ones are left out and counted."""
+MAX_ACCESSES = 20_000
+"""Accesses that wait for a database that cannot be written; it takes no mail either, so few come."""
+AT_ONCE = 400
+"""Rows of a kind in one transaction."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("mairust.hooks")
 
@@ -30,9 +44,11 @@ class Came(StrEnum):
     """Not asked: its breaker is open, its plugin blocked, or too many calls were under way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One question; `detail` is why it failed, or which fields were ignored."""
+class Line(NamedTuple):
+    """One question; `detail` is why it failed, or which fields were ignored.
+
+    A tuple, for each mail makes some.
+    """
 
     at_ms: int
     hook: str
@@ -48,57 +64,139 @@ class Line:
     recipient: str
 
 
-class HookLog(Protocol):
-    """Where lines go. Thread-safe."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What is written down together. `alive` are the processes of local plugins here, None: as before."""
 
-    def record(self, lines: Sequence[Line]) -> None:
-        """Write them down; raises the errors of the store."""
+    lines: Sequence[Line] = ()
+    accesses: Sequence[Access] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    sayings: Sequence[Saying] = ()
+    alive: Mapping[str, Alive] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.accesses or self.figures or self.sayings) or self.alive is not None
+
+
+class HookLog(Protocol):
+    """Where all that goes. Thread-safe."""
+
+    def record(self, noted: Noted) -> None:
+        """Write it down, in one transaction; raises the errors of the store."""
         ...
 
 
+def note(target: HookLog, noted: Noted) -> None:
+    """Write down what a thread asked by itself; what cannot be written is told in the log of the server."""
+    if not noted:
+        return
+    try:
+        target.record(noted)
+    except MaiRustError as error:
+        log.error("who saw %d mails is written down nowhere: %s", len(noted.accesses), error)
+
+
 class Lines:
-    """Lines of one process on their way into the log. Thread-safe."""
+    """What waits in one process to be written down. Thread-safe."""
 
     def __init__(self, target: HookLog, most: int = MAX_WAITING) -> None:
         self._target = target
         self._most = most
         self._waiting: deque[Line] = deque()
+        self._accesses: deque[Access] = deque()
+        self._figures = Figures()
+        self._sayings = Sayings()
         self._left_out = 0
         self._lock = threading.Lock()
 
     def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
         """Note some questions; never waits."""
         for step in steps:
+            self._figures.add(step.registered.plugin, step.outcome, step.at_ms)
+            if step.outcome.log or step.outcome.error is not None:
+                self._sayings.add(step)
             if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1
 
-    def flush(self) -> int:
-        """Write what waits, on the calling thread; how many. What cannot be written is left out."""
-        with self._lock:
-            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            left_out, self._left_out = self._left_out, 0
-        if left_out:
-            log.warning("%d calls of hooks are not in their log: there were too many", left_out)
-        written = self._write(lines) if lines else 0
-        if written < len(lines):
-            log.warning("%d calls of hooks are not in their log", len(lines) - written)
-        return written
+    def saw(self, steps: Iterable[Step], trace_id: int | None, stored: Mapping[int, Id]) -> None:
+        """Note whose mail plugins saw; `stored` are the messages of it, by account. Never waits."""
+        for step in steps:
+            self._accesses.extend(accesses_of(step, trace_id, stored))
 
-    def _write(self, lines: Sequence[Line]) -> int:
-        """All of them, or one by one those that can be: what one plugin answered costs no other its lines."""
+    def flush(self, alive: Mapping[str, Alive] | None = None) -> int:
+        """Write what waits, on the calling thread; how many lines. Lines that cannot be written are left out.
+
+        Accesses are kept until they can.
+        """
+        with self._lock:
+            left_out, self._left_out = self._left_out, 0
+            if left_out:
+                log.warning("%d calls of hooks are not in their log: there were too many", left_out)
+            figures, sayings = self._figures.take(), self._sayings.take()
+            tried = written = 0
+            while noted := self._some(figures, sayings, alive):
+                tried += len(noted.lines)
+                if (done := self._written(noted)) is None:
+                    break
+                written += done
+                figures, sayings, alive = {}, [], None
+            if written < tried:
+                log.warning("%d calls of hooks are not in their log", tried - written)
+            return written
+
+    def _some(
+        self, figures: Mapping[str, Figure], sayings: Sequence[Saying], alive: Mapping[str, Alive] | None
+    ) -> Noted:
+        return Noted(
+            lines=_taken(self._waiting),
+            accesses=_taken(self._accesses),
+            figures=figures,
+            sayings=sayings,
+            alive=alive,
+        )
+
+    def _written(self, noted: Noted) -> int | None:
+        """How many lines could be written; None while nothing can."""
         try:
-            self._target.record(lines)
+            self._target.record(noted)
         except MaiRustError as error:  # the store's trouble, not that of a line
+            self._keep(noted)
             log.warning("the log of hooks cannot be written: %s", error)
-            return 0
+            return None
         except Exception:
-            if len(lines) > 1:
-                return sum(self._write([one]) for one in lines)
-            log.exception("a call of hook %s cannot be written down", lines[0].hook)
+            return self._written_singly(noted)
+        return len(noted.lines)
+
+    def _keep(self, noted: Noted) -> None:
+        self._figures.put_back(noted.figures)
+        self._accesses.extendleft(reversed(noted.accesses))
+        lost = max(0, len(self._accesses) - MAX_ACCESSES)
+        for _ in range(lost):
+            self._accesses.pop()
+        if lost:
+            log.error("%d times a plugin saw mail, and that is written down nowhere", lost)
+
+    def _written_singly(self, noted: Noted) -> int | None:
+        """Each by itself, what cannot be written together: what one plugin says costs no other anything."""
+        parts = [
+            *(Noted(lines=[one]) for one in noted.lines),
+            *(Noted(accesses=[one]) for one in noted.accesses),
+            *(Noted(sayings=[one]) for one in noted.sayings),
+            Noted(figures=noted.figures, alive=noted.alive),
+        ]
+        whole = [one for one in parts if one]
+        if len(whole) == 1:
+            about = noted.lines[0].hook if noted.lines else "plugins"
+            log.exception("a call of hook %s cannot be written down", about)
             return 0
-        return len(lines)
+        done = [self._written(one) for one in whole]
+        return None if None in done else sum(one or 0 for one in done)
+
+
+def _taken(waiting: deque[T]) -> list[T]:
+    return [waiting.popleft() for _ in range(min(len(waiting), AT_ONCE))]
 
 
 def line(step: Step, trace_id: int | None, message_id: int | None) -> Line:
@@ -108,19 +206,9 @@ def line(step: Step, trace_id: int | None, message_id: int | None) -> Line:
     if outcome.said.refused:
         detail = f"ignored: {', '.join(outcome.said.refused)}"
     return Line(
-        at_ms=step.at_ms,
-        hook=hook.name,
-        plugin=step.registered.plugin.id,
-        delivery_id=step.delivery_id,
-        mode=hook.mode,
-        came=_came(step),
-        action=outcome.said.action.name.lower(),
-        ms=outcome.ms,
-        detail=detail,
-        trace_id=trace_id,
-        message_id=message_id,
-        recipient=step.recipient,
-    )
+        step.at_ms, hook.name, step.registered.plugin.id, step.delivery_id, hook.mode, _came(step),
+        outcome.said.action.name.lower(), outcome.ms, detail, trace_id, message_id, step.recipient,
+    )  # fmt: skip
 
 
 def _came(step: Step) -> Came:

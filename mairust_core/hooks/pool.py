@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mairust_core.errors import MaiRustError
-from mairust_core.hooks.transport import CallEnded, CallFailed, Transport
+from mairust_core.hooks.transport import Alive, CallEnded, CallFailed, Staffed, Transport
 from mairust_core.model.plugin import Runnable
 
 Open = Callable[[Runnable], Transport]
@@ -36,15 +36,13 @@ class _Way:
     """Those under way, each by what can end it."""
     left: bool = False
 
-    async def leave(self) -> None:
-        """Close it, after its last call."""
-        self.left = True
-        if not self.calls:
-            await self.transport.close()
-
 
 class Transports:
-    """One transport for each plugin in use; belongs to one event loop."""
+    """One transport for each plugin in use; belongs to one event loop.
+
+    A plugin that changes gets a new one for new calls. The old one stays while calls of it are under way, and
+    is closed beside everything else: no call waits for processes of another to end, whichever came first.
+    """
 
     def __init__(self, find: Find, files: Files = lambda _: {}) -> None:
         self._find = find
@@ -59,6 +57,7 @@ class Transports:
         self._ways: dict[str, _Way] = {}
         self._wanted: dict[str, int] | None = None
         """The generation of each plugin that may be asked; None as long as nobody has said."""
+        self._closing: set[asyncio.Task[None]] = set()
 
     def prepare(self, plugins: Iterable[Runnable]) -> None:
         """Get ready for these; blocks, so it is called on a thread, before any of them is asked.
@@ -93,21 +92,14 @@ class Transports:
     async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
         """The transport of a plugin, kept open while the block runs.
 
-        Raises `CallFailed`, `CallEnded` when the plugin is not what may be asked, or ceases to be meanwhile.
+        Raises `CallFailed`, `CallEnded` when the plugin is not to be asked, or ceases to be meanwhile.
         """
-        if self._wanted is not None and self._wanted.get(plugin.id) != plugin.generation:
-            raise CallEnded("it is not asked any more as it was")
         await self._wait_for(plugin)
-        known = self._ways.get(plugin.id)
-        way = known
-        if way is None or way.generation != plugin.generation:
-            way = self._ways[plugin.id] = self._open(plugin)
+        way = self._way(plugin)
         ended = asyncio.timeout(None)
         way.calls.add(ended)
         try:
             async with ended:
-                if known is not None and known is not way:
-                    await known.leave()
                 yield way.transport
         except TimeoutError:
             if not ended.expired():
@@ -116,12 +108,29 @@ class Transports:
         finally:
             way.calls.discard(ended)
             if way.left and not way.calls:
-                await way.transport.close()
+                self._close(way)
+
+    def _way(self, plugin: Runnable) -> _Way:
+        wanted = plugin.generation if self._wanted is None else self._wanted.get(plugin.id)
+        if wanted is None or plugin.generation > wanted:
+            raise CallEnded("it is not asked any more as it was")
+        if wanted != plugin.generation:  # mail that came before the change asks for the last time
+            last = self._open(plugin)
+            last.left = True
+            return last
+        known = self._ways.get(plugin.id)
+        if known is not None and known.generation == plugin.generation:
+            return known
+        way = self._ways[plugin.id] = self._open(plugin)
+        if known is not None:
+            self._leave(known)
+        return way
 
     async def _wait_for(self, plugin: Runnable) -> None:
         """Wait while a plugin is got ready; as long as the caller likes."""
         while (
-            self._ready.get(plugin.id) != plugin.generation
+            self._ready.get(plugin.id, -1) < plugin.generation
+            and (self._wanted is None or plugin.id in self._wanted)
             and (task := self.preparing) is not None
             and not task.done()
         ):
@@ -136,7 +145,7 @@ class Transports:
             raise CallFailed(self._faults.get(name, f"this server cannot speak {name} to plugins"))
         return _Way(plugin.generation, opener(plugin))
 
-    async def keep(self, plugins: Iterable[Runnable]) -> None:
+    def keep(self, plugins: Iterable[Runnable]) -> None:
         """Let go of all others: calls of an older generation come to their end, those of a plugin that is
         not among these are ended (rule D3).
         """
@@ -146,13 +155,39 @@ class Transports:
                 del self._ways[name]
                 if name not in self._wanted:
                     _end(way.calls)
-                await way.leave()
+                self._leave(way)
+
+    def _leave(self, way: _Way) -> None:
+        """Close it, after its last call."""
+        way.left = True
+        if not way.calls:
+            self._close(way)
+
+    def _close(self, way: _Way) -> None:
+        task = asyncio.get_running_loop().create_task(way.transport.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a way to a plugin could not be closed", exc_info=error)
+
+    def workers(self) -> dict[str, Alive]:
+        """How many processes each local plugin has here, by its id."""
+        found: dict[str, Alive] = {}
+        for id_, way in self._ways.items():
+            if isinstance(way.transport, Staffed):
+                found[id_] = way.transport.alive
+        return found
 
     async def close(self) -> None:
         """End all of them; calls under way fail."""
         ways, self._ways = list(self._ways.values()), {}
         for way in ways:
-            await way.transport.close()
+            self._close(way)
+        while self._closing:
+            await asyncio.wait(self._closing)
 
 
 def _end(calls: Iterable[asyncio.Timeout]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut
+from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut, Used
 from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.confinement import PROXIED, Confinement, Program, Unconfinable
 from mairust_core.sandbox.egress import Egress
@@ -89,13 +89,24 @@ async def answered(process: Process, question: bytes, notes: Mapping[str, object
     try:
         body = await process.ask(question)
     except Stopped as stopped:
-        raise CallFailed(str(stopped), process.take_log()) from None
+        failed = CallFailed(str(stopped), process.take_log())
+        failed.used = used_by(process)
+        raise failed from None
     except asyncio.CancelledError:
         process.stop("nobody waits for it any more")
         raise
-    return Answer(body=body, log=process.take_log(), notes=notes)
+    return Answer(body=body, log=process.take_log(), notes=notes, used=used_by(process))
 
 
-def timed_out(limit: int, log: str = "") -> CallTimedOut:
-    """What a call raises whose time is over."""
-    return CallTimedOut(f"it did not answer within {limit} ms", log)
+def used_by(process: Process) -> Used:
+    """What its last call took."""
+    found = process.used()
+    return Used(cpu_us=found.cpu_us, memory_bytes=found.memory_bytes)
+
+
+def timed_out(limit: int, process: Process | None) -> CallTimedOut:
+    """What a call raises whose time is over; None: it found no process."""
+    error = CallTimedOut(f"it did not answer within {limit} ms", process.take_log() if process else "")
+    if process is not None:
+        error.used = used_by(process)
+    return error

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import lru_cache
 
 from mairust_core.hooks import Asked, Event, Told
 from mairust_core.hooks.answers import Said
@@ -46,8 +47,14 @@ def delivery_id(delivery: str, hook: str, account_id: int | None = None) -> str:
 
     One about a single account has it in its name: a copy that waits is asked about alone (rule E2).
     """
-    name = hashlib.blake2b(hook.encode(), digest_size=6).hexdigest()
+    name = _short(hook)
     return f"{delivery}-{name}" if account_id is None else f"{delivery}-{account_id}-{name}"
+
+
+@lru_cache(maxsize=1024)
+def _short(hook: str) -> str:
+    """Twelve characters for the name of a hook."""
+    return hashlib.blake2b(hook.encode(), digest_size=6).hexdigest()
 
 
 class Round:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mairust_core.errors import MaiRustError
-from mairust_core.hooks import Event
+from mairust_core.hooks import Event, Told
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.log import Lines
@@ -20,6 +20,7 @@ from mairust_core.hooks.steps import Step, event
 from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
 from mairust_core.model.hook import PRE_TIMEOUT_MAX_MS
+from mairust_core.model.ids import Id
 from mairust_core.model.verdict import Verdict
 from mairust_core.store import StorageBackend, traces
 
@@ -67,8 +68,9 @@ class Shadows:
         self.left_out = 0
         """Calls that were not made: too many waited."""
 
-    def begin(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
-        """Make these calls beside everything else."""
+    def begin(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+        """Make these calls beside everything else; `stored` are the messages of the mail, by account."""
+        shadows: Sequence[Shadow] = told.shadows
         size_bytes = sum(len(one.request) for one in shadows)
         if self._waiting + len(shadows) > self._most or self._bytes + size_bytes > self._most_bytes:
             self.left_out += len(shadows)
@@ -76,14 +78,26 @@ class Shadows:
             return
         self._waiting += len(shadows)
         self._bytes += size_bytes
-        task = asyncio.create_task(self._run(shadows, decided, trace_id))
+        task = asyncio.create_task(self._run(shadows, told.verdicts, trace_id, stored))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, shadows: Sequence[Shadow], decided: Mapping[int, Verdict], trace_id: int) -> None:
+    async def _run(
+        self,
+        shadows: Sequence[Shadow],
+        decided: Mapping[int, Verdict],
+        trace_id: int,
+        stored: Mapping[int, Id],
+    ) -> None:
         await asyncio.sleep(0)  # the reply goes first
+        events: list[Event] = []
         try:
-            events = [await self._ask(one, decided, trace_id) for one in shadows]
+            for one in shadows:
+                step = await self._ask(one)
+                self._lines.add([step], trace_id)
+                self._lines.saw([step], trace_id, stored)
+                differs = any(decided[of].action is not step.outcome.said.action for of in one.accounts)
+                events.append(bounded(event(step) | {"differs": differs}))
         finally:
             self._waiting -= len(shadows)
             self._bytes -= sum(len(one.request) for one in shadows)
@@ -92,12 +106,12 @@ class Shadows:
             await asyncio.sleep(REFUSED_S)  # the trace of a refusal is written with others
             await loop.run_in_executor(self._threads, self._note, trace_id, events)
 
-    async def _ask(self, shadow: Shadow, decided: Mapping[int, Verdict], trace_id: int) -> Event:
+    async def _ask(self, shadow: Shadow) -> Step:
         at_ms = now_ms()
         outcome = await self._caller.ask(
             shadow.registered, shadow.delivery_id, shadow.request, shadow.mail, PRE_TIMEOUT_MAX_MS
         )
-        step = Step(
+        return Step(
             registered=shadow.registered,
             accounts=shadow.accounts,
             at_ms=at_ms,
@@ -106,9 +120,6 @@ class Shadows:
             request=b"",
             outcome=outcome,
         )
-        self._lines.add([step], trace_id)
-        differs = any(decided[one].action is not outcome.said.action for one in shadow.accounts)
-        return bounded(event(step) | {"differs": differs})
 
     def _note(self, trace_id: int, events: Sequence[Event]) -> bool:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
-from mairust_core.hooks.transport import Answer, Call, CallFailed
+from mairust_core.hooks.transport import Alive, Answer, Call, CallFailed
 from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.confinement import Confinement
@@ -45,6 +45,11 @@ class Oneshot:
         self._starting = 0
         self._closed = False
 
+    @property
+    def alive(self) -> Alive:
+        """How many processes there are now: each of them works."""
+        return Alive(workers=len(self._running), busy=len(self._running))
+
     async def call(self, call: Call) -> Answer:
         """Start it, ask it, and see it end."""
         with noted(self._starter.notes):
@@ -58,7 +63,7 @@ class Oneshot:
                 process = await self._start()
                 return await answered(process, call.body + b"\n", self._starter.notes)
         except TimeoutError:
-            raise timed_out(limit, process.take_log() if process else "") from None
+            raise timed_out(limit, process) from None
         finally:
             if process is not None:
                 self._end(process)

@@ -8,18 +8,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 MAX_ANSWER_BYTES = 128 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What one call took of the machine: processor time, and the most memory that was seen."""
+
+    cpu_us: int = 0
+    memory_bytes: int = 0
+
+
+NOTHING_USED = Used()
+"""A plugin that runs elsewhere, or where nobody counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """The processes of a local plugin in this process: how many there are, and how many of them work."""
+
+    workers: int
+    busy: int
 
 
 class CallFailed(Exception):
     """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets.
 
-    `log` is what its process said on stderr meanwhile, cut: the plugin's own words. `notes` as in `Answer`.
+    `log` is what its process said on stderr meanwhile, cut: the plugin's own words. `notes` and `used` as in
+    `Answer`.
     """
 
     notes: Mapping[str, Any] = MappingProxyType({})
+    used: Used = NOTHING_USED
 
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)
@@ -53,6 +75,7 @@ class Answer:
     log: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the trace shall say besides, such as which layers of the sandbox were missing."""
+    used: Used = NOTHING_USED
 
 
 class Transport(Protocol):
@@ -67,4 +90,14 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """End connections and processes; calls under way fail."""
+        ...
+
+
+@runtime_checkable
+class Staffed(Protocol):
+    """A transport that has processes of its own."""
+
+    @property
+    def alive(self) -> Alive:
+        """How many there are now."""
         ...

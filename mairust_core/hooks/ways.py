@@ -6,6 +6,7 @@ does it, on a thread.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,13 @@ class Ways:
             callbacks=self._callbacks,
             private=self._settings.plugins.private_networks,
         )
+
+    async def health(self, plugin: Runnable) -> None:
+        """Return when a plugin says that it is well; raises `CallFailed`."""
+        from mairust_core.hooks.health import ask_health
+
+        await asyncio.to_thread(self._resolve_stores)
+        await ask_health(plugin, self.site, self._settings.plugins.socket_dir)
 
     def callback_base(self) -> str:
         """Where plugins reach our API; empty where they cannot."""

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from mairust_core.hooks.processes import Starter, answered, limit_ms, noted, timed_out
-from mairust_core.hooks.transport import Answer, Call, CallFailed
+from mairust_core.hooks.transport import Alive, Answer, Call, CallFailed
 from mairust_core.model.plugin import Runnable
 from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
@@ -31,7 +31,7 @@ class Workers:
     """The pool of one plugin: a transport.
 
     A worker that fails a call, breaks a limit or has answered `max_calls` questions takes no further one;
-    another is started when a call needs it.
+    another is started when a call needs it. A plugin that changes gets a pool of its own (`pool`).
     """
 
     def __init__(
@@ -49,6 +49,11 @@ class Workers:
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    @property
+    def alive(self) -> Alive:
+        """How many workers there are now."""
+        return Alive(workers=len(self._all), busy=len(self._all) - len(self._idle))
+
     async def call(self, call: Call) -> Answer:
         """Ask a worker, waiting for one if all are busy."""
         with noted(self._starter.notes):
@@ -62,7 +67,7 @@ class Workers:
                 worker = await self._take()
                 answer = await answered(worker.process, call.body + b"\n", self._starter.notes)
         except TimeoutError:
-            raise timed_out(limit, worker.process.take_log() if worker else "") from None
+            raise timed_out(limit, worker.process if worker else None) from None
         finally:
             if worker is not None:
                 self._give_back(worker)

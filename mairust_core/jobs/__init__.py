@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 from mairust_core.model.job import Priority
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mairust_core.app import Site
     from mairust_core.jobs.lease import Lease
 
@@ -37,6 +39,15 @@ TaskHandler = Callable[["Site", Mapping[str, Any], "Lease"], Coroutine[Any, Any,
 
 class Interrupted(Exception):
     """Raised by a handler that stopped in good order; its job is ready again and the attempt not counted."""
+
+
+class Later(Exception):
+    """Raised by a handler whose job has to wait for something else; the attempt is not counted."""
+
+    def __init__(self, why: str, delay_s: float) -> None:
+        """`why` is one line for people, in our own words; after `delay_s` the job is tried again."""
+        super().__init__(why)
+        self.delay_s = delay_s
 
 
 class LeaseLost(Exception):
@@ -71,6 +82,8 @@ class Schedule:
     cron: str
     kind: str
     priority: Priority = Priority.LOW
+    needed: Callable[[Connection], bool] | None = None
+    """Whether there is anything to do for it now; a time at which there is not passes without a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mairust_core.jobs import Interrupted, Kind, LeaseLost
+from mairust_core.jobs import Interrupted, Kind, Later, LeaseLost
 from mairust_core.jobs.lease import Lease
 from mairust_core.jobs.retries import Outcome, one_line
 
@@ -109,6 +109,8 @@ class Crew:
             self._kinds[job.kind].handler(self._site, job.payload, lease)
         except (Interrupted, LeaseLost):
             return Outcome(lease=lease, returned=True)
+        except Later as wait:
+            return Outcome(lease=lease, returned=True, waits_s=wait.delay_s, error=str(wait))
         except BaseException as error:  # a thread of the crew outlives whatever a handler raises
             log.exception("job %d (%s %s) failed, attempt %d", job.id, job.kind, job.subject, job.attempts)
             return Outcome(lease=lease, error=one_line(error))

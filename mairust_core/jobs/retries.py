@@ -24,6 +24,8 @@ class Outcome:
     error: str | None = None
     returned: bool = False
     """Given back: it was not begun, or stopped in good order."""
+    waits_s: float = 0.0
+    """It was given back because it has to wait for so long, and `error` says for what."""
 
 
 def settlement(outcome: Outcome, kind: Kind, chance: Random) -> Settlement:
@@ -33,7 +35,8 @@ def settlement(outcome: Outcome, kind: Kind, chance: Random) -> Settlement:
     if outcome.returned and outcome.lease.timed_out:
         error = f"stopped after {kind.timeout_s:g} seconds" if kind.timeout_s else "stopped"
     elif outcome.returned:
-        return Settlement(lease=job, state=State.READY, counted=False)
+        delay_ms_ = round(outcome.waits_s * 1000 * chance.uniform(1 - JITTER, 1 + JITTER))
+        return Settlement(lease=job, state=State.READY, error=error, delay_ms=delay_ms_, counted=False)
     if error is None:
         return Settlement(lease=job, state=State.DONE)
     if job.attempts >= job.max_attempts:

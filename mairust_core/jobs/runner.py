@@ -33,6 +33,8 @@ MAX_AHEAD = 128
 """Jobs leased beyond those that have a thread: quick ones only, so that many share a transaction."""
 AHEAD_S = 0.05
 CLOCK_WENT_BACK_MS = 1000
+LAST_LOOKS_S = 0.1
+"""A runner that stops looks so often whether its last job has ended."""
 AFTER_TROUBLE_S = 1.0
 
 log = logging.getLogger("mairust.jobs")
@@ -148,7 +150,8 @@ class Runner:
             else:
                 self._tell_trouble("")
             self._lose_what_ran_out()
-            self._bell.wait(wait_s)
+            # what ended while we were told to stop is settled by now, and nothing will ring for it
+            self._bell.wait(min(wait_s, LAST_LOOKS_S) if self._stopping.is_set() else wait_s)
 
     def _tell_trouble(self, why: str) -> None:
         if why != self._trouble:

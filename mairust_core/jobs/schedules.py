@@ -69,6 +69,8 @@ class Calendar:
         with self._storage.write() as tx:  # due, or the clock went back behind the time before
             if not queries.advance(tx, kept, following_ms, kept.next_ms if due else None) or not due:
                 return False
+            if one.needed is not None and not one.needed(tx):
+                return False
             return self._make(tx, one)
 
     def _make(self, tx: Connection, one: Schedule) -> bool:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from mairust_core.jobs import Interrupted, Kind, LeaseLost
+from mairust_core.jobs import Interrupted, Kind, Later, LeaseLost
 from mairust_core.jobs.lease import Lease
 from mairust_core.jobs.retries import Outcome, one_line
 
@@ -82,6 +82,8 @@ class Tasks:
             await work
         except (Interrupted, LeaseLost, asyncio.CancelledError):
             return Outcome(lease=lease, returned=True)
+        except Later as wait:
+            return Outcome(lease=lease, returned=True, waits_s=wait.delay_s, error=str(wait))
         except Exception as error:  # whatever a handler raises is its job's failure
             log.info("job %d (%s %s) failed, attempt %d", job.id, job.kind, job.subject, job.attempts)
             return Outcome(lease=lease, error=one_line(error))

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from mairust_core.model.isolation import Layer, MissingLayer
 from mairust_core.model.plugin import Entry, Limits, Permissions
+from mairust_core.model.plugin_life import PluginHealth, PluginUsage, Workers
 from mairust_core.model.trust import Licence, Signature
 
 
@@ -97,7 +98,9 @@ class Plugin:
     the SHA-256 of its manifest.json, with its `signatures` and `licence`. `directory` is where the files of a
     linked one are. `pending` is what waits for approval; until then what was approved before runs, and
     `previous_version` is what a rollback leads to. `metrics` are numbers the plugin told of itself. `sandbox`
-    is what holds a local process; None for one that is reached over http.
+    is what holds a local process; None for one that is reached over http. `usage` is what its calls came to
+    and took since it was registered, `usage_today` since midnight in UTC. `health` is null unless it names a
+    `health_endpoint`, `workers` while no process of it runs.
     """
 
     id: str
@@ -125,6 +128,10 @@ class Plugin:
     generation: int
     metrics: dict[str, float] = field(default_factory=dict)
     sandbox: Held | None = None
+    usage: PluginUsage = field(default_factory=PluginUsage)
+    usage_today: PluginUsage = field(default_factory=PluginUsage)
+    health: PluginHealth | None = None
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,8 @@ class JobsStatus:
 class HooksStatus:
     """Plugins by state and those that wait for approval; hooks that are asked; those that are left alone.
 
-    `plugins_unsigned` are enabled and nobody stands for them.
+    `plugins_unsigned` are enabled and nobody stands for them; `plugins_unwell` did not say that they are well
+    when they were asked last.
     """
 
     plugins_enabled: int
@@ -108,6 +109,7 @@ class HooksStatus:
     plugins_unsigned: int
     hooks: int
     breakers_open: tuple[str, ...]
+    plugins_unwell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,11 @@ STEPS = (
         "secrets.all_rewrapped", "every secret is under the new master key, the old one is still in its file"
     ),
     Step("secrets.old_gone", "the old master key is gone from its file"),
+    Step(
+        "plugin.secret_rotated",
+        "a plugin's new secret is written, the transaction is open",
+    ),
+    Step("plugin.secret_told", "a plugin's new secret is in force, and nobody was told it"),
     Step("backup.pinned", "a backup holds all blobs, nothing is read yet"),
     Step("backup.pack_written", "a pack is complete under its temporary name, not yet synced"),
     Step("backup.pack_published", "a pack is durable, no index names it"),

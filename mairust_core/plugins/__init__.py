@@ -17,5 +17,9 @@ tokens.py       tokens for plugins, and of plugins
 credentials.py  what a call of a plugin is signed with
 book.py         the hooks that run, as they are now
 callbacks.py    what plugins say later
+token_uses.py   whether they may use a token now, and that they did
+issuing.py      tokens that people issue to them
+rotation.py     their shared secrets, replaced
+health.py       how they are, asked every minute
 package/        a plugin as one file: packed, read, signed, looked at
 """

@@ -18,12 +18,12 @@ from mairust_core.hooks.effects import Applied
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.ids import Id
-from mairust_core.model.plugin import Runnable, State
+from mairust_core.model.plugin import Runnable
 from mairust_core.model.plugin_forms import CalledBack, Told
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
 from mairust_core.plugins import tokens
-from mairust_core.plugins.book import as_runnable
 from mairust_core.plugins.site_key import SiteKey
+from mairust_core.plugins.token_uses import TokenUses
 from mairust_core.plugins.tokens import Claims, Use
 from mairust_core.store import StorageBackend, hooks, plugins
 
@@ -55,7 +55,8 @@ class Apply(Protocol):
 class Callbacks:
     """The doors for plugins. Thread-safe."""
 
-    def __init__(self, storage: StorageBackend, key: SiteKey, apply: Apply) -> None:
+    def __init__(self, storage: StorageBackend, key: SiteKey, apply: Apply, uses: TokenUses) -> None:
+        self._uses = uses
         self._storage = storage
         self._key = key
         self._apply = apply
@@ -67,15 +68,16 @@ class Callbacks:
         for the second time, `Invalid` when it is no answer.
         """
         claims = self._claims(token, Use.CALLBACK)
-        if claims.id != delivery_id:
+        if claims.delivery != delivery_id:
             raise Unauthenticated("plugin_token")
-        plugin = self._enabled(claims)
+        plugin = self._uses.admit(claims)
         hook, message_id, place = _delivery(claims)
         self._require_hook(claims, hook)
 
         def once(tx: Connection) -> None:
             if not plugins.use_callback(tx, DEFAULT_TENANT, plugin.id, delivery_id):
                 raise Conflict("callback_used", id=delivery_id[:200])
+            self._uses.count(tx, claims)
 
         try:
             said, applied = self._apply((hook, plugin), message_id, place, body, once)
@@ -90,9 +92,10 @@ class Callbacks:
         Raises `Unauthenticated`, `Forbidden` as above, `Invalid` for what is no such number.
         """
         claims = self._claims(token, Use.METRICS)
-        plugin = self._enabled(claims)
+        plugin = self._uses.admit(claims)
         metrics = _metrics(body)
         with self._storage.write() as tx:
+            self._uses.count(tx, claims)
             if plugins.tell(tx, DEFAULT_TENANT, plugin.id, metrics) > MAX_METRICS:
                 raise Invalid("metrics", "too_many_metrics", limit=MAX_METRICS)
         return Told(metrics=len(metrics))
@@ -103,15 +106,9 @@ class Callbacks:
             raise Unauthenticated("plugin_token")
         claims = tokens.read(key, token)
         if not claims.allows(use):
+            self._uses.refuse(claims)
             raise Forbidden("plugin_scope", scope=tokens.scope(claims.plugin, use))
         return claims
-
-    def _enabled(self, claims: Claims) -> Runnable:
-        with self._storage.read() as tx:
-            found = plugins.find(tx, _NOBODY, claims.plugin)
-        if found is None or found.state is not State.ENABLED:
-            raise Forbidden("plugin_not_enabled", id=claims.plugin[:200])
-        return as_runnable(found)
 
     def _require_hook(self, claims: Claims, name: str) -> None:
         """The hook that was asked is still there and has effect."""

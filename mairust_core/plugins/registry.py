@@ -32,7 +32,17 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
 from mairust_core.plugins.standing import Standings, named_in, require_trusted
 from mairust_core.plugins.toml_text import toml_text
-from mairust_core.store import breakers, hooks, packages, plugins, trust
+from mairust_core.store import (
+    breakers,
+    hooks,
+    packages,
+    plugin_health,
+    plugin_logs,
+    plugin_tokens,
+    plugin_usage,
+    plugins,
+    trust,
+)
 from mairust_core.store.plugins import Registered
 
 if TYPE_CHECKING:
@@ -204,18 +214,32 @@ class Registry:
         for name in (secret_name(id_), previous_name(id_)):
             self._vault.delete(tx, name, tenant_id=by.tenant_id)
         breakers.reset(tx, plugins.hooks_of(tx, by, [id_])[id_])
+        for rows in (plugin_health, plugin_logs, plugin_tokens, plugin_usage):
+            rows.remove(tx, by, id_)
         plugins.remove(tx, by, id_)
 
     def shown(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:
-        """Plugins as people see them; two statements, however many."""
-        ids = [one.id for one in found]
+        """Plugins as people see them; eight statements, however many."""
+        ids, at_ms = [one.id for one in found], now_ms()
         names, metrics = plugins.hooks_of(tx, by, ids), plugins.metrics_of(tx, by, ids)
+        usage, health = plugin_usage.of(tx, by, ids, at_ms), plugin_health.of(tx, by, ids)
+        workers = plugin_health.workers_of(tx, by, ids, at_ms)
         standings = Standings(tx, by, found)
         local = {one.id for one in found if one.shown.entry.protocol is Protocol.STDIN}
         held = _held(self._isolation()) if local else None
-        return [
+        shown = (
             _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None, standings)
             for one in found
+        )
+        return [
+            replace(
+                one,
+                usage=usage[one.id].total,
+                usage_today=usage[one.id].today,
+                health=health.get(one.id),
+                workers=workers.get(one.id),
+            )
+            for one in shown
         ]
 
     def exported(self, tx: Connection, by: Principal, limit: int) -> list[ExportedPlugin]:

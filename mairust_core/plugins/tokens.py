@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 
 from mairust_core.errors import Unauthenticated
+from mairust_core.model.plugin_life import PluginToken
 from mairust_core.plugins.site_key import Key
 
 ALGORITHM = "EdDSA"
@@ -18,6 +19,7 @@ CALL_S = 300
 CALLBACK_S = 3600
 """How long a plugin may take to say more; no token is good for longer (rule G3)."""
 LEEWAY_S = 5
+ISSUED = "issued"
 _NEEDED = ["iss", "aud", "plugin", "jti", "scope", "iat", "exp"]
 
 
@@ -36,7 +38,19 @@ class Claims:
     plugin: str
     id: str
     scopes: frozenset[str]
+    issued_s: int = 0
+    """When it was made, seconds since 1970."""
     more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def delivery(self) -> str:
+        """The delivery that it is about."""
+        return str(self.more.get("delivery", self.id))
+
+    @property
+    def is_written_down(self) -> bool:
+        """Whether somebody issued it, so that there is a row of it."""
+        return ISSUED in self.more
 
     def allows(self, use: Use) -> bool:
         """Whether it is for that."""
@@ -60,6 +74,14 @@ def callback_token(key: Key, plugin: str, delivery_id: str, now_s: int, more: di
     """
     uses = (Use.CALLBACK, Use.METRICS)
     return _made(key, plugin, delivery_id, uses, (key.issuer, now_s, CALLBACK_S), more)
+
+
+def issued_token(key: Key, token: PluginToken, when: tuple[int, int], more: dict[str, Any]) -> str:
+    """A token that somebody issues; `when` is now and for how long, in seconds."""
+    now_s, good_s = when
+    uses = tuple(Use(scope.value) for scope in token.scopes)
+    claims = {**more, ISSUED: True}
+    return _made(key, token.plugin, token.id, uses, (key.issuer, now_s, good_s), claims)
 
 
 def _made(
@@ -105,4 +127,10 @@ def read(key: Key, token: str) -> Claims:
         raise Unauthenticated("plugin_token")
     more = {name: value for name, value in found.items() if name not in _NEEDED}
     scopes = frozenset(str(found["scope"]).split())
-    return Claims(plugin=str(found["plugin"]), id=str(found["jti"]), scopes=scopes, more=more)
+    return Claims(
+        plugin=str(found["plugin"]),
+        id=str(found["jti"]),
+        scopes=scopes,
+        issued_s=int(found["iat"]),
+        more=more,
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection as Tx
 
-from mairust_core.errors import Temporary
+from mairust_core.errors import NotFound, Temporary
 from mairust_core.hooks import Event, Told
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.chain import HookChain
@@ -25,7 +25,7 @@ from mairust_core.hooks.rounds import delivery_id
 from mairust_core.hooks.steps import Step, event
 from mairust_core.hooks.told import bounded
 from mairust_core.ids import now_ms
-from mairust_core.jobs import Kind
+from mairust_core.jobs import Kind, Later
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.mailbox import INBOX, QUARANTINE
@@ -44,6 +44,11 @@ LARGE_AT_ONCE = 4
 """Messages beyond `LARGE_BYTES` that jobs of one process have in memory."""
 DELIVERIES = len(RETRY_AFTER_S)
 """So often a waiting copy is decided about; then it stays in Quarantine."""
+
+NOTICED_S = 1.0
+"""After this every process runs a hook that was enabled."""
+DISABLED_S = 120.0
+"""So often is looked whether a hook is enabled again whose jobs wait."""
 
 log = logging.getLogger("mairust.hooks")
 
@@ -73,8 +78,8 @@ class Afterwards:
     async def ask(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Ask one `post_receive` hook about one message and apply its answer.
 
-        Raises `Temporary` when it gave none, or is not asked for now, so that the job comes again and at last
-        is a dead letter.
+        Raises `Temporary` when it gave none, so that the job comes again and at last is a dead letter, and
+        `Later` while the hook or its plugin is disabled.
         """
         async with self._stored(payload) as stored:
             if stored is None:
@@ -96,20 +101,30 @@ class Afterwards:
     async def _found(self, name: str) -> Registered | None:
         """The hook of a job; None when there is none any more.
 
-        Another process may have followed a change before this one did. Raises `Temporary` for one that is not
+        Another process may have followed a change before this one did. Raises `Later` for one that is not
         running.
         """
         found = self._chain.find(name)
         if found is None:
             await self._chain.poll()
             found = self._chain.find(name)
-        if found is None and await asyncio.to_thread(self._is_registered, name):
-            raise Temporary("hook_not_running", name=name)
+        if found is None:
+            await asyncio.to_thread(self._wait_for, name)
         return found if found is None or found.hook.type is HookType.POST_RECEIVE else None
 
-    def _is_registered(self, name: str) -> bool:
-        with self._site.storage.read() as tx:
-            return hooks.is_registered(tx, SYSTEM, name, HookType.POST_RECEIVE)
+    def _wait_for(self, name: str) -> None:
+        """Return when a hook is gone for good; raises `Later` for one that is or will be asked again."""
+        try:
+            with self._site.storage.read() as tx:
+                found = hooks.get(tx, SYSTEM, name)
+        except NotFound:
+            return
+        if found.type is not HookType.POST_RECEIVE:
+            return
+        if found.running:  # it was enabled a moment ago, and this process has not noticed yet (rule D3)
+            raise Later(f"the hook {name} begins to run here", NOTICED_S)
+        waits_for = f"plugin {found.plugin}" if found.enabled else f"hook {name}"
+        raise Later(f"waits, the {waits_for} is not enabled", DISABLED_S)
 
     async def _asked(self, registered: Registered, stored: Stored, attempt: int) -> Step:
         message_id = stored.summary.id
@@ -120,8 +135,10 @@ class Afterwards:
         asking = stored.copy().asking(registered, name, attempt, callback)
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
         mail = stored.source.sha256.hex()
-        step = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
-        return replace(step, accounts=(stored.account_id,))
+        found = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
+        step = replace(found, accounts=(stored.account_id,))
+        self._chain.saw([step], stored.trace_id, {stored.account_id: message_id})
+        return step
 
     async def deliver(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
         """Decide again about a copy that waits in Quarantine (rule E2).
@@ -134,6 +151,8 @@ class Afterwards:
             # on a thread: to describe a large mail takes a while
             mail = await asyncio.to_thread(asked_again, stored, lease.job.attempts + 1)
             told = await self._chain.ask(mail)
+            about = {stored.account_id: stored.summary.id}
+            self._chain.saw(told.steps, stored.trace_id, about)
             verdict = told.verdicts[stored.account_id]
             events = [*told.events, self._decided(stored, verdict, lease)]
             if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:
@@ -141,7 +160,7 @@ class Afterwards:
                 raise Temporary("delivery", why=verdict.reason or verdict.reply or TEMPFAILED)
             await asyncio.to_thread(self._settle, stored, verdict, lease, events, told)
             if stored.trace_id is not None:
-                self._chain.follow(told, stored.trace_id)
+                self._chain.begin_shadows(told, stored.trace_id, about)
 
     @asynccontextmanager
     async def _stored(self, payload: Mapping[str, Any]) -> AsyncIterator[Stored | None]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, Refused, Temporary, TooLarge
+from mairust_core.hooks.accesses import accesses_of
+from mairust_core.hooks.log import Noted, note
 from mairust_core.hooks.opinions import together
+from mairust_core.hooks.steps import Step
 from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts
-from mairust_core.model.delivery import Copy, Delivery
+from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.flags import MESSAGE_TAGS, split
 from mairust_core.model.ids import Id
@@ -39,8 +44,11 @@ def append(
     try:
         facts = describe_safely(content)
         one = _One(site, to, wanted, content, facts)
-        delivery = replace(one.asked() if wanted.asked_for else one.plain(), receipt=receipt)
-        outcome = site.committer.commit_many([delivery])[0]
+        with one.noted() as stored:
+            delivery = replace(one.asked() if wanted.asked_for else one.plain(), receipt=receipt)
+            outcome = site.committer.commit_many([delivery])[0]
+            if isinstance(outcome, Stored):
+                stored[to[1]] = outcome.ids[0]
     finally:
         content.close()
     if isinstance(outcome, MaiRustError):
@@ -61,7 +69,20 @@ class _One:
         self._wanted = wanted
         self._content = content
         self._facts = facts
+        self._seen: tuple[Sequence[Step], Id] | None = None
         self._received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
+
+    @contextmanager
+    def noted(self) -> Iterator[dict[int, Id]]:
+        """Write down which plugins saw it, whatever becomes of it in the block, which tells its id."""
+        stored: dict[int, Id] = {}
+        try:
+            yield stored
+        finally:
+            if self._seen:
+                steps, trace_id = self._seen
+                accesses = [access for step in steps for access in accesses_of(step, trace_id, stored)]
+                note(self._site.hook_log, Noted(accesses=accesses))
 
     def plain(self) -> Delivery:
         """It goes where it is put, and nobody is asked."""
@@ -87,6 +108,7 @@ class _One:
         """It goes where hooks let it go (rule E3); raises `Refused`, `Temporary`."""
         source = self._source()
         told = self._site.ask_hooks(source.asked())
+        self._seen = told.steps, source.trace_id
         verdict = told.verdicts[self._account_id]
         if verdict.action is Action.REJECT:
             raise Refused("hook", why=verdict.reason or verdict.reply or REJECTED)

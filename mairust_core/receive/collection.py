@@ -7,8 +7,8 @@ In the order in which one thing lets go of the next:
     condemn    contents no message refers to: the row of facts goes, the blob is marked
     delete     blobs condemned an hour ago, unless a backup pins them: the row first, then the bytes
     sweep      files that no row names, left behind by a crash
-    expire     trace, audit, tombstones, the memory of the pipe, of repeated requests and of failed log-ins;
-               packages that no plugin has
+    expire     trace, audit, tombstones, what plugins saw and said, the memory of the pipe, of repeated
+               requests and of failed log-ins; packages that no plugin has
     compact    segments that are mostly dead (`compaction`)
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
@@ -41,6 +41,9 @@ from mairust_core.store import (
     collecting,
     failures,
     packages,
+    plugin_accesses,
+    plugin_tokens,
+    plugin_usage,
     secrets,
     tombstones,
     trash,
@@ -53,6 +56,8 @@ from mairust_core.store.tables import (
     idempotency,
     pipe_delivery,
     plugin_callback,
+    plugin_log,
+    plugin_worker,
     trace,
 )
 
@@ -83,6 +88,7 @@ class Ages:
     sealed_s: float = 3600.0
     trace_days: int = 14
     audit_days: int = 365
+    access_days: int = 365
     pipe_days: int = 1
     trash_days: int = 30
     tombstone_days: int = 90
@@ -101,6 +107,7 @@ def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
     ages = Ages(
         trace_days=kept.trace_days,
         audit_days=kept.audit_days,
+        access_days=kept.access_days,
         trash_days=site.settings.database.trash_days,
     )
     with closing(site.open_blobs()) as blobs:
@@ -248,10 +255,16 @@ class Collection:
             (idempotency, ages.idempotency_days),
             (hook_log, ages.trace_days),
             (plugin_callback, ages.callback_days),
+            (plugin_log, ages.trace_days),
+            (plugin_worker, ages.callback_days),
         ):
             found += self._repeat(self._expiry(table, self._before_ms(days)))
         now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)
         found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
+        seen_ms, over_ms = self._before_ms(ages.access_days), self._before_ms(ages.trace_days)
+        found += self._repeat(lambda tx, limit: plugin_accesses.expire(tx, seen_ms, limit))
+        found += self._repeat(lambda tx, limit: plugin_usage.expire(tx, seen_ms, limit))
+        found += self._repeat(lambda tx, limit: plugin_tokens.expire(tx, over_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))
         found += self._repeat(self._expiry(hook_poison, now - POISON_MS))
         unused_ms = now - round(self._ages.leftover_s * 1000)

@@ -1,6 +1,6 @@
 """Deliveries and outcomes as plain values, for the pipes between the loop's process and the committing one.
 
-What every mail brings travels as tuples for `marshal`, which costs a fifth of what `pickle` does with the
+What every mail brings travels as tuples for `marshal`, which costs a third of what `pickle` does with the
 same dataclasses. What few mails bring does not travel: it is committed where it is.
 """
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.hooks import Event
+from mairust_core.hooks.accesses import accesses_of
 from mairust_core.hooks.book import Registered
+from mairust_core.hooks.log import Noted, note
 from mairust_core.hooks.steps import saw
 from mairust_core.model.message import Summary
+from mairust_core.model.plugin_life import Occasion
 from mairust_core.receive.stored import Stored, find_stored
 from mairust_core.receive.trial import NOWHERE, Trial, Trials, trials
 from mairust_core.store import traces
@@ -64,6 +67,18 @@ async def _one(site: Site, run: Trials, account_id: int, message: Summary) -> Tr
 
 
 def _note(site: Site, stored: Stored, trial: Trial) -> None:
+    """In the trace while there is one, and in the record of who saw which mail."""
+    accesses = [
+        access
+        for step in trial.steps
+        for access in accesses_of(
+            replace(step, accounts=(stored.account_id,)),
+            stored.trace_id,
+            {stored.account_id: stored.summary.id},
+            Occasion.REPLAY,
+        )
+    ]
+    note(site.hook_log, Noted(accesses=accesses))
     events = [_event(stored, trial)] if any(step.outcome.called for step in trial.steps) else []
     if stored.trace is not None and events:
         with site.storage.write() as tx:

@@ -137,13 +137,17 @@ class MailRoad:
             return [LOOPING] * len(groups)
         source = self._source(envelope, content, facts, unread)
         told = await self._parts.hooks.ask(source.asked())
-        planned = plan(groups, told.verdicts)
-        if planned.stored:
-            replies = await self._commit(groups, planned, self._prepare(source, planned, told))
-        else:
-            replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
-            self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
-        self._parts.hooks.follow(told, source.trace_id)
+        stored: dict[int, Id] = {}
+        try:
+            planned = plan(groups, told.verdicts)
+            if planned.stored:
+                delivery = self._prepare(source, planned, told)
+                replies = await self._commit(groups, planned, delivery, stored)
+            else:
+                replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
+                self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
+        finally:  # whatever becomes of the mail, plugins have seen it
+            self._parts.hooks.follow(told, source.trace_id, stored)
         crash_point("reply.before")
         return replies
 
@@ -176,16 +180,21 @@ class MailRoad:
             later=later_of(source, copies, planned, told, ids),
         )
 
-    async def _commit(self, groups: Sequence[Group], planned: Plan, delivery: Delivery) -> list[Reply]:
-        """Commit, leaving out accounts that are gone or full since RCPT, as far as replies allow."""
+    async def _commit(
+        self, groups: Sequence[Group], planned: Plan, delivery: Delivery, stored: dict[int, Id]
+    ) -> list[Reply]:
+        """Commit, leaving out accounts that are gone or full since RCPT, as far as replies allow.
+
+        The messages that came of it are added to `stored`, by account.
+        """
         failed: dict[int, Reply] = {}
         while True:
             outcome = await self._parts.committer.commit(delivery)
             if isinstance(outcome, Stored):
-                ids = dict(zip((c.account_id for c in delivery.copies), outcome.ids, strict=True))
+                stored |= zip((c.account_id for c in delivery.copies), outcome.ids, strict=True)
                 if delivery.later:
                     self._parts.ring()
-                return _replies(groups, planned, ids, failed)
+                return _replies(groups, planned, stored, failed)
             culprit = outcome.values.get("account_id")
             if not isinstance(outcome, (NotFound, QuotaExceeded)) or not isinstance(culprit, int):
                 self._note(outcome)

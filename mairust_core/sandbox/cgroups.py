@@ -60,6 +60,13 @@ class Group:
         """CPU time its processes have used, microseconds, those that ended included."""
         return self._readers.cpu_us(os.pread(self._cpu, 4096, 0))
 
+    def peak_bytes(self) -> int:
+        """The most memory its processes ever used together; 0 where the kernel does not say."""
+        try:
+            return int(self._readers.memory_peak.read_text("ascii"))
+        except (OSError, ValueError):  # before Linux 5.19, or the group is gone
+            return 0
+
     def was_out_of_memory(self) -> bool:
         """Whether the kernel killed one of them for memory."""
         text = self._readers.memory_events.read_text("ascii")
@@ -91,6 +98,7 @@ class Readers:
 
     cpu: Path
     memory_events: Path
+    memory_peak: Path
     version: int
 
     def cpu_us(self, text: bytes) -> int:
@@ -120,7 +128,10 @@ class V1:
             _write(memory / "memory.memsw.limit_in_bytes", most.memory_bytes)
         _write(made["pids"] / "pids.max", most.processes)
         readers = Readers(
-            cpu=made["cpuacct"] / "cpuacct.usage", memory_events=memory / "memory.oom_control", version=1
+            cpu=made["cpuacct"] / "cpuacct.usage",
+            memory_events=memory / "memory.oom_control",
+            memory_peak=memory / "memory.max_usage_in_bytes",
+            version=1,
         )
         return Group(made, readers)
 
@@ -143,7 +154,12 @@ class V2:
             _write(directory / "memory.swap.max", 0)
             _write(directory / "memory.oom.group", 1)
         _write(directory / "pids.max", most.processes)
-        readers = Readers(cpu=directory / "cpu.stat", memory_events=directory / "memory.events", version=2)
+        readers = Readers(
+            cpu=directory / "cpu.stat",
+            memory_events=directory / "memory.events",
+            memory_peak=directory / "memory.peak",
+            version=2,
+        )
         return Group({"unified": directory}, readers)
 
 

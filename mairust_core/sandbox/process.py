@@ -14,11 +14,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mairust_core.sandbox.confinement import MIB, Confinement, Program
 from mairust_core.sandbox.spawn import FAILED, STARTED, Spawned, spawn
 from mairust_core.sandbox.usage import Usage, fair_memory_bytes, of_tree
 from mairust_core.sandbox.watch import Watch
+
+if TYPE_CHECKING:
+    from resource import struct_rusage
 
 MAX_OUTPUT_BYTES = 128 << 10
 """Of one answer."""
@@ -26,6 +30,7 @@ MAX_ERROR_BYTES = 1 << 20
 """Of one call on stderr; more is a flood."""
 KEPT_ERROR_BYTES = 8 << 10
 """Of it, kept."""
+PEAK_S = 1.0
 _RESERVED_EXIT = 128
 _INFO_S = 5.0
 _REMOVE_S = 0.02
@@ -67,6 +72,8 @@ class Process:
         self._reading: dict[int, Callable[[], None]] = {}
         self._transports: list[asyncio.BaseTransport] = []
         self._ending: asyncio.Task[None] | None = None
+        self._peak_bytes = 0
+        self._peak_good_s = 0.0
         self._watch = Watch(self._usage, program, self.stop, counted=spawned.group is not None)
 
     @classmethod
@@ -133,6 +140,17 @@ class Process:
         self._error.clear()
         self._error_bytes = 0
         return text
+
+    def used(self) -> Usage:
+        """What the last call took: CPU of all its processes, and the most memory that was seen of them.
+
+        A control group tells the most that they ever used; it is asked once a second.
+        """
+        found = self._watch.last_call
+        group, now_s = self._spawned.group, self._loop.time()
+        if group is not None and (now_s >= self._peak_good_s or self._gone.is_set()):
+            self._peak_bytes, self._peak_good_s = max(self._peak_bytes, group.peak_bytes()), now_s + PEAK_S
+        return replace(found, memory_bytes=max(found.memory_bytes, self._peak_bytes))
 
     def stop(self, reason: str) -> None:
         """End it now, whatever it does; who waits for its answer hears the reason."""
@@ -202,7 +220,9 @@ class Process:
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.killpg(self._pid, signal.SIGKILL)  # what it left behind, before its number is free
-        self._spawned.process.wait()
+        _, status, used = os.wait4(self._pid, 0)
+        self._spawned.process.returncode = os.waitstatus_to_exitcode(status)
+        self._watch.ended(_in_all(used))
         self._gone.set()
         self._on_end()
 
@@ -302,6 +322,14 @@ class Process:
         del self._reading[fd]
         self._loop.remove_reader(fd)
         os.close(fd)
+
+
+def _in_all(used: struct_rusage) -> Usage:
+    """What a process that ended had used, with those of its children that it waited for.
+
+    Its `ru_maxrss` begins with ours, whose memory it was before it became another program.
+    """
+    return Usage(cpu_us=round((used.ru_utime + used.ru_stime) * 1_000_000))
 
 
 class _Reader(asyncio.Protocol):

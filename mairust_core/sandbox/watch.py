@@ -33,8 +33,11 @@ class Watch:
         self._startup_us = program.startup_cpu_ms * 1000
         self._begun = False
         self._called = False
+        self._peak_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self.last_call = Usage()
+        """What the last call took: its CPU, and the most memory that was seen."""
 
     def begin(self) -> None:
         """The launcher became the plugin; what was used until now is ours."""
@@ -45,6 +48,7 @@ class Watch:
     def begin_call(self) -> None:
         """From here on it works for a call; what it did since the last one is judged by itself."""
         self._called = True
+        self._peak_bytes, self.last_call = 0, Usage()
         if self._begun and not self._startup_us:
             used = self._usage()
             self._judge(used)
@@ -53,17 +57,31 @@ class Watch:
 
     def end_call(self) -> None:
         """It answered, or never will."""
+        if self._called and not self._closed:
+            self._base_us = self._note(self._usage()).cpu_us
         self._called = False
         self._startup_us = 0
-        if not self._closed:
-            self._base_us = self._usage().cpu_us
-            self._arm(0)
+        self._arm(0)
 
     def close(self) -> None:
         """Nothing more is looked at."""
+        if self._called and not self._closed:
+            self._note(self._usage())
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def ended(self, used: Usage) -> None:
+        """The process is gone, and that is what it and those it waited for used in all."""
+        if self._begun and self._called:
+            self._note(used)
+
+    def _note(self, used: Usage) -> Usage:
+        """Of a process that is gone nothing is known any more: the most that was seen counts."""
+        self._peak_bytes = max(self._peak_bytes, used.memory_bytes)
+        cpu_us = max(self.last_call.cpu_us, used.cpu_us - self._base_us)
+        self.last_call = Usage(cpu_us=cpu_us, memory_bytes=self._peak_bytes)
+        return used
 
     def _limit_us(self) -> int:
         return self._limits.cpu_ms * 1000 + self._startup_us
@@ -83,6 +101,8 @@ class Watch:
 
     def _look(self) -> None:
         used = self._usage()
+        if self._called:
+            self._note(used)
         if self._judge(used):
             self._arm(used.cpu_us - self._base_us)
 

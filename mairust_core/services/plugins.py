@@ -10,7 +10,9 @@ from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Terms
+from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import cut, limited
@@ -163,9 +165,39 @@ class Plugins(Service):
 
         When that runs already, nothing is done.
         """
-        with self._change("rollback", id) as tx:
+        with change(self, "rollback", id) as tx:
             self.site.installer.roll_back(tx, self.by, id, to)
             return self._shown(tx, id)
+
+    @operation("POST", "/plugins/{id}/rotate-secret", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
+    def rotate_secret(self, id: str, wanted: Rotation) -> RotatedSecret:
+        """Give a plugin that is reached by http or a UNIX socket a new secret, shown this once.
+
+        Until the grace period is over requests are signed with the one before, too; without one that is dead
+        at once. Whatever came before these two is dead in any case.
+        """
+        with change(self, "rotate_secret", id) as tx:
+            rotated = self.site.plugin_secrets.rotate(tx, self.by, id, wanted.grace_s, self.site.ids)
+        crash_point("plugin.secret_told")
+        return rotated
+
+    @operation("GET", "/plugins/{id}/logs", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def logs(
+        self, id: str, *, after: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+    ) -> Page[PluginLogLine]:
+        """List what a plugin wrote on stderr and why calls of it failed, newest first.
+
+        With `after`, the id of a line, those that came after it, the oldest first. The newest thousand are
+        kept.
+        """
+        with self.site.storage.read() as tx:
+            if after:
+                found = store.plugin_logs.after(tx, self.by, id, after, limited(limit) + 1)
+            else:
+                found = store.plugin_logs.page(tx, self.by, id, cursor, limited(limit) + 1)
+            if not found:
+                store.plugins.get(tx, self.by, id)
+        return cut(found, limit, lambda last: str(int(last.id)))
 
     @operation("DELETE", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def remove(self, id: str, *, purge: bool = False) -> Removed:

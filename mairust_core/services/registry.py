@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mairust_core.operations import Service
+from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
@@ -19,6 +20,7 @@ from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.search import Search
 from mairust_core.services.secrets import Secrets
@@ -48,6 +50,8 @@ SERVICES: tuple[type[Service], ...] = (
     Index,
     Backups,
     Plugins,
+    PluginTokens,
+    Accesses,
     Trust,
     Hooks,
     Schemas,

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from mairust_core.store import messages as messages
     from mairust_core.store import packages as packages
     from mairust_core.store import placements as placements
+    from mairust_core.store import plugin_accesses as plugin_accesses
+    from mairust_core.store import plugin_health as plugin_health
+    from mairust_core.store import plugin_logs as plugin_logs
+    from mairust_core.store import plugin_tokens as plugin_tokens
+    from mairust_core.store import plugin_usage as plugin_usage
     from mairust_core.store import plugins as plugins
     from mairust_core.store import secrets as secrets
     from mairust_core.store import stories as stories
@@ -73,6 +78,11 @@ _QUERIES = frozenset(
         "messages",
         "packages",
         "placements",
+        "plugin_accesses",
+        "plugin_health",
+        "plugin_logs",
+        "plugin_tokens",
+        "plugin_usage",
         "plugins",
         "secrets",
         "stories",

@@ -16,7 +16,7 @@ from mairust_core.model.hook_forms import NewHook, Origin, ShownHook, default_ti
 from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.status import HooksStatus
-from mairust_core.store import StorageBackend, breakers, forms
+from mairust_core.store import StorageBackend, breakers, forms, plugin_health
 from mairust_core.store.constraints import refusing
 from mairust_core.store.plugins import Registered, model
 from mairust_core.store.tables import AnyRow, AnySelect, hook, plugin, plugin_package
@@ -89,11 +89,6 @@ def get(tx: Connection, by: Principal, name: str) -> ShownHook:
     if row is None:
         raise NotFound("hook", name=name[:200])
     return _shown(row)
-
-
-def is_registered(tx: Connection, by: Principal, name: str, type_: HookType) -> bool:
-    """Whether there is such a hook, running or not."""
-    return tx.execute(_select(by).where(hook.c.name == name, hook.c.type == type_.value)).first() is not None
 
 
 def page(tx: Connection, by: Principal, plugin_id: str, after: str, limit: int) -> list[ShownHook]:
@@ -266,4 +261,5 @@ def status(storage: StorageBackend, tx: Connection, by: Principal) -> HooksStatu
         plugins_unsigned=int(tx.execute(unsigned).scalar_one()),
         hooks=int(tx.execute(running_hooks).scalar_one()),
         breakers_open=tuple(breakers.not_closed(storage, tx)),
+        plugins_unwell=tuple(plugin_health.unwell(tx)),
     )

@@ -124,6 +124,12 @@ def page(tx: Connection, by: Principal, after: str, limit: int) -> list[Register
     return [model(row) for row in tx.execute(query.order_by(plugin.c.id).limit(limit))]
 
 
+def enabled(tx: Connection) -> list[Registered]:
+    """Every plugin whose hooks are asked, by id."""
+    query = select(plugin).where(plugin.c.state == State.ENABLED.value)
+    return [model(row) for row in tx.execute(query.order_by(plugin.c.id))]
+
+
 def add(tx: Connection, by: Principal, new: Registered) -> None:
     """Register a plugin that is not there yet.
 

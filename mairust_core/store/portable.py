@@ -176,6 +176,8 @@ SITE: tuple[Portable, ...] = (
     Portable(table=t.plugin, order=("tenant_id", "id"), cut="id"),
     Portable(table=t.hook, order=("tenant_id", "name"), cut="name"),
     Portable(table=t.hook_log, order=("id",)),
+    Portable(table=t.plugin_access, order=("id",)),
+    Portable(table=t.plugin_usage, order=("tenant_id", "plugin", "day"), cut="day"),
     Portable(table=t.trace, order=("id",)),
 )
 """Tables of the site as a whole, those that others refer to first."""
@@ -217,6 +219,10 @@ EXCLUDED: dict[str, str] = {
     "idempotency": "is forgotten within a day",
     "plugin_metric": "is told again by the plugins themselves",
     "plugin_callback": "is forgotten within a day",
+    "plugin_token": "is of the site that was lost, by its name, and over within an hour",
+    "plugin_log": "is what programs wrote here, for whoever mends them now",
+    "plugin_health": "is checked again within a minute",
+    "plugin_worker": "tells of processes that run",
     "content_text": "is made again from the bytes, as the index needs it",
     "index_queue": "holds every message of a restored site",
     "index_segment": "is made again from the mail",

@@ -69,6 +69,12 @@ def get(tx: Connection, tenant_id: int, name: str, now_ms: int) -> Sealed | None
     return None if row is None else Sealed(key_id=row[0], wrapped_key=row[1], ciphertext=row[2])
 
 
+def expiry(tx: Connection, tenant_id: int, name: str) -> int | None:
+    """When a secret ends, held until the transaction does; None for one that does not, or is not there."""
+    query = select(secret.c.expires_ms).where(secret.c.tenant_id == tenant_id, secret.c.name == name)
+    return tx.execute(query.with_for_update()).scalar_one_or_none()
+
+
 def remove(tx: Connection, tenant_id: int, name: str) -> bool:
     """Delete a secret; False when there was none."""
     done = tx.execute(delete(secret).where(secret.c.tenant_id == tenant_id, secret.c.name == name))

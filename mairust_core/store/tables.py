@@ -40,6 +40,12 @@ from mairust_core.store.package_tables import plugin_package as plugin_package
 from mairust_core.store.package_tables import plugin_package_part as plugin_package_part
 from mairust_core.store.package_tables import trust_key as trust_key
 from mairust_core.store.package_tables import trust_revocation as trust_revocation
+from mairust_core.store.plugin_tables import plugin_access as plugin_access
+from mairust_core.store.plugin_tables import plugin_health as plugin_health
+from mairust_core.store.plugin_tables import plugin_log as plugin_log
+from mairust_core.store.plugin_tables import plugin_token as plugin_token
+from mairust_core.store.plugin_tables import plugin_usage as plugin_usage
+from mairust_core.store.plugin_tables import plugin_worker as plugin_worker
 
 tenant = Table(
     "tenant",
@@ -558,7 +564,7 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0015"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

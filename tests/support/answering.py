@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mairust_core.plugins.for_authors.mairust_plugin import verify
+
 PATIENCE_S = 60.0
 TAGS_ALL = b'{"action": "deliver", "tags": ["seen"]}'
 
@@ -22,6 +24,9 @@ class HttpPlugin:
     says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL
     gate: threading.Event = field(default_factory=threading.Event)
     """Open; while it is closed every answer waits."""
+    secret: str = ""
+    """When it has one, requests that verify under it in neither header are answered 401, and counted."""
+    refused: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -36,6 +41,12 @@ def http_plugin(says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL) -> I
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if plugin.secret and not verify(plugin.secret, dict(self.headers), body):
+                plugin.refused += 1
+                self.send_response(401)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             asked = json.loads(body)
             plugin.asked.append(asked)
             plugin.bodies.append(body)

@@ -18,7 +18,13 @@ _KEY = re.compile(r"[!-~]{1,255}")
 ADDRESSES = os.environ["FUZZ_ADDRESSES"].split()
 
 
-@schemathesis.serializer("message/rfc822", "application/vnd.mairust.items", "application/vnd.mairust.pack")
+@schemathesis.serializer(
+    "message/rfc822",
+    "application/vnd.mairust.items",
+    "application/vnd.mairust.pack",
+    "application/vnd.mairust.plugin",
+    "application/vnd.mairust.revocations+json",
+)
 def as_bytes(_: Any, value: Any) -> bytes:
     """Whatever was made up, as the bytes of a message or a stream."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")

@@ -8,7 +8,7 @@ from typing import Any
 
 from mairust_core.hooks import Asked
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.log import Line
+from mairust_core.hooks.log import Noted
 from mairust_core.hooks.memory import MemoryTransport, Plugin
 from mairust_core.hooks.payload import Callback
 from mairust_core.mime import describe
@@ -126,8 +126,8 @@ class Plugins:
 class NoLog:
     """Nothing is written down."""
 
-    def record(self, lines: Sequence[Line]) -> None:
-        """Forget them."""
+    def record(self, noted: Noted) -> None:
+        """Forget it."""
 
 
 class NoCredentials:

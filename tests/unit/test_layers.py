@@ -20,7 +20,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "deliver first_run",
         "api remote",
         "app remote_http",
-        "chores smtp",
+        "plugin_parts chores smtp",
         "services",
         "backup",
         "doctor",

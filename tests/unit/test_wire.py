@@ -28,6 +28,7 @@ from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Message
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
@@ -161,6 +162,11 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
         on_timeout=maybe(st.sampled_from(Fallback)),
         on_error=maybe(st.sampled_from(Fallback)),
         filter=maybe(FILTERS),
+    ),
+    Rotation: st.builds(Rotation, grace_s=st.integers(0, 30 * 86_400)),
+    NewPluginToken: st.one_of(
+        st.builds(NewPluginToken, scopes=st.just((TokenScope.METRICS,)), good_for_s=st.integers(60, 3600)),
+        st.builds(NewPluginToken, scopes=st.just(tuple(TokenScope)), delivery=st.text()),
     ),
     Replay: st.builds(
         Replay,

@@ -17,8 +17,9 @@ from mairust_core.app import Site, open_site
 from mairust_core.config import load_settings
 from mairust_core.first_run import create_site
 from mairust_core.hooks.book import MemoryBook, Registered
+from mairust_core.hooks.call_log import CallLog
 from mairust_core.hooks.chain import HookChain
-from mairust_core.hooks.log import Line
+from mairust_core.hooks.log import Line, Noted
 from mairust_core.hooks.memory import Plugin
 from mairust_core.jobs import Timing
 from mairust_core.jobs.lease import Lease
@@ -86,15 +87,19 @@ class House:
                 site.storage.execute_many(tx, f"DELETE FROM {table}", [()])
         site.hook_book = self.book
         self.lines: list[Line] = []
+        self.noted: list[Noted] = []
+        self.log = CallLog(site.storage, lambda: site.ids)
         site.hook_log = self
         site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: self.plugins.open
         self.refusals = Refusals(site.storage, site.ids)
         self.chain: HookChain
         self.road: MailRoad
 
-    def record(self, lines: Sequence[Line]) -> None:
-        """Be the log of hooks."""
-        self.lines += lines
+    def record(self, noted: Noted) -> None:
+        """Be the log of hooks: all is remembered, and written down."""
+        self.lines += noted.lines
+        self.noted.append(noted)
+        self.log.record(noted)
 
     def account(self, name: str) -> str:
         """Add an account; its address."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Temporary
-from mairust_core.hooks.log import Line
+from mairust_core.hooks.log import Noted
 from mairust_core.hooks.transport import CallFailed
-from mairust_core.jobs import LeaseLost
+from mairust_core.jobs import Later, LeaseLost
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.hook_forms import HookCall, NewHook, Outcome
 from mairust_core.model.ids import Id
@@ -322,7 +321,7 @@ async def test_a_job_finds_a_hook_that_this_process_has_not_seen_yet(house: Hous
 
 
 async def test_a_job_whose_hook_is_disabled_comes_again(house: House) -> None:
-    """Its attempts may outlast that; otherwise it is a dead letter, never done without a call."""
+    """It waits for that as long as it takes, and is never done without a call."""
     id_ = f"com.example.{house.domain.partition('.')[0]}"
     manifest = Manifest(id=id_, name="p", version="1.0.0", entry=Entry(protocol=Protocol.HTTP))
     with house.site.storage.write() as tx:
@@ -335,7 +334,7 @@ async def test_a_job_whose_hook_is_disabled_comes_again(house: House) -> None:
     house.book.write()
     await house.changed()
     [job] = house.jobs("hook")
-    with pytest.raises(Temporary, match="disabled"):
+    with pytest.raises(Later, match="is not enabled"):
         await house.run(job)
     assert house.plugins.requests("com.example.test") == []
     assert house.trace(stored_id(reply), "hook_gone") == []
@@ -484,7 +483,7 @@ async def test_hooks_are_followed_though_their_log_cannot_be_written(house: Hous
     """Whatever it is that cannot be."""
 
     class Broken:
-        def record(self, lines: Sequence[Line]) -> None:
+        def record(self, noted: Noted) -> None:
             """Fail as no store does."""
             raise UnicodeError("odd")
 

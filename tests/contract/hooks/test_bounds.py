@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from mairust_core.hooks import Told
 from mairust_core.hooks.answers import fallback
 from mairust_core.hooks.breakers import NoBreakers
 from mairust_core.hooks.calls import BULKHEAD, SLOT_MS, Caller, Outcome
-from mairust_core.hooks.log import Line, Lines
+from mairust_core.hooks.log import Line, Lines, Noted
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.shadows import Shadow, Shadows
 from mairust_core.hooks.steps import Step
@@ -81,7 +82,7 @@ async def test_shadow_calls_beyond_a_bound_are_left_out_and_counted(house: House
         shadows = Shadows(house.site.storage, threads, caller, Lines(NoLog()), most, most_bytes)
         plugin.asked = 0
         for number in range(3):
-            shadows.begin([_shadow(number, 25)], {}, 1)
+            shadows.begin(Told(verdicts={}, shadows=[_shadow(number, 25)]), 1, {})
         assert shadows.left_out == 1
         await shadows.close()
     await transports.close()
@@ -92,8 +93,8 @@ def test_lines_of_the_log_beyond_a_bound_are_left_out() -> None:
     written: list[Line] = []
 
     class Log:
-        def record(self, lines: Sequence[Line]) -> None:
-            written.extend(lines)
+        def record(self, noted: Noted) -> None:
+            written.extend(noted.lines)
 
     lines = Lines(Log(), most=2)
     for _ in range(2):

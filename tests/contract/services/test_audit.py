@@ -20,6 +20,7 @@ from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import HookChange, NewHook
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
+from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
@@ -37,6 +38,7 @@ from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.secrets import Secrets
@@ -45,7 +47,7 @@ from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.jobs import enqueue, kill
-from tests.support.linking import approved, manifest_text, new_id
+from tests.support.linking import approved, http_text, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, made, upgraded
 from tests.support.packs import pack_for_nobody
 
@@ -208,13 +210,22 @@ HOOK_CHANGES: dict[str, Callable[[Ops, str], object]] = {
 }
 """Those of a hook that was just added."""
 
+METRICS = NewPluginToken(scopes=(TokenScope.METRICS,))
 PLUGIN_CHANGES: dict[str, Callable[[Ops, str], object]] = {
     "plugins.approve": lambda ops, plugin: ops(Plugins).approve(plugin),
     "plugins.disable": lambda ops, plugin: ops(Plugins).disable(plugin),
     "plugins.enable": lambda ops, plugin: ops(Plugins).enable(plugin),
     "plugins.remove": lambda ops, plugin: ops(Plugins).remove(plugin),
+    "plugins.rotate_secret": lambda ops, plugin: ops(Plugins).rotate_secret(plugin, Rotation()),
+    "plugintokens.create": lambda ops, plugin: ops(PluginTokens).create(plugin, METRICS),
 }
 """Those of a plugin that was linked, which only its own machine can do, and approved."""
+
+TOKEN_CHANGES: dict[str, Callable[[Ops, str, str], object]] = {
+    "plugintokens.reissue": lambda ops, plugin, token: ops(PluginTokens).reissue(plugin, token),
+    "plugintokens.revoke": lambda ops, plugin, token: ops(PluginTokens).revoke(plugin, token),
+}
+"""Those of a token that was issued to a plugin."""
 ALIKE = {"plugins.approve_review", "plugins.rollback_to"}
 """Each has the entry of the operation of which it is the careful form."""
 
@@ -269,10 +280,22 @@ def test_every_change_of_plugins_has_its_entry(
     served: Served, ops: Ops, tmp_path: Path, operation: str
 ) -> None:
     """By the id of the plugin; its approval is not noted twice."""
-    plugin = approved(served.site, tmp_path, manifest_text(new_id()))
+    plugin = approved(served.site, tmp_path, http_text(new_id()))
     PLUGIN_CHANGES[operation](ops, plugin)
     entry = ops(Audit).browse(operation=operation, subject=plugin, limit=1).items[0]
     assert (entry.operation, entry.subject) == (operation, plugin)
+
+
+@pytest.mark.parametrize("operation", TOKEN_CHANGES)
+def test_every_change_of_a_plugins_token_has_its_entry(
+    served: Served, ops: Ops, tmp_path: Path, operation: str
+) -> None:
+    """By the id of the token."""
+    plugin = approved(served.site, tmp_path, http_text(new_id()))
+    token = ops(PluginTokens).create(plugin, METRICS).token.id
+    TOKEN_CHANGES[operation](ops, plugin, token)
+    (entry,) = ops(Audit).browse(operation=operation, subject=token).items
+    assert (entry.operation, entry.subject) == (operation, token)
 
 
 def test_what_is_deleted_for_good_has_its_entry(ops: Ops) -> None:
@@ -288,7 +311,7 @@ def test_what_is_deleted_for_good_has_its_entry(ops: Ops) -> None:
 def test_no_change_is_forgotten_here() -> None:
     """A new operation that is no GET must be in one of the tables above."""
     declared = {op.id for kind in SERVICES for op in kind.operations.values() if op.method != "GET"}
-    tables = (CHANGES, JOB_CHANGES, HOOK_CHANGES, PLUGIN_CHANGES, ALIKE)
+    tables = (CHANGES, JOB_CHANGES, HOOK_CHANGES, PLUGIN_CHANGES, TOKEN_CHANGES, ALIKE)
     assert declared - NOT_ADMINISTRATIVE == {"hooks.replay"}.union(*tables)
 
 

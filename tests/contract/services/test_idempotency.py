@@ -16,15 +16,18 @@ from mairust_core.model.account import Account
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.receipt import KEPT_MS
 from mairust_core.operations import BytesIn
+from mairust_core.plugins.package import keys
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugins import PACKAGE
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from mairust_core.store.tables import audit, idempotency, secret
 from tests.contract.services.conftest import Served
 from tests.support.linking import link, manifest_text
+from tests.support.packaging import made
 
 MAIL = b"Subject: once\r\n\r\nHello.\r\n"
 REPLAYED = "idempotent-replayed"
@@ -44,14 +47,15 @@ def post(served: Served) -> Post:
     """Sends a POST under a key, as the first administrator unless another key is given."""
 
     def send(path: str, body: Any, key: str | None, bearer: str | None = None) -> httpx.Response:
-        mail = isinstance(body, bytes)
+        is_whole = isinstance(body, bytes)
+        media_type = PACKAGE if path == "/plugins" else "message/rfc822"
         headers = {
             "authorization": f"Bearer {bearer or served.admin_key}",
-            "content-type": "message/rfc822" if mail else "application/json",
+            "content-type": media_type if is_whole else "application/json",
         }
         if key is not None:
             headers["idempotency-key"] = key
-        content = body if mail else json.dumps(body).encode()
+        content = body if is_whole else json.dumps(body).encode()
         with httpx.Client(base_url=served.http.url + "/api/v1", trust_env=False, timeout=60) as client:
             return client.post(path, content=content, headers=headers)
 
@@ -74,7 +78,13 @@ def creating(domain: str, account: str) -> dict[str, tuple[str, Any]]:
         "messages.append": (f"/accounts/{account}/messages", MAIL),
         "tokens.create": ("/tokens", {"name": "x", "scopes": ["read"]}),
         "hooks.add": ("/hooks", {"name": f"h{local}", "type": "post_receive", "plugin": PLUGIN}),
+        "plugins.install": ("/plugins", made(manifest_text(f"com.example.p{local}"))),
+        "trust.add": ("/trust/keys", {"name": f"t{local}", "public_key": _root_key()}),
     }
+
+
+def _root_key() -> str:
+    return keys.public_pem(keys.public_of(keys.generate())).decode()
 
 
 CREATING = sorted(creating("x.example", "a@x.example"))
@@ -89,6 +99,8 @@ def test_every_operation_that_creates_is_here() -> None:
         "mailboxes.create",
         "messages.append",
         "tokens.create",
+        "plugins.install",
+        "trust.add",
         "hooks.add",
     ]
 

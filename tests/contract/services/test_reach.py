@@ -24,11 +24,13 @@ from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.plugin_forms import Installed
+from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, ItemsIn
+from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
@@ -45,6 +47,7 @@ from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.search import Search
@@ -55,7 +58,7 @@ from mairust_core.services.traces import Traces
 from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
-from tests.support.linking import approved, link, manifest_text, new_id
+from tests.support.linking import approved, http_text, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, body, made, upgraded
 from tests.support.packs import pack_for_nobody
 
@@ -182,6 +185,17 @@ plugins.approve_review - - +   - - -   - - -    own
 plugins.enable        - - +   - - -   - - -     own
 plugins.disable       - - +   - - -   - - -     own
 plugins.remove        - - +   - - -   - - -     own
+plugins.rotate_secret - - +   - - -   - - -     own
+plugins.logs          - - +   - - -   - - -     own
+plugintokens.create   - - +   - - -   - - -     own
+plugintokens.browse   - - +   - - -   - - -     own
+plugintokens.reissue  - - +   - - -   - - -     own
+plugintokens.revoke   - - +   - - -   - - -     own
+accesses.of_plugin    + - +   + - +   + - +     own
+accesses.of_message   + - +   + - +   + - +     own
+accesses.of_message   + - +   0 - 0   0 - 0     foreign
+accesses.of_account   + - +   + - +   + - +     own
+accesses.of_account   + - +   0 - 0   0 - 0     foreign
 plugins.install       - - +   - - -   - - -     own
 plugins.rollback      - - +   - - -   - - -     own
 plugins.rollback_to   - - +   - - -   - - -     own
@@ -278,6 +292,21 @@ def _plugin(served: Served) -> str:
     """An approved plugin, which nobody needs to answer."""
     with TemporaryDirectory() as directory:
         return approved(served.site, Path(directory), manifest_text(new_id(), *FILTERED))
+
+
+def _reached(served: Served) -> str:
+    """An approved plugin that shares a secret."""
+    with TemporaryDirectory() as directory:
+        return approved(served.site, Path(directory), http_text(new_id(), 9000, *FILTERED))
+
+
+METRICS = NewPluginToken(scopes=(TokenScope.METRICS,))
+
+
+def _issued(served: Served) -> tuple[str, str]:
+    """A plugin, and a token that was issued to it."""
+    plugin = _plugin(served)
+    return plugin, served.here(PluginTokens).create(plugin, METRICS).token.id
 
 
 def _waiting(served: Served) -> Installed:
@@ -400,6 +429,15 @@ ASK: dict[str, Ask] = {
     "plugins.enable": lambda s, k, _: s.there(Plugins, k).enable(_plugin(s)),
     "plugins.disable": lambda s, k, _: s.there(Plugins, k).disable(_plugin(s)),
     "plugins.remove": lambda s, k, _: s.there(Plugins, k).remove(_plugin(s)),
+    "plugins.rotate_secret": lambda s, k, _: s.there(Plugins, k).rotate_secret(_reached(s), Rotation()),
+    "plugins.logs": lambda s, k, _: s.there(Plugins, k).logs(_plugin(s)),
+    "plugintokens.create": lambda s, k, _: s.there(PluginTokens, k).create(_plugin(s), METRICS),
+    "plugintokens.browse": lambda s, k, _: s.there(PluginTokens, k).browse(_plugin(s)),
+    "plugintokens.reissue": lambda s, k, _: s.there(PluginTokens, k).reissue(*_issued(s)),
+    "plugintokens.revoke": lambda s, k, _: s.there(PluginTokens, k).revoke(*_issued(s)),
+    "accesses.of_plugin": lambda s, k, _: s.there(Accesses, k).of_plugin(_plugin(s)),
+    "accesses.of_message": lambda s, k, p: s.there(Accesses, k).of_message(p.message),
+    "accesses.of_account": lambda s, k, p: s.there(Accesses, k).of_account(p.account),
     "hooks.add": lambda s, k, _: s.there(Hooks, k).add(
         NewHook(name=f"h{uuid4().hex[:10]}", type=HookType.POST_RECEIVE, plugin=_plugin(s), enabled=False)
     ),

@@ -26,7 +26,9 @@ from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
+from mairust_core.model.trust import NewTrustKey
 from mairust_core.operations import BytesIn, BytesOut, ItemsIn, Service
+from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
@@ -42,6 +44,7 @@ from mairust_core.services.index import Index
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.search import Search
@@ -49,9 +52,11 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.services.status import Status
 from mairust_core.services.tokens import Tokens
 from mairust_core.services.traces import Traces
+from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
 from tests.support.linking import approved, manifest_text, new_id
+from tests.support.packaging import Marketplace
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MAIL = b"From: a@x.example\r\nSubject: both\r\n\r\nways\r\n"
@@ -136,6 +141,12 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Search, lambda s: s.find(q="a\0", account="ann@taken.example")),
     (Index, lambda s: s.rebuild(Rebuild(account="nobody@taken.example"))),
     (Tokens, lambda s: s.revoke("0000")),
+    (Plugins, lambda s: s.install(BytesIn(chunks=[b"no package"]))),
+    (Plugins, lambda s: s.install(BytesIn(chunks=[b""]), upgrade=True)),
+    (Plugins, lambda s: s.rollback("com.example.none")),
+    (Trust, lambda s: s.add(NewTrustKey(name="x", public_key="no key"))),
+    (Trust, lambda s: s.remove("0000")),
+    (Trust, lambda s: s.import_revocations(BytesIn(chunks=[b"{}"]))),
     (Traces, lambda s: s.show("4711")),
     (Traces, lambda s: s.show("<no/such%id?@x.example>")),
     (Traces, lambda s: s.show("neither")),
@@ -244,7 +255,17 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Hooks, lambda s: s.show(f"{plugin}:pre_receive")
     yield Hooks, lambda s: s.browse(plugin=plugin)
     yield Hooks, lambda s: s.log(f"{plugin}:pre_receive")
+    yield Plugins, lambda s: s.logs(plugin)
+    yield PluginTokens, lambda s: s.browse(plugin)
+    yield Accesses, lambda s: s.of_plugin(plugin, since="1h")
+    yield Accesses, lambda s: s.of_message(str(summary.id))
+    yield Accesses, lambda s: s.of_account(address)
     served.here(Plugins).remove(plugin)
+    market = Marketplace()
+    market.trusted_on(served.site)
+    served.here(Trust).import_revocations(market.revoke(1, ["0" * 16]))
+    yield Trust, lambda s: s.browse(limit=2)
+    yield Trust, lambda s: s.revocations(limit=2)
     yield Jobs, lambda s: s.browse(kind="seen", state="ready")
     yield Traces, lambda s: [e for e in s.show(str(summary.id)).events if e["kind"] != "now"]
     yield Traces, lambda s: s.browse(recipient="nobody@taken.example")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.e2e.docs.shell import Running, reader, serving, with_tools
 from tests.support import docs
+from tests.support.answering import http_plugin
 from tests.support.docs import CHECKOUT, TUTORIAL
-from tests.support.linking import allow_unsigned
+from tests.support.linking import allow_unsigned, http_text, write
 from tests.support.packaging import offered
 from tests.support.postgres import PostgresServer
 from tests.support.processes import children
@@ -60,6 +61,28 @@ def test_the_tutorial_of_plugins_works(tmp_path: Path) -> None:
     assert "enabled (1.0.0 pending)" in read
     listed = who.types(f"{PATH}mairust message list --account {ANN} --json")
     assert listed.count('"tags":["hello"]') == 1
+
+
+def test_the_how_to_of_running_plugins_works(tmp_path: Path) -> None:
+    """With a plugin that was asked about a mail: shown, rotated, given a token, and told of."""
+    who = with_tools(reader(tmp_path))
+    allow_unsigned(who.home / ".local/share/mairust")
+    with http_plugin() as plugin, serving(who, ".venv/bin/mairust serve") as server:
+        write(who.directory / "spam", http_text("com.example.spam", plugin.port, "pre_receive"))
+        begin = "mairust plugin link ./spam\nmairust plugin approve com.example.spam --yes\n"
+        ask = (
+            "printf 'Subject: hi\\r\\n\\r\\n' | mairust message append - --account ann@example.org --hooks\n"
+        )
+        read = who.types(SITE + begin + ask + script(HOW_TO / "operate-plugins.md", server))
+    assert len(plugin.asked) == 1
+    assert re.search(r"^Calls: +1, 0 failed", read, re.MULTILINE)
+    assert 'mairust_plugin_calls_total{plugin="com.example.spam"} 1' in read
+    assert read.count("mps_") == 3
+    assert "refused from now on" in read
+    assert '{"metrics":1}' in read
+    assert re.search(r"^State: +revoked$", read, re.MULTILINE)
+    assert re.search(r"com.example.spam 1.0.0 +ann@example.org +[0-9]+ +headers +mail", read)
+    assert '"saw":["headers"]' in read
 
 
 def test_the_how_to_of_keys_works(tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ from tests.e2e.proof.ledger import Ledger
 from tests.e2e.proof.load import Load
 from tests.support.server import Server, Site
 
-NOT_INGEST = ("gc.", "compact.", "hook.", "request.", "secrets.", "import.", "backup.", "prune.", "restore.")
+NOT_INGEST = (
+    *("gc.", "compact.", "hook.", "plugin.", "request.", "secrets.", "trust."),
+    *("import.", "backup.", "prune.", "restore."),
+)
 NTH = {"segment.created": 1}
 """A segment is created once; everything else is reached again and again."""
 

@@ -34,7 +34,10 @@ LARGE_EVERY = 100
 LARGE = bytes(range(256)) * 5000 + b"\n"
 AT_S = 1_600_000_000
 
-NOT_IMPORT = ("gc.", "compact.", "hook.", "reply.", "request.", "secrets.", "backup.", "prune.", "restore.")
+NOT_IMPORT = (
+    *("gc.", "compact.", "hook.", "plugin.", "reply.", "request.", "secrets.", "trust."),
+    *("backup.", "prune.", "restore."),
+)
 IMPORT_STEPS = [step.name for step in STEPS if not step.name.startswith(NOT_IMPORT)]
 
 

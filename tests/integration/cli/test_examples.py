@@ -37,6 +37,7 @@ EXAMPLES = [
 ON_FILES = {"new", "lint", "pack", "sign", "verify"}
 KEY_ID = "0123456789abcdef"
 JOB_ID = "731824090112"
+TOKEN_ID = "pt_0123456789abcdef0123"
 
 
 def shell(directory: Path, home: Path, line: str, site: Path) -> Ran:
@@ -150,6 +151,9 @@ def test_an_example_of_the_help_works(
         example = re.sub(placeholder, value, example)
     with http_plugin() as plugin:
         register(path, site, tmp_path / "spam", plugin.port)
+        if TOKEN_ID in example:
+            issued = run("plugin", "token", "create", "com.example.spam", "--scope", "metrics", "--json")
+            example = example.replace(TOKEN_ID, issued.json["token"]["id"])
         words = words_of(example)
         # `deliver` guards its process before it is a command: only a process shows that.
         done = shell(tmp_path, home, example, site) if words is None or path == ("deliver",) else run(*words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -18,10 +18,13 @@ from mairust_cli.shapes import SHAPES, WITHOUT, members, named_types
 from mairust_core import store, wire
 from mairust_core.app import opened
 from mairust_core.config import load_settings
+from mairust_core.hooks.log import Noted
+from mairust_core.hooks.sayings import Saying
 from mairust_core.model.forms import Page
 from mairust_core.model.hook import Mode
 from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.job import NewJob
+from mairust_core.model.plugin_life import LogOrigin
 from mairust_core.model.story import Story
 from mairust_core.plugins.package import keys
 from tests.integration.cli.conftest import make_sources
@@ -42,6 +45,7 @@ class Ground:
     token: str
     job: str
     mail: str
+    plugin_token: str = ""
 
     @property
     def maildir(self) -> Path:
@@ -162,6 +166,15 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "plugin enable": lambda _: "plugin enable com.example.spam",
     "plugin disable": lambda _: "plugin disable com.example.spam",
     "plugin remove": lambda _: "plugin remove com.example.spam --yes",
+    "plugin rotate-secret": lambda _: "plugin rotate-secret com.example.spam",
+    "plugin token create": lambda _: "plugin token create com.example.spam --scope metrics",
+    "plugin token list": lambda _: "plugin token list com.example.spam",
+    "plugin token reissue": lambda g: f"plugin token reissue com.example.spam {g.plugin_token}",
+    "plugin token revoke": lambda g: f"plugin token revoke com.example.spam {g.plugin_token}",
+    "plugin logs": lambda _: "plugin logs com.example.spam",
+    "plugin accesses": lambda _: "plugin accesses com.example.spam",
+    "message accesses": lambda g: f"message accesses {g.message}",
+    "account accesses": lambda _: "account accesses ann@example.org",
     "hook add": lambda _: "hook add bills --type post_receive --plugin com.example.spam --filter size_gt=1M",
     "hook list": lambda _: "hook list",
     "hook show": lambda _: "hook show com.example.spam:pre_receive",
@@ -228,8 +241,10 @@ def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) ->
     with http_plugin() as plugin:
         register_plugins(site, found.plugin, plugin.port)
         register_packages(site, found.offered)
+        assert run("hook", "replay", "com.example.spam:pre_receive", "--account", "ann@example.org").code == 0
         assert run("backup", "create", str(found.repository)).code == 0
-        yield found
+        issued = run("plugin", "token", "create", "com.example.spam", "--scope", "metrics", "--json").json
+        yield replace(found, plugin_token=issued["token"]["id"])
 
 
 def register_plugins(site: Path, directory: Path, port: int) -> None:
@@ -246,6 +261,8 @@ def register_plugins(site: Path, directory: Path, port: int) -> None:
         )  # fmt: skip
         with here.storage.write() as tx:
             store.hook_calls.record(here.storage, tx, [call])
+        line = Saying(at_ms=0, plugin=call.plugin, hook=call.hook, origin=LogOrigin.STDERR, text="late")
+        here.hook_log.record(Noted(sayings=[line]))
 
 
 def register_packages(site: Path, directory: Path) -> None:

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.stdin import AT_A_TIME, open_stdin
-from mairust_core.hooks.transport import CallFailed, CallTimedOut
+from mairust_core.hooks.transport import Alive, CallFailed, CallTimedOut
 from mairust_core.hooks.workers import SIZE, Workers
 from mairust_core.model.isolation import Layer
-from mairust_core.model.plugin import ProcessMode
+from mairust_core.model.plugin import ProcessMode, Runnable
 from mairust_core.sandbox.cgroups import OURS, ROOT
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.probing import tried
 from tests.integration.sandbox.conftest import Make, machine_without
-from tests.support.plugins import ECHO, call, descriptors
+from tests.support.plugins import ECHO, PATIENCE_S, call, descriptors
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -231,6 +232,73 @@ async def test_rule_h3_a_worker_ends_after_its_calls(full: Machine, plugin: Make
     for _ in range(2):
         assert [(await counting.ask()).body for _ in range(3)] == [b"0", b"1", b"2"]
         await counting.until_gone()
+
+
+async def test_a_changed_plugin_gets_new_workers(full: Machine, plugin: Make) -> None:
+    """Busy ones of the old end after their call, whose answer counts; at last all of the old are gone."""
+    slow = plugin(
+        full,
+        """
+        import sys, time
+        for line in sys.stdin:
+            time.sleep(float(line))
+            print("old")
+        """,
+    )
+    pool = Transports(lambda _: lambda runnable: open_stdin(runnable, slow.confinement))
+    old, new = slow.runnable, replace(slow.runnable, generation=1)
+    pool.prepare([old])
+    pool.keep([old])
+
+    async def ask(runnable: Runnable, seconds: bytes) -> bytes:
+        async with pool.to(runnable) as transport:
+            return (await transport.call(call(seconds))).body
+
+    try:
+        assert await ask(old, b"0") == b"old"
+        first = await slow.pid()
+        busy = asyncio.ensure_future(ask(old, b"0.6"))
+        await asyncio.sleep(0)
+        (slow.directory / "plugin.py").write_text(
+            "import sys\nfor line in sys.stdin: print('new', flush=True)"
+        )
+        pool.keep([new])
+        assert await ask(new, b"0") == b"new"
+        assert await busy == b"old"
+        assert await ask(new, b"0") == b"new"
+        async with asyncio.timeout(PATIENCE_S):
+            while first in slow.pids():  # noqa: ASYNC110 - the process table rings no bell
+                await asyncio.sleep(0.01)
+        assert pool.workers() == {new.id: Alive(workers=1, busy=0)}
+    finally:
+        await pool.close()
+    await slow.until_gone()
+
+
+@pytest.mark.parametrize("mode", [ProcessMode.WORKER, ProcessMode.ONESHOT])
+async def test_what_a_call_took_is_told(machine: Machine, plugin: Make, mode: ProcessMode) -> None:
+    """CPU of this call, not of the program's start; the most memory that was seen; also when it fails."""
+    busy = plugin(
+        machine,
+        """
+        import sys, time
+        for line in sys.stdin:
+            held = bytearray(30 << 20)
+            began = time.process_time()
+            while time.process_time() - began < 0.2:
+                pass
+            if "fail" in line:
+                sys.exit(3)
+            print("{}", flush=True)
+        """,
+        mode=mode,
+    )
+    used = (await busy.ask()).used
+    assert 150_000 <= used.cpu_us < 1_000_000
+    assert used.memory_bytes > 30 << 20
+    with pytest.raises(CallFailed) as failed:
+        await busy.ask(b"fail")
+    assert failed.value.used.cpu_us >= 100_000  # seen every 20 ms, where nothing counts
 
 
 async def test_workers_are_made_as_calls_need_them(full: Machine, plugin: Make) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from mairust_core.errors import StorageDown
 from mairust_core.hooks.answers import Said
 from mairust_core.hooks.calls import Outcome
-from mairust_core.hooks.log import Line, Lines
+from mairust_core.hooks.log import Lines, Noted
 from mairust_core.hooks.steps import Step
 from tests.support.hooking import registered
 
@@ -26,13 +24,13 @@ class _Target:
         self.fault = fault
         self.written: list[str] = []
 
-    def record(self, lines: Sequence[Line]) -> None:
+    def record(self, noted: Noted) -> None:
         """Take them, all or none; one of hook `odd` cannot be taken."""
         if self.fault is not None:
             raise self.fault
-        for one in lines:
+        for one in noted.lines:
             one.hook.encode("ascii")
-        self.written += [one.hook for one in lines]
+        self.written += [one.hook for one in noted.lines]
 
 
 def test_a_line_that_cannot_be_written_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:

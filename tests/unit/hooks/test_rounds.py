@@ -45,7 +45,7 @@ class Chain:
         """From now on these are in force."""
         self.sieve = Sieve(hooks)
         self.transports.prepare(one.plugin for one in hooks)
-        await self.transports.keep(one.plugin for one in hooks)
+        self.transports.keep(one.plugin for one in hooks)
 
     async def ask(self, mail: Asked, budget_ms: int = 30_000) -> Told:
         """All there are."""
@@ -188,7 +188,7 @@ async def test_rule_d3_a_call_of_a_plugin_that_is_gone_ends(
     asking = asyncio.create_task(chain.ask(asked(b"Subject: x\r\n\r\nhi")))
     await held.asked.wait()
     chain.sieve = Sieve([registered(blocked=True)] if blocked else [])
-    await chain.transports.keep([])
+    chain.transports.keep([])
     told = await asking
     assert [one.action for one in told.verdicts.values()] == [expected]
     assert chain.plugins.opened["com.example.test"].closed

@@ -90,8 +90,8 @@ class _Way:
         self.closed = True
 
 
-async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_its_calls() -> None:
-    """Calls under way end on the old one."""
+def _pool() -> tuple[Transports, list[_Way]]:
+    """A pool, and the ways that it opened."""
     made: list[_Way] = []
 
     def opener(_: Runnable) -> Any:
@@ -100,17 +100,77 @@ async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_
 
     pool = Transports(lambda _: opener)
     pool.prepare([runnable()])
+    return pool, made
+
+
+async def test_a_transport_is_replaced_when_its_plugin_changes_and_closed_after_its_calls() -> None:
+    """Calls under way end on the old one."""
+    pool, made = _pool()
+    pool.keep([runnable(generation=1)])
     async with pool.to(runnable(generation=1)) as first:
         async with pool.to(runnable(generation=1)) as same:
             assert same is first
+        pool.keep([runnable(generation=2)])
         async with pool.to(runnable(generation=2)) as second:
             assert second is not first
+        await asyncio.sleep(0)
         assert not made[0].closed
+    await asyncio.sleep(0.01)
     assert [one.closed for one in made] == [True, False]
-    await pool.keep([])
-    assert made[1].closed
+    pool.keep([])
     await pool.close()
-    assert len(made) == 2
+    assert [one.closed for one in made] == [True, True]
+
+
+class _Slow(_Way):
+    """One that takes its time to close."""
+
+    ending: asyncio.Event
+
+    async def close(self) -> None:
+        """Wait, then note it."""
+        await self.ending.wait()
+        self.closed = True
+
+
+async def test_nobody_waits_for_a_way_that_is_slow_to_close() -> None:
+    """Neither the last call of the old one, whose answer would come too late, nor the first of the new."""
+    made: list[_Slow] = []
+    ending = asyncio.Event()
+
+    def opener(_: Runnable) -> Any:
+        made.append(_Slow())
+        made[-1].ending = ending
+        return made[-1]
+
+    pool = Transports(lambda _: opener)
+    pool.prepare([runnable()])
+    pool.keep([runnable(generation=1)])
+    async with asyncio.timeout(5):
+        async with pool.to(runnable(generation=1)):
+            pool.keep([runnable(generation=2)])
+        async with pool.to(runnable(generation=2)) as new:
+            assert new is made[1]
+        assert not made[0].closed
+        closing = asyncio.ensure_future(pool.close())
+        await asyncio.sleep(0)
+        ending.set()
+        await closing
+    assert made[0].closed
+
+
+async def test_mail_that_came_before_a_change_asks_the_version_that_was_in_force() -> None:
+    """On a way of its own, which takes nothing from the new one and is closed after it."""
+    pool, made = _pool()
+    pool.keep([runnable(generation=2)])
+    async with pool.to(runnable(generation=2)) as new, pool.to(runnable(generation=1)) as old:
+        assert old is not new
+    async with pool.to(runnable(generation=2)) as same:
+        assert same is new
+    await asyncio.sleep(0.01)
+    assert [one.closed for one in made] == [False, True]
+    await pool.close()
+    assert [one.closed for one in made] == [True, True]
 
 
 async def test_a_way_that_is_not_ready_is_a_failure_until_it_is() -> None:
@@ -199,7 +259,7 @@ async def test_rule_d3_a_plugin_that_is_gone_is_let_go_at_once() -> None:
     pool = Transports(lambda _: opener)
     one, other = runnable("com.example.one"), runnable("com.example.other")
     pool.prepare([one, other])
-    await pool.keep([one, other])
+    pool.keep([one, other])
 
     async def use(plugin: Runnable) -> str:
         async with pool.to(plugin):
@@ -208,7 +268,7 @@ async def test_rule_d3_a_plugin_that_is_gone_is_let_go_at_once() -> None:
 
     calls = [asyncio.create_task(use(plugin)) for plugin in (one, one, other)]
     await asyncio.sleep(0)
-    await pool.keep([other])
+    pool.keep([other])
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(it) for it in found] == [CallEnded, CallEnded, str]
     assert (ways["com.example.one"].closed, ways["com.example.other"].closed) == (True, False)

@@ -44,7 +44,7 @@ def test_the_built_in_schedules_are_sound() -> None:
     """Each names a kind there is, and comes again within the day."""
     kinds = {kind.name for kind in KINDS}
     now = ms("2026-11-25 12:00:00")
-    assert {one.name for one in SCHEDULES} == {"gc", "jobs.purge"}
+    assert {one.name for one in SCHEDULES} == {"gc", "jobs.purge", "plugins.health"}
     for one in SCHEDULES:
         assert one.kind in kinds
         assert now < next_ms(one.cron, now) <= now + 86_400_000

@@ -84,8 +84,16 @@ def test_a_group_tells_what_the_kernel_counted(tmp_path: Path) -> None:
     _kernel_fills(first, {"usage": "1234567\n", "oom": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"})
     _kernel_fills(second, {"usage": "usage_usec 1234\nuser_usec 1000\n", "oom": "low 0\noom 0\noom_kill 0\n"})
     for directory, version, out in ((first, 1, True), (second, 2, False)):
-        readers = Readers(cpu=directory / "usage", memory_events=directory / "oom", version=version)
+        readers = Readers(
+            cpu=directory / "usage",
+            memory_events=directory / "oom",
+            memory_peak=directory / "peak",
+            version=version,
+        )
         group = Group({"it": tmp_path / "gone"}, readers)
         assert group.cpu_us() == 1234
+        assert group.peak_bytes() == 0  # before Linux 5.19
+        (directory / "peak").write_text("4096\n")
+        assert group.peak_bytes() == 4096
         assert group.was_out_of_memory() is out
         assert group.remove()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.config import load_settings
 from mairust_core.sandbox.directories import Unsafe, identified, too_near
 from mairust_core.sandbox.places import LAUNCHER
 
@@ -41,6 +42,15 @@ def test_a_plugin_that_was_exchanged_for_a_link_is_not_run(tmp_path: Path) -> No
             with pytest.raises(Unsafe, match=r"is a link|No such file"):
                 identified(path)
         (home / "plugin").unlink()
+
+
+def test_packages_are_run_from_a_data_directory_that_is_reached_through_a_link(tmp_path: Path) -> None:
+    """Whoever owns the site may have put it elsewhere; what is asked for is the real path."""
+    (tmp_path / "disk" / "plugins").mkdir(parents=True)
+    (tmp_path / "site").symlink_to("disk")
+    packages_dir = load_settings(data_dir=tmp_path / "site", env={}).packages_dir
+    _theirs(tmp_path)
+    assert identified(packages_dir) == identified(tmp_path / "disk" / "plugins")
 
 
 def test_where_everybody_may_write_no_plugin_is_run(tmp_path: Path) -> None:

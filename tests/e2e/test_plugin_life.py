@@ -1,0 +1,255 @@
+"""The life of plugins on a real server under load: upgraded, disabled and enabled, their secrets rotated.
+
+Every mail is counted by its reply and by what was made of it; none may be lost for a change.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.answering import http_plugin
+from tests.support.linking import allow_unsigned, http_text, manifest_text
+from tests.support.mailbox_client import Answer, Dialogue
+from tests.support.server import Server, Site, make_site
+
+PATIENCE_S = 60.0
+ANN = "user0@example.org"
+LOCAL, REMOTE = "com.example.versions", "com.example.signed"
+MAIL = b"Subject: %s\r\nMessage-ID: <%s@example.com>\r\n\r\nAt noon.\r\n"
+SENDERS = 3
+WORKER = """\
+import json, sys, time
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    time.sleep(0.02)
+    tag = VERSION if asked["hook"] == "pre_receive" else "later"
+    print(json.dumps({"action": "deliver", "tags": [tag]}), flush=True)
+    if asked["attempt"] == 1 and asked["hook"] == "pre_receive":
+        print("answered by", VERSION, file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site on which plugins can be linked."""
+    made = make_site(tmp_path_factory.mktemp("life") / "site")
+    allow_unsigned(made.directory)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(site: Site) -> Iterator[Server]:
+    """Two workers that serve it, each with its own pools."""
+    with Server(site=site, workers=2, http="127.0.0.1:0") as running:
+        yield running
+
+
+def answer(site: Site, *arguments: str) -> Any:
+    """The document a command prints."""
+    done = site.command(*arguments, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := true()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+class Load:
+    """Mail that comes and comes, on some connections; each with its reply."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._over = threading.Event()
+        self.replies: dict[str, Answer] = {}
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(SENDERS)]
+
+    def _send(self, sender: int) -> None:
+        number = 0
+        while not self._over.is_set():
+            with Dialogue(self._server.smtp) as client:
+                for _ in range(10):
+                    id_ = f"{self._name}-{sender}-{number:06}"
+                    content = MAIL % (id_.encode(), id_.encode())
+                    self.replies[id_] = client.send("bob@example.com", [ANN], content)[ANN]
+                    number += 1
+
+    def more(self, count: int = 30) -> None:
+        """Return after so many mails more."""
+        enough = len(self.replies) + count
+        until(lambda: len(self.replies) >= enough)
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Send for the length of a block."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for thread in self._threads:
+                thread.join(PATIENCE_S)
+                assert not thread.is_alive()
+
+
+def tags(site: Site) -> dict[str, list[str]]:
+    """The tags of every mail of Ann's, by its subject."""
+    found = answer(site, "message", "list", "--account", ANN, "--all")["items"]
+    return {one["subject"]: one["tags"] for one in found}
+
+
+def write(directory: Path, version: str) -> Path:
+    """A version of the local plugin; its processes are told by their command line."""
+    directory.mkdir()
+    (directory / "plugin.py").write_text(f'VERSION = "v{version}"\n' + WORKER)
+    text = manifest_text(
+        LOCAL,
+        "pre_receive",
+        "post_receive",
+        version=version,
+        entry=f'protocol = "stdin"\ncommand = ["python3", "plugin.py", "of-{version}"]\nmode = "worker"',
+    )
+    (directory / "plugin.toml").write_text(text)
+    return directory
+
+
+def alive(version: str) -> list[str]:
+    """The processes of a version, as the machine's process table has them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"of-{version}".encode() in words and b"plugin.py" in words and words[0].endswith(b"python3"):
+            found.append(path.parent.name)
+    return found
+
+
+def test_a_plugin_is_upgraded_disabled_and_enabled_without_losing_a_mail(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    """New calls go to new workers, running ones end, and the old workers with them; jobs wait meanwhile."""
+    assert site.command("plugin", "link", write(tmp_path / "one", "1.0.0")).returncode == 0
+    answer(site, "plugin", "approve", LOCAL, "--yes")
+    load = Load(server, "upgrade")
+    with load.flowing():
+        until(lambda: alive("1.0.0"))
+        load.more()
+        assert site.command("plugin", "link", write(tmp_path / "two", "2.0.0")).returncode == 0
+        until(lambda: alive("2.0.0"))
+        load.more()
+        until(lambda: not alive("1.0.0"))
+        assert answer(site, "plugin", "disable", LOCAL)["state"] == "disabled"
+        until(lambda: not alive("2.0.0"))
+        load.more()
+        assert answer(site, "plugin", "enable", LOCAL)["state"] == "enabled"
+        until(lambda: alive("2.0.0"))
+        load.more()
+    assert {reply.code for reply in load.replies.values()} == {250}
+    _finish_jobs(site)
+    found = tags(site)
+    assert set(load.replies) <= found.keys()
+    mine = {subject: set(found[subject]) for subject in load.replies}
+    by_version = {
+        version: {one for one, its in mine.items() if version in its} for version in ("v1.0.0", "v2.0.0")
+    }
+    assert all(by_version.values())
+    assert not by_version["v1.0.0"] & by_version["v2.0.0"]
+    asked = by_version["v1.0.0"] | by_version["v2.0.0"]
+    later = {one for one, its in mine.items() if "later" in its}
+    assert later >= asked
+    ended = len(later - asked)  # what it was just asked about when it was disabled
+    assert ended <= 2 * SENDERS
+    assert mine.keys() - later  # those that came while it was disabled
+    _prove_figures(site, len(asked), ended)
+
+
+def _finish_jobs(site: Site) -> None:
+    """Let what waits for the plugin run now, and wait until all of it is done."""
+
+    def done() -> bool:
+        waiting = answer(site, "job", "list", "--kind", "hook", "--state", "ready", "--all")["items"]
+        for one in waiting:
+            site.command("job", "retry", one["id"])
+        running = answer(site, "job", "list", "--kind", "hook", "--state", "running")["items"]
+        return not waiting and not running
+
+    until(done)
+    assert answer(site, "job", "list", "--kind", "hook", "--state", "dead")["items"] == []
+
+
+def _prove_figures(site: Site, asked: int, ended: int) -> None:
+    """What the plugin did is told: calls, time, memory, processes, its log, and whose mail it saw."""
+    shown = until(lambda: _counted(site, asked))
+    assert (shown["usage"]["failures"] <= 2 * SENDERS, shown["usage"]["skipped"]) == (True, 0)
+    assert shown["usage"]["wall_ms"] >= 20 * asked
+    assert shown["usage"]["peak_memory_mb"] > 5
+    assert shown["usage_today"]["calls"] <= shown["usage"]["calls"]
+    assert shown["workers"]["alive"] >= 1
+    lines = answer(site, "plugin", "logs", LOCAL, "--all")["items"]
+    written = {one["text"] for one in lines if one["origin"] == "stderr"}
+    assert written <= {"answered by v1.0.0", "answered by v2.0.0"}
+    assert written
+    accesses = answer(site, "plugin", "accesses", LOCAL, "--all")["items"]
+    assert len({one["message_id"] for one in accesses}) == asked + ended
+    assert {(one["account"], *one["saw"]) for one in accesses} == {(ANN, "headers")}
+    assert {one["version"] for one in accesses} == {"1.0.0", "2.0.0"}
+
+
+def _counted(site: Site, asked: int) -> Any:
+    shown = answer(site, "plugin", "show", LOCAL)
+    return shown if shown["usage"]["calls"] >= 2 * asked and shown["workers"] else None
+
+
+def test_rule_g2_a_plugin_that_knows_only_the_old_secret_loses_no_mail(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    """In the grace period; after it refuses everything, until it is given the new secret."""
+    site.command("plugin", "remove", LOCAL, "--yes")
+    with http_plugin() as plugin:
+        directory = tmp_path / "signed"
+        directory.mkdir()
+        (directory / "plugin.toml").write_text(http_text(REMOTE, plugin.port, "pre_receive"))
+        assert site.command("plugin", "link", directory).returncode == 0
+        plugin.secret = answer(site, "plugin", "approve", REMOTE, "--yes")["secret"]
+        load = Load(server, "rotate")
+        with load.flowing():
+            until(lambda: plugin.asked)
+            load.more()
+            rotated = answer(site, "plugin", "rotate-secret", REMOTE, "--grace", "8s")
+            before = len(load.replies)
+            until(lambda: "x-mairust-signature-previous" in plugin.headers[-1])
+            load.more()
+            in_grace = dict(load.replies)
+            assert plugin.refused == 0
+            assert len(in_grace) > before
+            until(lambda: plugin.refused)
+            until(lambda: any(one.code == 451 for one in [*load.replies.values()]))
+        assert rotated["previous_valid_until"] is not None
+        assert {reply.code for reply in in_grace.values()} == {250}
+        plugin.secret = rotated["secret"]
+        site.command("hook", "reset", f"{REMOTE}:pre_receive")
+        again = Load(server, "again")
+        with again.flowing():
+            until(lambda: any(one.code == 250 for one in [*again.replies.values()]))
+        until(lambda: answer(site, "secrets", "list", "--all")["items"])
+    found = tags(site)
+    seen = [subject for subject, its in found.items() if subject.startswith("rotate-") and "seen" in its]
+    assert len(seen) >= before
