@@ -196,19 +196,21 @@ def test_what_was_never_approved_is_not_enabled(ops: Ops, served: Served, tmp_pa
 
 
 def test_a_blocked_plugin_stays_blocked(ops: Ops, served: Served, tmp_path: Path) -> None:
-    """Rule G5: nothing but a removal changes that."""
+    """Rule G5: until it is removed or disabled, so that mail goes on without it."""
     id_ = approved(served.site, tmp_path, manifest_text(new_id()))
     with served.site.storage.write() as tx:
         found = store.plugins.get(tx, TESTER, id_)
         store.plugins.replace(tx, TESTER, replace(found, state=State.BLOCKED))
         store.generations.advance(tx)
-    for call in (ops(Plugins).approve, ops(Plugins).enable, ops(Plugins).disable):
+    for call in (ops(Plugins).approve, ops(Plugins).enable):
         with pytest.raises(Conflict, match="is blocked"):
             call(id_)
     with pytest.raises(Conflict, match="is blocked"):
         link(served.site, tmp_path, manifest_text(id_))
     (blocked,) = (one for one in served.site.hook_book.enabled() if one.hook.plugin == id_)
     assert blocked.blocked
+    assert ops(Plugins).disable(id_).state is PluginState.DISABLED
+    assert id_ not in {one.hook.plugin for one in served.site.hook_book.enabled()}
     assert ops(Plugins).remove(id_).removed
 
 
