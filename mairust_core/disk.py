@@ -6,6 +6,7 @@ other programs fill disks as well; then the file is given up, and what it held g
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -23,6 +24,13 @@ log = logging.getLogger("mairust.disk")
 def has_room(free_bytes: int, total_bytes: int) -> bool:
     """Whether a disk with so much free takes mail."""
     return free_bytes >= min(FREE_BYTES, int(total_bytes * FREE_SHARE))
+
+
+def require_room(directory: Path, size_bytes: int) -> None:
+    """Raise `OSError` where so many bytes more would leave too little for mail; and as `statvfs` does."""
+    free, total = _disk(directory)
+    if not has_room(free - size_bytes, total):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def keep_reserve(data_dir: Path, size_bytes: int) -> bool:

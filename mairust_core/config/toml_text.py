@@ -2,7 +2,8 @@
 
 A TOML file is a sequence of statements, each of which is a well-formed file by itself. So the lines of
 all keys follow from parsing the file statement by statement, exactly and without a second parser; that
-is done only when a line is asked for.
+is done only when a line is asked for. Where a statement ends, strings and brackets tell: every byte is
+looked at once, whoever wrote the file.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ from mairust_core.config.document import Document, KeyPath, bad_file
 from mairust_core.errors import BadConfig
 
 _MAX_DEPTH = 20
+_MAX_PARTS = 64
+"""Of a dotted key: `tomllib` takes time by the square of them."""
+_TOKEN = re.compile(
+    r'''"""(?:[^"\\]|\\[\s\S]|"(?!""))*+(?:"{3,5}|\\?\Z)'''
+    r"""|'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)"""
+    r"""|"(?:[^"\\\n]|\\[^\n])*+"?"""
+    r"""|'[^'\n]*+'?|\#[^\n]*+|[\[\]{}\n.=,]"""
+)
+"""What tells where a statement ends; a string without an end goes on as far as it could."""
 _POSITION = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
 def read_toml(path: Path, text: str) -> Document:
     """The tables of a TOML 1.0 file; raises `BadConfig` with the line of the fault."""
     text = text.replace("\r\n", "\n")
+    _check_keys(path, text)
     try:
         tree = tomllib.loads(text)
     except RecursionError as error:
@@ -41,6 +52,16 @@ class Statement:
     first: int
     last: int
     paths: tuple[KeyPath, ...]
+
+
+def _check_keys(path: Path, text: str) -> None:
+    parts, line = 1, 1
+    for token in _TOKEN.finditer(text):
+        one = token[0]
+        parts = parts + 1 if one == "." else 1 if one[0] in "[]{}\n=,#" else parts
+        if parts > _MAX_PARTS:
+            raise bad_file("too_deep", path, line)
+        line += one.count("\n")
 
 
 def _fault(path: Path, text: str, message: str) -> BadConfig:
@@ -65,7 +86,8 @@ def _defined_again(path: Path, text: str, statements: list[Statement]) -> BadCon
 
     guilty = statements[bisect_left(range(1, len(statements)), True, key=fails)]
     key = guilty.paths[-1]
-    earlier = next(s.first for s in statements if any(p in s.paths for p in reversed(guilty.paths)))
+    named = set(guilty.paths)
+    earlier = next(s.first for s in statements if not named.isdisjoint(s.paths))
     return bad_file("duplicate", path, guilty.first, key, earlier=earlier)
 
 
@@ -78,24 +100,40 @@ def _lines(text: str) -> Mapping[KeyPath, int]:
 
 
 def statements(text: str) -> tuple[list[Statement], int | None]:
-    """All statements, and the first line of one that never becomes well formed."""
+    """All statements, and the first line of one that is not well formed, after which none is looked for."""
     complete: list[Statement] = []
     table: KeyPath = ()
-    chunk, first = "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        first = first if chunk else number
-        chunk += line + "\n"
+    first = 1
+    for chunk in _chunks(text):
         try:
             found = tomllib.loads(chunk)
         except (ValueError, RecursionError):
-            continue  # the statement goes on in the next line
-        header = chunk.lstrip().startswith("[")
-        chunk = ""
+            return complete, first
+        after = first + chunk.count("\n")
         if found:
+            header = chunk.lstrip().startswith("[")
             paths = tuple(_paths(found, () if header else table))
             table = paths[-1] if header else table
-            complete.append(Statement(first, number, paths))
-    return complete, first if chunk else None
+            complete.append(Statement(first, after - 1, paths))
+        first = after
+    return complete, None
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """The text from the end of one statement to the end of the next, each with its last line break."""
+    text += "\n"
+    begin, depth = 0, 0
+    for token in _TOKEN.finditer(text):
+        one = token[0]
+        if one in "[{":
+            depth += 1
+        elif one in "]}":
+            depth = max(depth - 1, 0)
+        elif one == "\n" and not depth:
+            yield text[begin : token.end()]
+            begin = token.end()
+    if begin < len(text):
+        yield text[begin:]
 
 
 def _paths(found: Mapping[str, object], above: KeyPath) -> Iterator[KeyPath]:

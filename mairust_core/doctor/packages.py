@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
-from mairust_core.errors import Invalid
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import Signers
-from mairust_core.plugins.package import ArchiveLimits, FileFacts
-from mairust_core.plugins.package import listing as listings
+from mairust_core.plugins.package.written import difference
 from mairust_core.store import StorageBackend, trust
 from mairust_core.store import packages as queries
 from mairust_core.store import plugins as registered
 from mairust_core.wire import encode_time
 
 MAX_LOOKED = 500
-PIECE_BYTES = 1 << 18
 _ME = Principal.local("doctor")
 
 
@@ -31,7 +25,7 @@ def standing(_: Settings, storage: StorageBackend) -> Iterator[Found]:
     with storage.read() as tx:
         found = registered.page(tx, _ME, "", MAX_LOOKED)
         facts = queries.facts(tx, _ME, (one.package for one in found))
-        roots = trust.trusted(tx, _ME).roots
+        roots = trust.trusted(tx, _ME, ()).roots
     if blocked := [one.id for one in found if one.state is State.BLOCKED]:
         yield Found("plugins.blocked", names=", ".join(blocked), count=len(blocked), first=blocked[0])
     for one in found:
@@ -66,33 +60,5 @@ def whole(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
             yield Found("plugins.package", id=one.id, digest=digest)
         elif one.shown.entry.protocol is Protocol.STDIN:
             place = settings.packages_dir / digest
-            if place.is_dir() and (what := _difference(place, package.listing)):
+            if place.is_dir() and (what := difference(place, package.listing)):
                 yield Found("plugins.cache", id=one.id, path=place, what=what)
-
-
-def _difference(place: Path, listing: str) -> str:
-    """What in a directory is not as its listing says; empty when all is."""
-    try:
-        listed = dict(listings.read(listing.encode(), ArchiveLimits()).files)
-    except Invalid as error:
-        return str(error)
-    there = {
-        os.path.relpath(os.path.join(directory, name), place)
-        for directory, _, names in os.walk(place)
-        for name in names
-    } - {listings.NAME}
-    if odd := sorted(there ^ listed.keys()):
-        return odd[0]
-    return next((path for path in sorted(listed) if not _is_as_listed(place / path, listed[path])), "")
-
-
-def _is_as_listed(path: Path, facts: FileFacts) -> bool:
-    digest = hashlib.sha256()
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            while data := file.read(PIECE_BYTES):
-                digest.update(data)
-    except OSError:
-        return False
-    return digest.hexdigest() == facts.sha256

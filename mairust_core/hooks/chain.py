@@ -29,6 +29,8 @@ from mairust_core.model.verdict import DELIVER, Action, Verdict
 from mairust_core.store import StorageBackend, generations
 
 THREADS = 2
+READY_S = 0.2
+"""So long at most one look at changes waits for plugins to be got ready; then it goes on beside it."""
 TELL_ALIVE_S = 20.0
 """So often the processes of local plugins are told again: who does not tell is gone."""
 NOT_YET = Verdict(action=Action.TEMPFAIL, reply=StorageDown.reply, reason="hooks are not known yet")
@@ -58,6 +60,8 @@ class HookChain:
         self.credentials = credentials
         self._budget_ms = budget_ms
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hooks")
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="plugin files")
+        """Unpacking takes seconds, which no change waits for."""
         self._transports = Transports(find, files)
         self._breakers = Breakers(storage, self._threads)
         self._caller = Caller(self._transports, self._breakers, self.find)
@@ -86,17 +90,33 @@ class HookChain:
         except MaiRustError as error:
             log.warning("hooks are not read for now: %s", error)
             return
+        is_first = self._generation is None
         if found is not None:
             self._generation, self._sieve = found
             self._transports.keep(one.plugin for one in self._sieve.hooks if not one.blocked)
+        await self._get_ready(None if is_first else READY_S)
 
     def _read(self, known: int | None) -> tuple[int, Sieve] | None:
         """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""
         with self._storage.read() as tx:
             generation = generations.current(tx)
-        sieve = self._sieve if generation == known else Sieve(self._book.enabled())
-        self._transports.prepare(one.plugin for one in sieve.hooks)
-        return None if generation == known else (generation, sieve)
+        return None if generation == known else (generation, Sieve(self._book.enabled()))
+
+    async def _get_ready(self, wait_s: float | None) -> None:
+        """See to it that the plugins are got ready, and wait for that so long at most."""
+        task = self._transports.preparing
+        if task is None or task.done():
+            task = self._transports.preparing = asyncio.create_task(self._prepare())
+        await asyncio.wait({task}, timeout=wait_s)
+        if task.done():
+            task.result()
+
+    async def _prepare(self) -> None:
+        loop, sieve = asyncio.get_running_loop(), None
+        while sieve is not self._sieve:  # it may change meanwhile
+            sieve = self._sieve
+            plugins = [one.plugin for one in sieve.hooks]
+            await loop.run_in_executor(self._preparing, self._transports.prepare, plugins)
 
     async def ask(self, mail: Asked) -> Told:
         """What the hooks say of a mail; never raises. Before they are known every mail is put off."""
@@ -182,9 +202,12 @@ class HookChain:
         """Let go of everything; calls under way fail."""
         await self._shadows.close()
         await self._breakers.close()
+        if self._transports.preparing is not None:
+            self._transports.preparing.cancel()
         await self._transports.close()
         await asyncio.get_running_loop().run_in_executor(self._threads, self._lines.flush, self._alive())
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._preparing):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def ask_from_thread(

@@ -22,6 +22,9 @@ It may block: imports, a look at the machine.
 Files = Callable[[Iterable[Runnable]], Mapping[str, str]]
 """Has the files of plugins here; why not, by the ids of those whose files cannot be had. May block."""
 
+LOOK_S = 0.05
+"""So often a call looks whether its plugin is ready."""
+
 log = logging.getLogger("mairust.hooks")
 
 
@@ -44,7 +47,11 @@ class Transports:
     def __init__(self, find: Find, files: Files = lambda _: {}) -> None:
         self._find = find
         self._files = files
-        self._without_files: Mapping[str, str] = {}
+        self._without_files: dict[str, str] = {}
+        self._ready: dict[str, int] = {}
+        """The generation of each plugin that was got ready, whatever came of it."""
+        self.preparing: asyncio.Task[None] | None = None
+        """What gets plugins ready beside this; their calls wait for it."""
         self._openers: dict[str, Open] = {}
         self._faults: dict[str, str] = {}
         self._ways: dict[str, _Way] = {}
@@ -58,9 +65,20 @@ class Transports:
         A way that cannot be got ready fails the calls of its plugins, as files do that cannot be had; both
         are tried again next time.
         """
-        wanted = list(plugins)
-        self._without_files = self._files(wanted)
-        for name in {one.entry.way for one in wanted} - self._openers.keys():
+        wanted = {one.id: one for one in plugins}
+        self._open_ways({one.entry.way for one in wanted.values()})
+        for one in wanted.values():
+            if missing := self._files([one]).get(one.id):
+                self._without_files[one.id] = missing
+            else:
+                self._without_files.pop(one.id, None)
+            self._ready[one.id] = one.generation
+        for gone in self._ready.keys() - wanted.keys():
+            del self._ready[gone]
+            self._without_files.pop(gone, None)
+
+    def _open_ways(self, names: set[str]) -> None:
+        for name in names - self._openers.keys():
             try:
                 opener = self._find(name)
             except (OSError, ImportError, MaiRustError) as error:
@@ -76,6 +94,7 @@ class Transports:
 
         Raises `CallFailed`, `CallEnded` when the plugin is not to be asked, or ceases to be meanwhile.
         """
+        await self._wait_for(plugin)
         way = self._way(plugin)
         ended = asyncio.timeout(None)
         way.calls.add(ended)
@@ -106,6 +125,16 @@ class Transports:
         if known is not None:
             self._leave(known)
         return way
+
+    async def _wait_for(self, plugin: Runnable) -> None:
+        """Wait while a plugin is got ready; as long as the caller likes."""
+        while (
+            self._ready.get(plugin.id, -1) < plugin.generation
+            and (self._wanted is None or plugin.id in self._wanted)
+            and (task := self.preparing) is not None
+            and not task.done()
+        ):
+            await asyncio.wait({task}, timeout=LOOK_S)
 
     def _open(self, plugin: Runnable) -> _Way:
         if (missing := self._without_files.get(plugin.id)) is not None:

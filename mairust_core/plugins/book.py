@@ -9,7 +9,7 @@ from mairust_core.errors import Conflict
 from mairust_core.hooks import book
 from mairust_core.model.plugin import Runnable, State
 from mairust_core.model.principal import Principal
-from mairust_core.plugins.standing import Standings, is_revoked
+from mairust_core.plugins.standing import Standings, is_revoked, named_in
 from mairust_core.store import StorageBackend, hooks, plugins, trust
 from mairust_core.store.plugins import Registered
 
@@ -46,7 +46,8 @@ def runnable(tx: Connection, by: Principal, id_: str, packages_dir: Path) -> Run
     """
     found = plugins.get(tx, by, id_)
     signers = Standings(tx, by, [found]).shown(found)
-    taken_back = found.package is not None and is_revoked(found.package, signers, trust.trusted(tx, by))
+    trusted = trust.trusted(tx, by, named_in([(found.package, signers)]))
+    taken_back = found.package is not None and is_revoked(found.package, signers, trusted)
     if found.state is State.BLOCKED or taken_back:
         raise Conflict("plugin_blocked", id=id_)
     if found.manifest is None:

@@ -25,12 +25,11 @@ from mairust_core.operations import BytesIn
 from mairust_core.plugins.arriving import Arrived, Reader
 from mairust_core.plugins.manifest import Ground, read_manifest
 from mairust_core.plugins.registry import Registry
-from mairust_core.plugins.rights import approves_itself, asks_for_more
-from mairust_core.plugins.standing import Standings, is_revoked, require_trusted
+from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more
+from mairust_core.plugins.standing import Standings, is_revoked, named_in, require_trusted
 from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Kept
 from mairust_core.store.plugins import Registered
-from mairust_core.store.trust import Trusted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -109,7 +108,7 @@ class Installer:
         was taken back since it was read, `Conflict` for what is kept under other signatures.
         """
         trust.hold(self._storage, tx)
-        trusted = trust.trusted(tx, by)
+        trusted = trust.trusted(tx, by, named_in([(arrived.digest, arrived.signers)]))
         require_trusted(arrived.manifest.id, arrived.digest, arrived.signers, trusted)
         found = plugins.find(tx, by, arrived.manifest.id, locked=True)
         if found is not None and found.source is Source.EXTENSION:
@@ -127,7 +126,7 @@ class Installer:
         if found is None:
             installed = self._register(tx, by, arrived)
         else:
-            installed = self._upgrade(tx, by, found, arrived, trusted)
+            installed = self._upgrade(tx, by, found, arrived)
         crash_point("plugin.installed")
         return installed
 
@@ -172,16 +171,12 @@ class Installer:
         audits.record(tx, self._ids().next(), by, "plugins.auto_approve", wanted.id)
         return self._run(tx, by, replace(found, approved_by=AUTOMATIC, approved_ms=now_ms()), wanted)
 
-    def _upgrade(
-        self, tx: Connection, by: Principal, found: Registered, arrived: Arrived, trusted: Trusted
-    ) -> Installed:
+    def _upgrade(self, tx: Connection, by: Principal, found: Registered, arrived: Arrived) -> Installed:
         wanted = arrived.manifest
         waiting = replace(found, pending=wanted, pending_package=arrived.digest, pending_directory=None)
         standing = Standings(tx, by, [found]).of(found, arrived.digest, arrived.signers)
         approved = found.manifest
-        taken_back = found.state is State.BLOCKED or (
-            standing.was is not None and is_revoked(found.package, standing.was, trusted)
-        )
+        taken_back = found.state is State.BLOCKED or _is_taken_back(tx, by, found, standing)
         if approved is None or taken_back or asks_for_more(wanted, approved, standing):
             plugins.replace(tx, by, waiting)
             return self._registry.installed(tx, by, waiting, wanted)
@@ -232,6 +227,14 @@ class Installer:
             approved_by=by.name, approved_ms=now_ms(),
         )  # fmt: skip
         self._registry.run_waiting(tx, by, back)
+
+
+def _is_taken_back(tx: Connection, by: Principal, found: Registered, standing: Standing) -> bool:
+    """Whether what was approved was revoked since."""
+    if standing.was is None:
+        return False
+    trusted = trust.trusted(tx, by, named_in([(found.package, standing.was)]))
+    return is_revoked(found.package, standing.was, trusted)
 
 
 def _is(wanted: str, digest: str | None, manifest: Manifest | None) -> bool:

@@ -30,7 +30,7 @@ from mairust_core.model.principal import Principal
 from mairust_core.model.settings import ExportedPlugin
 from mairust_core.observe.faults import crash_point
 from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
-from mairust_core.plugins.standing import Standings, require_trusted
+from mairust_core.plugins.standing import Standings, named_in, require_trusted
 from mairust_core.plugins.toml_text import toml_text
 from mairust_core.store import (
     breakers,
@@ -282,7 +282,8 @@ class Registry:
 
     def require_standing(self, tx: Connection, by: Principal, id_: str, standing: Standing) -> None:
         """Raise `Forbidden` for what was revoked, whose root is trusted no longer, or that nobody signed."""
-        require_trusted(id_, standing.package, standing.signers, trust.trusted(tx, by))
+        about = named_in([(standing.package, standing.signers)])
+        require_trusted(id_, standing.package, standing.signers, trust.trusted(tx, by, about))
         if not standing.signers.is_signed:
             self.require_unsigned(id_)
 

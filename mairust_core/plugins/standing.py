@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Forbidden
@@ -73,6 +73,11 @@ def require_trusted(id_: str, digest: str | None, signers: Signers, trusted: Tru
 def is_revoked(digest: str | None, signers: Signers, trusted: Trusted) -> bool:
     """Whether a package, or a key that had a part in it, was taken back."""
     return not _named(digest, signers).isdisjoint(trusted.revoked_by(signers.root))
+
+
+def named_in(standing: Iterable[tuple[str | None, Signers]]) -> set[str]:
+    """All that a revocation could name of some packages: themselves, and the keys that had a part in them."""
+    return {one for digest, signers in standing for one in _named(digest, signers)}
 
 
 def _named(digest: str | None, signers: Signers) -> set[str]:

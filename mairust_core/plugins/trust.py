@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ from mairust_core.operations import BytesIn
 from mairust_core.plugins.package import Package, keys, revocations
 from mairust_core.plugins.package.revocations import RevocationList
 from mairust_core.plugins.package.vouching import voucher
-from mairust_core.plugins.standing import is_revoked
-from mairust_core.store import audits, packages, plugins, trust
+from mairust_core.plugins.standing import is_revoked, named_in
+from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Facts
 from mairust_core.store.plugins import Registered
 from mairust_core.store.trust import Trusted
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PAGE = 500
+AT_ONCE = 1000
+"""So much is taken back in one transaction."""
+
+Named = tuple[RevocationKind, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What was in force before a list: `gone` is what that one named and the new one does not."""
+
+    serial: int | None
+    gone: frozenset[Named]
 
 
 def judge(package: Package, trusted: Trusted, now_ms: int) -> Signers:
@@ -65,32 +77,49 @@ class Trust:
         """Trust a root key; raises `Invalid` for what is no public key, `Conflict` for a name in use."""
         public = keys.read_public(new.public_key.encode(), "public_key")
         key_id = keys.key_id(public)
-        if key_id in trust.trusted(tx, by).revoked_by(key_id):
+        if key_id in trust.trusted(tx, by, [key_id]).revoked_by(key_id):
             raise Forbidden("trust_key_revoked", id=key_id)
         return trust.add(tx, by, key_id, public, new.name.strip())
 
-    def take(self, tx: Connection, by: Principal, taken: RevocationList) -> RevocationsTaken:
+    def announce(self, storage: StorageBackend, by: Principal, taken: RevocationList) -> Announced:
+        """Take back what a root's list adds, a little in a transaction (rule D2), before it is in force.
+
+        Raises as `take` does. Killed meanwhile, what was taken back stays so, and the list may come again.
+        """
+        named = _named(taken)
+        with storage.read() as tx:
+            serial = _require_newer(tx, by, taken)
+            before = trust.taken_back(tx, by, taken.root)
+        _require_same(taken, serial, before, named)
+        new = sorted(named - before)
+        for first in range(0, len(new), AT_ONCE):
+            with storage.write() as tx:
+                trust.hold(storage, tx)
+                if _require_newer(tx, by, taken) != serial:
+                    break  # another list came meanwhile
+                some = new[first : first + AT_ONCE]
+                there = trust.trusted(tx, by, [value for _, value in some]).revoked.get(taken.root, ())
+                trust.note(tx, by, taken.root, (one for one in some if one[1] not in there))
+        return Announced(serial=serial, gone=frozenset(before - named))
+
+    def take(
+        self, tx: Connection, by: Principal, taken: RevocationList, announced: Announced
+    ) -> RevocationsTaken:
         """Put a root's list in force, and block at once what it takes back.
 
         Raises `Invalid` for a list that no trusted root signed, `Conflict` for one that is older than what
         is known, or another one of the same serial. The list that is known may come again.
         """
-        trusted = trust.trusted(tx, by)
-        taken.signed.require_root(trusted.roots)
-        known = trust.get(tx, by, taken.root, locked=True).serial
-        if known is not None and taken.serial < known:
-            raise Conflict("revocations_old", root=taken.root, serial=taken.serial, known=known)
-        named = [
-            *((RevocationKind.KEY, one) for one in sorted(taken.keys)),
-            *((RevocationKind.MANIFEST, one) for one in sorted(taken.manifests)),
-        ]
-        before = trust.taken_back(tx, by, taken.root)
-        if taken.serial == known and before != set(named):
-            raise Conflict("revocations_other", root=taken.root, serial=taken.serial)
-        released = tuple(sorted(value for _, value in before - set(named)))
+        known, named, gone = _require_newer(tx, by, taken), _named(taken), announced.gone
+        if known != announced.serial or trust.count(tx, by, taken.root) != len(named) + len(gone):
+            before = trust.taken_back(tx, by, taken.root)
+            _require_same(taken, known, before, named)
+            gone = frozenset(before - named)
+            trust.note(tx, by, taken.root, sorted(named - before))
+        released = tuple(sorted(value for _, value in gone))
         if released:
             audits.record(tx, self._ids().next(), by, "trust.release", taken.root)
-        trust.take(tx, by, taken.root, taken.serial, named)
+        trust.take(tx, by, taken.root, taken.serial, gone)
         blocked = self._block(tx, by)
         crash_point("trust.revoked")
         return RevocationsTaken(
@@ -107,7 +136,6 @@ class Trust:
 
         One that somebody disabled stays that: its hooks are asked nothing, and it is not enabled again.
         """
-        trusted = trust.trusted(tx, by)
         blocked = []
         after = ""
         while found := plugins.page(tx, by, after, PAGE):
@@ -115,6 +143,7 @@ class Trust:
             facts = packages.facts(
                 tx, by, (digest for one in found for digest in (one.package, one.pending_package))
             )
+            trusted = trust.trusted(tx, by, named_in((digest, one.signers) for digest, one in facts.items()))
             for one in found:
                 changed = _judged(one, facts, trusted)
                 if changed == one:
@@ -125,6 +154,25 @@ class Trust:
                 if verb == "block":
                     blocked.append(one.id)
         return blocked
+
+
+def _named(taken: RevocationList) -> set[Named]:
+    keys_named = {(RevocationKind.KEY, one) for one in taken.keys}
+    return keys_named | {(RevocationKind.MANIFEST, one) for one in taken.manifests}
+
+
+def _require_newer(tx: Connection, by: Principal, taken: RevocationList) -> int | None:
+    """The serial that is known, of a root that is trusted; raises `Invalid`, `Conflict` for an older list."""
+    taken.signed.require_root(trust.trusted(tx, by, ()).roots)
+    known = trust.get(tx, by, taken.root).serial
+    if known is not None and taken.serial < known:
+        raise Conflict("revocations_old", root=taken.root, serial=taken.serial, known=known)
+    return known
+
+
+def _require_same(taken: RevocationList, known: int | None, before: set[Named], named: set[Named]) -> None:
+    if taken.serial == known and before != named:
+        raise Conflict("revocations_other", root=taken.root, serial=taken.serial)
 
 
 def _judged(one: Registered, facts: dict[str, Facts], trusted: Trusted) -> Registered:

@@ -61,9 +61,10 @@ class Trust(Service):
         same serial.
         """
         taken = self.site.read_revocations(revocations)
+        announced = self.site.trust.announce(self.site.storage, self.by, taken)
         with change(self, "import_revocations", taken.root) as tx:
             store.trust.hold(self.site.storage, tx)
-            return self.site.trust.take(tx, self.by, taken)
+            return self.site.trust.take(tx, self.by, taken, announced)
 
     @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)
     def revocations(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Revocation]:

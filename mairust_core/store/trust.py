@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
@@ -22,7 +22,7 @@ _LOCK = "trust"
 class Trusted:
     """Whom a site trusts now: `roots` are public keys by their ids.
 
-    `revoked` is what each root took back, keys and packages: these look different.
+    `revoked` is what each root took back of the keys and packages asked about: these look different.
     """
 
     roots: dict[str, bytes]
@@ -40,12 +40,18 @@ def hold(storage: StorageBackend, tx: Connection) -> None:
     storage.serialise(tx, _LOCK)
 
 
-def trusted(tx: Connection, by: Principal) -> Trusted:
-    """All roots and all that they took back; two statements."""
+def trusted(tx: Connection, by: Principal, about: Collection[str]) -> Trusted:
+    """All roots, and which of these keys and packages they took back: lists are long. Two statements."""
     roots = tx.execute(select(trust_key.c.id, trust_key.c.public_key).where(*_mine(by))).all()
     revoked: dict[str, set[str]] = {}
-    taken = select(trust_revocation.c.root, trust_revocation.c.value)
-    for root, value in tx.execute(taken.where(trust_revocation.c.tenant_id == by.tenant_id)):
+    mine = trust_revocation.c
+    taken = select(mine.root, mine.value).where(
+        mine.tenant_id == by.tenant_id,
+        mine.root.in_(select(trust_key.c.id).where(trust_key.c.tenant_id == by.tenant_id)),
+        mine.kind.in_([kind.value for kind in RevocationKind]),
+        mine.value.in_(sorted(about)),
+    )
+    for root, value in tx.execute(taken) if about else ():
         revoked.setdefault(root, set()).add(value)
     return Trusted(
         roots={row[0]: bytes(row[1]) for row in roots},
@@ -114,22 +120,34 @@ def taken_back(tx: Connection, by: Principal, root: str) -> set[tuple[Revocation
     return {(RevocationKind(kind), value) for kind, value in tx.execute(query)}
 
 
-def take(
-    tx: Connection, by: Principal, root: str, serial: int, taken: Iterable[tuple[RevocationKind, str]]
-) -> None:
-    """Put a root's newer list in place of its older one."""
-    tx.execute(
-        delete(trust_revocation).where(
-            trust_revocation.c.tenant_id == by.tenant_id, trust_revocation.c.root == root
-        )
-    )
+def count(tx: Connection, by: Principal, root: str) -> int:
+    """How much the list of a root names that is in force."""
+    mine = trust_revocation.c
+    query = select(func.count()).where(mine.tenant_id == by.tenant_id, mine.root == root)
+    return int(tx.execute(query).scalar_one())
+
+
+def note(tx: Connection, by: Principal, root: str, new: Iterable[tuple[RevocationKind, str]]) -> None:
+    """Take back what was not taken back before."""
     at_ms = now_ms()
     rows = [
         {"tenant_id": by.tenant_id, "root": root, "kind": kind.value, "value": value, "taken_ms": at_ms}
-        for kind, value in dict.fromkeys(taken)
+        for kind, value in new
     ]
     if rows:
         tx.execute(insert(trust_revocation), rows)
+
+
+def take(
+    tx: Connection, by: Principal, root: str, serial: int, gone: Iterable[tuple[RevocationKind, str]]
+) -> None:
+    """Have a root's list be this one: what it adds was noted, these count no longer."""
+    mine = trust_revocation.c
+    one = (mine.kind == bindparam("of_kind")) & (mine.value == bindparam("of_value"))
+    rows = [{"of_kind": kind.value, "of_value": value} for kind, value in gone]
+    if rows:
+        its = (mine.tenant_id == by.tenant_id) & (mine.root == root)
+        tx.execute(delete(trust_revocation).where(its, one), rows)
     tx.execute(update(trust_key).where(*_one(by, root)).values(serial=serial))
 
 

@@ -10,6 +10,7 @@ keys.py          Ed25519 keys and their files
 signatures.py    `signatures/developer.json` and `signatures/marketplace.json`
 signed.py        what roots sign: certificates.py, revocations.py, licences.py
 reading.py       a `Package` from an archive; unpacking it
+written.py       its files where they were unpacked, compared with the listing
 vouching.py      whether a trusted root stands for a package
 sources.py       the files of a plugin's directory
 packing.py       an archive from a directory; signatures put into one

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import posixpath
 import shutil
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -75,7 +77,7 @@ def read_package(file: BinaryIO, ground: Ground, limits: ArchiveLimits = USUAL) 
         toml=found[TOML],
         listing=found[listing.NAME],
         digest=hashlib.sha256(found[listing.NAME]).hexdigest(),
-        files={path: _as_listed(files[path], facts) for path, facts in listed.files.items()},
+        files=_with_program(listed.files, manifest.entry.command),
         developer=marks[Signer.DEVELOPER],
         marketplace=marks[Signer.MARKETPLACE],
         licence=_licence(found, manifest),
@@ -114,12 +116,19 @@ def _facts(member: Member, held: bytes | None) -> FileFacts:
     digest = hashlib.sha256(held or b"")
     for piece in member.content:
         digest.update(piece)
-    return FileFacts(sha256=digest.hexdigest(), size_bytes=member.size_bytes, executable=member.executable)
+    return FileFacts(sha256=digest.hexdigest(), size_bytes=member.size_bytes)
 
 
-def _as_listed(found: FileFacts, listed: FileFacts) -> FileFacts:
-    """Whether it can be run is said by the listing, which is signed; an archive alone may say so, too."""
-    return replace(found, executable=found.executable or listed.executable)
+def _with_program(listed: Mapping[str, FileFacts], command: Sequence[str]) -> dict[str, FileFacts]:
+    """The files, those marked that can be run: as the listing says, and what the plugin's command runs.
+
+    Both are signed. The modes in an archive are not, so they say nothing.
+    """
+    word = command[0] if command else ""
+    program = posixpath.normpath(word) if "/" in word else ""
+    return {
+        path: replace(facts, executable=True) if path == program else facts for path, facts in listed.items()
+    }
 
 
 def _check_directories(directories: set[str], paths: list[str]) -> None:
@@ -164,12 +173,16 @@ def unpack(file: BinaryIO, package: Package, directory: Path, limits: ArchiveLim
     _unpack(file, _with_listing(package.listing, package.files), directory, limits)
 
 
-def unpack_listed(file: BinaryIO, data: bytes, directory: Path, limits: ArchiveLimits = USUAL) -> None:
+def unpack_listed(
+    file: BinaryIO, data: bytes, toml: str, directory: Path, limits: ArchiveLimits = USUAL
+) -> None:
     """As `unpack`, of a package that was read before, by the bytes of its listing: one pass for all of it.
 
-    Raises `Invalid` when the archive has anything else than what is listed.
+    `toml` is its plugin.toml. Raises `Invalid` when the archive has anything else than what is listed.
     """
-    _unpack(file, _with_listing(data, listing.read(data, limits).files), directory, limits)
+    entry = tomllib.loads(toml.removeprefix("\ufeff")).get("entry", {})
+    files = _with_program(listing.read(data, limits).files, entry.get("command", ()))
+    _unpack(file, _with_listing(data, files), directory, limits)
 
 
 def _with_listing(data: bytes, files: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
@@ -217,7 +230,7 @@ def _make_parents(path: Path) -> None:
 
 
 def _write(member: Member, path: Path, facts: FileFacts) -> None:
-    mode = 0o555 if facts.executable or member.executable else 0o444
+    mode = 0o555 if facts.executable else 0o444
     digest = hashlib.sha256()
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with open(fd, "wb") as target:

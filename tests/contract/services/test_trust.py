@@ -18,6 +18,8 @@ from mairust_core.services.audit import Audit
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
+from mairust_core.store import trust
+from mairust_core.store.tables import trust_revocation
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import TESTER, manifest_text, new_id
@@ -107,6 +109,52 @@ def test_rule_g5_a_revocation_blocks_at_once(
     assert id_ not in {one.hook.plugin for one in served.site.hook_book.enabled()}
     with pytest.raises(Forbidden, match="was revoked"):
         ops(Plugins).enable(id_)
+
+
+def test_rule_d2_a_list_writes_what_it_adds_and_approvals_read_what_they_need(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """Lists only grow: what is taken back already is not written again, and nobody loads all of it."""
+    values = [f"{number:016x}" for number in range(1100)]
+    assert ops(Trust).import_revocations(market.revoke(1, values[:-1])).keys == 1099
+    with served.site.storage.write() as tx:
+        mine = trust_revocation.c.root == market.id
+        tx.execute(trust_revocation.update().where(mine).values(taken_ms=5))
+    assert ops(Trust).import_revocations(market.revoke(2, values[1:])).released == (values[0],)
+    with served.site.storage.read() as tx:
+        rows = tx.execute(trust_revocation.select().where(mine)).all()
+        asked = trust.trusted(tx, TESTER, [values[0], values[7], values[-1]])
+    assert {row.value for row in rows if row.taken_ms != 5} == {values[-1]}
+    assert len(rows) == 1099
+    assert asked.revoked[market.id] == {values[7], values[-1]}
+    with served.site.storage.write() as tx:  # other tests look at a page of all lists
+        tx.execute(trust_revocation.delete().where(mine))
+
+
+def test_an_import_that_was_killed_goes_on_from_what_it_took_back(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """Until the list comes again its serial is not in force, while what it adds may be already."""
+    ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
+    taken = served.site.read_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
+    served.site.trust.announce(served.site.storage, TESTER, taken)
+    (root,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
+    assert root.serial == 1
+    assert ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16])).keys == 2
+    ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
+
+
+def test_of_two_lists_at_once_one_is_in_force_whole(ops: Ops, served: Served, market: Marketplace) -> None:
+    """Whatever both had announced before."""
+    site = served.site
+    lists = [site.read_revocations(market.revoke(1, [value])) for value in ("1" * 16, "2" * 16)]
+    announced = [site.trust.announce(site.storage, TESTER, one) for one in lists]
+    with site.storage.write() as tx:
+        site.trust.take(tx, TESTER, lists[0], announced[0])
+    with site.storage.write() as tx, pytest.raises(Conflict, match="Another list"):
+        site.trust.take(tx, TESTER, lists[1], announced[1])
+    with site.storage.read() as tx:
+        assert trust.taken_back(tx, TESTER, market.id) == {(RevocationKind.KEY, "1" * 16)}
 
 
 def test_a_blocked_plugin_comes_back_by_a_version_that_is_not_revoked(

@@ -17,7 +17,7 @@ from mairust_core.plugins.unpacked import RETRY_S, SWEEP_EVERY_S, UNUSED_S, Unpa
 from mairust_core.services.plugins import Plugins
 from mairust_core.store.tables import plugin_package_part
 from tests.contract.services.conftest import Served
-from tests.support.linking import TESTER, http_text, manifest_text, new_id
+from tests.support.linking import SCRIPT, TESTER, http_text, manifest_text, new_id
 from tests.support.packaging import install, made
 
 
@@ -65,6 +65,41 @@ def test_files_are_made_when_they_are_missing(unpacked: Unpacked, plugin: Runnab
     assert (place / "plugin.sh").exists()
 
 
+@pytest.mark.parametrize("harm", ["changed", "gone", "added", "link", "all a link"])
+def test_what_was_altered_is_made_anew(
+    unpacked: Unpacked, plugin: Runnable, served: Served, tmp_path: Path, harm: str
+) -> None:
+    """Another process finds it when it starts, this one when the plugin changed; nothing altered is run."""
+    root = tmp_path / "plugins"
+    place = root / str(plugin.package)
+    other = Unpacked(served.site.storage, root)
+    for cache, generation in ((other, plugin.generation), (unpacked, plugin.generation + 1)):
+        assert unpacked.have([plugin]) == {}
+        alter(place, harm, tmp_path / f"elsewhere {generation}")
+        assert cache.have([replace(plugin, generation=generation)]) == {}
+        assert (place / "plugin.sh").read_text() == SCRIPT
+        assert {path.name for path in place.iterdir()} == {"plugin.toml", "plugin.sh", "lib", "manifest.json"}
+        assert not place.is_symlink()
+
+
+def alter(place: Path, harm: str, elsewhere: Path) -> None:
+    """Do harm to unpacked files."""
+    script = place / "plugin.sh"
+    if harm == "added":
+        (place / "evil.sh").write_text("#!/bin/sh\n")
+    elif harm == "all a link":
+        place.rename(elsewhere)
+        (elsewhere / "evil.sh").write_text("#!/bin/sh\n")
+        place.symlink_to(elsewhere)
+    else:
+        script.unlink()
+        if harm == "changed":
+            script.write_text("#!/bin/sh\n")
+        if harm == "link":
+            elsewhere.write_text(SCRIPT)
+            script.symlink_to(elsewhere)
+
+
 def test_who_needs_no_files_gets_none(served: Served, unpacked: Unpacked, tmp_path: Path) -> None:
     """A plugin that is reached over http, and one that is linked."""
     id_ = install(served.site, made(http_text(new_id()))).id
@@ -104,6 +139,14 @@ def test_what_is_not_that_package_is_no_plugin(
     with served.site.storage.write() as tx:
         tx.execute(plugin_package_part.update().where(mine).values(bytes=data))
     assert list(unpacked.have([plugin])) == [plugin.id], "it is not tried again twice a second"
+    clock.now_s += RETRY_S
+    with served.site.storage.write() as tx:
+        tx.execute(plugin_package_part.update().where(mine).values(bytes=changed))
+    assert list(unpacked.have([plugin])) == [plugin.id]
+    with served.site.storage.write() as tx:
+        tx.execute(plugin_package_part.update().where(mine).values(bytes=data))
+    clock.now_s += RETRY_S
+    assert list(unpacked.have([plugin])) == [plugin.id], "the second time it waits for longer"
     clock.now_s += RETRY_S
     assert unpacked.have([plugin]) == {}
     with pytest.raises(Damaged):

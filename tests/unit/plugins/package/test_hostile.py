@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ import pytest
 from mairust_core.errors import Invalid
 from mairust_core.i18n import LANGUAGES, explain
 from mairust_core.plugins.manifest import on_paper
-from mairust_core.plugins.package import ArchiveLimits, read_package, unpack
-from tests.support.archives import FILES, Entry, entries, gzip, listing, package, tar
+from mairust_core.plugins.package import ArchiveLimits, read_package, unpack, unpack_listed
+from tests.support.archives import FILES, TOML, Entry, entries, gzip, listing, package, tar
 from tests.support.command_line import CHECKOUT
 from tests.support.hostile import HOSTILE, SMALL
 
@@ -94,12 +95,21 @@ def test_packages_of_other_programs_are_read(way: str, tmp_path: Path) -> None:
     assert [path for path, one in found.files.items() if one.executable] == ["spam.sh"]
 
 
-def test_what_can_be_run_is_said_by_listing_or_archive() -> None:
-    """The listing is signed: an archive cannot take away what it says."""
+def test_what_can_be_run_is_said_by_what_is_signed(tmp_path: Path) -> None:
+    """The listing, and the command in plugin.toml; what modes an archive has changes nothing."""
     told = json.loads(listing(FILES))
-    told["files"]["lib/words.txt"]["executable"] = True
-    found = read_package(package(FILES, json.dumps(told).encode()), on_paper())
-    assert {path for path, one in found.files.items() if one.executable} == {"spam.sh", "lib/words.txt"}
+    for listed, executable in ((False, {"spam.sh"}), (True, {"spam.sh", "lib/words.txt"})):
+        told["files"]["lib/words.txt"]["executable"] = listed
+        data = json.dumps(told).encode()
+        for mode in (0o644, 0o755):
+            changed = [replace(one, mode=mode) for one in entries(FILES, data)]
+            file = io.BytesIO(gzip(tar(changed)))
+            found = read_package(file, on_paper())
+            assert {path for path, one in found.files.items() if one.executable} == executable
+            place = tmp_path / f"{listed} {mode}"
+            unpack_listed(file, data, TOML.decode(), place)
+            written = {path for path in FILES if (place / path).stat().st_mode & 0o111}
+            assert written == executable
 
 
 GOOD = package().getvalue()
