@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -26,20 +27,23 @@ from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from mairust_core.store.tables import audit, idempotency, secret
 from tests.contract.services.conftest import Served
-from tests.support.linking import link, manifest_text
+from tests.support.linking import approved, link, manifest_text
 from tests.support.packaging import made
 
 MAIL = b"Subject: once\r\n\r\nHello.\r\n"
 REPLAYED = "idempotent-replayed"
 PLUGIN = "com.example.repeated"
+APPROVED = "com.example.approved"
+_numbers = count()
 
 Post = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plugin(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A plugin that hooks can be added to; it waits for approval, so that none of them is asked."""
+    """One that hooks can be added to, waiting for approval, so that none is asked; and an approved one."""
     link(served.site, tmp_path_factory.mktemp("plugin"), manifest_text(PLUGIN))
+    approved(served.site, tmp_path_factory.mktemp("approved"), manifest_text(APPROVED, "post_receive"))
 
 
 @pytest.fixture
@@ -80,6 +84,10 @@ def creating(domain: str, account: str) -> dict[str, tuple[str, Any]]:
         "hooks.add": ("/hooks", {"name": f"h{local}", "type": "post_receive", "plugin": PLUGIN}),
         "plugins.install": ("/plugins", made(manifest_text(f"com.example.p{local}"))),
         "trust.add": ("/trust/keys", {"name": f"t{local}", "public_key": _root_key()}),
+        "plugintokens.create": (
+            f"/plugins/{APPROVED}/tokens",
+            {"scopes": ["metrics"], "good_for_s": 600 + next(_numbers)},
+        ),
     }
 
 
@@ -100,6 +108,7 @@ def test_every_operation_that_creates_is_here() -> None:
         "messages.append",
         "tokens.create",
         "plugins.install",
+        "plugintokens.create",
         "trust.add",
         "hooks.add",
     ]
