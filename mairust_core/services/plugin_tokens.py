@@ -39,9 +39,7 @@ class PluginTokens(Service):
                 store.plugins.get(tx, self.by, id)
         return cut(found, limit, lambda last: last.id)
 
-    @operation(
-        "POST", f"{_OF}/{{jti}}/reissue", scope=ADMIN, reach=SITE, status=201, errors=(NotFound, Conflict)
-    )
+    @operation("POST", f"{_OF}/{{jti}}/reissue", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
     def reissue(self, id: str, jti: str) -> IssuedPluginToken:
         """Issue a token once more for an hour, under another id; the one before is revoked."""
         office = self.site.token_office
