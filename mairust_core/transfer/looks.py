@@ -21,7 +21,8 @@ _MAGIC = (
 def require_maildir(path: Path) -> None:
     """Return for a Maildir, or a directory with Maildirs in it.
 
-    Raises `NotFound` for nothing, `Usage` for anything else, with what it looks like.
+    Raises `NotFound` for nothing, `Usage` for what cannot be reached, and for anything else, with what it looks
+    like.
     """
     _require_there(path)
     if not path.is_dir():
@@ -38,8 +39,12 @@ def require_mbox(path: Path) -> None:
 
 
 def _require_there(path: Path) -> None:
-    if not path.exists():
-        raise NotFound("path", path=path)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound("path", path=path) from None
+    except OSError as error:
+        raise Usage("unreadable_file", path=path, why=error.strerror) from None
 
 
 def _has_maildir(root: Path) -> bool:

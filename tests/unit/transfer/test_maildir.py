@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -386,3 +387,12 @@ def test_trap_m2_a_name_that_was_gone_when_it_was_looked_at_is_no_second_message
     listed = module._Entry(0, 5, "1.a:2,S", 9, 77, False)
     other = module._Entry(0, 0, "2.b", 0, 0, True)
     assert module._once([gone, listed, other]) == [listed, other]
+
+
+@pytest.mark.parametrize("require", [require_maildir, require_mbox])
+def test_a_path_that_cannot_be_reached_is_told_with_why(
+    tmp_path: Path, require: Callable[[Path], None]
+) -> None:
+    """A name that no file system takes stands here for a directory that may not be searched: root may."""
+    with pytest.raises(Usage, match="File name too long"):
+        require(tmp_path / ("x" * 300) / "mail")
