@@ -21,7 +21,7 @@ _MAGIC = (
 def require_maildir(path: Path) -> None:
     """Return for a Maildir, or a directory with Maildirs in it.
 
-    Raises `NotFound` for nothing, `Usage` for what cannot be reached, and for anything else, with what it looks
+    Raises `NotFound` for nothing, `Usage` for what cannot be reached or is anything else, with what it looks
     like.
     """
     _require_there(path)
