@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
@@ -43,14 +43,20 @@ def hold(storage: StorageBackend, tx: Connection) -> None:
 def trusted(tx: Connection, by: Principal) -> Trusted:
     """All roots and all that they took back; two statements."""
     roots = tx.execute(select(trust_key.c.id, trust_key.c.public_key).where(*_mine(by))).all()
-    revoked: dict[str, set[str]] = {}
-    taken = select(trust_revocation.c.root, trust_revocation.c.value)
-    for root, value in tx.execute(taken.where(trust_revocation.c.tenant_id == by.tenant_id)):
-        revoked.setdefault(root, set()).add(value)
-    return Trusted(
-        roots={row[0]: bytes(row[1]) for row in roots},
-        revoked={root: frozenset(values) for root, values in revoked.items()},
-    )
+    return Trusted(roots={row[0]: bytes(row[1]) for row in roots}, revoked=_by_root(tx, by))
+
+
+def revoked(tx: Connection, by: Principal, values: Collection[str]) -> dict[str, frozenset[str]]:
+    """Which of these keys and packages each root took back; one statement, none for no value."""
+    return _by_root(tx, by, trust_revocation.c.value.in_(sorted(values))) if values else {}
+
+
+def _by_root(tx: Connection, by: Principal, *wanted: ColumnElement[bool]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    query = select(trust_revocation.c.root, trust_revocation.c.value)
+    for root, value in tx.execute(query.where(trust_revocation.c.tenant_id == by.tenant_id, *wanted)):
+        found.setdefault(root, set()).add(value)
+    return {root: frozenset(values) for root, values in found.items()}
 
 
 def names(tx: Connection, by: Principal) -> dict[str, str]:
