@@ -159,7 +159,7 @@ def _looked_at(path: Path) -> Lint:
             place = Path(scratch) / "plugin"
             unpack(file, package, place)
             (place / listing.NAME).unlink()
-            return look(place, on_paper())
+            return look(place, on_paper(), whole=True)  # what packing leaves out may be in it all the same
 
 
 def _finding(fault: Fault, lang: str) -> LintFinding:

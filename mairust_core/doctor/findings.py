@@ -65,6 +65,7 @@ LEVELS: dict[str, Level] = {
     "plugins.pending": Level.INFO,
     "plugins.unsigned": Level.WARNING,
     "plugins.blocked": Level.WARNING,
+    "plugins.revoked": Level.WARNING,
     "plugins.untrusted": Level.WARNING,
     "plugins.licence_expired": Level.WARNING,
     "plugins.certificate_expired": Level.INFO,

@@ -11,6 +11,7 @@ from mairust_core.model.plugin import Protocol, State
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import Signers
 from mairust_core.plugins.package.written import difference
+from mairust_core.plugins.standing import is_revoked, named_in
 from mairust_core.store import StorageBackend, trust
 from mairust_core.store import packages as queries
 from mairust_core.store import plugins as registered
@@ -21,16 +22,22 @@ _ME = Principal.local("doctor")
 
 
 def standing(_: Settings, storage: StorageBackend) -> Iterator[Found]:
-    """No plugin is blocked, and whoever stands for one that runs is trusted still and within their time."""
+    """No plugin is blocked or revoked; whoever stands for one that runs is trusted and within their time."""
     with storage.read() as tx:
         found = registered.page(tx, _ME, "", MAX_LOOKED)
         facts = queries.facts(tx, _ME, (one.package for one in found))
-        roots = trust.trusted(tx, _ME, ()).roots
+        about = named_in((digest, one.signers) for digest, one in facts.items())
+        trusted = trust.trusted(tx, _ME, about)
     if blocked := [one.id for one in found if one.state is State.BLOCKED]:
         yield Found("plugins.blocked", names=", ".join(blocked), count=len(blocked), first=blocked[0])
     for one in found:
-        if one.state is State.ENABLED and one.package in facts:
-            yield from _judged(one.id, facts[one.package].signers, roots, now_ms())
+        if one.package not in facts:
+            continue
+        signers = facts[one.package].signers
+        if one.state is State.ENABLED:
+            yield from _judged(one.id, signers, trusted.roots, now_ms())
+        elif one.state is State.DISABLED and is_revoked(one.package, signers, trusted):
+            yield Found("plugins.revoked", id=one.id)
 
 
 def _judged(id_: str, signers: Signers, roots: Mapping[str, bytes], at_ms: int) -> Iterator[Found]:

@@ -100,7 +100,8 @@ class Plugin:
     `previous_version` is what a rollback leads to. `metrics` are numbers the plugin told of itself. `sandbox`
     is what holds a local process; None for one that is reached over http. `usage` is what its calls came to
     and took since it was registered, `usage_today` since midnight in UTC. `health` is null unless it names a
-    `health_endpoint`, `workers` while no process of it runs.
+    `health_endpoint`, `workers` while no process of it runs. `revoked` says that who
+    signed `package` took it back: such a plugin is blocked, or stays disabled.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Plugin:
     usage_today: PluginUsage = field(default_factory=PluginUsage)
     health: PluginHealth | None = None
     workers: Workers | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,12 +219,13 @@ class Registry:
         plugins.remove(tx, by, id_)
 
     def shown(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:
-        """Plugins as people see them; eight statements, however many."""
+        """Plugins as people see them; nine statements, however many."""
         ids, at_ms = [one.id for one in found], now_ms()
         names, metrics = plugins.hooks_of(tx, by, ids), plugins.metrics_of(tx, by, ids)
         usage, health = plugin_usage.of(tx, by, ids, at_ms), plugin_health.of(tx, by, ids)
         workers = plugin_health.workers_of(tx, by, ids, at_ms)
         standings = Standings(tx, by, found)
+        revoked = standings.revoked(tx, by, found)
         local = {one.id for one in found if one.shown.entry.protocol is Protocol.STDIN}
         held = _held(self._isolation()) if local else None
         shown = (
@@ -238,6 +239,7 @@ class Registry:
                 usage_today=usage[one.id].today,
                 health=health.get(one.id),
                 workers=workers.get(one.id),
+                revoked=one.id in revoked,
             )
             for one in shown
         ]

@@ -32,7 +32,17 @@ class Standings:
 
     def shown(self, found: Registered) -> Signers:
         """Who stands for what was approved, or while nothing was, for what waits."""
-        return self._signers(found.package if found.manifest is not None else found.pending_package)
+        return self._signers(_of(found))
+
+    def revoked(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> set[str]:
+        """The ids of those whose package, or a key that had a part in it, was taken back.
+
+        One statement, none where nothing came in a package.
+        """
+        digests = {one.id: digest for one in found if (digest := _of(one)) is not None}
+        named = {value for digest in digests.values() for value in _named(digest, self._signers(digest))}
+        trusted = Trusted(roots={}, revoked=trust.revoked(tx, by, named))
+        return {id_ for id_, one in digests.items() if is_revoked(one, self._signers(one), trusted)}
 
     def waiting(self, found: Registered) -> Standing:
         """Who stands for what waits, or is approved, and who stood for what was approved before."""
@@ -54,6 +64,11 @@ class Standings:
     def _signers(self, digest: str | None) -> Signers:
         one = self._facts.get(digest or "")
         return Signers() if one is None else one.signers
+
+
+def _of(found: Registered) -> str | None:
+    """The package that was approved, or while nothing was, the one that waits."""
+    return found.package if found.manifest is not None else found.pending_package
 
 
 def require_trusted(id_: str, digest: str | None, signers: Signers, trusted: Trusted) -> None:

@@ -43,7 +43,12 @@ def hold(storage: StorageBackend, tx: Connection) -> None:
 def trusted(tx: Connection, by: Principal, about: Collection[str]) -> Trusted:
     """All roots, and which of these keys and packages they took back: lists are long. Two statements."""
     roots = tx.execute(select(trust_key.c.id, trust_key.c.public_key).where(*_mine(by))).all()
-    revoked: dict[str, set[str]] = {}
+    return Trusted(roots={row[0]: bytes(row[1]) for row in roots}, revoked=revoked(tx, by, about))
+
+
+def revoked(tx: Connection, by: Principal, about: Collection[str]) -> dict[str, frozenset[str]]:
+    """Which of these keys and packages each trusted root took back; one statement, none for no value."""
+    found: dict[str, set[str]] = {}
     mine = trust_revocation.c
     taken = select(mine.root, mine.value).where(
         mine.tenant_id == by.tenant_id,
@@ -52,11 +57,8 @@ def trusted(tx: Connection, by: Principal, about: Collection[str]) -> Trusted:
         mine.value.in_(sorted(about)),
     )
     for root, value in tx.execute(taken) if about else ():
-        revoked.setdefault(root, set()).add(value)
-    return Trusted(
-        roots={row[0]: bytes(row[1]) for row in roots},
-        revoked={root: frozenset(values) for root, values in revoked.items()},
-    )
+        found.setdefault(root, set()).add(value)
+    return {root: frozenset(values) for root, values in found.items()}
 
 
 def names(tx: Connection, by: Principal) -> dict[str, str]:

@@ -97,17 +97,17 @@ class Lint:
     faults: tuple[Fault, ...]
 
 
-def lint(directory: Path, ground: Ground) -> Lint:
-    """Look at a plugin's directory.
+def lint(directory: Path, ground: Ground, *, whole: bool = False) -> Lint:
+    """Look at a plugin's directory, at what would be packed of it; `whole` at every file, as of a package.
 
     Raises `Invalid` for a `plugin.toml` that cannot be read, and for what no package has but links and
     devices, which are told with all else; `OSError`.
     """
     manifest = read_directory(directory, ground)
-    entries = entries_of(directory)
+    entries = entries_of(directory, whole=whole)
     faults = [*_odd_entries(entries), *_of_manifest(manifest)]
     if not any(fault.rule in {"link", "special"} for fault in faults):
-        entries = files_of(directory, USUAL)
+        entries = files_of(directory, USUAL, whole=whole)
     files = [one for one in entries if stat.S_ISREG(one.mode)]
     faults += [fault for one in files for fault in _of_file(one, manifest, _shipped(files))]
     faults += [*_of_command(manifest, {one.path: one for one in files}), *_unused(manifest, files)]

@@ -18,7 +18,7 @@ from mairust_core.plugins.source import NAME as TOML
 NAME = "manifest.json"
 SIGNATURES = "signatures/"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-_VALUES_OF_A_FILE = 8
+VALUES_OF_A_FILE = 8
 """Commas and brackets that one entry has, and some in its name."""
 
 
@@ -42,7 +42,7 @@ class Listing:
 
 def read(data: bytes, limits: ArchiveLimits) -> Listing:
     """The listing that these bytes say; raises `Invalid`."""
-    top = documents.read(data, NAME, limits.files * _VALUES_OF_A_FILE)
+    top = documents.read(data, NAME, limits.files * VALUES_OF_A_FILE)
     top.format()
     found = Listing(id=top.text("id"), version=top.text("version"), files=_files(top.table("files"), limits))
     top.close()

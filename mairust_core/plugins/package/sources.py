@@ -39,12 +39,12 @@ class SourceFile:
         return bool(self.mode & stat.S_IXUSR)
 
 
-def files_of(directory: Path, limits: ArchiveLimits) -> list[SourceFile]:
-    """The files of a plugin's directory by path, without what is ignored.
+def files_of(directory: Path, limits: ArchiveLimits, *, whole: bool = False) -> list[SourceFile]:
+    """The files of a plugin's directory by path, without what is ignored unless it is wanted `whole`.
 
     Raises `Invalid` for links, devices and names that no package has, `OSError`.
     """
-    found = entries_of(directory)
+    found = entries_of(directory, whole=whole)
     for one in found:
         if stat.S_ISLNK(one.mode):
             raise Invalid("directory", "package_link", path=shown(one.path))
@@ -62,13 +62,14 @@ def files_of(directory: Path, limits: ArchiveLimits) -> list[SourceFile]:
     return found
 
 
-def entries_of(directory: Path) -> list[SourceFile]:
-    """All that lies in a plugin's directory but directories, by path, without what is ignored.
+def entries_of(directory: Path, *, whole: bool = False) -> list[SourceFile]:
+    """All that lies in a plugin's directory but directories, by path; what is ignored only if `whole`.
 
     A pattern of `.mairustignore` in it, one a line, leaves out files and directories of that name, or with a
     slash those at that path.
     """
-    return sorted(_walk(directory, "", _patterns(directory)), key=lambda one: os.fsencode(one.path))
+    patterns = () if whole else _patterns(directory)
+    return sorted(_walk(directory, "", patterns), key=lambda one: os.fsencode(one.path))
 
 
 def _patterns(directory: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from mairust_core.errors import Invalid
@@ -12,15 +12,12 @@ from mairust_core.plugins.package.revocations import RevocationList
 from mairust_core.plugins.package.signatures import Signature
 
 
-def voucher(
-    package: Package, roots: Mapping[str, bytes], now: datetime, lists: Sequence[RevocationList] = ()
-) -> str:
+def voucher(package: Package, roots: Mapping[str, bytes], now: datetime) -> str:
     """The id of the root that stands for a package: by its own signature, or by that of a key it certified.
 
-    `roots` are public keys by id. `lists` are the newest of each root, verified; one counts for what its own
-    root stands for, so that no root speaks for another. Raises `Invalid` for a package that is not signed by
-    a marketplace, for a key that is unknown, revoked, not valid yet or not any more, for a wrong signature,
-    for the mark of a developer that came or went after it, and for a package that was revoked.
+    `roots` are public keys by id. Raises `Invalid` for a package that is not signed by a marketplace, for a
+    key that is unknown, not valid yet or not any more, for a wrong signature, and for the mark of a developer
+    that came or went after it.
     """
     mark = package.marketplace
     if mark is None:
@@ -28,9 +25,6 @@ def voucher(
     root, public = _standing(mark, roots, now)
     signatures.verify(mark, package.listing, public)
     require_developer(package)
-    for one in lists:
-        if one.root == root:
-            require_not_revoked(package, one)
     return root
 
 

@@ -372,15 +372,15 @@ def statements(served: Served) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_page_of_plugins_is_eight_statements(served: Served, tmp_path: Path, statements: list[str]) -> None:
-    """However many: plugins, names of hooks, metrics, packages, names of roots, usage, health, processes."""
+def test_a_page_is_nine_statements(served: Served, tmp_path: Path, statements: list[str]) -> None:
+    """However many: plugins, hooks, metrics, packages, roots, what they revoked, usage, health, processes."""
     for number in range(3):
         approved(served.site, tmp_path / str(number), manifest_text(new_id()))
         install(served.site, made(manifest_text(new_id())))
     del statements[:]
     found = served.here(Plugins).browse(limit=100).items
     assert len(found) >= 3
-    assert len([one for one in statements if one.lstrip().upper().startswith("SELECT")]) == 8
+    assert len([one for one in statements if one.lstrip().upper().startswith("SELECT")]) == 9
     ids = [one.id for one in found]
     assert ids == sorted(ids)
     page = served.here(Plugins).browse(limit=1)

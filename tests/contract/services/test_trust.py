@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -215,27 +214,20 @@ def test_rule_g5_what_is_switched_off_and_revoked_stays_off(
     assert ops(Plugins).approve(id_).state is PluginState.DISABLED
 
 
+@pytest.mark.parametrize("known", [False, True])
 def test_rule_g5_what_is_revoked_while_it_comes_in_does_not_run(
-    ops: Ops, served: Served, market: Marketplace, certified: Signing
+    ops: Ops, served: Served, market: Marketplace, certified: Signing, known: bool
 ) -> None:
     """New or an upgrade: trust is looked at in the transaction that has it run."""
     installer, terms = served.site.installer, Terms()
     runs = approved(served, certified)
-    texts = (
-        manifest_text(new_id(), "post_receive", permissions="read_headers = true"),
-        manifest_text(runs, version="1.1.0"),
-    )
-    with ExitStack() as stack:
-        came = [
-            stack.enter_context(installer.arrived(TESTER, body(made(text, certified)), terms))
-            for text in texts
-        ]
-        for one in came:
-            installer.keep(TESTER, one)
+    new = manifest_text(new_id(), "post_receive", permissions="read_headers = true")
+    text = manifest_text(runs, version="1.1.0") if known else new
+    with installer.arrived(TESTER, body(made(text, certified)), terms) as came:
+        installer.keep(TESTER, came)
         ops(Trust).import_revocations(market.revoke(1, [key_id(certified.key)]))
-        for one in came:
-            with pytest.raises(Forbidden, match="key that was revoked"), served.site.storage.write() as tx:
-                installer.install(tx, TESTER, one, terms)
+        with pytest.raises(Forbidden, match="key that was revoked"), served.site.storage.write() as tx:
+            installer.install(tx, TESTER, came, terms)
     assert ops(Plugins).show(runs).version == "1.0.0"
 
 

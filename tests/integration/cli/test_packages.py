@@ -36,6 +36,17 @@ def test_what_waits_is_told_with_what_it_asks_for(run: Run, offers: Marketplace,
     assert {"id", "version", "state", "permissions", "signatures"} <= told.keys()
 
 
+def test_the_linter_sees_what_an_archive_has_and_packing_leaves_out(run: Run, tmp_path: Path) -> None:
+    """A package cannot say which of its files are looked at."""
+    path = tmp_path / "hiding.mairust-plugin"
+    hidden = {".mairustignore": b"*.py\n", ".venv/fast.so": b"\x7fELF", "spam.py": b"eval(1)\n"}
+    path.write_bytes(made(manifest_text(ID), files=hidden))
+    told = run("plugin", "lint", str(path), "--json").json
+    seen = {(one["rule"], one["path"]) for one in told["findings"]}
+    assert {("compiled", ".venv/fast.so"), ("dynamic", "spam.py")} <= seen
+    assert "compiled" in told["powers"]
+
+
 def test_a_directory_gives_all_its_packages(run: Run, offers: Marketplace, tmp_path: Path) -> None:
     """Those that fail are told, and the exit status says that there are some."""
     packages = tmp_path / "packages"

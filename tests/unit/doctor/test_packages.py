@@ -13,6 +13,7 @@ from mairust_core.app import Site, opened
 from mairust_core.config import load_settings
 from mairust_core.ids import now_ms
 from mairust_core.model.finding import Level
+from mairust_core.model.plugin_forms import PluginState
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
 from mairust_core.store import forms
@@ -67,6 +68,18 @@ def test_a_blocked_one(site: Site, market: Marketplace, found: Examine) -> None:
     site.service(Trust, TESTER).import_revocations(market.revoke(1, [market.id]))
     assert packages_findings(found) == {"plugins.blocked"}
     assert ID in found()["plugins.blocked"].mend
+
+
+def test_a_disabled_one_that_was_revoked(site: Site, market: Marketplace, found: Examine) -> None:
+    """It stays disabled, and both doctor and the API say what became of it."""
+    plugins = site.service(Plugins, TESTER)
+    plugins.disable(ID)
+    assert (packages_findings(found), plugins.show(ID).revoked) == (set(), False)
+    site.service(Trust, TESTER).import_revocations(market.revoke(1, [market.id]))
+    assert packages_findings(found) == {"plugins.revoked"}
+    assert ID in found()["plugins.revoked"].mend
+    shown = plugins.show(ID)
+    assert (shown.state, shown.revoked) == (PluginState.DISABLED, True)
 
 
 def test_one_whose_root_is_trusted_no_longer(site: Site, market: Marketplace, found: Examine) -> None:

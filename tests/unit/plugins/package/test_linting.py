@@ -171,6 +171,22 @@ def test_compiled_code_needs_a_review_of_its_own(tmp_path: Path) -> None:
     assert lint(tmp_path, on_paper()).powers == ("compiled",)
 
 
+def test_a_package_hides_no_file_from_whoever_looks_at_it(tmp_path: Path) -> None:
+    """R-MKT-1: packing leaves some names out; who made an archive by hand need not have."""
+    directory = plugin(tmp_path)
+    (directory / ".mairustignore").write_text("*.py\n")
+    (directory / ".venv").mkdir()
+    (directory / ".venv" / "fast.so").write_bytes(b"\x7fELF")
+    (directory / "old.pyc").write_bytes(b"\x7fELF")
+    (directory / "plugin.py").write_text("import os\nos.system('true')\nheaders")
+    assert lint(directory, on_paper()).powers == ()
+    result = lint(directory, on_paper(), whole=True)
+    assert result.powers == ("compiled",)
+    assert {(one.rule, one.path) for one in result.faults} == {
+        ("compiled", ".venv/fast.so"), ("compiled", "old.pyc"), ("process", "plugin.py"),
+    }  # fmt: skip
+
+
 def test_links_and_what_anybody_may_write_are_told(tmp_path: Path) -> None:
     """All of it at once, although it could not be packed."""
     directory = plugin(tmp_path / "p")

@@ -10,7 +10,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mairust_core.plugins.package import ArchiveLimits, keys, listing, revocations, signatures, verify
+from mairust_core.plugins import identity
+from mairust_core.plugins.package import (
+    ArchiveLimits,
+    certificates,
+    documents,
+    keys,
+    listing,
+    revocations,
+    signatures,
+    verify,
+)
 from mairust_core.plugins.package.licences import read as read_licence
 from mairust_core.plugins.package.linting import LEVELS
 from mairust_core.plugins.package.sources import IGNORED
@@ -76,7 +86,9 @@ def test_the_vectors_are_what_we_read_and_write() -> None:
 
 def test_the_limits_are_those_told() -> None:
     """Each of them."""
-    rows = dict(re.findall(r"^\| ([^|`]+|`[^`]+`) \| ([0-9][^|]*) \|$", TEXT, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| ([^|`]+|`[^`]+`|separators in `[^`]+`) \| ([0-9][^|]*) \|$", TEXT, re.MULTILINE)
+    )
     limits, kib, mib = ArchiveLimits(), 1 << 10, 1 << 20
     assert rows == {
         "archive": f"{limits.archive_bytes // mib} MiB",
@@ -87,8 +99,16 @@ def test_the_limits_are_those_told() -> None:
         "`plugin.toml`": f"{MAX_BYTES // kib} KiB",
         "`manifest.json`": f"{limits.listing_bytes // mib} MiB",
         "each signature file": f"{limits.signature_bytes // kib} KiB",
+        "certificate, in a file of its own": f"{certificates.MAX_BYTES} bytes",
+        "revocation list": f"{revocations.MAX_BYTES // mib} MiB, {revocations.MAX_VALUES} separators",
+        "separators in `manifest.json`": str(limits.files * listing.VALUES_OF_A_FILE),
+        "separators in any other document": str(documents.VALUES),
+        "a text in a document": f"{documents.MAX_TEXT} characters",
+        "an id of a plugin": f"{identity.MAX_ID_LENGTH} characters",
         "`format`": "1",
     }
+    assert {f"`{one.pattern}`" for one in (keys.KEY_ID, listing.SHA256)} <= set(re.findall("`[^`]+`", TEXT))
+    assert f"begin with `{identity.RESERVED}.`" in TEXT
 
 
 def test_the_rules_of_the_linter_are_those_told() -> None:

@@ -218,18 +218,26 @@ def test_documents_are_not_taken_for_each_other() -> None:
 
 def test_rule_g5_what_is_revoked_is_not_stood_for() -> None:
     """By the key of the marketplace, of the developer, or by the package; only where its own root says so."""
-    made = WORLD.package(WORLD.certificate())
-    lists = {
-        "package_key_revoked": ([id_of(WORLD.market)], []),
-        "package_manifest_revoked": ([], [made.digest]),
-    }
-    for detail, (key_ids, manifests) in lists.items():
-        mine = revocations.read(revocations.write(3, NOW, key_ids, manifests, WORLD.root))
-        other = revocations.read(revocations.write(3, NOW, key_ids, manifests, keys.generate()))
-        assert fault(partial(voucher, made, WORLD.roots(), NOW, [mine])) == detail
-        assert voucher(made, WORLD.roots(), NOW, [other]) == id_of(WORLD.root)
-    by_developer = revocations.read(revocations.write(3, NOW, [id_of(WORLD.developer)], [], WORLD.root))
-    assert fault(lambda: voucher(made, WORLD.roots(), NOW, [by_developer])) == "package_key_revoked"
+    made, other = WORLD.package(WORLD.certificate()), keys.generate()
+    roots = roots_of(WORLD.root, other)
+
+    def said(
+        package: Package, key_ids: list[str], manifests: list[str], root: Ed25519PrivateKey
+    ) -> str | None:
+        listed = revocations.read(revocations.write(3, NOW, key_ids, manifests, root))
+        (one,) = (one for one in check(package, roots, [listed], NOW) if one.name == "revocations")
+        return None if one.error is None else one.error.detail
+
+    for detail, key_ids, manifests in (
+        ("package_key_revoked", [id_of(WORLD.market)], []),
+        ("package_key_revoked", [id_of(WORLD.developer)], []),
+        ("package_manifest_revoked", [], [made.digest]),
+    ):
+        assert said(made, key_ids, manifests, WORLD.root) == detail
+        assert said(made, key_ids, manifests, other) is None
+    alone = read_package(io.BytesIO(gzip(tar(entries()))), on_paper())
+    assert said(alone, [], [alone.digest], other) == "package_manifest_revoked"
+    assert said(made, [], [made.digest], keys.generate()) == "package_root_unknown"
 
 
 def test_a_revocation_list_goes_on_from_the_one_before() -> None:
