@@ -6,21 +6,26 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from mairust_core.errors import Invalid, MaiRustError, NotFound
-from mairust_core.model.account import Account
+from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.domain import NewDomain
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import NewToken
-from mairust_core.operations import Operation
+from mairust_core.operations import BytesIn, Operation
+from mairust_core.services.accounts import Accounts
+from mairust_core.services.domains import Domains
 from mairust_core.services.hooks import Hooks
+from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.linking import approved, manifest_text, new_id
+from tests.support.linking import approved, manifest_text
 
 LISTS: list[Operation] = [
     op
@@ -29,6 +34,9 @@ LISTS: list[Operation] = [
     if {"cursor", "limit"} <= {param.name for param in op.query}
 ]
 HOOK = "listed-by-hostile-clients"
+PLUGIN = "com.example.listed"
+MESSAGES: list[str] = []
+"""The id of one, the newest last."""
 
 HOSTILE = [
     "' OR 1=1 --",
@@ -49,12 +57,17 @@ HOSTILE = [
 
 @pytest.fixture(scope="module", autouse=True)
 def hook(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A hook whose calls can be listed."""
+    """A plugin and a hook of which things can be listed."""
     named = f'type = "post_receive"\nname = "{HOOK}"\nfilter = {{subject_matches = "never in any mail"}}'
     try:
         served.here(Hooks).show(HOOK)
     except NotFound:
-        approved(served.site, tmp_path_factory.mktemp("plugin"), manifest_text(new_id(), named))
+        approved(served.site, tmp_path_factory.mktemp("plugin"), manifest_text(PLUGIN, named))
+    domain = f"listed{uuid4().hex[:12]}.example"
+    served.here(Domains).add(NewDomain(name=domain))
+    served.here(Accounts).add(NewAccount(address=f"ann@{domain}"))
+    mail = BytesIn(chunks=[b"Subject: x\r\n\r\nx\r\n"])
+    MESSAGES.append(str(served.here(Messages).append(f"ann@{domain}", mail).id))
 
 
 @pytest.fixture
@@ -66,8 +79,11 @@ def client(served: Served) -> Iterator[httpx.Client]:
 
 
 def path_of(op: Operation, account: str) -> str:
-    """The path of a list, of this account where it is one's, of a hook that the site has."""
-    return op.path.replace("{address:path}", account).replace("{name}", HOOK)
+    """The path of a list, of this account where it is one's, of a hook and a plugin that the site has."""
+    path = op.path.replace("{address:path}", account).replace("{name}", HOOK)
+    return path.replace("plugins/{id}", f"plugins/{PLUGIN}").replace(
+        "messages/{id}", f"messages/{MESSAGES[-1]}"
+    )
 
 
 def needed(op: Operation, account: str) -> dict[str, str]:

@@ -226,7 +226,7 @@ def statements(served: Served) -> Iterator[list[str]]:
 def test_a_screen_costs_few_statements(served: Served, statements: list[str]) -> None:
     """However much there is; and the mails of a day are counted off an index alone."""
     served.here(Status).show()
-    assert len(statements) <= 18
+    assert len(statements) <= 19
     counting = next(one for one in statements if "FROM trace" in one)
     if served.site.storage.name == "sqlite":
         with served.site.storage.read() as tx:

@@ -15,6 +15,7 @@ from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import NewMailbox
+from mairust_core.model.plugin_life import NewPluginToken, TokenScope
 from mairust_core.model.principal import Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
@@ -22,6 +23,7 @@ from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from tests.e2e.proof.audit import audit
@@ -30,6 +32,7 @@ from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
 from tests.e2e.proof.load import Load
 from tests.support.linking import approved, manifest_text, new_id
 from tests.support.mailbox_client import Dialogue
+from tests.support.packaging import Marketplace
 from tests.support.server import TESTER, Server, ServerFailed, Site, addresses, make_site
 
 DISK_BYTES = 48 << 20
@@ -162,6 +165,9 @@ def _deletions(site: Site) -> dict[str, list[str]]:
         with here.storage.write() as tx:
             job = store.jobs.enqueue(here.storage, tx, ids_of_jobs, new)[0]
         plugins = [approved(here, site.directory.with_name(name), manifest_text(new_id())) for name in "pq"]
+        metrics = NewPluginToken(scopes=(TokenScope.METRICS,))
+        issued = here.service(PluginTokens, TESTER).create(plugins[0], metrics).token.id
+        root = Marketplace().trusted_on(here).id
     return {
         "messages.delete": ["message", "delete", first, "--yes"],
         "messages.delete now": ["message", "delete", second, "--now", "--yes"],
@@ -170,6 +176,8 @@ def _deletions(site: Site) -> dict[str, list[str]]:
         "tokens.revoke": ["token", "revoke", token],
         "jobs.discard": ["job", "discard", str(job), "--yes"],
         "jobs.discard_all": ["job", "discard", "--all", "--yes"],
+        "plugintokens.revoke": ["plugin", "token", "revoke", plugins[0], issued],
+        "trust.remove": ["trust", "remove", root, "--yes"],
         "hooks.remove": ["hook", "remove", f"{plugins[0]}:pre_receive", "--yes"],
         "plugins.remove": ["plugin", "remove", plugins[1], "--yes"],
         "index.drop": ["index", "drop", "--yes"],

@@ -183,7 +183,7 @@ def test_serve_runs_jobs_and_its_schedules(site: Site, workers: int) -> None:
             assert server.terminate() == 0
         with storage.read() as tx:
             names = storage.fetch_all(tx, "SELECT name FROM schedule ORDER BY name", ())
-            assert names == [("gc",), ("jobs.purge",)]
+            assert names == [("gc",), ("jobs.purge",), ("plugins.health",)]
         assert states(storage).get("running", 0) == 0
     assert re.search(r"collected: ", server.stderr())
 
