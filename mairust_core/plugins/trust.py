@@ -82,7 +82,7 @@ class Trust:
         return trust.add(tx, by, key_id, public, new.name.strip())
 
     def announce(self, storage: StorageBackend, by: Principal, taken: RevocationList) -> Announced:
-        """Take back what a root's list adds, a little in a transaction (rule D2), before it is in force.
+        """Take back what a long list adds, a little in a transaction (rule D2), before it is in force.
 
         Raises as `take` does. Killed meanwhile, what was taken back stays so, and the list may come again.
         """
@@ -92,7 +92,7 @@ class Trust:
             before = trust.taken_back(tx, by, taken.root)
         _require_same(taken, serial, before, named)
         new = sorted(named - before)
-        for first in range(0, len(new), AT_ONCE):
+        for first in range(0, len(new) if len(new) > AT_ONCE else 0, AT_ONCE):  # `take` does a short one
             with storage.write() as tx:
                 trust.hold(storage, tx)
                 if _require_newer(tx, by, taken) != serial:

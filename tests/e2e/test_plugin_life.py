@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from mairust_core.jobs.tasks import AT_ONCE
 from tests.support.linking import allow_unsigned, manifest_text
 from tests.support.mailbox_client import Answer, Dialogue
 from tests.support.server import Server, Site, clean_environment, make_site
@@ -200,7 +201,9 @@ def _finish_jobs(site: Site) -> None:
 def _prove_figures(site: Site, asked: int, ended: int) -> None:
     """What the plugin did is told: calls, time, memory, processes, its log, and whose mail it saw."""
     shown = until(lambda: _counted(site, asked))
-    assert (shown["usage"]["failures"] <= 2 * SENDERS, shown["usage"]["skipped"]) == (True, 0)
+    # Calls under way end as the plugin is disabled: of mail that comes in, and of jobs in both workers.
+    assert shown["usage"]["failures"] <= SENDERS + 2 * AT_ONCE
+    assert shown["usage"]["skipped"] == 0
     assert shown["usage"]["wall_ms"] >= 20 * asked
     assert shown["usage"]["peak_memory_mb"] > 5
     assert shown["usage_today"]["calls"] <= shown["usage"]["calls"]
