@@ -79,7 +79,10 @@ def test_a_hook_that_is_approved_decides_about_mail(tmp_path: Path) -> None:
         until(lambda: send(server, 2) == "550 5.7.1 No lunch today")  # each worker learns of it by itself
         calls = until(lambda: answer(site, "hook", "log", f"{ID}:pre_receive", "--limit", "1")["items"])
         assert until(
-            lambda: answer(site, "hook", "log", f"{ID}:pre_receive")["items"][0]["action"] == "reject"
+            lambda: (
+                "reject"
+                in {one["action"] for one in answer(site, "hook", "log", f"{ID}:pre_receive")["items"]}
+            )
         )
         assert (calls[0]["plugin"], calls[0]["outcome"]) == (ID, "answered")
 
