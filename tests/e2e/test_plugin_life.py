@@ -145,6 +145,14 @@ def alive(version: str) -> list[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def alone(site: Site) -> Iterator[None]:
+    """A plugin that a test leaves would be asked in the next one, and answer nobody."""
+    yield
+    for id_ in (LOCAL, REMOTE):
+        site.command("plugin", "remove", id_, "--yes")
+
+
 def test_a_plugin_is_upgraded_disabled_and_enabled_without_losing_a_mail(
     site: Site, server: Server, tmp_path: Path
 ) -> None:
