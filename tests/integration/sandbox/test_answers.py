@@ -214,7 +214,7 @@ async def test_a_worker_that_speaks_unasked_is_replaced(full: Machine, plugin: M
     """Two lines for one question, at once or later: none of them reaches the next call."""
     chatty = plugin(full, f"import sys, time\nsys.stdin.readline()\n{said}\nsys.stdin.readline()")
     with suppress(CallFailed):  # both came in one piece
-        await chatty.ask()
+        assert (await chatty.ask()).body == b"{}"
     await chatty.until_gone()
 
 

@@ -184,7 +184,9 @@ def test_a_certificate_may_be_written_in_any_form() -> None:
     data = json.dumps(
         {"signature": told["signature"], "certificate": dict(reversed(told["certificate"].items()))}
     )
-    certificates.read(data.encode()).require(WORLD.roots(), NOW)
+    read = certificates.read(data.encode())
+    read.require(WORLD.roots(), NOW)
+    assert read == certificates.read(WORLD.certificate())
 
 
 def test_canonical_form_is_that_of_rfc_8785() -> None:
