@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
@@ -27,13 +28,14 @@ from mairust_core.model.job import NewJob
 from mairust_core.model.plugin_life import LogOrigin
 from mairust_core.model.story import Story
 from mairust_core.plugins.package import keys
-from tests.integration.cli.conftest import make_sources
+from tests.integration.cli.conftest import MAIL, make_sources
 from tests.support.answering import http_plugin
-from tests.support.command_line import CHECKOUT, Run, process
+from tests.support.command_line import CHECKOUT, Ran, Run, process
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import allow_unsigned, approved, http_text, link, manifest_text
 from tests.support.packages import publish
 from tests.support.packaging import offer, taken_in
+from tests.support.server import SMALL_RESERVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,35 +218,53 @@ CALLS: dict[str, Callable[[Ground], str]] = {
 """One call of each command that finds something."""
 
 
-@pytest.fixture
-def ground(run: Run, site: Path, mail: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
-    """A site with one of everything, a plugin that answers, and a new password on stdin."""
-    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery staple\n"))
-    assert run("domain", "add", "empty.example").code == 0
-    assert run("alias", "add", "sales@example.org", "--to", "ann@example.org").code == 0
-    assert run("mailbox", "create", "Work", "--account", "ann@example.org").code == 0
+@pytest.fixture(scope="module")
+def laid(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A site with one of everything and a plugin that answers, to be copied."""
+    root = tmp_path_factory.mktemp("ground")
+    site, mail = root / "site", root / "mail.eml"
+    shutil.copytree(template, site)
+    mail.write_bytes(MAIL)
+
+    def must(*arguments: str) -> Ran:
+        done = process(root, *arguments, "--data-dir", str(site), extra=SMALL_RESERVE)
+        assert done.code == 0, done.stderr
+        return done
+
+    must("domain", "add", "empty.example")
+    must("alias", "add", "sales@example.org", "--to", "ann@example.org")
+    must("mailbox", "create", "Work", "--account", "ann@example.org")
     message, deleted = (
-        run("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
+        must("message", "append", str(mail), "--account", "ann@example.org", "--json").json["id"]
         for _ in range(2)
     )
-    assert run("message", "delete", deleted).code == 0
-    token = run("token", "create", "--name", "t", "--scope", "read", "--json").json["token"]["id"]
-    assert run("gc").code == 0
+    must("message", "delete", deleted)
+    token = must("token", "create", "--name", "t", "--scope", "read", "--json").json["token"]["id"]
+    must("gc")
     with opened(load_settings(data_dir=site, env={})) as here:
         job = enqueue(here, NewJob(kind="shape"))
         kill(here, job)
         with here.storage.write() as tx:
             here.secrets.put(tx, "shape", b"secret")
-    make_sources(mail.parent)
-    publish(mail.parent / "published")
+    make_sources(root)
+    publish(root / "published")
     found = Ground(message=message, deleted=deleted, token=token, job=job, mail=str(mail))
     with http_plugin() as plugin:
         register_plugins(site, found.plugin, plugin.port)
         register_packages(site, found.offered)
-        assert run("hook", "replay", "com.example.spam:pre_receive", "--account", "ann@example.org").code == 0
-        assert run("backup", "create", str(found.repository)).code == 0
-        issued = run("plugin", "token", "create", "com.example.spam", "--scope", "metrics", "--json").json
+        must("hook", "replay", "com.example.spam:pre_receive", "--account", "ann@example.org")
+        must("backup", "create", str(found.repository))
+        issued = must("plugin", "token", "create", "com.example.spam", "--scope", "metrics", "--json").json
         yield replace(found, plugin_token=issued["token"]["id"])
+
+
+@pytest.fixture
+def ground(laid: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
+    """A copy of one's own, found through MAIRUST_DATA_DIR, and a new password on stdin."""
+    shutil.copytree(Path(laid.mail).parent, tmp_path / "ground")
+    monkeypatch.setenv("MAIRUST_DATA_DIR", str(tmp_path / "ground" / "site"))
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery staple\n"))
+    return replace(laid, mail=str(tmp_path / "ground" / "mail.eml"))
 
 
 def register_plugins(site: Path, directory: Path, port: int) -> None:
