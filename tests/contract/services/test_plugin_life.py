@@ -152,7 +152,7 @@ class _Health(BaseHTTPRequestHandler):
 @contextmanager
 def answering(server: HTTPServer) -> Iterator[None]:
     """A server in a thread, for the length of a block."""
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield

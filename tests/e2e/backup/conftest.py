@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mairust_core.app import opened
+from tests.support import forks
 from tests.support.server import Site, clean_environment, command_line
 from tests.support.sites import furnish, make_site
 
@@ -37,12 +37,9 @@ def site(tmp_path: Path, template: Site) -> Site:
 
 def crash(site: Site, step: str, *arguments: object) -> int:
     """Run a command that kills itself at a step; its exit code."""
-    done = subprocess.run(
+    done = forks.run(
         command_line(site, *arguments),
         env=clean_environment({**site.environment, "MAIRUST_CRASH_AT": step}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
         timeout=TIMEOUT_S,
     )
     return done.returncode

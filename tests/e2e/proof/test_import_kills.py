@@ -15,6 +15,7 @@ from mairust_core.observe.faults import STEPS
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.mbox_write import postmark
 from tests.e2e.proof.test_crash_points import NOT_INGEST
+from tests.support import forks
 from tests.support.invariants import check_site
 from tests.support.server import (
     CHECKOUT,
@@ -70,7 +71,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def start(site: Site, kind: str, source: Path, crash_at: str = "") -> subprocess.Popen[bytes]:
     """An import as a process of its own."""
     extra = {**site.environment, **({"MAIRUST_CRASH_AT": crash_at} if crash_at else {})}
-    return subprocess.Popen(
+    return forks.Popen[bytes](
         command_line(site, "import", kind, source, "--account", ADDRESS, "--json"),
         env=clean_environment(extra),
         cwd=CHECKOUT,
@@ -120,7 +121,7 @@ def test_trap_m3_killed_at_any_moment_the_next_run_completes(
     began_s = time.monotonic()
     for _ in range(ROUNDS):
         process = start(site, kind, sources[kind])
-        time.sleep(rng.uniform(0, min(time.monotonic() - began_s + 1.0, 2.5)))
+        time.sleep(rng.uniform(0, min(time.monotonic() - began_s + 0.5, 1.5)))
         process.kill()
         finish(process)
         audit(site, complete=False)
