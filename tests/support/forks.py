@@ -81,6 +81,11 @@ class Popen(subprocess.Popen[AnyStr]):
         self.pid, self._child_created = int(pid), True
         self._close_pipe_fds(*fds)  # type: ignore[attr-defined]  # as the method it stands for does
 
+    def fileno(self) -> int:
+        """What `select` waits on for its end; only before that was asked for in another way."""
+        assert self._status is not None
+        return self._status.fileno()
+
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         """As `waitpid`, from what the forking process is told: the child is its, not ours."""
         assert self._status is not None

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import door
 from tests.support.command_line import environment_of_mairust
 from tests.support.docs import CHECKOUT
 
@@ -87,15 +88,19 @@ def reader(directory: Path) -> Reader:
     return Reader(directory=work, home=home)
 
 
-def with_tools(who: Reader, interpreter: str | Path = sys.executable) -> Reader:
-    """Give the reader `.venv/bin` with this checkout's `mairust`, `python`, and `curl` if there is none."""
+def with_tools(who: Reader, interpreter: Path | None = None) -> Reader:
+    """Give the reader `.venv/bin` with `mairust`, `python`, and `curl` if there is none.
+
+    `mairust` is this checkout's, forked, or that of an interpreter, which is started for each call.
+    """
     tools = who.directory / ".venv" / "bin"
     tools.mkdir(parents=True)
-    python = f'exec "{interpreter}"'
-    scripts = {
-        "python": f'{python} "$@"',
-        "mairust": f'PYTHONPATH="{CHECKOUT}" {python} -m mairust_cli.entry "$@"',
-    }
+    python = f'exec "{interpreter or sys.executable}"'
+    scripts = {"python": f'{python} "$@"'}
+    if interpreter is None:
+        door.script(tools)
+    else:
+        scripts["mairust"] = f'PYTHONPATH="{CHECKOUT}" {python} -m mairust_cli.entry "$@"'
     if shutil.which("curl") is None:  # a bare Debian has none
         (tools / "curl.py").write_text(_CURL)
         scripts["curl"] = f'{python} "{tools}/curl.py" "$@"'

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from mairust_core.app import opened
 from mairust_core.model.job import NewJob
 from mairust_core.services.plugins import Plugins
 from tests.integration.cli.conftest import make_sources
+from tests.support import door
 from tests.support.answering import http_plugin
 from tests.support.command_line import TIMEOUT_S, Ran, Run, environment, process
 from tests.support.jobs import enqueue, kill
@@ -42,11 +42,10 @@ TOKEN_ID = "pt_0123456789abcdef0123"
 
 def shell(directory: Path, home: Path, line: str, site: Path) -> Ran:
     """Run a line in a directory, with `mairust` on the path."""
-    tool = directory / "bin" / "mairust"
-    tool.parent.mkdir(exist_ok=True)
-    tool.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mairust_cli.entry "$@"\n')
-    tool.chmod(0o700)
-    extra = {"MAIRUST_DATA_DIR": str(site), "PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    tools = directory / "bin"
+    tools.mkdir(exist_ok=True)
+    door.script(tools)
+    extra = {"MAIRUST_DATA_DIR": str(site), "PATH": f"{tools}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-c", line],
         env=environment(home, extra),
