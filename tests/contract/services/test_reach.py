@@ -132,8 +132,13 @@ def _empty_domain(served: Served, key: str, place: Place) -> Any:
 
 
 def _begun(served: Served) -> str:
-    """A backup that somebody else has begun."""
-    return str(int(served.here(Backups).begin(NewBackup()).id))
+    """A backup that somebody else has begun; one for all that ask until somebody ends it.
+
+    On a site with the domains of all these tests it takes a second.
+    """
+    backups = served.here(Backups)
+    held = (str(int(one.id)) for one in backups.browse().items if one.pinned and not one.finished_at)
+    return next(held, None) or str(int(backups.begin(NewBackup()).id))
 
 
 def _plugin(served: Served) -> str:
@@ -177,11 +182,13 @@ FILTERED = ('type = "post_receive"\nfilter = {subject_matches = "never in any ma
 
 
 def _looked_at(served: Served) -> Verification:
-    """What was found in a repository that a backup was just made into."""
-    snapshot = uuid4().hex
-    done = BackedUp(repository="r", snapshot=snapshot, messages=0, objects_new=0, bytes_new=0)
-    served.here(Backups).finish(_begun(served), done)
-    return Verification(snapshots=(snapshot,), percent=0, damaged=0)
+    """What was found in a repository that a backup was once made into."""
+    made = next((one.snapshot for one in served.here(Backups).browse().items if one.repository == "r"), "")
+    if not made:
+        made = uuid4().hex
+        done = BackedUp(repository="r", snapshot=made, messages=0, objects_new=0, bytes_new=0)
+        served.here(Backups).finish(_begun(served), done)
+    return Verification(snapshots=(made,), percent=0, damaged=0)
 
 
 NOTHING = BackedUp(repository="", snapshot="", messages=0, objects_new=0, bytes_new=0)
