@@ -14,7 +14,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -60,26 +60,29 @@ SEEKER = f"""
 
 
 class Listeners:
-    """A listener on each address, and who came."""
+    """A listener on each address, which hangs up on whoever comes so that nobody waits, and who came."""
 
     def __init__(self, held: ExitStack) -> None:
         self._all = {one: held.enter_context(socket.create_server((one, PORT))) for one in EVERY}
-        for one in self._all.values():
+        self._visited: set[str] = set()
+        loop = asyncio.get_running_loop()
+        for address, one in self._all.items():
             one.setblocking(False)
+            loop.add_reader(one, self._welcome, address)
+            held.callback(loop.remove_reader, one)
+
+    def _welcome(self, address: str) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self._all[address].accept()[0].close()
+                self._visited.add(address)
 
     def came(self) -> list[str]:
         """At which addresses somebody was since it was asked last."""
-        return [address for address, one in self._all.items() if _visits(one)]
-
-
-def _visits(listener: socket.socket) -> int:
-    count = 0
-    while True:
-        try:
-            listener.accept()[0].close()
-        except BlockingIOError:
-            return count
-        count += 1
+        for address in EVERY:
+            self._welcome(address)
+        visited, self._visited = self._visited, set()
+        return [address for address in EVERY if address in visited]
 
 
 @contextmanager
@@ -151,7 +154,7 @@ async def _over_http(listeners: Listeners) -> list[str]:
 
 
 async def _asked(plugin: Runnable) -> None:
-    """Ask it for half a second: nobody here answers."""
+    """Ask it for half a second at most: nobody here answers."""
     try:
         transport = over_tcp(plugin, NoCredentials(), Site())
     except CallFailed:

@@ -70,7 +70,7 @@ def hook(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
     MESSAGES.append(str(served.here(Messages).append(f"ann@{domain}", mail).id))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(served: Served) -> Iterator[httpx.Client]:
     """A plain client with the first administrator's key."""
     headers = {"authorization": f"Bearer {served.admin_key}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ FEWER = {
 """What is taken away from this machine; without namespaces an interpreter in root's home needs root, too."""
 
 
+@cache
 def machine_without(*layers: Layer) -> Machine:
     """This machine with fewer layers; fails when one is offered here and no process starts in it."""
     offered = look()

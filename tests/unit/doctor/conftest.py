@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,18 @@ from mairust_core.model.finding import Finding
 Examine = Callable[..., dict[str, Finding]]
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a fresh site, to be copied."""
+    directory = tmp_path_factory.mktemp("fresh") / "site"
+    create_site(load_settings(data_dir=directory, env={}), "tester")
+    return directory
+
+
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
+def data_dir(tmp_path: Path, fresh: Path) -> Path:
     """The data directory of a fresh site."""
-    create_site(load_settings(data_dir=tmp_path / "site", env={}), "tester")
+    shutil.copytree(fresh, tmp_path / "site")
     return tmp_path / "site"
 
 

@@ -21,11 +21,12 @@ DAY_MS = 86_400_000
 WHERE = "/mnt/my backup"
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """The data directory of a site with Ann."""
-    make_site(load_settings(data_dir=tmp_path / "site", env={}))
-    return tmp_path / "site"
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a site with Ann, to be copied."""
+    directory = tmp_path_factory.mktemp("fresh") / "site"
+    make_site(load_settings(data_dir=directory, env={}))
+    return directory
 
 
 @pytest.fixture
