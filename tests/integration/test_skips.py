@@ -40,7 +40,7 @@ def test_a_skip_is_allowed_for_a_listed_reason_only(tmp_path: Path, body: str, c
             "/dev/null",
         ],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
