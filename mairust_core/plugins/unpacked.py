@@ -119,7 +119,8 @@ class Unpacked:
             try:
                 self._write(kept, file, new)
                 crash_point("plugin.unpacked")
-                if difference(place, kept.listing, self._limits):
+                # One that is named between a look at nothing and this is another process's, and sound.
+                if os.path.lexists(place) and difference(place, kept.listing, self._limits):
                     _set_aside(place)
                 _name(new, place)
             finally:
