@@ -12,6 +12,7 @@ import pytest
 
 from mairust_core.config import Settings
 from mairust_core.store import open_storage, schema
+from tests.support import memory
 from tests.support.postgres import PostgresServer, require_server
 from tests.support.skips import pytest_make_collect_report as pytest_make_collect_report
 from tests.support.skips import pytest_runtest_makereport as pytest_runtest_makereport
@@ -20,6 +21,10 @@ from tests.support.stores import Kit, open_kit, settings_for
 # Otherwise each of the thousand processes that tests start would compile what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+ROOM_BYTES = 8 << 30
+if found := memory.place(ROOM_BYTES):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(found))
 
 
 @pytest.fixture(scope="session")

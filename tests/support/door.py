@@ -78,7 +78,8 @@ def _run(asking: socket.socket) -> None:
         )
         for fd in fds:
             os.close(fd)
-        if asking in select.select([asking, process], [], [])[0]:
+        either: list[socket.socket | forks.Popen[bytes]] = [asking, process]
+        if asking in select.select(either, [], [])[0]:
             process.kill()  # as was the script
             process.wait()
             return

@@ -222,5 +222,29 @@ def _main(control: str) -> None:
     _become(request)
 
 
+def _leave(code: int) -> None:
+    """End as Python does, but take nothing apart of what was imported: that would copy every page of it.
+
+    Returns when the output cannot be written, for Python to say so.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python does
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except OSError:
+        return
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    code: Any = 0
+    try:
+        _main(sys.argv[1])
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):
+            raise
+    _leave(code)
+    sys.exit(code)

