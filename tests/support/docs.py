@@ -69,6 +69,7 @@ def links(page: Path) -> list[str]:
     return [target for target in found if not re.match(r"[a-z]+:", target)]
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as in a link."""
     titles = _HEADING.findall(_FENCE.sub("", page.read_text("utf-8")))

@@ -216,10 +216,11 @@ def bombs() -> dict[str, bytes]:
 
 def test_trap_h6_reading_takes_little_memory_whatever_comes(tmp_path: Path) -> None:
     """The peak of a process of its own rises by less than 16 MB, over one that has read a small package."""
-    for name, data in bombs().items():
+    made = bombs()
+    for name, data in made.items():
         (tmp_path / name).write_bytes(data)
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, *(str(tmp_path / name) for name in bombs())],
+        [sys.executable, "-c", PEAK, *(str(tmp_path / name) for name in made)],
         cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     *details, risen = done.stdout.split()
