@@ -22,7 +22,8 @@ from tests.support.stores import Kit, open_kit, settings_for
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-ROOM_BYTES = 8 << 30
+ROOM_BYTES = 3 << 30
+"""Twice what they come to."""
 if found := memory.place(ROOM_BYTES):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(found))
 

@@ -41,7 +41,7 @@ NOBODY = 65534
 START_TIMEOUT_S = 30.0
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB")
 """For functional tests; proofs and benchmarks take the server's durable defaults."""
-MEMORY_BYTES = 2 << 30
+MEMORY_BYTES = 1 << 30
 """With so much free of it, a server whose durability proves nothing has its files there."""
 
 _numbers = itertools.count()
