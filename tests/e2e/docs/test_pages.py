@@ -54,7 +54,9 @@ def test_the_tutorial_of_plugins_works(tmp_path: Path) -> None:
     who = with_tools(reader(tmp_path))
     allow_unsigned(who.home / ".local/share/mairust")
     with serving(who, ".venv/bin/mairust serve") as server:
-        read = who.types(SITE + script(FIRST_PLUGIN, server))
+        # A server follows an approval within a second (rule D3), and nobody types faster than that.
+        typed = script(FIRST_PLUGIN, server).replace("mairust deliver", "sleep 1\nmairust deliver")
+        read = who.types(SITE + typed)
     assert read.count("hello") > 3
     assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["65"]
     assert "the sender hears: 550 5.7.1 No casinos, please" in read
