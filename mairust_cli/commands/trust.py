@@ -23,10 +23,16 @@ COLUMNS: Columns[TrustKey] = (
     Column("Id", lambda key: key.id),
     Column("Name", lambda key: key.name),
     Column("Revocations", lambda key: "-" if key.serial is None else f"serial {key.serial}"),
+    Column("Issued", lambda key: moment(key.issued_at)),
     Column("Added", lambda key: moment(key.added_at)),
     Column("By", lambda key: key.added_by, shrink=True),
 )
-FIELDS: Columns[TrustKey] = (*COLUMNS, Column("Key", lambda key: key.public_key))
+FIELDS: Columns[TrustKey] = (
+    *COLUMNS,
+    Column("Key", lambda key: key.public_key),
+    Column("Confirmed", lambda key: moment(key.confirmed_at)),
+    Column("Restored", lambda key: moment(key.restored_at)),
+)
 REVOKED: Columns[Revocation] = (
     Column("Kind", lambda one: one.kind),
     Column("Value", lambda one: one.value),
@@ -140,3 +146,22 @@ def import_revocations(
     with opened_message(session, file) as content:
         taken = session.operations(Trust).import_revocations(content)
     session.output.change(taken, TAKEN)
+
+
+@app.command("confirm-revocations", cls=Command)
+def confirm_revocations(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its id or its name, as `trust list` shows it.")],
+) -> None:
+    """Say that a root has issued no newer list of revocations than the one in force, or none at all.
+
+    Ask its owner first. `doctor` reminds of it after a restore, since the list in a backup may be older than
+    the last one that was imported, and when a list is older than 90 days.
+
+    Exit status: 0 noted; 4 there is no such key.
+
+    Examples:
+      mairust trust confirm-revocations "Example Marketplace"
+    """
+    session = Session.of(ctx)
+    session.output.change(session.operations(Trust).confirm_revocations(key), FIELDS)

@@ -20,7 +20,9 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 class TrustKey:
     """A root key that is trusted: `id` stands for it, `public_key` is its 32 octets in hex.
 
-    `serial` is that of the newest list of revocations of this root, None before the first.
+    `serial` is that of the newest list of revocations of this root, None before the first, and `issued_at`
+    its date. `confirmed_at` is when somebody said that there is no newer one; `restored_at` is set while the
+    list is that of a backup, and neither was imported nor confirmed since.
     """
 
     id: str
@@ -29,6 +31,9 @@ class TrustKey:
     serial: int | None
     added_by: str
     added_at: datetime
+    issued_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 @request

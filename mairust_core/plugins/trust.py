@@ -119,7 +119,9 @@ class Trust:
         released = tuple(sorted(value for _, value in gone))
         if released:
             audits.record(tx, self._ids().next(), by, "trust.release", taken.root)
-        trust.take(tx, by, taken.root, taken.serial, gone)
+        issued_ms = to_ms(taken.issued_at)
+        new = trust.Taken(root=taken.root, serial=taken.serial, issued_ms=issued_ms, gone=gone)
+        trust.take(tx, by, new)
         blocked = self._block(tx, by)
         crash_point("trust.revoked")
         return RevocationsTaken(

@@ -66,6 +66,17 @@ class Trust(Service):
             store.trust.hold(self.site.storage, tx)
             return self.site.trust.take(tx, self.by, taken, announced)
 
+    @operation("POST", "/trust/keys/{id}/confirm-revocations", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def confirm_revocations(self, id: str) -> TrustKey:
+        """Say that a root key, by its id or its name, has issued no newer list than that in force.
+
+        Until then, or until a list is imported, `doctor` finds that a site was restored from a backup, which
+        may be older than the last list; and that a list is older than 90 days.
+        """
+        with change(self, "confirm_revocations", id) as tx:
+            found = store.trust.get(tx, self.by, id, locked=True)
+            return store.trust.confirm(tx, self.by, found.id)
+
     @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)
     def revocations(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Revocation]:
         """List the keys and packages that roots took back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
@@ -75,7 +76,14 @@ def _model(row: AnyRow) -> TrustKey:
         serial=row.serial,
         added_by=row.added_by,
         added_at=to_time(row.added_ms),
+        issued_at=_time(row.issued_ms),
+        confirmed_at=_time(row.confirmed_ms),
+        restored_at=_time(row.restored_ms),
     )
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else to_time(ms)
 
 
 def add(tx: Connection, by: Principal, key_id: str, public_key: bytes, name: str) -> TrustKey:
@@ -140,17 +148,33 @@ def note(tx: Connection, by: Principal, root: str, new: Iterable[tuple[Revocatio
         tx.execute(insert(trust_revocation), rows)
 
 
-def take(
-    tx: Connection, by: Principal, root: str, serial: int, gone: Iterable[tuple[RevocationKind, str]]
-) -> None:
-    """Have a root's list be this one: what it adds was noted, these count no longer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A root's list that comes to be in force: what it adds was noted, `gone` counts no longer."""
+
+    root: str
+    serial: int
+    issued_ms: int
+    gone: frozenset[tuple[RevocationKind, str]]
+
+
+def take(tx: Connection, by: Principal, new: Taken) -> None:
+    """Have a root's list be this one."""
     mine = trust_revocation.c
     one = (mine.kind == bindparam("of_kind")) & (mine.value == bindparam("of_value"))
-    rows = [{"of_kind": kind.value, "of_value": value} for kind, value in gone]
+    rows = [{"of_kind": kind.value, "of_value": value} for kind, value in new.gone]
     if rows:
-        its = (mine.tenant_id == by.tenant_id) & (mine.root == root)
+        its = (mine.tenant_id == by.tenant_id) & (mine.root == new.root)
         tx.execute(delete(trust_revocation).where(its, one), rows)
-    tx.execute(update(trust_key).where(*_one(by, root)).values(serial=serial))
+    values = {"serial": new.serial, "issued_ms": new.issued_ms, "restored_ms": None}
+    tx.execute(update(trust_key).where(*_one(by, new.root)).values(values))
+
+
+def confirm(tx: Connection, by: Principal, key_id: str) -> TrustKey:
+    """Have a root's list be the newest that there is, for now."""
+    values = {"confirmed_ms": now_ms(), "restored_ms": None}
+    tx.execute(update(trust_key).where(*_one(by, key_id)).values(values))
+    return get(tx, by, key_id)
 
 
 def revocations(tx: Connection, by: Principal, after: str, limit: int) -> list[Revocation]:

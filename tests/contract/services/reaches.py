@@ -140,6 +140,7 @@ trust.add             - - +   - - -   - - -     own
 trust.browse          - - +   - - -   - - -     own
 trust.remove          - - +   - - -   - - -     own
 trust.import_revocations - - +   - - -   - - -  own
+trust.confirm_revocations - - +   - - -   - - -  own
 trust.revocations     - - +   - - -   - - -     own
 hooks.add             - - +   - - -   - - -     own
 hooks.browse          - - +   - - -   - - -     own

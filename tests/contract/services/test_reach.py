@@ -308,6 +308,9 @@ ASK: dict[str, Ask] = {
     "trust.browse": lambda s, k, _: s.there(Trust, k).browse(),
     "trust.remove": lambda s, k, _: s.there(Trust, k).remove(Marketplace().trusted_on(s.site).id),
     "trust.import_revocations": lambda s, k, _: s.there(Trust, k).import_revocations(_revoked(s)),
+    "trust.confirm_revocations": lambda s, k, _: s.there(Trust, k).confirm_revocations(
+        Marketplace().trusted_on(s.site).id
+    ),
     "trust.revocations": lambda s, k, _: s.there(Trust, k).revocations(),
     "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
     "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -183,6 +184,20 @@ def test_an_older_list_is_refused(ops: Ops, market: Marketplace) -> None:
     ops(Trust).add(market.as_trusted())
     with pytest.raises(Conflict, match="serial 7, and 8 is in force"):
         ops(Trust).import_revocations(market.revoke(7))
+
+
+def test_of_a_list_its_date_is_kept_and_that_there_is_no_newer_one(ops: Ops, market: Marketplace) -> None:
+    """By its id or its name; a root without any list has none."""
+    ops(Trust).import_revocations(market.revoke(3, days=-40))
+    (key,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
+    assert key.issued_at is not None
+    assert (datetime.now(UTC) - key.issued_at).days == 40
+    assert (key.confirmed_at, key.restored_at) == (None, None)
+    confirmed = ops(Trust).confirm_revocations(key.name)
+    assert confirmed.confirmed_at is not None
+    assert replace(confirmed, confirmed_at=None) == key
+    with pytest.raises(NotFound):
+        ops(Trust).confirm_revocations("f" * 16)
 
 
 def test_rule_g5_no_other_list_of_the_same_serial_releases_a_key(ops: Ops, market: Marketplace) -> None:

@@ -129,3 +129,24 @@ def test_licences_and_signers_are_shown(run: Run, site: Path, offers: Marketplac
     shown = run("plugin", "show", "com.example.paid").out
     assert "marketplace Example Marketplace" in shown
     assert "A Customer, until" in shown
+
+
+def test_a_restore_tells_which_revocations_are_in_force(
+    run: Run, offers: Marketplace, tmp_path: Path
+) -> None:
+    """So does its rehearsal: what was taken back after the backup is not in it."""
+    backup = str(tmp_path / "backup")
+    for serial in ("", "1"):
+        assert run("backup", backup).code == 0
+        told = "list 1, issued 20" if serial else "has no list of revocations of the root key"
+        rehearsed = run("restore", backup, "--rehearse")
+        made_ = run("restore", backup, "--yes", "--data-dir", str(tmp_path / f"new{serial}"))
+        for done in (rehearsed, made_):
+            assert done.code == 0
+            assert told in done.stderr
+            assert offers.id in done.stderr
+            assert "mairust trust import-revocations FILE" in done.stderr
+        taken = run("trust", "import-revocations", str(tmp_path / "example-root.revocations.json"))
+        assert taken.code == 0
+    found = run("doctor", "--json", "--data-dir", str(tmp_path / "new1")).json["findings"]
+    assert "trust.restored" in {one["id"] for one in found}
