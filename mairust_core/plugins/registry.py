@@ -31,6 +31,7 @@ from mairust_core.model.settings import ExportedPlugin
 from mairust_core.observe.faults import crash_point
 from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
 from mairust_core.plugins.standing import Standings, named_in, require_trusted
+from mairust_core.plugins.times import require_in_time, times
 from mairust_core.plugins.toml_text import toml_text
 from mairust_core.store import (
     breakers,
@@ -154,7 +155,8 @@ class Registry:
 
         With `review_id` only exactly that; `NOTHING` is the review of a plugin that waits for nothing. Such
         a one stays as it is, but for a secret that is missing. Raises `NotFound`, `Conflict` when something
-        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
+        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed, or
+        when the time of what never ran is over.
         """
         found = plugins.get(tx, by, id_, locked=True)
         if found.pending is None:
@@ -164,6 +166,8 @@ class Registry:
         self.require_held(found.pending or found.shown)
         if review_id and review_id not in _reviews(found, standing):
             raise Conflict("plugin_reviewed", id=id_)
+        if found.pending_package not in (None, found.package, found.previous_package):
+            require_in_time(id_, standing.signers, times(tx, by, now_ms()))
         if found.pending is not None:
             found = self.run_waiting(tx, by, replace(found, approved_by=by.name, approved_ms=now_ms()))
         crash_point("plugin.approved")

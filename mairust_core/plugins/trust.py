@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Conflict, Forbidden, Invalid, TooLarge
@@ -18,6 +17,7 @@ from mairust_core.plugins.package import Package, keys, revocations
 from mairust_core.plugins.package.revocations import RevocationList
 from mairust_core.plugins.package.vouching import voucher
 from mairust_core.plugins.standing import is_revoked, named_in
+from mairust_core.plugins.times import Times
 from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Facts
 from mairust_core.store.plugins import Registered
@@ -41,27 +41,27 @@ class Announced:
     gone: frozenset[Named]
 
 
-def judge(package: Package, trusted: Trusted, now_ms: int) -> Signers:
+def judge(package: Package, trusted: Trusted, now: Times) -> Signers:
     """Who stands for a package that came in now; without a marketplace's signature its developer at most.
 
     Raises `Invalid` for a signature that leads to no trusted root, or out of its time, and for a licence of
     nobody who is trusted, or whose time is over.
     """
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
     found = Signers()
     if (developer := package.developer) is not None:
         if developer.public_key is None:
             raise Invalid("package", "package_key_unknown", key=developer.key_id)
         found = Signers(developer=developer.key_id, developer_key=developer.public_key.hex())
     if (licence := package.licence) is not None:
-        licence.require(trusted.roots, now)
+        licence.require(trusted.roots, now.of(licence.root))
         found = replace(
             found, licence_holder=licence.holder, licence_root=licence.root,
             licence_ends_ms=to_ms(licence.not_after),
         )  # fmt: skip
     if (mark := package.marketplace) is None:
         return found
-    root = voucher(package, trusted.roots, now)
+    certified_by = None if mark.certificate is None else mark.certificate.root
+    root = voucher(package, trusted.roots, now.of(certified_by))
     ends = mark.certificate.not_after if mark.certificate is not None and mark.key_id != root else None
     ends_ms = None if ends is None else to_ms(ends)
     return replace(found, root=root, key=mark.key_id, not_after_ms=ends_ms)

@@ -62,6 +62,14 @@ def revoked(tx: Connection, by: Principal, about: Collection[str]) -> dict[str, 
     return {root: frozenset(values) for root, values in found.items()}
 
 
+def issued(tx: Connection, by: Principal) -> dict[str, int]:
+    """When the newest list of each root was issued, by its own date in milliseconds since 1970."""
+    query = select(trust_key.c.id, trust_key.c.issued_ms).where(
+        trust_key.c.tenant_id == by.tenant_id, trust_key.c.issued_ms.is_not(None)
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
 def names(tx: Connection, by: Principal) -> dict[str, str]:
     """What roots are called here, by their ids, also those that are trusted no longer."""
     query = select(trust_key.c.id, trust_key.c.name).where(trust_key.c.tenant_id == by.tenant_id)
