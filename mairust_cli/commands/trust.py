@@ -45,6 +45,7 @@ TAKEN: Columns[RevocationsTaken] = (
     Column("Keys", lambda taken: str(taken.keys)),
     Column("Packages", lambda taken: str(taken.manifests)),
     Column("Blocked", lambda taken: ", ".join(taken.blocked) or "-"),
+    Column("Already disabled", lambda taken: ", ".join(taken.already_disabled) or "-"),
     Column("No longer revoked", lambda taken: ", ".join(taken.released) or "-"),
 )
 
@@ -135,7 +136,8 @@ def import_revocations(
     """Put a root's list of revocations in force, in the place of its earlier one.
 
     Plugins that it names, by their package or by a key that signed it, are blocked at once: their hooks are
-    asked no more and count as their `on_error` says. A list that is older than the one in force is refused.
+    asked no more and count as their `on_error` says. Those that are disabled stay so, and are told. A list that
+    is older than the one in force is refused.
 
     Exit status: 0 in force; 2 no trusted root signed it; 5 it is older than the one in force.
 

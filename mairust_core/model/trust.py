@@ -76,7 +76,8 @@ class Revocation:
 class RevocationsTaken:
     """What a list of revocations came to; `blocked` are the plugins that it stopped.
 
-    `released` is what the list before named and this one does not: keys and packages that count again.
+    `already_disabled` are those that it names and that somebody had disabled: they stay so. `released` is
+    what the list before named and this one does not: keys and packages that count again.
     """
 
     root: str
@@ -85,6 +86,7 @@ class RevocationsTaken:
     manifests: int
     blocked: tuple[str, ...]
     released: tuple[str, ...] = ()
+    already_disabled: tuple[str, ...] = ()
 
 
 class SignedAs(StrEnum):

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import Conflict, Forbidden, Invalid, TooLarge
 from mairust_core.ids import IdSource, to_ms
-from mairust_core.model.plugin import State
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import NewTrustKey, RevocationKind, RevocationsTaken, Signers, TrustKey
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn
+from mairust_core.plugins.blocking import strike
 from mairust_core.plugins.package import Package, keys, revocations
 from mairust_core.plugins.package.revocations import RevocationList
 from mairust_core.plugins.package.vouching import voucher
-from mairust_core.plugins.standing import is_revoked, named_in
 from mairust_core.plugins.times import Times
-from mairust_core.store import StorageBackend, audits, packages, plugins, trust
-from mairust_core.store.packages import Facts
-from mairust_core.store.plugins import Registered
+from mairust_core.store import StorageBackend, audits, trust
 from mairust_core.store.trust import Trusted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-PAGE = 500
 AT_ONCE = 1000
 """So much is taken back in one transaction."""
 
@@ -122,40 +118,17 @@ class Trust:
         issued_ms = to_ms(taken.issued_at)
         new = trust.Taken(root=taken.root, serial=taken.serial, issued_ms=issued_ms, gone=gone)
         trust.take(tx, by, new)
-        blocked = self._block(tx, by)
+        struck = strike(tx, by, self._ids(), taken.root)
         crash_point("trust.revoked")
         return RevocationsTaken(
             root=taken.root,
             serial=taken.serial,
             keys=len(taken.keys),
             manifests=len(taken.manifests),
-            blocked=tuple(blocked),
+            blocked=tuple(struck.blocked),
             released=released,
+            already_disabled=tuple(struck.already_disabled),
         )
-
-    def _block(self, tx: Connection, by: Principal) -> list[str]:
-        """Block every plugin of which something revoked runs or alone waits; what else waits is dropped.
-
-        One that somebody disabled stays that: its hooks are asked nothing, and it is not enabled again.
-        """
-        blocked = []
-        after = ""
-        while found := plugins.page(tx, by, after, PAGE):
-            after = found[-1].id
-            facts = packages.facts(
-                tx, by, (digest for one in found for digest in (one.package, one.pending_package))
-            )
-            trusted = trust.trusted(tx, by, named_in((digest, one.signers) for digest, one in facts.items()))
-            for one in found:
-                changed = _judged(one, facts, trusted)
-                if changed == one:
-                    continue
-                plugins.replace(tx, by, changed)
-                verb = "drop_pending" if changed.state is one.state else "block"
-                audits.record(tx, self._ids().next(), by, f"plugins.{verb}", one.id)
-                if verb == "block":
-                    blocked.append(one.id)
-        return blocked
 
 
 def _named(taken: RevocationList) -> set[Named]:
@@ -175,20 +148,6 @@ def _require_newer(tx: Connection, by: Principal, taken: RevocationList) -> int 
 def _require_same(taken: RevocationList, known: int | None, before: set[Named], named: set[Named]) -> None:
     if taken.serial == known and before != named:
         raise Conflict("revocations_other", root=taken.root, serial=taken.serial)
-
-
-def _judged(one: Registered, facts: dict[str, Facts], trusted: Trusted) -> Registered:
-    """A plugin as it is when what was revoked has its effect."""
-
-    def revoked(digest: str | None) -> bool:
-        return digest is not None and digest in facts and is_revoked(digest, facts[digest].signers, trusted)
-
-    waits = one.pending is not None and revoked(one.pending_package)
-    if (revoked(one.package) and one.state is not State.DISABLED) or (waits and one.manifest is None):
-        one = replace(one, state=State.BLOCKED)
-    if waits and one.manifest is not None:
-        one = replace(one, pending=None, pending_package=None)
-    return one
 
 
 def read_revocations(content: BytesIn) -> RevocationList:

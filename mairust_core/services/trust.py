@@ -58,7 +58,7 @@ class Trust(Service):
         """Put a list of revocations in force that a trusted root signed, and block at once what it names.
 
         It takes the place of that root's earlier list; an older one is refused, and so is another one of the
-        same serial.
+        same serial. What it names and is disabled stays disabled, and is told.
         """
         taken = self.site.read_revocations(revocations)
         announced = self.site.trust.announce(self.site.storage, self.by, taken)

@@ -220,6 +220,8 @@ def test_rule_g5_what_is_switched_off_and_revoked_stays_off(
     ops(Plugins).disable(id_)
     done = ops(Trust).import_revocations(market.revoke(1, manifests=[ops(Plugins).show(id_).package or ""]))
     assert (done.blocked, ops(Plugins).show(id_).state) == ((), PluginState.DISABLED)
+    assert done.already_disabled == (id_,)
+    assert ops(Audit).browse(subject=id_, operation="plugins.revoke").items
     with pytest.raises(Forbidden, match="was revoked"):
         ops(Plugins).enable(id_)
     with pytest.raises(Conflict, match="is blocked"):
@@ -262,6 +264,10 @@ def test_a_list_counts_for_its_own_root_alone(ops: Ops, served: Served, market: 
     other.trusted_on(served.site)
     assert ops(Trust).import_revocations(other.revoke(1, [market.id], digests)).blocked == (unsigned,)
     assert not blocked(served, id_)
+    for one in (id_, unsigned):
+        ops(Plugins).disable(one)
+    done = ops(Trust).import_revocations(other.revoke(2, [market.id], digests))
+    assert (done.blocked, done.already_disabled) == ((), (unsigned,))
 
 
 def test_what_waits_is_dropped_when_it_is_revoked(ops: Ops, served: Served, market: Marketplace) -> None:
