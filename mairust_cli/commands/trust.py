@@ -55,13 +55,18 @@ def add(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="KEY.pub", help="The public key; - reads it from stdin.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What it is called here.")],
+    although_revoked: Annotated[
+        bool, typer.Option("--although-revoked", help="Also one that another trusted root took back.")
+    ] = False,
 ) -> None:
     """Trust a root key, so that what it signed can be installed.
 
     So can what is signed by a key that it certified, within that key's time. Compare the id with the one that
-    its owner tells you, by another way than the key came. A key that is trusted already gets the name.
+    its owner tells you, by another way than the key came. A key that is trusted already gets the name. One
+    that another trusted root took back was stolen, perhaps: it is refused unless you say --although-revoked.
 
-    Exit status: 0 trusted; 2 it is no public key; 5 another key has that name; 77 it revoked itself.
+    Exit status: 0 trusted; 2 it is no public key; 5 another key has that name; 77 it revoked itself, or
+    another root did.
 
     Examples:
       mairust trust add example-root.pub --name "Example Marketplace"
@@ -73,7 +78,8 @@ def add(
             data += chunk
             if len(data) > MAX_KEY_LENGTH:
                 raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
-    new = NewTrustKey(name=name, public_key=data.decode("utf-8", "replace"))
+    public_key = data.decode("utf-8", "replace")
+    new = NewTrustKey(name=name, public_key=public_key, although_revoked=although_revoked)
     session.output.change(session.operations(Trust).add(new), FIELDS)
 
 
@@ -136,8 +142,8 @@ def import_revocations(
     """Put a root's list of revocations in force, in the place of its earlier one.
 
     Plugins that it names, by their package or by a key that signed it, are blocked at once: their hooks are
-    asked no more and count as their `on_error` says. Those that are disabled stay so, and are told. A list that
-    is older than the one in force is refused.
+    asked no more and count as their `on_error` says. Those that are disabled stay so, and are told. A list
+    that is older than the one in force is refused.
 
     Exit status: 0 in force; 2 no trusted root signed it; 5 it is older than the one in force.
 

@@ -39,10 +39,14 @@ class TrustKey:
 @request
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTrustKey:
-    """A root key to be trusted; `public_key` is the text of its `.pub` file."""
+    """A root key to be trusted; `public_key` is the text of its `.pub` file.
+
+    `although_revoked` has one trusted that another trusted root took back.
+    """
 
     name: str
     public_key: str
+    although_revoked: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not 1 <= len(self.name.strip()) <= MAX_NAME_LENGTH:

@@ -70,11 +70,21 @@ class Trust:
         self._ids = ids
 
     def add(self, tx: Connection, by: Principal, new: NewTrustKey) -> TrustKey:
-        """Trust a root key; raises `Invalid` for what is no public key, `Conflict` for a name in use."""
+        """Trust a root key.
+
+        Raises `Invalid` for what is no public key, `Conflict` for a name in use, `Forbidden` for a key that
+        revoked itself, or that another trusted root did unless it is wanted nevertheless, which is audited.
+        """
         public = keys.read_public(new.public_key.encode(), "public_key")
         key_id = keys.key_id(public)
-        if key_id in trust.trusted(tx, by, [key_id]).revoked_by(key_id):
+        trusted = trust.trusted(tx, by, [key_id])
+        if key_id in trusted.revoked_by(key_id):
             raise Forbidden("trust_key_revoked", id=key_id)
+        others = sorted(root for root in trusted.roots if key_id in trusted.revoked_by(root))
+        if others and key_id not in trusted.roots:
+            if not new.although_revoked:
+                raise Forbidden("trust_key_revoked_elsewhere", id=key_id, roots=", ".join(others))
+            audits.record(tx, self._ids().next(), by, "trust.add_although_revoked", key_id)
         return trust.add(tx, by, key_id, public, new.name.strip())
 
     def announce(self, storage: StorageBackend, by: Principal, taken: RevocationList) -> Announced:

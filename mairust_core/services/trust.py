@@ -22,8 +22,13 @@ class Trust(Service):
         "POST", "/trust/keys", scope=ADMIN, reach=SITE, status=201, errors=(Invalid, Conflict, Forbidden)
     )
     def add(self, new: NewTrustKey) -> TrustKey:
-        """Trust a root key: what it signs, or a key that it certified, can be installed here."""
+        """Trust a root key: what it signs, or a key that it certified, can be installed here.
+
+        One that another trusted root took back is refused unless `although_revoked` says that it is wanted
+        nevertheless.
+        """
         with change(self, "add", new.name) as tx:
+            store.trust.hold(self.site.storage, tx)
             return self.site.trust.add(tx, self.by, new)
 
     @operation("GET", "/trust/keys", scope=ADMIN, reach=SITE)

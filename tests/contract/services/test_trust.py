@@ -332,6 +332,29 @@ def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marke
         ops(Trust).add(market.as_trusted())
 
 
+def test_a_root_that_another_one_revoked_is_trusted_only_if_that_is_said(
+    ops: Ops, market: Marketplace
+) -> None:
+    """It is audited; a root that is trusted no longer says nothing, and one that is trusted gets a new name."""
+    other = Marketplace()
+    ops(Trust).import_revocations(market.revoke(1, [other.id]))
+    with pytest.raises(Forbidden, match=f"another root that is trusted here: {market.id}"):
+        ops(Trust).add(other.as_trusted())
+    ops(Trust).remove(market.id)
+    assert ops(Trust).add(other.as_trusted()).id == other.id
+    ops(Trust).remove(other.id)
+    ops(Trust).add(market.as_trusted())
+    wanted = replace(other.as_trusted(), although_revoked=True)
+    assert not ops(Audit).browse(subject=other.id, operation="trust.add_although_revoked").items
+    assert ops(Trust).add(wanted).id == other.id
+    assert len(ops(Audit).browse(subject=other.id, operation="trust.add_although_revoked").items) == 1
+    assert ops(Trust).add(replace(other.as_trusted(), name=f"renamed {other.id}")).id == other.id
+    ops(Trust).import_revocations(other.revoke(1, [other.id]))
+    ops(Trust).remove(other.id)
+    with pytest.raises(Forbidden, match="revoked itself"):
+        ops(Trust).add(wanted)
+
+
 @pytest.mark.parametrize("damage", ["text", "changed", "large", "other document"])
 def test_what_is_no_list_changes_nothing(ops: Ops, market: Marketplace, damage: str) -> None:
     """Neither one that somebody changed, nor one that would fill the memory."""
