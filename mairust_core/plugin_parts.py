@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mairust_core.model.plugin import Manifest, Runnable
     from mairust_core.model.principal import Principal
     from mairust_core.operations import BytesIn
+    from mairust_core.plugins.going_back import GoingBack
     from mairust_core.plugins.installing import Installer
     from mairust_core.plugins.issuing import TokenOffice
     from mairust_core.plugins.manifest import Ground
@@ -88,6 +89,13 @@ class PluginParts:
 
         reader = Reader(self.storage, self.settings.data_dir, self._ground)
         return Installer(self.storage, lambda: self.ids, self.plugins, reader, self._ground)
+
+    @cached_property
+    def going_back(self) -> GoingBack:
+        """What leads back to the package that ran before."""
+        from mairust_core.plugins.going_back import GoingBack
+
+        return GoingBack(self.plugins, self._ground)
 
     @cached_property
     def unpacked(self) -> Unpacked:

@@ -135,6 +135,7 @@ accesses.of_account   + - +   + - +   + - +     own
 accesses.of_account   + - +   0 - 0   0 - 0     foreign
 plugins.install       - - +   - - -   - - -     own
 plugins.rollback      - - +   - - -   - - -     own
+plugins.review_rollback - - + - - -   - - -     own
 plugins.rollback_to   - - +   - - -   - - -     own
 trust.add             - - +   - - -   - - -     own
 trust.browse          - - +   - - -   - - -     own

@@ -335,7 +335,7 @@ def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marke
 def test_a_root_that_another_one_revoked_is_trusted_only_if_that_is_said(
     ops: Ops, market: Marketplace
 ) -> None:
-    """It is audited; a root that is trusted no longer says nothing, and one that is trusted gets a new name."""
+    """It is audited; a root that is trusted no longer says nothing, and renaming needs no word."""
     other = Marketplace()
     ops(Trust).import_revocations(market.revoke(1, [other.id]))
     with pytest.raises(Forbidden, match=f"another root that is trusted here: {market.id}"):
