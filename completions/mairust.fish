@@ -339,7 +339,7 @@ complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a ad
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a list -d 'List the root keys that are trusted, by id.'
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a remove -d 'Trust a root key no longer.'
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a import-revocations -d 'Put a root\'s list of revocations in force, in the place of its earlier one.'
-complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a confirm-revocations -d 'Say that a root has issued no newer list of revocations than the one in force, or none at all.'
+complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a confirm-revocations -d 'Say that a root has issued no newer list of revocations than is in force.'
 complete -c mairust -n 'string match -q -- "mairust trust add*" (__mairust_at)' -l name -x -d 'What it is called here. Required.'
 complete -c mairust -n 'string match -q -- "mairust trust add*" (__mairust_at)' -l although-revoked -d 'Also one that another trusted root took back.'
 complete -c mairust -n 'string match -q -- "mairust trust list*" (__mairust_at)' -l revoked -d 'List what root keys took back, keys and packages.'

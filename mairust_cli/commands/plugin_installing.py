@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.commands.plugin_review import PluginId, review_lines, signed_by
+from mairust_cli.commands.plugin_review import review_lines, signed_by
 from mairust_cli.each import SOME_FAILED
 from mairust_cli.files import STDIN, opened_message
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean
-from mairust_cli.words import Yes
+from mairust_cli.words import PluginId, Yes
 from mairust_core.errors import MaiRustError, Temporary, Unauthenticated, Usage
 from mairust_core.i18n import say
+from mairust_core.model.package import SUFFIX
 from mairust_core.model.plugin_forms import Installed, PluginState
 from mairust_core.services.plugins import Plugins
-SUFFIX = ".mairust-plugin"
 
 INSTALLED: Columns[Installed] = (
     Column("Id", lambda installed: installed.id),

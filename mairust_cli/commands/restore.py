@@ -152,10 +152,14 @@ def _restore_site(
 
 def _tell_revocations(session: Session, trusted: Sequence[TrustKey]) -> None:
     """What a root took back since the backup is not known: the newest list is to be imported."""
+    lang = session.output.lang
     for key in trusted:
-        told = {"name": clean(key.name), "id": key.id, "serial": key.serial, "issued": moment(key.issued_at)}
-        text = "restore.revocations" if key.serial is not None else "restore.no_revocations"
-        session.output.note(say(text, session.output.lang, **told))
+        name, issued = clean(key.name), moment(key.issued_at)
+        if key.serial is None:
+            text = say("restore.no_revocations", lang, name=name, id=key.id)
+        else:
+            text = say("restore.revocations", lang, name=name, id=key.id, serial=key.serial, issued=issued)
+        session.output.note(text)
 
 
 def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -> None:

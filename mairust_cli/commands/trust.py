@@ -161,10 +161,10 @@ def confirm_revocations(
     ctx: typer.Context,
     key: Annotated[str, typer.Argument(metavar="KEY", help="Its id or its name, as `trust list` shows it.")],
 ) -> None:
-    """Say that a root has issued no newer list of revocations than the one in force, or none at all.
+    """Say that a root has issued no newer list of revocations than is in force.
 
-    Ask its owner first. `doctor` reminds of it after a restore, since the list in a backup may be older than
-    the last one that was imported, and when a list is older than 90 days.
+    Or none at all. Ask its owner first. `doctor` reminds of it after a restore, since the list in a backup
+    may be older than the last one that was imported, and when a list is older than 90 days.
 
     Exit status: 0 noted; 4 there is no such key.
 

@@ -13,7 +13,8 @@ from mairust_core.model.forms import request
 
 MAX_NAME_LENGTH = 200
 MAX_KEY_LENGTH = 4096
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
+KEY_ID = re.compile(r"[0-9a-f]{16}")
+"""The id of a key: the first octets of the SHA-256 of its public half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class NewTrustKey:
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not 1 <= len(self.name.strip()) <= MAX_NAME_LENGTH:
             raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
-        if _KEY_ID.fullmatch(self.name.strip()):
+        if KEY_ID.fullmatch(self.name.strip()):
             raise Invalid("name", "trust_name_id", name=self.name.strip())
         if len(self.public_key) > MAX_KEY_LENGTH:
             raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
@@ -98,6 +99,11 @@ class SignedAs(StrEnum):
 
     DEVELOPER = "developer"
     MARKETPLACE = "marketplace"
+
+    @property
+    def path(self) -> str:
+        """Where the signature lies in a package."""
+        return f"signatures/{self.value}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

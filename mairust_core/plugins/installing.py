@@ -26,6 +26,7 @@ from mairust_core.plugins.arriving import Arrived, Reader
 from mairust_core.plugins.manifest import Ground
 from mairust_core.plugins.registry import Registry
 from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more
+from mairust_core.plugins.showing import installed
 from mairust_core.plugins.standing import Standings, is_revoked, named_in, require_trusted
 from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Kept
@@ -121,14 +122,11 @@ class Installer:
         if renewed:
             self._renew(tx, by, arrived)
         if found is not None and _runs(found, arrived):
-            return replace(self._registry.installed(tx, by, found, found.shown), renewed=renewed)
+            return replace(installed(tx, by, found, found.shown), renewed=renewed)
         self._put(tx, by, arrived)
-        if found is None:
-            installed = self._register(tx, by, arrived)
-        else:
-            installed = self._upgrade(tx, by, found, arrived)
+        done = self._register(tx, by, arrived) if found is None else self._upgrade(tx, by, found, arrived)
         crash_point("plugin.installed")
-        return installed
+        return done
 
     def _approved(
         self, tx: Connection, by: Principal, found: Registered | None, arrived: Arrived
@@ -167,7 +165,7 @@ class Installer:
         )  # fmt: skip
         plugins.add(tx, by, found)
         if not self._approves_itself(arrived):
-            return self._registry.installed(tx, by, found, wanted)
+            return installed(tx, by, found, wanted)
         audits.record(tx, self._ids().next(), by, "plugins.auto_approve", wanted.id)
         return self._run(tx, by, replace(found, approved_by=AUTOMATIC, approved_ms=now_ms()), wanted)
 
@@ -179,7 +177,7 @@ class Installer:
         taken_back = found.state is State.BLOCKED or _is_taken_back(tx, by, found, standing)
         if approved is None or taken_back or asks_for_more(wanted, approved, standing):
             plugins.replace(tx, by, waiting)
-            return self._registry.installed(tx, by, waiting, wanted)
+            return installed(tx, by, waiting, wanted)
         if found.state is State.ENABLED:
             self._registry.require_held(wanted)
         return self._run(tx, by, waiting, wanted)
@@ -187,7 +185,7 @@ class Installer:
     def _run(self, tx: Connection, by: Principal, waiting: Registered, wanted: Manifest) -> Installed:
         running = self._registry.run_waiting(tx, by, waiting)
         secret = self._registry.issue(tx, by, wanted)
-        return self._registry.installed(tx, by, running, wanted, secret)
+        return installed(tx, by, running, wanted, secret)
 
     def _approves_itself(self, arrived: Arrived) -> bool:
         """Whether nobody needs to be asked; where it could not be held somebody has to look (rule H1)."""

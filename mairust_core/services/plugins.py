@@ -78,14 +78,14 @@ class Plugins(Service):
         """What an installation came to, by the plugin's id; raises `NotFound` when it is gone."""
         with self.site.storage.read() as tx:
             found = store.plugins.get(tx, self.by, subject)
-            return self.site.plugins.installed(tx, self.by, found, found.pending or found.shown)
+            return self.site.installed_plugin(tx, self.by, found)
 
     @operation("GET", "/plugins", scope=ADMIN, reach=SITE)
     def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Plugin]:
         """List the plugins by id."""
         with self.site.storage.read() as tx:
             found = store.plugins.page(tx, self.by, cursor, limited(limit) + 1)
-            shown = self.site.plugins.shown(tx, self.by, found)
+            shown = self.site.shown_plugins(tx, self.by, found)
         return cut(shown, limit, lambda last: last.id)
 
     @operation("GET", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
@@ -240,4 +240,4 @@ class Plugins(Service):
             yield tx
 
     def _shown(self, tx: Connection, id_: str) -> Plugin:
-        return self.site.plugins.shown(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]
+        return self.site.shown_plugins(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]

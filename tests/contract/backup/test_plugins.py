@@ -28,6 +28,7 @@ from mairust_core.services.trust import Trust
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
+from tests.support import kept
 from tests.support.linking import approved, http_text, link, manifest_text
 from tests.support.packaging import Marketplace, Signing, install, made
 from tests.support.sites import ANN, TESTER, back_up
@@ -171,7 +172,7 @@ def test_packages_approvals_and_trust_come_back(
         assert there.service(Plugins, TESTER).rollback(SPAM).version == "1.0.0"
         assert there.service(Plugins, TESTER).approve(TICKETS).state is PluginState.ENABLED
         with there.storage.read() as tx:
-            assert set(store.packages.kept_bytes(tx, TESTER)) == store.packages.archives(tx, TESTER)
+            assert set(store.packages.kept_bytes(tx, TESTER)) == kept.archives(tx)
 
 
 def restored_keys(found: tuple[TrustKey, ...]) -> tuple[TrustKey, ...]:

@@ -23,6 +23,7 @@ from mairust_core.services.plugins import PACKAGE, Plugins
 from mairust_core.store import packages, plugins
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support import kept as kept_by_site
 from tests.support.linking import TESTER, http_text, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made, upgraded
 
@@ -335,7 +336,7 @@ def test_removing_leaves_nothing_for_long(ops: Ops, served: Served) -> None:
     assert (kept(served, plain), kept(served, held)) == (0, 1)
     with served.site.storage.read() as tx:
         archives = set(packages.kept_bytes(tx, TESTER))
-        assert archives == packages.archives(tx, TESTER)
+        assert archives == kept_by_site.archives(tx)
 
 
 def collect(served: Served) -> None:
@@ -348,7 +349,7 @@ def collect(served: Served) -> None:
 def kept(served: Served, id_: str) -> int:
     """How many packages of a plugin are kept."""
     with served.site.storage.read() as tx:
-        return packages.count(tx, TESTER, id_)
+        return kept_by_site.count(tx, id_)
 
 
 def test_settings_of_hooks_survive_upgrade_and_rollback(served: Served, certified: Signing) -> None:
