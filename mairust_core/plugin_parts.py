@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mairust_core.plugins.manifest import Ground
     from mairust_core.plugins.package.revocations import RevocationList
     from mairust_core.plugins.registry import Registry
+    from mairust_core.plugins.revoking import Revoking
     from mairust_core.plugins.rotation import Secrets as PluginSecrets
     from mairust_core.plugins.site_key import SiteKey
     from mairust_core.plugins.trust import Trust
@@ -132,9 +133,16 @@ class PluginParts:
 
         return Trust(lambda: self.ids)
 
+    @cached_property
+    def revoking(self) -> Revoking:
+        """What puts lists of revocations in force."""
+        from mairust_core.plugins.revoking import Revoking
+
+        return Revoking(self.storage, lambda: self.ids)
+
     def read_revocations(self, content: BytesIn) -> RevocationList:
         """The list of revocations that these bytes are; raises `TooLarge`, `Invalid`."""
-        from mairust_core.plugins.trust import read_revocations
+        from mairust_core.plugins.revoking import read_revocations
 
         return read_revocations(content)
 

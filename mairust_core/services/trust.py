@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, TrustKey
@@ -56,7 +56,7 @@ class Trust(Service):
         "/trust/revocations",
         scope=ADMIN,
         reach=SITE,
-        errors=(Invalid, Conflict, TooLarge),
+        errors=(Invalid, Conflict, TooLarge, Locked),
         accepts=REVOCATIONS,
     )
     def import_revocations(self, revocations: BytesIn) -> RevocationsTaken:
@@ -66,10 +66,14 @@ class Trust(Service):
         same serial. What it names and is disabled stays disabled, and is told.
         """
         taken = self.site.read_revocations(revocations)
-        announced = self.site.trust.announce(self.site.storage, self.by, taken)
-        with change(self, "import_revocations", taken.root) as tx:
-            store.trust.hold(self.site.storage, tx)
-            return self.site.trust.take(tx, self.by, taken, announced)
+        revoking = self.site.revoking
+        with revoking.alone():
+            announced = revoking.announce(self.by, taken)
+            with change(self, "import_revocations", taken.root) as tx:
+                store.trust.hold(self.site.storage, tx)
+                done = revoking.take(tx, self.by, taken, announced)
+            revoking.release(self.by, taken, announced)
+        return done
 
     @operation("POST", "/trust/keys/{id}/confirm-revocations", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def confirm_revocations(self, id: str) -> TrustKey:

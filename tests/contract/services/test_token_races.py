@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import Connection
 
@@ -37,6 +35,7 @@ from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.support.linking import link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, install, made
+from tests.support.waiting import OneMore
 
 MAIL = b"Subject: later\r\n\r\nmore\r\n"
 BODY = b'{"action": "deliver", "tags": ["t"]}'
@@ -183,30 +182,19 @@ def test_rule_g3_whoever_stops_a_token_waits_for_what_it_does(
     delivery = delivery_of(plugin, message)
     stop, _ = stops(served, market, plugin, delivery)[what]
     site = served.site
-    with ThreadPoolExecutor(1) as threads:
-        stopping: list[Future[object]] = []
+    with OneMore() as other:
 
         def under_way(
             by: tuple[str, Runnable], id_: Id, seen_at: Spot | None, body: bytes, beside: Beside
         ) -> tuple[Said, Applied]:
             def then(tx: Connection) -> None:
                 beside(tx)
-                stopping.append(threads.submit(stop))
-                assert waits(site.storage.url, stopping[0])
+                other.begin(stop)
+                assert other.waits(site.storage.url)
 
             return apply_callback(site, by, id_, seen_at, body, then)
 
         doors = Callbacks(site.storage, site.plugin_key, under_way, served_uses(served))
         doors.take(delivered(served, plugin, message), delivery, BODY)
-        stopping[0].result(60)
+        other.end()
     assert served.here(Messages).show(str(int(message.id))).tags == ("t",)
-
-
-def waits(dsn: str, doing: Future[object]) -> bool:
-    """Whether something comes to wait for a lock of this database, rather than to its end."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        while admin.execute(f"{waiting} AND wait_event_type = 'Lock'".encode()).fetchone() == (0,):
-            if doing.done():
-                return False
-    return True

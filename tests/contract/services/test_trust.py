@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.hook import Fallback
 from mairust_core.model.hook_forms import HookChange
 from mairust_core.model.plugin_forms import PluginState, Terms
-from mairust_core.model.trust import NewTrustKey, RevocationKind
+from mairust_core.model.trust import NewTrustKey, RevocationKind, RevocationsTaken
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.package import keys
+from mairust_core.plugins.revoking import AT_ONCE
 from mairust_core.services.audit import Audit
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
@@ -24,6 +26,7 @@ from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import TESTER, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made
+from tests.support.waiting import OneMore
 
 
 @pytest.fixture
@@ -137,24 +140,49 @@ def test_an_import_that_was_killed_goes_on_from_what_it_took_back(
     """Until the list comes again its serial is not in force, while what it adds may be already."""
     ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
     taken = served.site.read_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
-    served.site.trust.announce(served.site.storage, TESTER, taken)
+    served.site.revoking.announce(TESTER, taken)
     (root,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
     assert root.serial == 1
     assert ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16])).keys == 2
     ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
 
 
-def test_of_two_lists_at_once_one_is_in_force_whole(ops: Ops, served: Served, market: Marketplace) -> None:
-    """Whatever both had announced before."""
+def test_rule_d2_a_list_that_names_much_less_releases_it_after_it_is_in_force(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """Killed in between, the rest stays taken back until a list comes again, be it the same; no other one."""
+    values = [f"{number:016x}" for number in range(AT_ONCE + 2)]
+    ops(Trust).import_revocations(market.revoke(1, values))
+    revoking, taken = served.site.revoking, served.site.read_revocations(market.revoke(2, values[:1]))
+    announced = revoking.announce(TESTER, taken)
+    with served.site.storage.write() as tx:
+        assert revoking.take(tx, TESTER, taken, announced).released == tuple(values[1:])
+    assert still_revoked(served, market) == set(values)
+    with pytest.raises(Conflict, match="Another list"):
+        ops(Trust).import_revocations(market.revoke(2, values))
+    assert ops(Trust).import_revocations(market.revoke(2, values[:1])).released == tuple(values[1:])
+    assert still_revoked(served, market) == {values[0]}
+
+
+def still_revoked(served: Served, market: Marketplace) -> set[str]:
+    """What a marketplace took back."""
+    with served.site.storage.read() as tx:
+        return {one.partition(":")[2] for one in trust.taken_back(tx, TESTER, market.id)}
+
+
+def test_of_two_lists_at_once_one_waits(ops: Ops, served: Served, market: Marketplace) -> None:
+    """It is told so at once; one that was announced before another came into force is not put over it."""
     site = served.site
-    lists = [site.read_revocations(market.revoke(1, [value])) for value in ("1" * 16, "2" * 16)]
-    announced = [site.trust.announce(site.storage, TESTER, one) for one in lists]
-    with site.storage.write() as tx:
-        site.trust.take(tx, TESTER, lists[0], announced[0])
-    with site.storage.write() as tx, pytest.raises(Conflict, match="Another list"):
-        site.trust.take(tx, TESTER, lists[1], announced[1])
-    with site.storage.read() as tx:
-        assert trust.taken_back(tx, TESTER, market.id) == {(RevocationKind.KEY, "1" * 16)}
+    second = site.read_revocations(market.revoke(2, ["2" * 16]))
+    announced = site.revoking.announce(TESTER, second)
+    with site.revoking.alone(), pytest.raises(Locked, match="is doing that already"):
+        ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
+    ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
+    with site.storage.write() as tx, pytest.raises(Locked):
+        site.revoking.take(tx, TESTER, second, announced)
+    assert still_revoked(served, market) == {"1" * 16}
+    with pytest.raises(Conflict, match="Another list"):
+        site.revoking.announce(TESTER, site.read_revocations(market.revoke(1, ["2" * 16])))
 
 
 def test_a_blocked_plugin_comes_back_by_a_version_that_is_not_revoked(
@@ -353,6 +381,43 @@ def test_a_root_that_another_one_revoked_is_trusted_only_if_that_is_said(
     ops(Trust).remove(other.id)
     with pytest.raises(Forbidden, match="revoked itself"):
         ops(Trust).add(wanted)
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g5_who_installs_and_who_takes_back_wait_for_each_other(
+    served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """On two connections: the list comes after what was being installed, and blocks it."""
+    site = served.site
+    text = manifest_text(new_id(), "post_receive", permissions="read_headers = true")
+    taking = partial(served.here(Trust).import_revocations, market.revoke(1, [key_id(certified.key)]))
+    with site.installer.arrived(TESTER, body(made(text, certified)), Terms()) as came, OneMore() as other:
+        site.installer.keep(TESTER, came)
+        with site.storage.write() as tx:
+            done = site.installer.install(tx, TESTER, came, Terms())
+            other.begin(taking)
+            assert other.waits(site.storage.url)
+        assert done.state is PluginState.ENABLED
+        taken = other.end()
+    assert isinstance(taken, RevocationsTaken)
+    assert (taken.blocked, served.here(Plugins).show(done.id).state) == ((done.id,), PluginState.BLOCKED)
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g5_a_root_that_is_being_removed_installs_nothing(
+    served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """The other way round: who installs waits for who takes trust away, and is refused."""
+    site = served.site
+    installing = partial(install, site, made(manifest_text(new_id()), certified))
+    with OneMore() as other:
+        with site.storage.write() as tx:
+            trust.hold(site.storage, tx)
+            other.begin(installing)
+            assert other.waits(site.storage.url)
+            trust.remove(tx, TESTER, market.id)
+        with pytest.raises(Forbidden, match="is trusted here no longer"):
+            other.end()
 
 
 @pytest.mark.parametrize("damage", ["text", "changed", "large", "other document"])
