@@ -28,6 +28,7 @@ import httpx
 
 from mairust_core.app import opened
 from mairust_core.config import load_settings
+from mairust_core.plugins.package.reading import USUAL
 from mairust_core.plugins.unpacked import Unpacked
 from mairust_core.services.plugins import PACKAGE
 from tests.benchmarks.contenders import Engine, engines
@@ -41,8 +42,13 @@ from tests.support.packaging import Marketplace, Signing, made
 FILES, FILE_BYTES = 500, 10_000
 RATIO_GOAL, MEMORY_GOAL_MB = 3.0, 50.0
 TIMEOUT_S = 120.0
+DIRECTORIES = 97
+OTHERS = ("plugin.toml", "plugin.sh", "manifest.json", "signatures", "signatures/marketplace.json")
+"""What a package has besides the files of a measurement."""
 ID = "com.example.large"
 INSTALL, UNPACK, REFERENCE = "install", "unpack", "tar, sha256sum, sync"
+CROWD = USUAL.files - DIRECTORIES - len(OTHERS)
+"""As many files as a package can have in so many directories, which count as well."""
 MARKET = Marketplace()
 
 
@@ -143,16 +149,21 @@ def measure(client: Client, site: Site, scratch: Path, rounds: int) -> dict[str,
     return found
 
 
+def crowded(count: int) -> bytes:
+    """A package of so many empty files."""
+    many = {f"d{n % DIRECTORIES}/{'x' * 80}{n}": b"" for n in range(count)}
+    return made(manifest_text("com.example.many"), Signing(key=MARKET.root), many)
+
+
 def heavy() -> dict[str, tuple[bytes, int]]:
     """What takes most to verify, and how it is answered."""
     dice = random.Random(7)
     signing = Signing(key=MARKET.root)
     large = {f"f{n}": dice.randbytes(1 << 20) for n in range(60)}
-    many = {f"d{n % 97}/{'x' * 80}{n}": b"" for n in range(4000)}
     zeros = {f"z{n}": bytes(1 << 22) for n in range(60)}
     return {
         "60 MiB": (made(manifest_text("com.example.big"), signing, large), 201),
-        "4000 files": (made(manifest_text("com.example.many"), signing, many), 201),
+        f"{CROWD} files": (crowded(CROWD), 201),
         "a bomb": (made(manifest_text("com.example.bomb"), signing, zeros), 422),
     }
 

@@ -11,6 +11,7 @@ down_revision = "0015"
 
 def upgrade() -> None:
     """Add the columns."""
+    op.add_column("trust_key", sa.Column("issued_ms", sa.BigInteger()))
     op.add_column("trust_key", sa.Column("list_digest", sa.Text()))
-    for name in ("issued_ms", "confirmed_ms", "restored_ms"):
+    for name in ("confirmed_ms", "restored_ms"):
         op.add_column("trust_key", sa.Column(name, sa.BigInteger()))
