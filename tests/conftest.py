@@ -27,6 +27,15 @@ ROOM_BYTES = 3 << 30
 if found := memory.place(ROOM_BYTES):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(found))
 
+LONG = ("contract/test_api_fuzz.py", "e2e/docs/test_readme.py", "e2e/proof/test_outages.py")
+"""Files with tests of ten seconds and more, which begin first: at the end one would leave a worker idle."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first; the rest keeps its order."""
+    items.sort(key=lambda item: not item.location[0].endswith(LONG))
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -18,9 +19,16 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.messages import Messages
 from mairust_core.services.search import Search
-from tests.contract.services.conftest import Served
+from tests.contract.services.conftest import Served, serving
 from tests.contract.services.words import Ops
 from tests.support.searching import index_all
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A served site on each database for this file alone, which indexes all mail there is."""
+    with serving(request, tmp_path_factory.mktemp("search")) as found:
+        yield found
 
 
 def mail(subject: str, body: str, filename: str = "") -> bytes:
