@@ -42,7 +42,7 @@ def test_streams_directory_environment_and_exit_code_are_those_of_the_shell(tmp_
     assert json.loads(added.stdout)["address"] == "ann@x.example", added.stderr
     failed = shell(tmp_path, "mairust --data-dir nowhere domain list")
     assert (failed.returncode, failed.stdout) == (78, "")
-    assert failed.stderr.startswith("mairust: error: There is no site at nowhere")
+    assert failed.stderr.startswith(f"mairust: error: There is no site at {tmp_path}/nowhere.")
 
 
 def test_a_command_dies_with_its_script(tmp_path: Path) -> None:
