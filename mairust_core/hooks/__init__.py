@@ -33,6 +33,7 @@ Ways to whatever answers:
     health.py       asking one whether it is well
     http.py         over TCP and UNIX sockets; destinations.py: where to, signature.py: signed,
     credentials.py  with which secrets and tokens (a port)
+    connections.py  made, kept and judged; exchange.py: one of them, asked one question at a time
     stdin.py        a process for each call; workers.py: processes that stay; processes.py: what both share
 """
 
