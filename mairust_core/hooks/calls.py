@@ -126,7 +126,7 @@ class Caller:
         hook, plugin = registered.hook, registered.plugin
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(call.timeout_ms / 1000), self._transports.to(plugin) as transport:
+            async with self._transports.to(plugin, call.timeout_ms / 1000) as transport:
                 answer = await transport.call(call)
             said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
         except TimeoutError:
