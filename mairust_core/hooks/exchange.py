@@ -45,7 +45,7 @@ class AnswerReader:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._fields: dict[str, str] = {}
         self._informational = 0
         self._judged = False
@@ -61,8 +61,12 @@ class AnswerReader:
     def feed(self, data: bytes) -> None:
         """Read on; raises `CallFailed`."""
         self._size_bytes += len(data)
+        parser = self._parser
+        if parser is None:
+            self.is_last = True
+            return
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.is_last = True
             if self._fault is None and not self.done:
@@ -73,6 +77,8 @@ class AnswerReader:
             raise CallFailed(f"what comes before its answer is larger than {HEAD_BYTES} bytes")
         if self._size_bytes > MOST_BYTES:
             raise CallFailed(TOO_LARGE)
+        if self.done:
+            self._parser = None  # it refers to this, and would wait for the collector of cycles
 
     def at_end(self, *, broken: bool) -> bytes:
         """The body, where the end of the connection is that of the answer (RFC 9112 §6.3).
@@ -100,14 +106,15 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         """Judge the answer, or pass over what only comes before it."""
-        status = self._parser.get_status_code()
-        if self._judged or self._fault is not None:
+        parser = self._parser
+        if parser is None or self._judged or self._fault is not None:
             return
+        status = parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._pass_over()
             return
         self._judged = True
-        self.is_last = not self._parser.should_keep_alive()
+        self.is_last = not parser.should_keep_alive()
         self._until_end = not self._fields.keys() & {"content-length", "transfer-encoding"}
         try:
             if not self._judge(status, self._fields):
