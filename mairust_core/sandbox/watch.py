@@ -11,7 +11,7 @@ from mairust_core.sandbox.usage import Usage
 
 SHORTEST_S = 0.005
 IDLE_S = 1.0
-JUST_NOW_S = 0.001
+JUST_NOW_S = 0.005
 """What is used between two calls so short after each other counts for the second."""
 UNCOUNTED_S = 0.02
 """Memory that no control group bounds is looked at so often."""
