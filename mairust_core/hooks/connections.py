@@ -77,7 +77,7 @@ class Connections:
         """The connection used last, if it is still good."""
         while self._idle:
             since_s, exchange = self._idle.pop()
-            if exchange.is_free and asyncio.get_running_loop().time() - since_s <= self._kept_s:
+            if exchange.is_open and asyncio.get_running_loop().time() - since_s <= self._kept_s:
                 return exchange
             exchange.close()
             self._all.discard(exchange)

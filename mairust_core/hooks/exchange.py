@@ -154,6 +154,11 @@ class Exchange(asyncio.Protocol):
         """Done when the connection is closed."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether it can still be asked."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
     def is_free(self) -> bool:
         """Whether it can be asked again."""
         transport, reader = self._transport, self._reader

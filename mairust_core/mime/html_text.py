@@ -117,6 +117,7 @@ def _pieces(source: str, enough: int) -> tuple[list[str], bool]:
     segments = source.split("<")
     out = [segments[0]]
     seen, end = 0, ""
+    find, append = _BARE.get, out.append
     for segment in islice(segments, 1, None):
         if end:
             text = _after(segment, end)
@@ -125,18 +126,19 @@ def _pieces(source: str, enough: int) -> tuple[list[str], bool]:
             end = ""
         else:
             tag, _, text = segment.partition(">")
-            meaning = _BARE.get(tag)
+            meaning = find(tag)
             if meaning is None:
-                meaning = _BARE.get(tag.partition(" ")[0])
+                meaning = find(tag.partition(" ")[0])
             if meaning is None:
                 meaning, end = _meaning(segment)
             if end:  # the end of a comment may stand before any other tag begins
                 text = _after(segment, end) if end is _COMMENT_END else None
                 end = end if text is None else ""
                 text = text or ""
-            out.append(meaning)
+            if meaning:
+                append(meaning)
         if text:
-            out.append(text)
+            append(text)
             if enough:
                 seen += len(text.strip())
                 if seen > enough:
