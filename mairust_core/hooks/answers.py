@@ -57,6 +57,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "score": (int, float),
 }
 """What may stand beside `action`, and as what; null is as if it were left out."""
+_CHANGING = frozenset({"tags", "remove_tags", "flags", "move_to", "metadata", "annotations"})
 _CODE = re.compile(r"([0-9]{3})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
 
 
@@ -195,6 +196,8 @@ class _Reader:
 
     def effects(self) -> Effects:
         """What the answer changes of a copy."""
+        if self.score is None and self.given.keys().isdisjoint(_CHANGING):
+            return NO_EFFECTS
         may = self._may
         effects = Effects(
             tags=self._parsed("tags", may.write_tags, parse_tag),
