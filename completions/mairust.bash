@@ -56,7 +56,7 @@ _mairust_words() {
         "mairust plugin verify") echo "--trust --revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin install") echo "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin upgrade") echo "--allow-downgrade --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust plugin rollback") echo "--to --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust plugin rollback") echo "--to --yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin link") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin module") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust plugin approve") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
@@ -79,11 +79,12 @@ _mairust_words() {
         "mairust key certify") echo "--by --not-after --not-before --output --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust key revoke") echo "--by --key --package --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust key license") echo "--by --holder --not-after --output --into --passphrase-file --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust trust") echo "add list remove import-revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
-        "mairust trust add") echo "--name --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust") echo "add list remove import-revocations confirm-revocations --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust add") echo "--name --although-revoked --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust trust list") echo "--revoked --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust trust remove") echo "--yes --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust trust import-revocations") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
+        "mairust trust confirm-revocations") echo "--config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook") echo "add list show edit enable disable remove reset log test replay --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook add") echo "--type --plugin --priority --timeout-ms --on-timeout --on-error --filter --mode --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;
         "mairust hook list") echo "--plugin --limit --cursor --all --config --data-dir --server --token-file --ca-file --json --quiet --verbose --lang --version -h --help" ;;

@@ -269,6 +269,7 @@ complete -c mairust -n 'string match -q -- "mairust plugin install*" (__mairust_
 complete -c mairust -n 'string match -q -- "mairust plugin upgrade*" (__mairust_at)' -l allow-downgrade -d 'Take an older version, or another build of the same one.'
 complete -c mairust -n 'string match -q -- "mairust plugin upgrade*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin rollback*" (__mairust_at)' -l to -x -a '(__mairust_values accounts)' -d 'Which package: its version or its digest.'
+complete -c mairust -n 'string match -q -- "mairust plugin rollback*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
 complete -c mairust -n 'string match -q -- "mairust plugin rollback*" (__mairust_at)' -a '(__mairust_values plugins)'
 complete -c mairust -n 'string match -q -- "mairust plugin link*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin approve*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
@@ -338,7 +339,9 @@ complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a ad
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a list -d 'List the root keys that are trusted, by id.'
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a remove -d 'Trust a root key no longer.'
 complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a import-revocations -d 'Put a root\'s list of revocations in force, in the place of its earlier one.'
+complete -c mairust -n 'string match -q -- "mairust trust" (__mairust_at)' -a confirm-revocations -d 'Say that a root has issued no newer list of revocations than is in force.'
 complete -c mairust -n 'string match -q -- "mairust trust add*" (__mairust_at)' -l name -x -d 'What it is called here. Required.'
+complete -c mairust -n 'string match -q -- "mairust trust add*" (__mairust_at)' -l although-revoked -d 'Also one that another trusted root took back.'
 complete -c mairust -n 'string match -q -- "mairust trust list*" (__mairust_at)' -l revoked -d 'List what root keys took back, keys and packages.'
 complete -c mairust -n 'string match -q -- "mairust trust list*" (__mairust_at)' -l limit -x -d 'Print at most N items, 1 to 500 (default 50).'
 complete -c mairust -n 'string match -q -- "mairust trust list*" (__mairust_at)' -l cursor -x -d 'Continue after the page that ended with cursor C.'

@@ -137,6 +137,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "trust list": (Page[TrustKey], Page[Revocation]),
     "trust remove": (Removed,),
     "trust import-revocations": (RevocationsTaken,),
+    "trust confirm-revocations": (TrustKey,),
     "hook add": (ShownHook,),
     "hook list": (Page[ShownHook],),
     "hook show": (ShownHook,),

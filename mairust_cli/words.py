@@ -11,6 +11,7 @@ import typer
 from mairust_core.errors import Invalid
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where stdin is no terminal.")]
+PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 AccountOption = Annotated[str, typer.Option("--account", metavar="ADDRESS", help="The account.")]
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(I?)B?", re.IGNORECASE)

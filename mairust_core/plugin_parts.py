@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,24 @@ if TYPE_CHECKING:
     from mairust_core.model.hook import Filter
     from mairust_core.model.isolation import Isolation
     from mairust_core.model.plugin import Manifest, Runnable
+    from mairust_core.model.plugin_forms import Installed, Plugin
     from mairust_core.model.principal import Principal
+    from mairust_core.model.settings import ExportedPlugin
     from mairust_core.operations import BytesIn
+    from mairust_core.plugins.going_back import GoingBack
     from mairust_core.plugins.installing import Installer
     from mairust_core.plugins.issuing import TokenOffice
     from mairust_core.plugins.manifest import Ground
     from mairust_core.plugins.package.revocations import RevocationList
     from mairust_core.plugins.registry import Registry
+    from mairust_core.plugins.revoking import Revoking
     from mairust_core.plugins.rotation import Secrets as PluginSecrets
     from mairust_core.plugins.site_key import SiteKey
     from mairust_core.plugins.trust import Trust
     from mairust_core.plugins.unpacked import Unpacked
     from mairust_core.store import StorageBackend
     from mairust_core.store.plugin_health import Checked
+    from mairust_core.store.plugins import Registered
     from mairust_core.vault import Vault
 
 
@@ -61,6 +66,24 @@ class PluginParts:
         from mairust_core.plugins.registry import Registry
 
         return Registry(self.settings.plugins, self.secrets, self.check_filter, self.isolation)
+
+    def shown_plugins(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:
+        """Plugins as people see them."""
+        from mairust_core.plugins.showing import shown
+
+        return shown(tx, by, found, self.isolation)
+
+    def exported_plugins(self, tx: Connection, by: Principal, limit: int) -> list[ExportedPlugin]:
+        """The plugins that were approved, each with its plugin.toml."""
+        from mairust_core.plugins.showing import exported
+
+        return exported(tx, by, limit)
+
+    def installed_plugin(self, tx: Connection, by: Principal, found: Registered) -> Installed:
+        """What became of the version of a plugin that came in last."""
+        from mairust_core.plugins.showing import installed
+
+        return installed(tx, by, found, found.pending or found.shown)
 
     def isolation(self) -> Isolation:
         """How well local plugins are held on this machine; tried out at the first call."""
@@ -90,6 +113,13 @@ class PluginParts:
         return Installer(self.storage, lambda: self.ids, self.plugins, reader, self._ground)
 
     @cached_property
+    def going_back(self) -> GoingBack:
+        """What leads back to the package that ran before."""
+        from mairust_core.plugins.going_back import GoingBack
+
+        return GoingBack(self.plugins, self._ground)
+
+    @cached_property
     def unpacked(self) -> Unpacked:
         """The files of packages, on this node."""
         from mairust_core.plugins.unpacked import Unpacked
@@ -103,9 +133,16 @@ class PluginParts:
 
         return Trust(lambda: self.ids)
 
+    @cached_property
+    def revoking(self) -> Revoking:
+        """What puts lists of revocations in force."""
+        from mairust_core.plugins.revoking import Revoking
+
+        return Revoking(self.storage, lambda: self.ids)
+
     def read_revocations(self, content: BytesIn) -> RevocationList:
         """The list of revocations that these bytes are; raises `TooLarge`, `Invalid`."""
-        from mairust_core.plugins.trust import read_revocations
+        from mairust_core.plugins.revoking import read_revocations
 
         return read_revocations(content)
 

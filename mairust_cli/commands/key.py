@@ -22,7 +22,7 @@ from mairust_cli.packages import (
 from mairust_cli.session import Session
 from mairust_cli.text import moment, yes_no
 from mairust_cli.tree import COMMANDS, Command, noun
-from mairust_core.errors import Invalid, Usage
+from mairust_core.errors import Usage
 from mairust_core.model.forms import Page
 from mairust_core.model.package import (
     GeneratedKey,
@@ -31,11 +31,33 @@ from mairust_core.model.package import (
     WrittenLicence,
     WrittenRevocations,
 )
+from mairust_core.model.trust import KEY_ID
 
 if TYPE_CHECKING:
     from mairust_core.plugins.package.revocations import RevocationList
 
 app = noun(COMMANDS["key"])
+
+LicenceFile = Annotated[
+    str | None, typer.Option("--output", metavar="FILE", help="A file for the licence alone.")
+]
+IntoPackage = Annotated[
+    str | None, typer.Option("--into", metavar="FILE", help="The package that it is put into.")
+]
+NotAfter = Annotated[
+    str, typer.Option("--not-after", metavar="WHEN", help="Until when, as 2027-12-31, or from now as 365d.")
+]
+NotBefore = Annotated[
+    str | None, typer.Option("--not-before", metavar="WHEN", help="From when, as 2027-01-01; default now.")
+]
+RevokedKeys = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="KEY", help="A key: its id, or the file KEY.pub; may be repeated."),
+]
+RevokedPackages = Annotated[
+    list[str] | None,
+    typer.Option("--package", metavar="PACKAGE", help="A package: its digest, or the file; may be repeated."),
+]
 
 GENERATED: Columns[GeneratedKey] = (
     Column("Id", lambda key: key.id),
@@ -136,14 +158,8 @@ def certify(
     ctx: typer.Context,
     key: Annotated[str, typer.Argument(metavar="FILE", help="The public key of who is to sign.")],
     by: By,
-    not_after: Annotated[
-        str,
-        typer.Option("--not-after", metavar="WHEN", help="Until when, as 2027-12-31, or from now as 365d."),
-    ],
-    not_before: Annotated[
-        str | None,
-        typer.Option("--not-before", metavar="WHEN", help="From when, as 2027-01-01; default now."),
-    ] = None,
+    not_after: NotAfter,
+    not_before: NotBefore = None,
     output: Annotated[
         str | None, typer.Option("--output", metavar="FILE", help="The certificate; default FILE.cert.")
     ] = None,
@@ -170,15 +186,7 @@ def certify(
     target = output or f"{key.removesuffix('.pub')}.cert"
     with told_files():
         packing.write_file(Path(target), data)
-    made = certificates.read(data)
-    told = WrittenCertificate(
-        file=target,
-        key_id=made.key_id,
-        root=made.root,
-        not_before=made.not_before,
-        not_after=made.not_after,
-    )
-    session.output.change(told, CERTIFICATE)
+    session.output.change(certificates.told(data, target), CERTIFICATE)
 
 
 @app.command("revoke", cls=Command)
@@ -188,16 +196,8 @@ def revoke(
         str, typer.Argument(metavar="FILE", help="The revocation list; made if it is not there.")
     ],
     by: By,
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", metavar="KEY", help="A key: its id, or the file KEY.pub; may be repeated."),
-    ] = None,
-    package: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--package", metavar="PACKAGE", help="A package: its digest, or the file; may be repeated."
-        ),
-    ] = None,
+    key: RevokedKeys = None,
+    package: RevokedPackages = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Say with a root key that keys or packages are not to be trusted any more.
@@ -224,16 +224,7 @@ def revoke(
     data = revocations.extended(before, *more, issued_at=datetime.now(UTC), root=root)
     with told_files():
         packing.write_file(Path(file), data)
-    made = revocations.read(data)
-    told = WrittenRevocations(
-        file=file,
-        root=made.root,
-        serial=made.serial,
-        issued_at=made.issued_at,
-        keys=tuple(sorted(made.keys)),
-        manifests=tuple(sorted(made.manifests)),
-    )
-    session.output.change(told, REVOCATIONS)
+    session.output.change(revocations.told(data, file), REVOCATIONS)
 
 
 def _list_before(path: Path) -> RevocationList | None:
@@ -248,7 +239,7 @@ def _list_before(path: Path) -> RevocationList | None:
 def _key_id(text: str) -> str:
     from mairust_core.plugins.package import keys
 
-    return text if keys.KEY_ID.fullmatch(text) else keys.key_id(public_key(text))
+    return text if KEY_ID.fullmatch(text) else keys.key_id(public_key(text))
 
 
 def _digest(text: str) -> str:
@@ -268,16 +259,9 @@ def license_(
     plugin: Annotated[str, typer.Argument(metavar="ID", help="The plugin's id.")],
     by: By,
     holder: Annotated[str, typer.Option("--holder", metavar="TEXT", help="Who may use it.")],
-    not_after: Annotated[
-        str,
-        typer.Option("--not-after", metavar="WHEN", help="Until when, as 2027-12-31, or from now as 365d."),
-    ],
-    output: Annotated[
-        str | None, typer.Option("--output", metavar="FILE", help="A file for the licence alone.")
-    ] = None,
-    into: Annotated[
-        str | None, typer.Option("--into", metavar="FILE", help="The package that it is put into.")
-    ] = None,
+    not_after: NotAfter,
+    output: LicenceFile = None,
+    into: IntoPackage = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Say with a root key who may use a plugin, and until when.
@@ -295,20 +279,15 @@ def license_(
     from mairust_core.plugins.manifest import on_paper
     from mairust_core.plugins.package import licences, packing
 
-    if not identity.is_id(plugin):
-        raise Invalid("id", "not_plugin_id", value=repr(plugin[:80]), limit=identity.MAX_ID_LENGTH)
+    identity.require_id(plugin)
     target = output or into
     if target is None or (output and into):
         raise Usage("one_place_for_licence")
     root = private_key(session, by, passphrase_file)
     data = licences.write(plugin, holder, new_moment(not_after, "not_after", until=True), root)
-    made = licences.read(data)
     with told_files():
         if into:
             packing.add(Path(into), {licences.NAME: data}, on_paper())
         else:
             packing.write_file(Path(target), data)
-    told = WrittenLicence(
-        file=target, plugin=made.plugin, holder=made.holder, not_after=made.not_after, root=made.root
-    )
-    session.output.change(told, LICENCE)
+    session.output.change(licences.told(data, target), LICENCE)

@@ -8,13 +8,13 @@ import typer
 
 from mairust_cli.commands import plugin_life, plugin_packages
 from mairust_cli.commands.plugin_installing import INSTALLED, install, rollback, upgrade
-from mairust_cli.commands.plugin_review import PluginId, licensed, review_lines, signed_by
+from mairust_cli.commands.plugin_review import licensed, review_lines, signed_by
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
-from mairust_cli.words import Yes
+from mairust_cli.words import PluginId, Yes
 from mairust_core.i18n import say
 from mairust_core.model.plugin_forms import NOTHING, Approved, Plugin, PluginState
 from mairust_core.model.plugin_life import PluginUsage

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from mairust_cli.commands.plugin_review import PluginId, review_lines, signed_by
+from mairust_cli.commands.plugin_review import review_lines, signed_by
 from mairust_cli.each import SOME_FAILED
 from mairust_cli.files import STDIN, opened_message
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean
+from mairust_cli.words import PluginId, Yes
 from mairust_core.errors import MaiRustError, Temporary, Unauthenticated, Usage
 from mairust_core.i18n import say
+from mairust_core.model.package import SUFFIX
 from mairust_core.model.plugin_forms import Installed, PluginState
 from mairust_core.services.plugins import Plugins
-
-SUFFIX = ".mairust-plugin"
 
 INSTALLED: Columns[Installed] = (
     Column("Id", lambda installed: installed.id),
@@ -144,14 +144,17 @@ def rollback(
     to: Annotated[
         str, typer.Option("--to", metavar="VERSION", help="Which package: its version or its digest.")
     ] = "",
+    yes: Yes = False,
 ) -> None:
     """Go back to the package of a plugin that ran before.
 
-    It has the rights that it had, and its hooks are those that it declares; what was set of them stays. What
-    ran until now is kept: only --to leads forth again. What waits for approval goes.
+    It has the rights that it had, and its hooks are those that it declares; what was set of them stays. When
+    these are more than what is in force now, they are shown, and you are asked. What ran until now is kept:
+    only --to leads forth again. What waits for approval goes.
 
-    Exit status: 0 done, or with --to what runs already; 4 there is no such plugin; 5 nothing is kept that ran
-    before, or another version, or a newer one; 77 that was revoked.
+    Exit status: 0 done, or with --to what runs already; 1 the answer was no; 2 it asks for more, and neither
+    a terminal nor --yes is there; 4 there is no such plugin; 5 nothing is kept that ran before, or another
+    version, or a newer one; 77 that was revoked.
 
     Examples:
       mairust plugin rollback com.example.spam
@@ -160,4 +163,10 @@ def rollback(
 
     session = Session.of(ctx)
     plugins = session.operations(Plugins)
+    asked = plugins.review_rollback(id_, to=to)
+    if any(right.more for right in asked.rights):
+        for line in review_lines(id_, asked, session.output):
+            session.output.tell(line)
+        session.confirm("approve_plugin", yes, id=id_, version=asked.version)
+        to = asked.id
     session.output.change(plugins.rollback_to(id_, to) if to else plugins.rollback(id_), FIELDS)

@@ -12,7 +12,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import Command, noun
-from mairust_cli.words import parse_duration_s
+from mairust_cli.words import PluginId, parse_duration_s
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import MAX_LIMIT
 from mairust_core.model.plugin_life import (
@@ -35,7 +35,6 @@ token_app = noun("Issue and revoke tokens with which a plugin comes back.")
 FOLLOW_S = 1.0
 FIRST_LINES = 10
 
-PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 TokenId = Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, as `plugin token list` shows it.")]
 
 ROTATED: Columns[RotatedSecret] = (

@@ -12,7 +12,6 @@ from mairust_cli.output import Column, Columns, Output
 from mairust_cli.packages import Passphrase, private_key, public_key, small_file, told_files
 from mairust_cli.session import Session
 from mairust_cli.text import clean, size
-from mairust_core.errors import Invalid
 from mairust_core.i18n import explain, say
 from mairust_core.model.finding import Level
 from mairust_core.model.package import (
@@ -25,16 +24,28 @@ from mairust_core.model.package import (
     Packed,
     SignedPackage,
 )
+from mairust_core.model.trust import SignedAs
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from mairust_core.plugins.package import Package, Signer
+    from mairust_core.plugins.package import Package
     from mairust_core.plugins.package.checking import Outcome
     from mairust_core.plugins.package.linting import Fault, Lint
 
 FAILED, WARNED = 1, 3
 PackageFile = Annotated[str, typer.Argument(metavar="FILE", help="A package.")]
+NewId = Annotated[
+    str | None,
+    typer.Option("--id", metavar="ID", help="Its id; default com.example. and the directory's name."),
+]
+TemplateName = Annotated[
+    str, typer.Option("--template", metavar="NAME", help="stdin-python, stdin-shell or http.")
+]
+CertificateFile = Annotated[
+    str | None,
+    typer.Option("--certificate", metavar="FILE", help="What a root says of the key: `key certify`."),
+]
 
 MADE: Columns[MadePlugin] = (
     Column("Id", lambda made: made.id),
@@ -71,13 +82,8 @@ MARKS = {
 def new(
     ctx: typer.Context,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="The directory to be made.")],
-    id_: Annotated[
-        str | None,
-        typer.Option("--id", metavar="ID", help="Its id; default com.example. and the directory's name."),
-    ] = None,
-    template: Annotated[
-        str, typer.Option("--template", metavar="NAME", help="stdin-python, stdin-shell or http.")
-    ] = "stdin-python",
+    id_: NewId = None,
+    template: TemplateName = "stdin-python",
 ) -> None:
     """Begin a plugin from a template that works as it stands.
 
@@ -99,8 +105,7 @@ def new(
     kind = choice(Template, "template", template)
     place = Path(directory)
     wanted = id_ or f"com.example.{place.resolve().name.lower().replace('_', '-')}"
-    if not identity.is_id(wanted) or identity.is_reserved(wanted):
-        raise Invalid("id", "not_plugin_id", value=repr(wanted[:80]), limit=identity.MAX_ID_LENGTH)
+    identity.require_id(wanted, new=True)
     with told_files():
         made = make(place, kind, wanted, wanted.rpartition(".")[2])
     told = MadePlugin(id=wanted, directory=directory, template=kind.value, files=made)
@@ -225,10 +230,7 @@ def sign(
     file: PackageFile,
     as_: Annotated[str, typer.Option("--as", metavar="WHO", help="developer or marketplace.")],
     key: Annotated[str, typer.Option("--key", metavar="FILE", help="The private key.")],
-    certificate: Annotated[
-        str | None,
-        typer.Option("--certificate", metavar="FILE", help="What a root says of the key: `key certify`."),
-    ] = None,
+    certificate: CertificateFile = None,
     passphrase_file: Passphrase = None,
 ) -> None:
     """Sign a package, as who made it or as a marketplace that looked at it.
@@ -247,9 +249,9 @@ def sign(
     session.stay_local("plugin sign")
     from mairust_cli.choices import choice
     from mairust_core.plugins.manifest import on_paper
-    from mairust_core.plugins.package import Signer, certificates, packing, read_package, signatures
+    from mairust_core.plugins.package import certificates, packing, read_package, signatures
 
-    signer = choice(Signer, "as", as_)
+    signer = choice(SignedAs, "as", as_)
     private = private_key(session, key, passphrase_file)
     word = small_file(certificate, certificates.MAX_BYTES) if certificate else None
     with told_files():
@@ -257,9 +259,13 @@ def sign(
             found = read_package(source, on_paper())
         mark = signatures.write(found.listing, private, word, _developer_of(found, signer, private))
         package = packing.add(Path(file), {signer.path: mark}, on_paper())
-    made = package.developer if signer is Signer.DEVELOPER else package.marketplace
+    session.output.change(_signed(package, signer, file), SIGNED)
+
+
+def _signed(package: Package, signer: SignedAs, file: str) -> SignedPackage:
+    made = package.developer if signer is SignedAs.DEVELOPER else package.marketplace
     assert made is not None
-    told = SignedPackage(
+    return SignedPackage(
         id=package.manifest.id,
         version=package.manifest.version,
         file=file,
@@ -268,15 +274,14 @@ def sign(
         key_id=made.key_id,
         root=made.certificate.root if made.certificate else None,
     )
-    session.output.change(told, SIGNED)
 
 
-def _developer_of(found: Package, signer: Signer, private: Ed25519PrivateKey) -> bytes | None:
+def _developer_of(found: Package, signer: SignedAs, private: Ed25519PrivateKey) -> bytes | None:
     """Whom a marketplace's signature names; raises `Invalid` for a developer who comes after it."""
-    from mairust_core.plugins.package import Signer, keys, signatures
+    from mairust_core.plugins.package import keys, signatures
     from mairust_core.plugins.package.vouching import require_developer
 
-    if signer is Signer.MARKETPLACE:
+    if signer is SignedAs.MARKETPLACE:
         return None if found.developer is None else found.developer.public_key
     mark = signatures.Signature(key_id="", signature=b"", public_key=keys.public_of(private))
     require_developer(replace(found, developer=mark))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
-
-import typer
 
 from mairust_cli.output import Output
 from mairust_cli.text import clean, moment
 from mairust_core.i18n import say
 from mairust_core.model.plugin_forms import Review, Right, RightKind
 from mairust_core.model.trust import Licence, Signature
-
-PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 
 
 def review_lines(id_: str, review: Review, output: Output) -> Iterator[str]:

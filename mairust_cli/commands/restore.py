@@ -11,6 +11,7 @@ import typer
 from mairust_cli.output import Column, Columns
 from mairust_cli.repositories import Identity, Passphrase, keys_of, opened, working
 from mairust_cli.session import Session, os_user
+from mairust_cli.text import clean, moment
 from mairust_cli.tree import Command, single
 from mairust_cli.words import Yes
 from mairust_core.errors import Usage
@@ -19,6 +20,9 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.backups import Backups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mairust_core.model.trust import TrustKey
     from mairust_core.restore import Restored
     from mairust_core.transfer.repository import Repository
     from mairust_core.transfer.repository.picking import Pick
@@ -140,9 +144,22 @@ def _restore_site(
         session.output.note(say("restore.reissued", session.output.lang, table=table))
     for id_ in done.damaged:
         session.output.warn(say("restore.damaged_object", session.output.lang, object=id_))
+    _tell_revocations(session, done.trusted)
     session.output.change(done, RESTORED)
     if done.damaged or done.left_out:
         raise typer.Exit(SOME_FAILED)
+
+
+def _tell_revocations(session: Session, trusted: Sequence[TrustKey]) -> None:
+    """What a root took back since the backup is not known: the newest list is to be imported."""
+    lang = session.output.lang
+    for key in trusted:
+        name, issued = clean(key.name), moment(key.issued_at)
+        if key.serial is None:
+            text = say("restore.no_revocations", lang, name=name, id=key.id)
+        else:
+            text = say("restore.revocations", lang, name=name, id=key.id, serial=key.serial, issued=issued)
+        session.output.note(text)
 
 
 def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -> None:
@@ -181,6 +198,7 @@ def _rehearse(session: Session, repository: Repository, name: str) -> None:
 
     with working(session, "rehearse") as watch:
         found = rehearse(repository, name, os_user(), watch)
+    _tell_revocations(session, found.trusted)
     if session.output.json:
         session.output.document(found)
     else:

@@ -14,6 +14,7 @@ from mairust_core.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    Locked,
     MaiRustError,
     StorageDown,
     TooLarge,
@@ -28,7 +29,9 @@ from mairust_core.plugins.callbacks import MAX_METRICS, METRIC_PATTERN
 TAG = "plugin"
 SCHEME = "PluginToken"
 _JSON = "application/json"
-_WITH_TOKEN = (Unauthenticated, Forbidden, Conflict, Invalid, TooLarge, TooMany, StorageDown, Usage)
+_WITH_TOKEN = (
+    Unauthenticated, Forbidden, Conflict, Locked, Invalid, TooLarge, TooMany, StorageDown, Usage,
+)  # fmt: skip
 _METRICS = {
     "type": "object",
     "description": "Numbers that a plugin tells of itself; in place of earlier ones of these names.",

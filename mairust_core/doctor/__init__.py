@@ -11,6 +11,7 @@ backups.py     age and health of the last backup
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
 packages.py    plugins that are blocked or past their time, packages that are not whole
+trusted.py     root keys whose newest list of revocations may not be known
 joined.py      extensions: which there are, and what is wrong with them
 
 A check is a function that yields what it finds; one that fails is itself a finding.
@@ -33,6 +34,7 @@ from mairust_core.doctor import (
     network,
     packages,
     places,
+    trusted,
     usage,
 )
 from mairust_core.doctor.findings import Found, explained
@@ -78,6 +80,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     filters.held,
     packages.standing,
     packages.whole,
+    trusted.revocations,
     joined.joined,
 )
 

@@ -71,6 +71,8 @@ LEVELS: dict[str, Level] = {
     "plugins.certificate_expired": Level.INFO,
     "plugins.package": Level.ERROR,
     "plugins.cache": Level.ERROR,
+    "trust.restored": Level.WARNING,
+    "trust.old": Level.WARNING,
     "plugins.directory": Level.ERROR,
     "plugins.socket_dir": Level.ERROR,
     "plugins.socket_dir_open": Level.ERROR,

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from mairust_core.model.finding import Level
 
+SUFFIX = ".mairust-plugin"
+"""How the file of a package is called."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadePlugin:

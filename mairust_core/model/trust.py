@@ -13,15 +13,18 @@ from mairust_core.model.forms import request
 
 MAX_NAME_LENGTH = 200
 MAX_KEY_LENGTH = 4096
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+KEY_ID = re.compile(r"[0-9a-f]{16}")
+"""The id of a key: the first octets of the SHA-256 of its public half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustKey:
     """A root key that is trusted: `id` stands for it, `public_key` is its 32 octets in hex.
 
-    `serial` is that of the newest list of revocations of this root, None before the first.
+    `serial` is that of the newest list of revocations of this root, None before the first, and `issued_at`
+    its date. `confirmed_at` is when somebody said that there is no newer one; `restored_at` is set while the
+    list is that of a backup, and neither was imported nor confirmed since.
     """
 
     id: str
@@ -30,6 +33,9 @@ class TrustKey:
     serial: int | None
     added_by: str
     added_at: datetime
+    issued_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 @request
@@ -38,15 +44,17 @@ class NewTrustKey:
     """A root key to be trusted; `public_key` is the text of its `.pub` file.
 
     A private key is refused where it was read, so that a slip of the hand sends it to no server.
+    `although_revoked` has one trusted that another trusted root took back.
     """
 
     name: str
     public_key: str
+    although_revoked: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not 1 <= len(self.name.strip()) <= MAX_NAME_LENGTH:
             raise Invalid("name", "not_a_line", limit=MAX_NAME_LENGTH)
-        if _KEY_ID.fullmatch(self.name.strip()):
+        if KEY_ID.fullmatch(self.name.strip()):
             raise Invalid("name", "trust_name_id", name=self.name.strip())
         if len(self.public_key) > MAX_KEY_LENGTH:
             raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
@@ -77,7 +85,8 @@ class Revocation:
 class RevocationsTaken:
     """What a list of revocations came to; `blocked` are the plugins that it stopped.
 
-    `released` is what the list before named and this one does not: keys and packages that count again.
+    `already_disabled` are those that it names and that somebody had disabled: they stay so. `released` is
+    what the list before named and this one does not: keys and packages that count again.
     """
 
     root: str
@@ -86,6 +95,7 @@ class RevocationsTaken:
     manifests: int
     blocked: tuple[str, ...]
     released: tuple[str, ...] = ()
+    already_disabled: tuple[str, ...] = ()
 
 
 class SignedAs(StrEnum):
@@ -93,6 +103,11 @@ class SignedAs(StrEnum):
 
     DEVELOPER = "developer"
     MARKETPLACE = "marketplace"
+
+    @property
+    def path(self) -> str:
+        """Where the signature lies in a package."""
+        return f"signatures/{self.value}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

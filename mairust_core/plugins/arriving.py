@@ -25,6 +25,7 @@ from mairust_core.plugins.manifest import Ground
 from mairust_core.plugins.package import ArchiveLimits, read_package
 from mairust_core.plugins.package.reading import USUAL
 from mairust_core.plugins.standing import named_in, require_trusted
+from mairust_core.plugins.times import times
 from mairust_core.plugins.trust import judge
 from mairust_core.store import StorageBackend, trust
 
@@ -79,7 +80,7 @@ class Reader:
             archive = self._spool(content, file)
             package = read_package(file, self._ground, self._limits)
             with self._storage.read() as tx:
-                signers = judge(package, trust.trusted(tx, by, ()), self._clock())
+                signers = judge(package, trust.trusted(tx, by, ()), times(tx, by, self._clock()))
                 trusted = trust.trusted(tx, by, named_in([(package.digest, signers)]))
             require_trusted(package.manifest.id, package.digest, signers, trusted)
             yield Arrived(

@@ -1,7 +1,8 @@
 """What plugins say later: of one delivery, once, and of themselves (rules F3, G3).
 
-A token says what it was made for; whether that still holds is asked of the tables each time: the plugin is
-enabled, the hook still there, and what it may write is what is approved now.
+A token says what it was made for; whether that still holds is asked of the tables each time, and again in the
+transaction of the effect: the plugin is enabled, the hook still there, and what it may write is what is
+approved now.
 """
 
 from __future__ import annotations
@@ -65,26 +66,32 @@ class Callbacks:
         """Apply what a plugin says of a delivery, once; no hook is asked about it.
 
         Raises `Unauthenticated` for another token, `Forbidden` when the plugin may not any more, `Conflict`
-        for the second time, `Invalid` when it is no answer.
+        for the second time, `Locked` when the plugin changes at this moment, `Invalid` when it is no answer.
         """
         claims = self._claims(token, Use.CALLBACK)
         if claims.delivery != delivery_id:
             raise Unauthenticated("plugin_token")
+        with self._uses.noting(claims):
+            return self._taken(claims, body)
+
+    def _taken(self, claims: Claims, body: bytes) -> CalledBack:
         plugin = self._uses.admit(claims)
         hook, message_id, place = _delivery(claims)
-        self._require_hook(claims, hook)
+        with self._storage.read() as tx:
+            _require_hook(tx, claims, hook)
 
         def once(tx: Connection) -> None:
-            if not plugins.use_callback(tx, DEFAULT_TENANT, plugin.id, delivery_id):
-                raise Conflict("callback_used", id=delivery_id[:200])
-            self._uses.count(tx, claims)
+            self._uses.count(tx, claims, plugin)
+            _require_hook(tx, claims, hook, held=True)
+            if not plugins.use_callback(tx, DEFAULT_TENANT, plugin.id, claims.delivery):
+                raise Conflict("callback_used", id=claims.delivery[:200])
 
         try:
             said, applied = self._apply((hook, plugin), message_id, place, body, once)
         except CallFailed as error:
             raise Invalid("body", "no_answer", why=str(error)) from None
         left_out = (*said.refused, *applied.left_out)
-        return CalledBack(delivery_id=delivery_id, moved_to=applied.moved_to, left_out=left_out)
+        return CalledBack(delivery_id=claims.delivery, moved_to=applied.moved_to, left_out=left_out)
 
     def tell(self, token: str, body: bytes) -> Told:
         """Keep numbers that a plugin tells of itself, in place of earlier ones of the same names.
@@ -92,12 +99,13 @@ class Callbacks:
         Raises `Unauthenticated`, `Forbidden` as above, `Invalid` for what is no such number.
         """
         claims = self._claims(token, Use.METRICS)
-        plugin = self._uses.admit(claims)
-        metrics = _metrics(body)
-        with self._storage.write() as tx:
-            self._uses.count(tx, claims)
-            if plugins.tell(tx, DEFAULT_TENANT, plugin.id, metrics) > MAX_METRICS:
-                raise Invalid("metrics", "too_many_metrics", limit=MAX_METRICS)
+        with self._uses.noting(claims):
+            plugin = self._uses.admit(claims)
+            metrics = _metrics(body)
+            with self._storage.write() as tx:
+                self._uses.count(tx, claims, plugin)
+                if plugins.tell(tx, DEFAULT_TENANT, plugin.id, metrics) > MAX_METRICS:
+                    raise Invalid("metrics", "too_many_metrics", limit=MAX_METRICS)
         return Told(metrics=len(metrics))
 
     def _claims(self, token: str, use: Use) -> Claims:
@@ -110,16 +118,16 @@ class Callbacks:
             raise Forbidden("plugin_scope", scope=tokens.scope(claims.plugin, use))
         return claims
 
-    def _require_hook(self, claims: Claims, name: str) -> None:
-        """The hook that was asked is still there and has effect."""
-        try:
-            with self._storage.read() as tx:
-                hook = hooks.get(tx, _NOBODY, name)
-        except NotFound:
-            raise Forbidden("hook_gone", name=name[:200]) from None
-        mine = hook.plugin == claims.plugin and hook.type is HookType.POST_RECEIVE
-        if not mine or not hook.enabled or hook.mode is not Mode.ENFORCE:
-            raise Forbidden("hook_gone", name=name[:200])
+
+def _require_hook(tx: Connection, claims: Claims, name: str, *, held: bool = False) -> None:
+    """The hook that was asked is still there and has effect; `held` until the transaction ends."""
+    try:
+        hook = hooks.get(tx, _NOBODY, name, shared=held)
+    except NotFound:
+        raise Forbidden("hook_gone", name=name[:200]) from None
+    mine = hook.plugin == claims.plugin and hook.type is HookType.POST_RECEIVE
+    if not mine or not hook.enabled or hook.mode is not Mode.ENFORCE:
+        raise Forbidden("hook_gone", name=name[:200])
 
 
 def _delivery(claims: Claims) -> tuple[str, Id, tuple[int, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import semver
 
+from mairust_core.errors import Invalid
 from mairust_core.model.hook import HookType
 
 MAX_ID_LENGTH = 100
@@ -26,6 +27,12 @@ def is_id(text: str) -> bool:
 def is_reserved(id_: str) -> bool:
     """Whether it is an id of ours."""
     return id_.partition(".")[0] == RESERVED
+
+
+def require_id(text: str, *, new: bool = False) -> None:
+    """Raise `Invalid` for what is no id, or for a new plugin one of ours."""
+    if not is_id(text) or (new and is_reserved(text)):
+        raise Invalid("id", "not_plugin_id", value=repr(text[:80]), limit=MAX_ID_LENGTH)
 
 
 def version(text: str) -> semver.Version | None:

@@ -1,4 +1,4 @@
-"""Packages on their way into a site, and back to the one before (contract §5, rules G1, G5).
+"""Packages on their way into a site (contract §5, rules G1, G5).
 
 A package is read whole and judged before anything of it is written; its bytes are kept in small transactions
 (rule D2), and one more makes the plugin have it. Killed before that one, nothing has changed, and what was
@@ -23,9 +23,10 @@ from mairust_core.model.trust import Signers
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.arriving import Arrived, Reader
-from mairust_core.plugins.manifest import Ground, read_manifest
+from mairust_core.plugins.manifest import Ground
 from mairust_core.plugins.registry import Registry
 from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more
+from mairust_core.plugins.showing import installed
 from mairust_core.plugins.standing import Standings, is_revoked, named_in, require_trusted
 from mairust_core.store import StorageBackend, audits, packages, plugins, trust
 from mairust_core.store.packages import Kept
@@ -121,14 +122,11 @@ class Installer:
         if renewed:
             self._renew(tx, by, arrived)
         if found is not None and _runs(found, arrived):
-            return replace(self._registry.installed(tx, by, found, found.shown), renewed=renewed)
+            return replace(installed(tx, by, found, found.shown), renewed=renewed)
         self._put(tx, by, arrived)
-        if found is None:
-            installed = self._register(tx, by, arrived)
-        else:
-            installed = self._upgrade(tx, by, found, arrived)
+        done = self._register(tx, by, arrived) if found is None else self._upgrade(tx, by, found, arrived)
         crash_point("plugin.installed")
-        return installed
+        return done
 
     def _approved(
         self, tx: Connection, by: Principal, found: Registered | None, arrived: Arrived
@@ -167,7 +165,7 @@ class Installer:
         )  # fmt: skip
         plugins.add(tx, by, found)
         if not self._approves_itself(arrived):
-            return self._registry.installed(tx, by, found, wanted)
+            return installed(tx, by, found, wanted)
         audits.record(tx, self._ids().next(), by, "plugins.auto_approve", wanted.id)
         return self._run(tx, by, replace(found, approved_by=AUTOMATIC, approved_ms=now_ms()), wanted)
 
@@ -179,7 +177,7 @@ class Installer:
         taken_back = found.state is State.BLOCKED or _is_taken_back(tx, by, found, standing)
         if approved is None or taken_back or asks_for_more(wanted, approved, standing):
             plugins.replace(tx, by, waiting)
-            return self._registry.installed(tx, by, waiting, wanted)
+            return installed(tx, by, waiting, wanted)
         if found.state is State.ENABLED:
             self._registry.require_held(wanted)
         return self._run(tx, by, waiting, wanted)
@@ -187,7 +185,7 @@ class Installer:
     def _run(self, tx: Connection, by: Principal, waiting: Registered, wanted: Manifest) -> Installed:
         running = self._registry.run_waiting(tx, by, waiting)
         secret = self._registry.issue(tx, by, wanted)
-        return self._registry.installed(tx, by, running, wanted, secret)
+        return installed(tx, by, running, wanted, secret)
 
     def _approves_itself(self, arrived: Arrived) -> bool:
         """Whether nobody needs to be asked; where it could not be held somebody has to look (rule H1)."""
@@ -199,35 +197,6 @@ class Installer:
             return False
         return True
 
-    def roll_back(self, tx: Connection, by: Principal, id_: str, to: str = "") -> None:
-        """Have the package run that ran before, with the rights that it had; what runs now is kept.
-
-        What waits for approval goes. When `to`, a version or a digest, runs already, nothing is done. Raises
-        `NotFound`, `Conflict` without such a package, or without `to` when that is not an older version,
-        `Invalid` for one that this program cannot run, `Forbidden` for one that is revoked.
-        """
-        found = plugins.get(tx, by, id_, locked=True)
-        if to and found.state is not State.BLOCKED and _is(to, found.package, found.manifest):
-            return
-        digest = found.previous_package
-        kept = packages.find(tx, by, digest) if digest is not None else None
-        if digest is None or kept is None:
-            raise Conflict("plugin_no_previous", id=id_)
-        manifest = read_manifest(kept.toml.encode(), self._ground)
-        if to and not _is(to, digest, manifest):
-            raise Conflict("plugin_other_previous", id=id_, wanted=to[:200], previous=manifest.version)
-        standings = Standings(tx, by, [found])
-        self._registry.require_standing(tx, by, id_, standings.of(found, digest))
-        if not to and not _leads_back(found, manifest):
-            raise Conflict("plugin_rolled_back", id=id_, have=found.shown.version, previous=manifest.version)
-        if found.state is not State.DISABLED:
-            self._registry.require_held(manifest)
-        back = replace(
-            found, pending=manifest, pending_package=digest, pending_directory=None,
-            approved_by=by.name, approved_ms=now_ms(),
-        )  # fmt: skip
-        self._registry.run_waiting(tx, by, back)
-
 
 def _is_taken_back(tx: Connection, by: Principal, found: Registered, standing: Standing) -> bool:
     """Whether what was approved was revoked since."""
@@ -235,18 +204,6 @@ def _is_taken_back(tx: Connection, by: Principal, found: Registered, standing: S
         return False
     trusted = trust.trusted(tx, by, named_in([(found.package, standing.was)]))
     return is_revoked(found.package, standing.was, trusted)
-
-
-def _is(wanted: str, digest: str | None, manifest: Manifest | None) -> bool:
-    """Whether somebody who names a version or a digest means this package."""
-    return manifest is not None and digest is not None and wanted in (digest, manifest.version)
-
-
-def _leads_back(found: Registered, previous: Manifest) -> bool:
-    """Whether what ran before is older than what runs, or what runs came in no package."""
-    if found.package is None:
-        return True
-    return semver.Version.parse(previous.version) < semver.Version.parse(found.shown.version)
 
 
 def _runs(found: Registered, arrived: Arrived) -> bool:

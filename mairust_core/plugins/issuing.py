@@ -75,6 +75,7 @@ class TokenOffice:
 
     def reissue(self, tx: Connection, by: Principal, plugin: str, id_: str) -> IssuedPluginToken:
         """The same token for an hour more, under another id; the one before is revoked. Raises as `issue`."""
+        plugins.get(tx, by, plugin, locked=True)
         before = plugin_tokens.revoke(tx, by, plugin, id_)
         new = NewPluginToken(scopes=before.scopes, delivery=before.delivery)
         return self.issue(tx, by, plugin, new)
@@ -82,9 +83,10 @@ class TokenOffice:
     def revoke(self, tx: Connection, by: Principal, plugin: str, id_: str) -> PluginToken:
         """Refuse a token from now on, by its `jti`: one that was issued, or that of a delivery.
 
-        Raises `NotFound` without such a plugin, or for what is neither.
+        Waits for what is being done with the plugin's tokens. Raises `NotFound` without such a plugin, or for
+        what is neither.
         """
-        plugins.get(tx, by, plugin)
+        plugins.get(tx, by, plugin, locked=True)
         if not id_.startswith(PREFIX) and _hook_of(tx, by, plugin, id_) is not None:
             until_ms = (int(time.time()) + TOKEN_S) * 1000
             return plugin_tokens.revoke_delivery(tx, by, plugin, id_, until_ms)

@@ -6,36 +6,32 @@ Every change is one transaction of the caller's: killed at any instant it happen
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Conflict, Forbidden, NotFound
-from mairust_core.ids import now_ms, to_time
+from mairust_core.ids import now_ms
 from mairust_core.model.hook import Filter
 from mairust_core.model.isolation import Isolation
-from mairust_core.model.plugin import Entry, Manifest, Protocol, State
+from mairust_core.model.plugin import Manifest, Protocol, State
 from mairust_core.model.plugin_forms import (
     NOTHING,
     Approved,
-    Held,
     Installed,
-    Plugin,
-    PluginEntry,
     PluginState,
     Source,
 )
 from mairust_core.model.principal import Principal
-from mairust_core.model.settings import ExportedPlugin
 from mairust_core.observe.faults import crash_point
-from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint, review
+from mairust_core.plugins.rights import Standing, asks_for_more, fingerprint
+from mairust_core.plugins.showing import installed
 from mairust_core.plugins.standing import Standings, named_in, require_trusted
-from mairust_core.plugins.toml_text import toml_text
+from mairust_core.plugins.times import require_in_time, times
 from mairust_core.store import (
     breakers,
     hooks,
-    packages,
     plugin_health,
     plugin_logs,
     plugin_tokens,
@@ -102,7 +98,7 @@ class Registry:
                 pending_directory=place,
             )  # fmt: skip
             plugins.add(tx, by, new)
-            return self.installed(tx, by, new, wanted)
+            return installed(tx, by, new, wanted)
         _require_not_blocked(found)
         if found.source is Source.EXTENSION:
             raise Conflict("plugin_of_extension", id=wanted.id)
@@ -110,10 +106,10 @@ class Registry:
         waiting = replace(found, pending=wanted, pending_directory=place, pending_package=None)
         if found.manifest is None or asks_for_more(wanted, found.manifest, standing):
             plugins.replace(tx, by, waiting)
-            return self.installed(tx, by, waiting, wanted)
+            return installed(tx, by, waiting, wanted)
         if found.state is State.ENABLED:
             self.require_held(wanted)
-        return self.installed(tx, by, self.run_waiting(tx, by, waiting), wanted)
+        return installed(tx, by, self.run_waiting(tx, by, waiting), wanted)
 
     def run_waiting(self, tx: Connection, by: Principal, found: Registered) -> Registered:
         """Have what waits run in place of what was approved, and the plugin's hooks be those it declares.
@@ -154,7 +150,8 @@ class Registry:
 
         With `review_id` only exactly that; `NOTHING` is the review of a plugin that waits for nothing. Such
         a one stays as it is, but for a secret that is missing. Raises `NotFound`, `Conflict` when something
-        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed.
+        else waits than was reviewed or it is blocked, `Forbidden` where unsigned plugins are not allowed, or
+        when the time of what never ran is over.
         """
         found = plugins.get(tx, by, id_, locked=True)
         if found.pending is None:
@@ -164,6 +161,8 @@ class Registry:
         self.require_held(found.pending or found.shown)
         if review_id and review_id not in _reviews(found, standing):
             raise Conflict("plugin_reviewed", id=id_)
+        if found.pending_package not in (None, found.package, found.previous_package):
+            require_in_time(id_, standing.signers, times(tx, by, now_ms()))
         if found.pending is not None:
             found = self.run_waiting(tx, by, replace(found, approved_by=by.name, approved_ms=now_ms()))
         crash_point("plugin.approved")
@@ -218,65 +217,6 @@ class Registry:
             rows.remove(tx, by, id_)
         plugins.remove(tx, by, id_)
 
-    def shown(self, tx: Connection, by: Principal, found: Sequence[Registered]) -> list[Plugin]:
-        """Plugins as people see them; nine statements, however many."""
-        ids, at_ms = [one.id for one in found], now_ms()
-        names, metrics = plugins.hooks_of(tx, by, ids), plugins.metrics_of(tx, by, ids)
-        usage, health = plugin_usage.of(tx, by, ids, at_ms), plugin_health.of(tx, by, ids)
-        workers = plugin_health.workers_of(tx, by, ids, at_ms)
-        standings = Standings(tx, by, found)
-        revoked = standings.revoked(tx, by, found)
-        local = {one.id for one in found if one.shown.entry.protocol is Protocol.STDIN}
-        held = _held(self._isolation()) if local else None
-        shown = (
-            _shown(one, tuple(names[one.id]), metrics[one.id], held if one.id in local else None, standings)
-            for one in found
-        )
-        return [
-            replace(
-                one,
-                usage=usage[one.id].total,
-                usage_today=usage[one.id].today,
-                health=health.get(one.id),
-                workers=workers.get(one.id),
-                revoked=one.id in revoked,
-            )
-            for one in shown
-        ]
-
-    def exported(self, tx: Connection, by: Principal, limit: int) -> list[ExportedPlugin]:
-        """The plugins that were approved, each with its plugin.toml; two statements."""
-        found = [one for one in plugins.page(tx, by, "", limit) if one.manifest is not None]
-        texts = packages.texts(tx, by, (one.package for one in found))
-        return [
-            ExportedPlugin(
-                id=one.id,
-                state=PluginState(one.state),
-                source=one.source,
-                directory=one.directory,
-                package=one.package,
-                toml=texts.get(one.package or "") or toml_text(one.shown),
-            )
-            for one in found
-        ]
-
-    def installed(
-        self, tx: Connection, by: Principal, found: Registered, wanted: Manifest, secret: str | None = None
-    ) -> Installed:
-        """What became of a version that came in."""
-        waits = found.pending is not None
-        standings = Standings(tx, by, [found])
-        standing = standings.waiting(found)
-        return Installed(
-            id=wanted.id,
-            version=wanted.version,
-            state=PluginState.PENDING if waits else PluginState(found.state),
-            permissions=wanted.permissions,
-            signatures=standing.signers.signatures(standing.names),
-            review=review(wanted, found.manifest, standing) if waits else None,
-            secret=secret,
-        )
-
     def check_filters(self, wanted: Manifest) -> None:
         """Raise `Invalid` for a hook whose filter cannot be matched in linear time (trap H5)."""
         for hook in wanted.hooks:
@@ -319,46 +259,3 @@ def _reviews(found: Registered, standing: Standing) -> tuple[str, ...]:
 def _require_not_blocked(found: Registered) -> None:
     if found.state is State.BLOCKED:
         raise Conflict("plugin_blocked", id=found.id)
-
-
-def _held(isolation: Isolation) -> Held:
-    return Held(enough=isolation.is_enough, layers=isolation.present, missing=isolation.missing)
-
-
-def _shown(
-    found: Registered,
-    names: tuple[str, ...],
-    metrics: dict[str, float],
-    sandbox: Held | None,
-    standings: Standings,
-) -> Plugin:
-    manifest, signers = found.shown, standings.shown(found)
-    return Plugin(
-        id=found.id,
-        name=manifest.name,
-        version=manifest.version,
-        state=PluginState(found.state),
-        source=found.source,
-        directory=found.directory,
-        package=found.package if found.manifest is not None else found.pending_package,
-        author=manifest.author,
-        description=manifest.description,
-        license=manifest.license,
-        homepage=manifest.homepage,
-        entry=PluginEntry(**{one.name: getattr(manifest.entry, one.name) for one in fields(Entry)}),
-        permissions=manifest.permissions,
-        limits=manifest.limits,
-        hooks=names,
-        signatures=signers.signatures(standings.names),
-        licence=signers.licence,
-        pending=None
-        if found.pending is None
-        else review(found.pending, found.manifest, standings.waiting(found)),
-        previous_version=standings.previous_version(found),
-        approved_by=found.approved_by,
-        approved_at=None if found.approved_ms is None else to_time(found.approved_ms),
-        created_at=to_time(found.created_ms),
-        generation=found.generation,
-        metrics=metrics,
-        sandbox=sandbox,
-    )

@@ -10,13 +10,13 @@ from typing import Any
 import jwt
 
 from mairust_core.errors import Unauthenticated
-from mairust_core.model.plugin_life import PluginToken
+from mairust_core.model.plugin_life import TOKEN_S, PluginToken
 from mairust_core.plugins.site_key import Key
 
 ALGORITHM = "EdDSA"
 CALL_S = 300
 """How long the token of one call is good (contract §4)."""
-CALLBACK_S = 3600
+CALLBACK_S = TOKEN_S
 """How long a plugin may take to say more; no token is good for longer (rule G3)."""
 LEEWAY_S = 5
 ISSUED = "issued"

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from mairust_core.disk import require_room
+from mairust_core.durable import sync_directory
 from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.model.plugin import Runnable
 from mairust_core.model.principal import Principal
@@ -125,7 +126,7 @@ class Unpacked:
             finally:
                 shutil.rmtree(new, ignore_errors=True)
         crash_point("plugin.renamed")
-        _sync(self._root)
+        sync_directory(self._root)
         return place
 
     def _kept(self, digest: str) -> Kept:
@@ -204,11 +205,3 @@ def _name(new: Path, place: Path) -> None:
     except OSError:
         if not place.is_dir():
             raise
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

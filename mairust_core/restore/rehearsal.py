@@ -18,6 +18,7 @@ from mairust_core.blobs import BlobStore
 from mairust_core.config import load_settings
 from mairust_core.errors import Damaged
 from mairust_core.model.blob import Locator
+from mairust_core.model.trust import TrustKey
 from mairust_core.restore.site import restore_site
 from mairust_core.store.portable import by_name
 from mairust_core.store.restoring import UIDNEXT_MORE
@@ -30,8 +31,15 @@ if TYPE_CHECKING:
 
 MAX_DIFFERENCES = 100
 PAGE_MESSAGES = 500
-COMPARED = ("plugin", "hook", "hook_log")
-"""Tables of the site that a restore changes nothing of, compared row by row."""
+COMPARED: dict[str, tuple[str, ...]] = {
+    "plugin": (),
+    "plugin_package": (),
+    "trust_key": ("restored_ms",),
+    "trust_revocation": (),
+    "hook": (),
+    "hook_log": (),
+}
+"""Tables of the site compared row by row, and what a restore changes of each."""
 
 _PLACED = (
     "SELECT m.id, a.address, b.name, p.uid, m.sha256, p.flags, p.keywords, m.tags, p.received_ms, l.location"
@@ -43,6 +51,7 @@ _HOW_MANY = (
     "SELECT a.address, b.name, count(*) FROM placement p JOIN mailbox b ON b.id = p.mailbox_id"
     " JOIN account a ON a.id = b.account_id GROUP BY a.address, b.name"
 )
+_PART = "SELECT bytes FROM plugin_package_part WHERE tenant_id = ? AND archive = ? AND number = ?"
 _COUNTS = (
     "SELECT a.address, b.name, b.uidvalidity, b.uidnext, b.messages, b.unseen FROM mailbox b"
     " JOIN account a ON a.id = b.account_id"
@@ -51,13 +60,17 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """What a rehearsal compared, and in what the restored site and the backup differ."""
+    """What a rehearsal compared, and in what the restored site and the backup differ.
+
+    `trusted` are the root keys, each with the list of revocations that would be in force.
+    """
 
     snapshot: str
     accounts: int
     messages: int
     mailboxes: int
     differences: tuple[str, ...]
+    trusted: tuple[TrustKey, ...] = ()
 
 
 def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = NOBODY) -> Rehearsed:
@@ -81,6 +94,7 @@ def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = N
         messages=done.messages,
         mailboxes=mailboxes,
         differences=tuple(differences),
+        trusted=done.trusted,
     )
 
 
@@ -99,6 +113,7 @@ def compare(
     yield from _of_messages(site, reader.mails(snapshot), watch)
     yield from _of_mailboxes(site, reader, snapshot)
     yield from table_differences(site, reader, snapshot)
+    yield from part_differences(site, reader, snapshot)
 
 
 def _of_messages(site: Site, wanted: Iterator[Mail], watch: Watcher) -> Iterator[str]:
@@ -154,18 +169,32 @@ def _of_mailboxes(site: Site, reader: Reader, snapshot: dict[str, object]) -> It
 
 
 def table_differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
-    """Plugins and hooks: what was approved and set, every value of it."""
+    """Plugins, packages, trust and hooks: what was approved and set, every value of it that a backup has."""
     parts: list[dict[str, object]] = snapshot["tables"]  # type: ignore[assignment]  # by the book
     for part in parts:
-        if (name := part["table"]) not in COMPARED:
+        if (name := str(part["table"])) not in COMPARED:
             continue
-        one = by_name()[str(name)]
+        one, changed = by_name()[name], COMPARED[name]
         wanted = reader.rows(part["objects"], one.name)  # type: ignore[arg-type]  # by the book
         there = json.loads(one.section(_all(site, one.select)))["rows"]
         rows = [dict(zip(one.columns, row, strict=True)) for row in there]
         left = {tuple(row[key] for key in one.order): row for row in rows}
         for row in wanted:
             key = tuple(row[key] for key in one.order)
-            if left.pop(key, None) != row:
+            restored = left.pop(key, {})
+            if any(restored.get(name) != row[name] for name in row.keys() - changed):
                 yield f"{name} {key}: it was not restored as it is in the backup"
         yield from (f"{name} {key}: it is not in the backup" for key in left)
+
+
+def part_differences(site: Site, reader: Reader, snapshot: dict[str, object]) -> Iterator[str]:
+    """The bytes of packages, some hundred kilobytes at a time: each part is there as it is in the backup."""
+    name = "plugin_package_part"
+    parts: list[dict[str, object]] = snapshot["tables"]  # type: ignore[assignment]  # by the book
+    for objects in (part["objects"] for part in parts if part["table"] == name):
+        for row in reader.rows(objects, name):  # type: ignore[arg-type]  # by the book
+            key = (row["tenant_id"], row["archive"], row["number"])
+            with site.storage.read() as tx:
+                found = site.storage.fetch_all(tx, _PART, key)
+            if [bytes(one[0]).hex() for one in found] != [row["bytes"]]:
+                yield f"{name} {key}: it was not restored as it is in the backup"

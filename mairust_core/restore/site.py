@@ -18,12 +18,13 @@ from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
+from mairust_core.model.trust import TrustKey
 from mairust_core.observe.faults import crash_point
 from mairust_core.restore.mail import store_mail
 from mairust_core.restore.rows import AccountRows, Rows, insert_site, wanted_mail
 from mairust_core.restore.wanted import Wanted
 from mairust_core.services.tokens import first_key
-from mairust_core.store import StorageBackend, jobs, process_numbers, restoring, sites, storage_of
+from mairust_core.store import StorageBackend, jobs, process_numbers, restoring, sites, storage_of, trust
 from mairust_core.store.portable import SITE, by_name
 from mairust_core.store.tables import SCHEMA_VERSION
 from mairust_core.transfer.repository import Repository
@@ -33,6 +34,7 @@ from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 NAMED = 20
 """So many damaged objects an error names; the log names all."""
+MAX_ROOTS = 500
 RESTORED_SETTINGS = "restored.toml"
 
 log = logging.getLogger("mairust.backup")
@@ -43,7 +45,8 @@ class Restored:
     """What a restore brought back.
 
     `damaged` are objects that could not be read, `left_out` counts the messages without their mail;
-    `reissued` are tables of secrets that nothing opens here, so that new ones are needed.
+    `reissued` are tables of secrets that nothing opens here, so that new ones are needed. `trusted` are the
+    root keys, each with the list of revocations that is in force again: a newer one may be out.
     """
 
     snapshot: str
@@ -54,6 +57,7 @@ class Restored:
     reissued: tuple[str, ...] = ()
     admin_token_file: str = ""
     settings_file: str = ""
+    trusted: tuple[TrustKey, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +115,8 @@ def restore_site(
         drivers.claim(settings, name_of_site, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
+        with storage.read() as tx:
+            trusted = tuple(trust.page(tx, run.by, "", MAX_ROOTS))
     crash_point("restore.committed")
     return Restored(
         snapshot=name,
@@ -121,6 +127,7 @@ def restore_site(
         reissued=_sealed_tables() if run.sealed else (),
         admin_token_file=str(settings.data_dir / ADMIN_TOKEN),
         settings_file=run.settings_file,
+        trusted=trusted,
     )
 
 

@@ -28,5 +28,5 @@ class Config(Service):
             return replace(
                 self.site.exported_settings(),
                 hooks=tuple(store.hooks.page(tx, self.by, "", "", MAX_ITEMS)),
-                plugins=tuple(self.site.plugins.exported(tx, self.by, MAX_ITEMS)),
+                plugins=tuple(self.site.exported_plugins(tx, self.by, MAX_ITEMS)),
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
-from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Terms
+from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review, Terms
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
@@ -78,14 +78,14 @@ class Plugins(Service):
         """What an installation came to, by the plugin's id; raises `NotFound` when it is gone."""
         with self.site.storage.read() as tx:
             found = store.plugins.get(tx, self.by, subject)
-            return self.site.plugins.installed(tx, self.by, found, found.pending or found.shown)
+            return self.site.installed_plugin(tx, self.by, found)
 
     @operation("GET", "/plugins", scope=ADMIN, reach=SITE)
     def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Plugin]:
         """List the plugins by id."""
         with self.site.storage.read() as tx:
             found = store.plugins.page(tx, self.by, cursor, limited(limit) + 1)
-            shown = self.site.plugins.shown(tx, self.by, found)
+            shown = self.site.shown_plugins(tx, self.by, found)
         return cut(shown, limit, lambda last: last.id)
 
     @operation("GET", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
@@ -138,6 +138,22 @@ class Plugins(Service):
             return self._shown(tx, id)
 
     @operation(
+        "GET",
+        "/plugins/{id}/rollback",
+        scope=ADMIN,
+        reach=SITE,
+        errors=(Invalid, NotFound, Conflict, Forbidden),
+    )
+    def review_rollback(self, id: str, *, to: str = "") -> Review:
+        """Show what the package asks for that a rollback leads to, beside what is in force.
+
+        With `to`, a version or a digest, what that one asks for; the review is `none`, without rights, when
+        it runs already.
+        """
+        with self.site.storage.read() as tx:
+            return self.site.going_back.look(tx, self.by, id, to)
+
+    @operation(
         "POST",
         "/plugins/{id}/rollback",
         scope=ADMIN,
@@ -147,10 +163,11 @@ class Plugins(Service):
     def rollback(self, id: str) -> Plugin:
         """Have the package run again that ran before, with the rights it had; what runs now is kept.
 
-        Only an older version is gone back to, so that asking twice does not lead forth again.
+        Only an older version is gone back to, so that asking twice does not lead forth again; and only one
+        that asks for no more than is in force: else somebody has to read the review and to name it.
         """
         with self._change("rollback", id) as tx:
-            self.site.installer.roll_back(tx, self.by, id)
+            self.site.going_back.take(tx, self.by, id, "")
             return self._shown(tx, id)
 
     @operation(
@@ -161,12 +178,13 @@ class Plugins(Service):
         errors=(Invalid, NotFound, Conflict, Forbidden),
     )
     def rollback_to(self, id: str, to: str) -> Plugin:
-        """Have the package run again that ran before, if it is this version, or has this digest.
+        """Have the package run again that ran before, if it is this version, has this digest or this review.
 
-        When that runs already, nothing is done.
+        When that runs already, nothing is done. One that asks for more than is in force is named by its
+        review.
         """
-        with change(self, "rollback", id) as tx:
-            self.site.installer.roll_back(tx, self.by, id, to)
+        with self._change("rollback", id) as tx:
+            self.site.going_back.take(tx, self.by, id, to)
             return self._shown(tx, id)
 
     @operation("POST", "/plugins/{id}/rotate-secret", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
@@ -222,4 +240,4 @@ class Plugins(Service):
             yield tx
 
     def _shown(self, tx: Connection, id_: str) -> Plugin:
-        return self.site.plugins.shown(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]
+        return self.site.shown_plugins(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]

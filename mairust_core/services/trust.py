@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, TrustKey
@@ -22,8 +22,13 @@ class Trust(Service):
         "POST", "/trust/keys", scope=ADMIN, reach=SITE, status=201, errors=(Invalid, Conflict, Forbidden)
     )
     def add(self, new: NewTrustKey) -> TrustKey:
-        """Trust a root key: what it signs, or a key that it certified, can be installed here."""
+        """Trust a root key: what it signs, or a key that it certified, can be installed here.
+
+        One that another trusted root took back is refused unless `although_revoked` says that it is wanted
+        nevertheless.
+        """
         with change(self, "add", new.name) as tx:
+            store.trust.hold(self.site.storage, tx)
             return self.site.trust.add(tx, self.by, new)
 
     @operation("GET", "/trust/keys", scope=ADMIN, reach=SITE)
@@ -51,20 +56,35 @@ class Trust(Service):
         "/trust/revocations",
         scope=ADMIN,
         reach=SITE,
-        errors=(Invalid, Conflict, TooLarge),
+        errors=(Invalid, Conflict, TooLarge, Locked),
         accepts=REVOCATIONS,
     )
     def import_revocations(self, revocations: BytesIn) -> RevocationsTaken:
         """Put a list of revocations in force that a trusted root signed, and block at once what it names.
 
         It takes the place of that root's earlier list; an older one is refused, and so is another one of the
-        same serial.
+        same serial. What it names and is disabled stays disabled, and is told.
         """
         taken = self.site.read_revocations(revocations)
-        announced = self.site.trust.announce(self.site.storage, self.by, taken)
-        with change(self, "import_revocations", taken.root) as tx:
-            store.trust.hold(self.site.storage, tx)
-            return self.site.trust.take(tx, self.by, taken, announced)
+        revoking = self.site.revoking
+        with revoking.alone():
+            announced = revoking.announce(self.by, taken)
+            with change(self, "import_revocations", taken.root) as tx:
+                store.trust.hold(self.site.storage, tx)
+                done = revoking.take(tx, self.by, taken, announced)
+            revoking.release(self.by, taken, announced)
+        return done
+
+    @operation("POST", "/trust/keys/{id}/confirm-revocations", scope=ADMIN, reach=SITE, errors=(NotFound,))
+    def confirm_revocations(self, id: str) -> TrustKey:
+        """Say that a root key, by its id or its name, has issued no newer list than that in force.
+
+        Until then, or until a list is imported, `doctor` finds that a site was restored from a backup, which
+        may be older than the last list; and that a list is older than 90 days.
+        """
+        with change(self, "confirm_revocations", id) as tx:
+            found = store.trust.get(tx, self.by, id, locked=True)
+            return store.trust.confirm(tx, self.by, found.id)
 
     @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)
     def revocations(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Revocation]:

@@ -83,9 +83,10 @@ def _select(by: Principal) -> AnySelect:
     )
 
 
-def get(tx: Connection, by: Principal, name: str) -> ShownHook:
-    """One hook by its name; raises `NotFound`."""
-    row = tx.execute(_select(by).where(hook.c.name == name)).first()
+def get(tx: Connection, by: Principal, name: str, *, shared: bool = False) -> ShownHook:
+    """One hook by its name; raises `NotFound`. `shared` has it stay as it is until the transaction ends."""
+    query = _select(by).where(hook.c.name == name)
+    row = tx.execute(query.with_for_update(read=True, of=hook) if shared else query).first()
     if row is None:
         raise NotFound("hook", name=name[:200])
     return _shown(row)

@@ -1,4 +1,4 @@
-"""What `doctor` asks a database; nothing here changes anything."""
+"""What `doctor` and others ask a database of itself; nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, literal, select, text
 
+from mairust_core.ids import EPOCH_MS
 from mairust_core.model.alias import POSTMASTER
 from mairust_core.model.blob import Locator
-from mairust_core.store.tables import account, address, blob, domain, message, process_number
+from mairust_core.store.tables import account, address, audit, blob, domain, message, process_number
 
 _SETTINGS = "fsync, full_page_writes, synchronous_commit, synchronous_standby_names, max_connections"
 _MORE = "superuser_reserved_connections, reserved_connections"
@@ -40,6 +41,12 @@ def postgresql_now_ms(tx: Connection) -> int:
 def newest_ms(tx: Connection) -> int:
     """The last millisecond in which any process made an id, as far as it is written down; 0 when none."""
     return int(tx.execute(select(func.coalesce(func.max(process_number.c.last_ms), 0))).scalar_one())
+
+
+def newest_id_ms(tx: Connection) -> int:
+    """The millisecond of the newest id that is written down anywhere; 0 when none."""
+    newest = (tx.execute(select(func.max(one.c.id))).scalar_one() for one in (audit, message))
+    return max(newest_ms(tx), *((int(id_) >> 22) + EPOCH_MS for id_ in newest if id_ is not None), 0)
 
 
 def some_blobs(tx: Connection, after: bytes, limit: int) -> list[tuple[bytes, Locator]]:

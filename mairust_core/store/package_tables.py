@@ -18,6 +18,10 @@ trust_key = Table(
     Column("added_by", Text, nullable=False),
     Column("added_ms", BigInteger, nullable=False),
     Column("removed_ms", BigInteger),  # trusted no longer; its row keeps the serial
+    Column("issued_ms", BigInteger),  # of the newest list, by whoever issued it
+    Column("list_digest", Text),  # SHA-256 of what that names: of one serial there is one list
+    Column("confirmed_ms", BigInteger),  # when somebody said that there is no newer one
+    Column("restored_ms", BigInteger),  # from a backup, and neither has happened since
 )
 
 # What roots took back: keys, and packages by the hash of their manifest.

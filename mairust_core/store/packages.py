@@ -47,8 +47,6 @@ class Kept:
     listing: str
     signers: Signers
     size_bytes: int
-    added_by: str = ""
-    added_ms: int = 0
 
 
 def keep_parts(
@@ -94,8 +92,6 @@ def _model(row: AnyRow) -> Kept:
         listing=row.listing,
         signers=_signers(row.signatures),
         size_bytes=row.size_bytes,
-        added_by=row.added_by,
-        added_ms=row.added_ms,
     )
 
 
@@ -153,19 +149,6 @@ def kept_bytes(tx: Connection, by: Principal) -> dict[str, int]:
     mine = plugin_package_part.c
     query = select(mine.archive, func.sum(func.length(mine.bytes))).where(mine.tenant_id == by.tenant_id)
     return {row[0]: int(row[1]) for row in tx.execute(query.group_by(mine.archive))}
-
-
-def archives(tx: Connection, by: Principal) -> set[str]:
-    """The archives that packages have; one statement."""
-    mine = plugin_package.c
-    return set(tx.execute(select(mine.archive).where(mine.tenant_id == by.tenant_id)).scalars())
-
-
-def count(tx: Connection, by: Principal, plugin_id: str) -> int:
-    """How many packages of a plugin are kept."""
-    mine = plugin_package.c
-    query = select(func.count()).where(mine.tenant_id == by.tenant_id, mine.plugin == plugin_id)
-    return int(tx.execute(query).scalar_one())
 
 
 def read_parts(storage: StorageBackend, by: Principal, archive: str) -> Iterator[bytes]:

@@ -84,9 +84,11 @@ def seen(tx: Connection, plugin: str, id_: str, tenant_id: int = DEFAULT_TENANT)
     return None if row is None else Seen(revoked=row[0] is not None, uses=row[1], refused=row[2])
 
 
-def count(tx: Connection, id_: str, *, refused: bool, tenant_id: int = DEFAULT_TENANT) -> None:
+def count(
+    tx: Connection, id_: str, *, refused: bool, times: int = 1, tenant_id: int = DEFAULT_TENANT
+) -> None:
     """Note that a token was taken, or refused."""
-    values = {"refused": plugin_token.c.refused + 1} if refused else {"uses": plugin_token.c.uses + 1}
+    values = {"refused": plugin_token.c.refused + times} if refused else {"uses": plugin_token.c.uses + times}
     tx.execute(update(plugin_token).where(*_named(tenant_id, id_)).values(**values, used_ms=now_ms()))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, exists, func, literal, select, text
 
+from mairust_core.ids import now_ms
 from mairust_core.store import StorageBackend, sites
 from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, SITE, Portable
 from mairust_core.store.tables import (
@@ -39,9 +40,14 @@ def _raise_uidnext(row: dict[str, Any]) -> None:
     row["uidnext"] += UIDNEXT_MORE
 
 
+def _mark_restored(row: dict[str, Any]) -> None:
+    row["restored_ms"] = now_ms()
+
+
 CHANGED: dict[str, Change] = {
     "account": _raise_modseq,
     "mailbox": _raise_uidnext,
+    "trust_key": _mark_restored,
 }
 """What becomes of rows on their way into a restored site, by table."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
@@ -61,6 +62,14 @@ def revoked(tx: Connection, by: Principal, about: Collection[str]) -> dict[str, 
     return {root: frozenset(values) for root, values in found.items()}
 
 
+def issued(tx: Connection, by: Principal) -> dict[str, int]:
+    """When the newest list of each root was issued, by its own date in milliseconds since 1970."""
+    query = select(trust_key.c.id, trust_key.c.issued_ms).where(
+        trust_key.c.tenant_id == by.tenant_id, trust_key.c.issued_ms.is_not(None)
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
 def names(tx: Connection, by: Principal) -> dict[str, str]:
     """What roots are called here, by their ids, also those that are trusted no longer."""
     query = select(trust_key.c.id, trust_key.c.name).where(trust_key.c.tenant_id == by.tenant_id)
@@ -75,7 +84,14 @@ def _model(row: AnyRow) -> TrustKey:
         serial=row.serial,
         added_by=row.added_by,
         added_at=to_time(row.added_ms),
+        issued_at=_time(row.issued_ms),
+        confirmed_at=_time(row.confirmed_ms),
+        restored_at=_time(row.restored_ms),
     )
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else to_time(ms)
 
 
 def add(tx: Connection, by: Principal, key_id: str, public_key: bytes, name: str) -> TrustKey:
@@ -115,42 +131,68 @@ def remove(tx: Connection, by: Principal, key_id: str) -> None:
     tx.execute(update(trust_key).where(*_one(by, key_id)).values(removed_ms=now_ms()))
 
 
-def taken_back(tx: Connection, by: Principal, root: str) -> set[tuple[RevocationKind, str]]:
-    """What the list of a root that is in force names."""
+def named(kind: RevocationKind, value: str) -> str:
+    """A key or a package as one text: of many thousand the garbage collector is not to look at each."""
+    return f"{kind.value}:{value}"
+
+
+def taken_back(tx: Connection, by: Principal, root: str) -> set[str]:
+    """What a root took back, each as `named`."""
     mine = trust_revocation.c
     query = select(mine.kind, mine.value).where(mine.tenant_id == by.tenant_id, mine.root == root)
-    return {(RevocationKind(kind), value) for kind, value in tx.execute(query)}
+    return {f"{kind}:{value}" for kind, value in tx.execute(query)}
 
 
-def count(tx: Connection, by: Principal, root: str) -> int:
-    """How much the list of a root names that is in force."""
-    mine = trust_revocation.c
-    query = select(func.count()).where(mine.tenant_id == by.tenant_id, mine.root == root)
-    return int(tx.execute(query).scalar_one())
+def in_force(tx: Connection, by: Principal, root: str) -> tuple[int | None, str | None]:
+    """Serial and digest of the list of a root that is in force."""
+    query = select(trust_key.c.serial, trust_key.c.list_digest).where(*_one(by, root))
+    row = tx.execute(query).one()
+    return row[0], row[1]
 
 
-def note(tx: Connection, by: Principal, root: str, new: Iterable[tuple[RevocationKind, str]]) -> None:
-    """Take back what was not taken back before."""
+def note(tx: Connection, by: Principal, root: str, new: Iterable[str]) -> None:
+    """Take back what was not taken back before, each as `named`."""
     at_ms = now_ms()
     rows = [
-        {"tenant_id": by.tenant_id, "root": root, "kind": kind.value, "value": value, "taken_ms": at_ms}
-        for kind, value in new
+        {"tenant_id": by.tenant_id, "root": root, "kind": kind, "value": value, "taken_ms": at_ms}
+        for kind, _, value in (one.partition(":") for one in new)
     ]
     if rows:
         tx.execute(insert(trust_revocation), rows)
 
 
-def take(
-    tx: Connection, by: Principal, root: str, serial: int, gone: Iterable[tuple[RevocationKind, str]]
-) -> None:
-    """Have a root's list be this one: what it adds was noted, these count no longer."""
+def release(tx: Connection, by: Principal, root: str, gone: Iterable[str]) -> None:
+    """Have count again what a root took back, each as `named`."""
     mine = trust_revocation.c
     one = (mine.kind == bindparam("of_kind")) & (mine.value == bindparam("of_value"))
-    rows = [{"of_kind": kind.value, "of_value": value} for kind, value in gone]
+    rows = [{"of_kind": kind, "of_value": value} for kind, _, value in (one.partition(":") for one in gone)]
     if rows:
         its = (mine.tenant_id == by.tenant_id) & (mine.root == root)
         tx.execute(delete(trust_revocation).where(its, one), rows)
-    tx.execute(update(trust_key).where(*_one(by, root)).values(serial=serial))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A root's list that comes to be in force; `digest` stands for all that it names."""
+
+    serial: int
+    issued_ms: int
+    digest: str
+
+
+def take(tx: Connection, by: Principal, root: str, new: InForce) -> None:
+    """Have a root's list be this one; what it changes was noted and released."""
+    values = {
+        "serial": new.serial, "issued_ms": new.issued_ms, "list_digest": new.digest, "restored_ms": None,
+    }  # fmt: skip
+    tx.execute(update(trust_key).where(*_one(by, root)).values(values))
+
+
+def confirm(tx: Connection, by: Principal, key_id: str) -> TrustKey:
+    """Have a root's list be the newest that there is, for now."""
+    values = {"confirmed_ms": now_ms(), "restored_ms": None}
+    tx.execute(update(trust_key).where(*_one(by, key_id)).values(values))
+    return get(tx, by, key_id)
 
 
 def revocations(tx: Connection, by: Principal, after: str, limit: int) -> list[Revocation]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import BadConfig
 from mairust_core.observe.faults import crash_point
 from mairust_core.vault.envelope import KEY_BYTES, MasterKey
@@ -86,7 +87,7 @@ class KeyFile:
                 os.close(fd)
             crash_point("secrets.file_written")
             os.replace(draft, self.path)
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
         except OSError as error:
             raise BadConfig("master_key_write", path=self.path, why=error.strerror) from error
 
@@ -100,11 +101,3 @@ def _read(path: Path) -> dict[str, MasterKey]:
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise BadConfig("master_key", path=path, why=f"it does not hold keys of {KEY_BYTES} bytes in base64")
     return {key.id: key for key in map(MasterKey.of, keys)}
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

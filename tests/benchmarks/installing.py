@@ -4,6 +4,8 @@
 
 ``install`` is one POST /plugins, from its first byte to its answer: verified, kept, durable. ``unpack`` is
 what the node does next, once: the files out of the database into the data directory, verified again, durable.
+``plugin upgrade`` is the command, which sends the same request to the same server, ``plugin show`` its
+start-up: the same program with next to nothing to do.
 Beside them ``tar xzf``, ``sha256sum -c`` and ``sync -f`` do the same for the files in one shell. All take
 turns; each round has a version of its own; a row is the median of its rounds. Memory is the proportional set
 size of the server, sampled every 50 ms, while it verifies the largest and the most hostile that it takes in.
@@ -28,11 +30,12 @@ import httpx
 
 from mairust_core.app import opened
 from mairust_core.config import load_settings
+from mairust_core.plugins.package.reading import USUAL
 from mairust_core.plugins.unpacked import Unpacked
 from mairust_core.services.plugins import PACKAGE
 from tests.benchmarks.contenders import Engine, engines
 from tests.benchmarks.memory import MEGABYTE, SETTLE_S, PeakMeter
-from tests.benchmarks.servers import Server, running
+from tests.benchmarks.servers import Server, clean_environment, python, running
 from tests.benchmarks.sites import Site, mairust, make_site
 from tests.benchmarks.table import Goal, render, verdict
 from tests.support.linking import TESTER, manifest_text
@@ -41,8 +44,14 @@ from tests.support.packaging import Marketplace, Signing, made
 FILES, FILE_BYTES = 500, 10_000
 RATIO_GOAL, MEMORY_GOAL_MB = 3.0, 50.0
 TIMEOUT_S = 120.0
+DIRECTORIES = 97
+OTHERS = ("plugin.toml", "plugin.sh", "manifest.json", "signatures", "signatures/marketplace.json")
+"""What a package has besides the files of a measurement."""
 ID = "com.example.large"
 INSTALL, UNPACK, REFERENCE = "install", "unpack", "tar, sha256sum, sync"
+COMMAND, START_UP = "plugin upgrade", "plugin show"
+CROWD = USUAL.files - DIRECTORIES - len(OTHERS)
+"""As many files as a package can have in so many directories, which count as well."""
 MARKET = Marketplace()
 
 
@@ -75,11 +84,20 @@ class Client:
 
     def __init__(self, server: Server, site: Site) -> None:
         token = (site.directory / "admin.token").read_text().strip()
+        self._url = f"http://{server.ready['http']}"
+        self._environment = clean_environment() | {"MAIRUST_TOKEN": token}
         self._http = httpx.Client(
-            base_url=f"http://{server.ready['http']}/api/v1",
+            base_url=f"{self._url}/api/v1",
             headers={"Authorization": f"Bearer {token}"},
             timeout=TIMEOUT_S,
         )
+
+    def timed_command(self, *words: str) -> float:
+        """Seconds of a command that talks to the server."""
+        command = python("mairust_cli.entry", "--server", self._url, *words)
+        began = time.perf_counter()
+        subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=TIMEOUT_S)
+        return time.perf_counter() - began
 
     def post(self, path: str, **more: Any) -> httpx.Response:
         """One request."""
@@ -130,9 +148,9 @@ def measure(client: Client, site: Site, scratch: Path, rounds: int) -> dict[str,
     first = Version.make(scratch, 0, files)
     client.install(first.archive.read_bytes()).raise_for_status()
     client.post(f"/plugins/{ID}/approve").raise_for_status()
-    found: dict[str, list[float]] = {INSTALL: [], UNPACK: [], REFERENCE: []}
+    found: dict[str, list[float]] = {name: [] for name in (INSTALL, UNPACK, REFERENCE, COMMAND, START_UP)}
     for number in range(1, rounds + 1):
-        version = Version.make(scratch, number, files)
+        version, again = (Version.make(scratch, 2 * number + one, files) for one in (0, 1))
         place = scratch / f"files{number}"
         if number % 2:
             found[REFERENCE].append(timed_reference(version, place))
@@ -140,7 +158,15 @@ def measure(client: Client, site: Site, scratch: Path, rounds: int) -> dict[str,
         found[UNPACK].append(timed_unpack(site, scratch / f"node{number}"))
         if not number % 2:
             found[REFERENCE].append(timed_reference(version, place))
+        found[START_UP].append(client.timed_command("plugin", "show", ID))
+        found[COMMAND].append(client.timed_command("plugin", "upgrade", str(again.archive)))
     return found
+
+
+def crowded(count: int) -> bytes:
+    """A package of so many empty files."""
+    many = {f"d{n % DIRECTORIES}/{'x' * 80}{n}": b"" for n in range(count)}
+    return made(manifest_text("com.example.many"), Signing(key=MARKET.root), many)
 
 
 def heavy() -> dict[str, tuple[bytes, int]]:
@@ -148,11 +174,10 @@ def heavy() -> dict[str, tuple[bytes, int]]:
     dice = random.Random(7)
     signing = Signing(key=MARKET.root)
     large = {f"f{n}": dice.randbytes(1 << 20) for n in range(60)}
-    many = {f"d{n % 97}/{'x' * 80}{n}": b"" for n in range(4000)}
     zeros = {f"z{n}": bytes(1 << 22) for n in range(60)}
     return {
         "60 MiB": (made(manifest_text("com.example.big"), signing, large), 201),
-        "4000 files": (made(manifest_text("com.example.many"), signing, many), 201),
+        f"{CROWD} files": (crowded(CROWD), 201),
         "a bomb": (made(manifest_text("com.example.bomb"), signing, zeros), 422),
     }
 
@@ -201,6 +226,8 @@ def report(
         for name, times in found.items()
     ]
     print(render(("", "median ms", "min", "max"), rows))
+    command, start_up, request = (statistics.median(found[one]) for one in (COMMAND, START_UP, INSTALL))
+    print(f"the command adds {1000 * (command - request):.0f} ms; its start-up is {1000 * start_up:.0f} ms")
     print(render(("beyond idle", "MB"), [(name, f"{used:.1f}") for name, used in memory.items()]))
     reference = statistics.median(found[REFERENCE])
     both = [sum(pair) for pair in zip(found[INSTALL], found[UNPACK], strict=True)]

@@ -23,7 +23,7 @@ from mairust_core.model.plugin_forms import PluginState
 from mairust_core.observe.faults import STEPS
 from mairust_core.services.plugins import Plugins
 from mairust_core.store import packages
-from tests.support import forks
+from tests.support import forks, kept
 from tests.support.linking import TESTER, allow_unsigned, manifest_text
 from tests.support.packaging import Marketplace, Signing, install, made
 from tests.support.server import CHECKOUT, Site, clean_environment, command_line
@@ -70,7 +70,7 @@ def told(site: OpenSite) -> object:
     with site.storage.read() as tx:
         return (
             store.plugins.page(tx, TESTER, "", 100),
-            packages.archives(tx, TESTER),
+            kept.archives(tx),
             [str(one) for one in site.hook_book.enabled()],
             store.trust.revocations(tx, TESTER, "", 100),
             len(store.audits.page(tx, TESTER, store.audits.Sought(since_ms=0), 0, 1000)),
@@ -89,7 +89,7 @@ def killed(site: Site, settings: Settings, step: str, *words: str) -> None:
     with opened(settings) as here:
         assert told(here) != before
         with here.storage.read() as tx:
-            assert set(packages.kept_bytes(tx, TESTER)) == packages.archives(tx, TESTER)
+            assert set(packages.kept_bytes(tx, TESTER)) == kept.archives(tx)
 
 
 @pytest.mark.parametrize("step", INSTALLING)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import on_paper
-from mairust_core.plugins.package import Signer, certificates, key_files, keys, packing, signatures
+from mairust_core.plugins.package import certificates, key_files, keys, packing, signatures
 from mairust_core.plugins.package.templates import Template, make
 
 ID = "com.example.spam"
@@ -30,7 +31,7 @@ def publish(directory: Path) -> None:
     word = certificates.write(keys.public_of(market), now - timedelta(days=1), now + timedelta(days=1), root)
     (directory / "market.key.cert").write_bytes(word)
     marks = {
-        Signer.DEVELOPER.path: signatures.write(package.listing, ann),
-        Signer.MARKETPLACE.path: signatures.write(package.listing, market, word, keys.public_of(ann)),
+        SignedAs.DEVELOPER.path: signatures.write(package.listing, ann),
+        SignedAs.MARKETPLACE.path: signatures.write(package.listing, market, word, keys.public_of(ann)),
     }
     packing.add(directory / "spam.mairust-plugin", marks, on_paper())

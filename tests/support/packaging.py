@@ -58,9 +58,12 @@ class Marketplace:
             keys.public_of(key), now + timedelta(days=after), now + timedelta(days=until), self.root
         )
 
-    def revoke(self, serial: int, key_ids: Iterable[str] = (), manifests: Iterable[str] = ()) -> BytesIn:
-        """A list of revocations."""
-        found = revocations.write(serial, datetime.now(UTC), key_ids, manifests, self.root)
+    def revoke(
+        self, serial: int, key_ids: Iterable[str] = (), manifests: Iterable[str] = (), *, days: float = 0
+    ) -> BytesIn:
+        """A list of revocations, issued so many days from now."""
+        issued_at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+        found = revocations.write(serial, issued_at, key_ids, manifests, self.root)
         return BytesIn(chunks=(found,), size_bytes=len(found))
 
     def license(self, plugin: str, *, until: float = 365) -> bytes:

@@ -34,7 +34,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "blobs",
         "transfer",
         "mime",
-        "config disk extend i18n ids installed items networks private_socket model observe operations"
+        "config disk durable extend i18n ids installed items networks private_socket model observe operations"
         " ownership running tls wire errors",
     )
 )

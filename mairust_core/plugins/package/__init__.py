@@ -23,14 +23,13 @@ templates/       what a new plugin begins with
 from mairust_core.plugins.package.limits import ArchiveLimits
 from mairust_core.plugins.package.listing import FileFacts
 from mairust_core.plugins.package.reading import Package, read_package, unpack, unpack_listed
-from mairust_core.plugins.package.signatures import Signature, Signer, verify
+from mairust_core.plugins.package.signatures import Signature, verify
 
 __all__ = [
     "ArchiveLimits",
     "FileFacts",
     "Package",
     "Signature",
-    "Signer",
     "read_package",
     "unpack",
     "unpack_listed",

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Invalid
+from mairust_core.model.package import WrittenCertificate
+from mairust_core.model.trust import KEY_ID
 from mairust_core.plugins.package import documents, keys, signed
 from mairust_core.plugins.package.documents import Document, spelt
 from mairust_core.plugins.package.signed import Signed
@@ -53,7 +55,7 @@ def of(outer: Document, name: str) -> Certificate:
     """The certificate that a document is."""
     body, mark = signed.read(outer, KIND)
     found = Certificate(
-        key_id=body.text("key_id", keys.KEY_ID),
+        key_id=body.text("key_id", KEY_ID),
         public_key=body.octets("public_key", keys.PUBLIC_BYTES),
         not_before=body.time("not_before"),
         not_after=body.time("not_after"),
@@ -65,6 +67,18 @@ def of(outer: Document, name: str) -> Certificate:
     if found.not_after < found.not_before:
         body.wrong("not_after")
     return found
+
+
+def told(data: bytes, file: str) -> WrittenCertificate:
+    """What a certificate says that was written to a file."""
+    made = read(data)
+    return WrittenCertificate(
+        file=file,
+        key_id=made.key_id,
+        root=made.root,
+        not_before=made.not_before,
+        not_after=made.not_after,
+    )
 
 
 def write(public: bytes, not_before: datetime, not_after: datetime, root: Ed25519PrivateKey) -> bytes:

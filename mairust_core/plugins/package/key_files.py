@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import Conflict, Invalid
 from mairust_core.model.package import GeneratedKey, KeyFile, KeyKind
 from mairust_core.plugins.package import keys
@@ -30,7 +31,7 @@ def generate(path: Path, passphrase: str | None = None) -> GeneratedKey:
     except BaseException:
         path.unlink()
         raise
-    _sync(path.parent)
+    sync_directory(path.parent)
     return GeneratedKey(
         id=keys.key_id(public), private=str(path), public=str(other), encrypted=bool(passphrase)
     )
@@ -50,14 +51,6 @@ def _create(path: Path, data: bytes, mode: int) -> None:
     except BaseException:
         path.unlink()  # half a key would be in the way of the next one
         raise
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def is_exposed(path: Path) -> bool:

@@ -7,7 +7,6 @@ SubjectPublicKeyInfo (RFC 8410).
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Invalid
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 MAX_FILE_BYTES = 16 * 1024
-KEY_ID = re.compile(r"[0-9a-f]{16}")
 _PRIVATE, _ENCRYPTED, _PUBLIC = b"-----BEGIN PRIVATE", b"-----BEGIN ENCRYPTED", b"-----BEGIN PUBLIC"
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Invalid
+from mairust_core.model.package import WrittenLicence
 from mairust_core.plugins.package import documents, signed
 from mairust_core.plugins.package.documents import spelt
 from mairust_core.plugins.package.signed import Signed
@@ -54,6 +55,14 @@ def read(data: bytes, name: str = NAME) -> Licence:
     )
     body.close()
     return found
+
+
+def told(data: bytes, file: str) -> WrittenLicence:
+    """What a licence says that was written to a file, or into a package."""
+    made = read(data)
+    return WrittenLicence(
+        file=file, plugin=made.plugin, holder=made.holder, not_after=made.not_after, root=made.root
+    )
 
 
 def write(plugin: str, holder: str, not_after: datetime, root: Ed25519PrivateKey) -> bytes:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import Invalid
+from mairust_core.model.package import SUFFIX
 from mairust_core.model.plugin import Manifest
 from mairust_core.plugins.manifest import Ground, read_directory
 from mairust_core.plugins.package import listing, ustar
@@ -29,7 +31,6 @@ from mairust_core.plugins.package.reading import USUAL, Package, read_package
 from mairust_core.plugins.package.sources import SourceFile, files_of
 
 LEVEL = 9
-SUFFIX = ".mairust-plugin"
 _RECORD = 20 * ustar.BLOCK
 """What tar programs fill an archive up to."""
 
@@ -173,11 +174,7 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(target.parent)
 
 
 def _mode_of(target: Path) -> int:

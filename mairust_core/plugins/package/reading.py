@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from mairust_core.errors import Invalid
 from mairust_core.model.plugin import Manifest
+from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import Ground, read_manifest
 from mairust_core.plugins.package import licences, listing, signatures
 from mairust_core.plugins.package.archive import Member, members, size_of
@@ -25,12 +26,12 @@ from mairust_core.plugins.package.licences import Licence
 from mairust_core.plugins.package.limits import ArchiveLimits
 from mairust_core.plugins.package.listing import FileFacts, Listing
 from mairust_core.plugins.package.paths import shown
-from mairust_core.plugins.package.signatures import Signature, Signer
+from mairust_core.plugins.package.signatures import Signature
 from mairust_core.plugins.source import MAX_BYTES as TOML_BYTES
 from mairust_core.plugins.source import NAME as TOML
 
 USUAL = ArchiveLimits()
-_SIGNATURES = (*(one.path for one in Signer), licences.NAME)
+_SIGNATURES = (*(one.path for one in SignedAs), licences.NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +72,15 @@ def read_package(file: BinaryIO, ground: Ground, limits: ArchiveLimits = USUAL) 
     listing.compare(listed, files)
     manifest = read_manifest(found[TOML], ground)
     _compare(listed, manifest)
-    marks = {one: _signature(found, one) for one in Signer}
+    marks = {one: _signature(found, one) for one in SignedAs}
     return Package(
         manifest=manifest,
         toml=found[TOML],
         listing=found[listing.NAME],
         digest=hashlib.sha256(found[listing.NAME]).hexdigest(),
         files=_with_program(listed.files, manifest.entry.command),
-        developer=marks[Signer.DEVELOPER],
-        marketplace=marks[Signer.MARKETPLACE],
+        developer=marks[SignedAs.DEVELOPER],
+        marketplace=marks[SignedAs.MARKETPLACE],
         licence=_licence(found, manifest),
         size_bytes=size_bytes,
     )
@@ -145,7 +146,7 @@ def _compare(listed: Listing, manifest: Manifest) -> None:
             raise Invalid("package", "package_differs", key=key, listed=shown(said), said=shown(known))
 
 
-def _signature(found: Mapping[str, bytes], by: Signer) -> Signature | None:
+def _signature(found: Mapping[str, bytes], by: SignedAs) -> Signature | None:
     if by.path not in found:
         return None
     mark = signatures.read(found[by.path], by.path)

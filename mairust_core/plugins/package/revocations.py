@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mairust_core.model.package import WrittenRevocations
+from mairust_core.model.trust import KEY_ID
 from mairust_core.plugins.package import documents, keys, signed
 from mairust_core.plugins.package.documents import spelt
 from mairust_core.plugins.package.listing import SHA256
@@ -45,12 +47,25 @@ def read(data: bytes, name: str = KIND) -> RevocationList:
     found = RevocationList(
         serial=body.number("serial"),
         issued_at=body.time("issued_at"),
-        keys=frozenset(body.texts("keys", keys.KEY_ID)),
+        keys=frozenset(body.texts("keys", KEY_ID)),
         manifests=frozenset(body.texts("manifests", SHA256)),
         signed=mark,
     )
     body.close()
     return found
+
+
+def told(data: bytes, file: str) -> WrittenRevocations:
+    """What a list says that was written to a file."""
+    made = read(data)
+    return WrittenRevocations(
+        file=file,
+        root=made.root,
+        serial=made.serial,
+        issued_at=made.issued_at,
+        keys=tuple(sorted(made.keys)),
+        manifests=tuple(sorted(made.manifests)),
+    )
 
 
 def extended(

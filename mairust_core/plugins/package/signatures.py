@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Invalid
+from mairust_core.model.trust import KEY_ID
 from mairust_core.plugins.package import certificates, documents, keys
 from mairust_core.plugins.package.certificates import Certificate
 from mairust_core.plugins.package.documents import Document
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ALGORITHM = "ed25519"
-
-
-class Signer(StrEnum):
-    """As whom somebody signs."""
-
-    DEVELOPER = "developer"
-    MARKETPLACE = "marketplace"
-
-    @property
-    def path(self) -> str:
-        """Where the signature lies in a package."""
-        return f"signatures/{self.value}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +40,7 @@ def read(data: bytes, name: str) -> Signature:
     if top.text("algorithm") != ALGORITHM:
         raise Invalid("package", "package_algorithm", path=name, known=ALGORITHM)
     found = Signature(
-        key_id=top.text("key_id", keys.KEY_ID),
+        key_id=top.text("key_id", KEY_ID),
         signature=top.octets("signature", keys.SIGNATURE_BYTES),
         public_key=top.octets("public_key", keys.PUBLIC_BYTES) if top.has("public_key") else None,
         certificate=_certificate(top, name),

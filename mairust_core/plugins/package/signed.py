@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mairust_core.errors import Invalid
+from mairust_core.model.trust import KEY_ID
 from mairust_core.plugins.package import documents, keys
 from mairust_core.plugins.package.documents import Document
 
@@ -45,7 +46,7 @@ def read(outer: Document, kind: str) -> tuple[Document, Signed]:
     signature = outer.octets(SIGNATURE, keys.SIGNATURE_BYTES)
     outer.close()
     body.format()
-    root = body.text("root", keys.KEY_ID)
+    root = body.text("root", KEY_ID)
     found = Signed(kind=kind, root=root, body=documents.canonical(body.values), signature=signature)
     return body, found
 

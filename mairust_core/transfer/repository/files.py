@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import DiskFull, Locked, MaiRustError, StorageDown
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -78,15 +79,6 @@ def write_named(path: Path, data: Iterable[bytes], drafts: Path) -> None:
         for chunk in data:
             file.write(chunk)
         file.publish(path)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

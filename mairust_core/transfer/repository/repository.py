@@ -19,11 +19,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, NotFound, Usage
 from mairust_core.observe.faults import crash_point
 from mairust_core.transfer.repository import index as index_file
 from mairust_core.transfer.repository import sealing as seals
-from mairust_core.transfer.repository.files import HashedFile, locked, on_disk, sync_directory, write_named
+from mairust_core.transfer.repository.files import HashedFile, locked, on_disk, write_named
 from mairust_core.transfer.repository.index import Index
 from mairust_core.transfer.repository.packs import Directory, Unpacker, read_directory
 from mairust_core.transfer.repository.sealing import Age, Keys, Plain, Sealing

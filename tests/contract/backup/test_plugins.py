@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,15 +18,17 @@ from mairust_core.errors import Conflict
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Outcome, ShownHook
 from mairust_core.model.plugin_forms import Plugin, PluginState
+from mairust_core.model.trust import TrustKey
 from mairust_core.operations import BytesIn
-from mairust_core.restore import restore_site
-from mairust_core.restore.rehearsal import rehearse, table_differences
+from mairust_core.restore import Restored, restore_site
+from mairust_core.restore.rehearsal import part_differences, rehearse, table_differences
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
+from tests.support import kept
 from tests.support.linking import approved, http_text, link, manifest_text
 from tests.support.packaging import Marketplace, Signing, install, made
 from tests.support.sites import ANN, TESTER, back_up
@@ -72,9 +75,11 @@ def told(site: Site) -> tuple[tuple[Plugin, ...], tuple[ShownHook, ...], tuple[H
     )
 
 
-def restore(repository: Repository, name: str, settings: Settings, master_key: Path | None) -> None:
+def restore(repository: Repository, name: str, settings: Settings, master_key: Path | None) -> Restored:
     """Bring a snapshot back."""
-    restore_site(settings, Repository.open(repository.path), name, os_user="tester", master_key=master_key)
+    return restore_site(
+        settings, Repository.open(repository.path), name, os_user="tester", master_key=master_key
+    )
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgresql"])
@@ -147,12 +152,14 @@ def test_packages_approvals_and_trust_come_back(
         store.packages.keep_parts(site.storage, tx, TESTER, "unfinished", [(0, b"x")])
     before, keys = shown(site), site.service(Trust, TESTER).browse().items
     taken = back_up(site, repository)
-    assert rehearse(Repository.open(repository.path), taken.snapshot, "tester").differences == ()
+    rehearsed = rehearse(Repository.open(repository.path), taken.snapshot, "tester")
+    assert (rehearsed.differences, restored_keys(rehearsed.trusted)) == ((), keys)
     settings = empty(target)
-    restore(repository, taken.snapshot, settings, site.settings.secrets.master_key_file)
+    done = restore(repository, taken.snapshot, settings, site.settings.secrets.master_key_file)
+    assert restored_keys(done.trusted) == keys
     with opened(settings) as there:
         assert shown(there) == before
-        assert there.service(Trust, TESTER).browse().items == keys
+        assert there.service(Trust, TESTER).browse().items == done.trusted
         (running,) = there.hook_book.enabled()
         assert there.unpacked.have([running.plugin]) == {}
         assert running.plugin.directory is not None
@@ -165,7 +172,35 @@ def test_packages_approvals_and_trust_come_back(
         assert there.service(Plugins, TESTER).rollback(SPAM).version == "1.0.0"
         assert there.service(Plugins, TESTER).approve(TICKETS).state is PluginState.ENABLED
         with there.storage.read() as tx:
-            assert set(store.packages.kept_bytes(tx, TESTER)) == store.packages.archives(tx, TESTER)
+            assert set(store.packages.kept_bytes(tx, TESTER)) == kept.archives(tx)
+
+
+def restored_keys(found: tuple[TrustKey, ...]) -> tuple[TrustKey, ...]:
+    """Root keys as they were; each says that it was restored."""
+    assert all(one.restored_at is not None for one in found)
+    return tuple(replace(one, restored_at=None) for one in found)
+
+
+def test_a_rehearsal_compares_packages_and_trust(site: Site, repository: Repository) -> None:
+    """Every value, but what a restore writes; of an older backup those that it has."""
+    market = Marketplace()
+    market.trusted_on(site)
+    install(site, made(manifest_text(SPAM), Signing(key=market.root)))
+    site.service(Trust, TESTER).import_revocations(market.revoke(5, ["0" * 16]))
+    taken = back_up(site, repository)
+    reader = Reader(repository.path)
+    snapshot = reader.snapshot(taken.snapshot)
+    assert [*table_differences(site, reader, snapshot), *part_differences(site, reader, snapshot)] == []
+    for sql, named in (
+        ("UPDATE trust_key SET serial = 4", "trust_key"),
+        ("UPDATE trust_revocation SET value = '1'", "trust_revocation"),
+        ("UPDATE plugin_package SET root = NULL", "plugin_package"),
+        ("UPDATE plugin_package_part SET number = 7", "plugin_package_part"),
+    ):
+        with site.storage.write() as tx:
+            site.storage.execute_many(tx, sql, [()])
+        told = [*table_differences(site, reader, snapshot), *part_differences(site, reader, snapshot)]
+        assert named in {one.partition(" ")[0] for one in told}
 
 
 def shown(site: Site) -> tuple[Plugin, ...]:

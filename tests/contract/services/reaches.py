@@ -135,11 +135,13 @@ accesses.of_account   + - +   + - +   + - +     own
 accesses.of_account   + - +   0 - 0   0 - 0     foreign
 plugins.install       - - +   - - -   - - -     own
 plugins.rollback      - - +   - - -   - - -     own
+plugins.review_rollback - - + - - -   - - -     own
 plugins.rollback_to   - - +   - - -   - - -     own
 trust.add             - - +   - - -   - - -     own
 trust.browse          - - +   - - -   - - -     own
 trust.remove          - - +   - - -   - - -     own
 trust.import_revocations - - +   - - -   - - -  own
+trust.confirm_revocations - - +   - - -   - - -  own
 trust.revocations     - - +   - - -   - - -     own
 hooks.add             - - +   - - -   - - -     own
 hooks.browse          - - +   - - -   - - -     own

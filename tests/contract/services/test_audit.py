@@ -158,6 +158,11 @@ def _taken_back(ops: Ops, _: str) -> str:
     return ops(Trust).import_revocations(market.revoke(1)).root
 
 
+def _confirmed(ops: Ops, name: str) -> str:
+    _trusted(ops, name)
+    return ops(Trust).confirm_revocations(name).name
+
+
 CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "domains.add": _in_new_domain,
     "domains.remove": lambda ops, name: ops(Domains).remove(_in_new_domain(ops, name)).name,
@@ -183,6 +188,7 @@ CHANGES: dict[str, Callable[[Ops, str], str]] = {
     "trust.add": _trusted,
     "trust.remove": _untrusted,
     "trust.import_revocations": _taken_back,
+    "trust.confirm_revocations": _confirmed,
     "index.rebuild": lambda ops, _: "site" if ops(Index).rebuild(Rebuild()) else "",
     "index.drop": lambda ops, _: "site" if ops(Index).drop() else "",
     "secrets.prepare_master": lambda ops, _: ops(Secrets).prepare_master().key_id,

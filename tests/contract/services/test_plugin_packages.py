@@ -20,9 +20,10 @@ from mairust_core.services.audit import Audit
 from mairust_core.services.config import Config
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import PACKAGE, Plugins
-from mairust_core.store import packages
+from mairust_core.store import packages, plugins
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support import kept as kept_by_site
 from tests.support.linking import TESTER, http_text, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made, upgraded
 
@@ -274,6 +275,39 @@ def test_back_and_forth(ops: Ops, served: Served) -> None:
         ops(Plugins).rollback(new_id())
 
 
+def test_a_rollback_that_gives_more_rights_is_reviewed_as_an_upgrade_is(ops: Ops, served: Served) -> None:
+    """Whoever took rights away since reads what comes back, and names just that."""
+    id_ = approved(served, None, permissions=FULL)
+    less = made(manifest_text(id_, version="1.1.0", permissions=MODEST))
+    assert install(served.site, less).state is PluginState.ENABLED
+    asked = ops(Plugins).review_rollback(id_)
+    assert [(one.name, one.value, one.was) for one in asked.rights if one.more] == [
+        ("read_body", "full", "none")
+    ]
+    assert ops(Plugins).review_rollback(id_, to="1.0.0") == asked
+    for to in ("", "1.0.0", served_digest(served, id_)):
+        with pytest.raises(Conflict, match="asks for more than is in force"):
+            ops(Plugins).rollback_to(id_, to) if to else ops(Plugins).rollback(id_)
+    assert {one.permissions.read_body for one in runs(served, id_).values()} == {Body.NONE}
+    with pytest.raises(Conflict, match="not 0000"):
+        ops(Plugins).rollback_to(id_, "0000")
+    done = ops(Plugins).rollback_to(id_, asked.id)
+    assert (done.version, done.permissions.read_body) == ("1.0.0", Body.FULL)
+    with pytest.raises(Conflict):
+        ops(Plugins).rollback_to(id_, asked.id)  # another review by now
+    there = ops(Plugins).review_rollback(id_, to="1.0.0")
+    assert (there.id, there.version, there.rights) == ("none", "1.0.0", ())
+    forth = ops(Plugins).review_rollback(id_, to="1.1.0")
+    assert not any(one.more for one in forth.rights)
+    assert ops(Plugins).rollback_to(id_, "1.1.0").version == "1.1.0"
+
+
+def served_digest(served: Served, id_: str) -> str:
+    """The digest of the package that a rollback leads to."""
+    with served.site.storage.read() as tx:
+        return plugins.get(tx, TESTER, id_).previous_package or ""
+
+
 def test_an_older_version_only_on_request(ops: Ops, served: Served, tmp_path: Path) -> None:
     """So for another build of the same version."""
     id_ = approved(served, None, version="1.1.0")
@@ -302,7 +336,7 @@ def test_removing_leaves_nothing_for_long(ops: Ops, served: Served) -> None:
     assert (kept(served, plain), kept(served, held)) == (0, 1)
     with served.site.storage.read() as tx:
         archives = set(packages.kept_bytes(tx, TESTER))
-        assert archives == packages.archives(tx, TESTER)
+        assert archives == kept_by_site.archives(tx)
 
 
 def collect(served: Served) -> None:
@@ -315,7 +349,7 @@ def collect(served: Served) -> None:
 def kept(served: Served, id_: str) -> int:
     """How many packages of a plugin are kept."""
     with served.site.storage.read() as tx:
-        return packages.count(tx, TESTER, id_)
+        return kept_by_site.count(tx, id_)
 
 
 def test_settings_of_hooks_survive_upgrade_and_rollback(served: Served, certified: Signing) -> None:

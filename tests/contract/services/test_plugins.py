@@ -22,6 +22,7 @@ from mairust_core.model.plugin import Body, Layers, Runnable, State
 from mairust_core.model.plugin_forms import NOTHING, PluginState
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.plugins.registry import Registry, secret_name
+from mairust_core.plugins.showing import shown
 from mairust_core.services.audit import Audit
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
@@ -281,10 +282,10 @@ def test_rule_h1_a_local_plugin_is_not_enabled_where_nothing_holds_it(served: Se
         assert strict.approve(tx, TESTER, remote).state is PluginState.ENABLED
         off = Registry(trusting, site.secrets, site.check_filter, lambda: weak)
         off.enable(tx, TESTER, local)
-        [shown] = off.shown(tx, TESTER, [store.plugins.get(tx, TESTER, local)])
-    assert shown.state is PluginState.ENABLED
-    assert shown.sandbox is not None
-    assert (shown.sandbox.enough, shown.sandbox.missing) == (False, weak.missing)
+        [seen] = shown(tx, TESTER, [store.plugins.get(tx, TESTER, local)], lambda: weak)
+    assert seen.state is PluginState.ENABLED
+    assert seen.sandbox is not None
+    assert (seen.sandbox.enough, seen.sandbox.missing) == (False, weak.missing)
 
 
 def test_rule_h1_linking_again_needs_what_approving_needs(served: Served, tmp_path: Path) -> None:

@@ -301,6 +301,7 @@ ASK: dict[str, Ask] = {
     "hooks.replay": lambda s, k, p: s.there(Hooks, k).replay(_hook(s), Replay(account=p.account)),
     "plugins.install": lambda s, k, _: s.there(Plugins, k).install(body(made(manifest_text(new_id())))),
     "plugins.rollback": lambda s, k, _: s.there(Plugins, k).rollback(upgraded(s.here(Plugins))),
+    "plugins.review_rollback": lambda s, k, _: s.there(Plugins, k).review_rollback(upgraded(s.here(Plugins))),
     "plugins.rollback_to": lambda s, k, _: s.there(Plugins, k).rollback_to(
         upgraded(s.here(Plugins)), "1.0.0"
     ),
@@ -308,6 +309,9 @@ ASK: dict[str, Ask] = {
     "trust.browse": lambda s, k, _: s.there(Trust, k).browse(),
     "trust.remove": lambda s, k, _: s.there(Trust, k).remove(Marketplace().trusted_on(s.site).id),
     "trust.import_revocations": lambda s, k, _: s.there(Trust, k).import_revocations(_revoked(s)),
+    "trust.confirm_revocations": lambda s, k, _: s.there(Trust, k).confirm_revocations(
+        Marketplace().trusted_on(s.site).id
+    ),
     "trust.revocations": lambda s, k, _: s.there(Trust, k).revocations(),
     "backups.begin": lambda s, k, _: s.there(Backups, k).begin(NewBackup()),
     "backups.browse": lambda s, k, _: s.there(Backups, k).browse(),

@@ -56,7 +56,7 @@ from mairust_core.services.trust import Trust
 from tests.contract.services.conftest import Served
 from tests.support.jobs import enqueue
 from tests.support.linking import approved, manifest_text, new_id
-from tests.support.packaging import Marketplace
+from tests.support.packaging import Marketplace, upgraded
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MAIL = b"From: a@x.example\r\nSubject: both\r\n\r\nways\r\n"
@@ -144,6 +144,8 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Plugins, lambda s: s.install(BytesIn(chunks=[b"no package"]))),
     (Plugins, lambda s: s.install(BytesIn(chunks=[b""]), upgrade=True)),
     (Plugins, lambda s: s.rollback("com.example.none")),
+    (Plugins, lambda s: s.review_rollback("com.example.none", to="a b")),
+    (Trust, lambda s: s.confirm_revocations("0000")),
     (Trust, lambda s: s.add(NewTrustKey(name="x", public_key="no key"))),
     (Trust, lambda s: s.remove("0000")),
     (Trust, lambda s: s.import_revocations(BytesIn(chunks=[b"{}"]))),
@@ -261,6 +263,9 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Accesses, lambda s: s.of_message(str(summary.id))
     yield Accesses, lambda s: s.of_account(address)
     served.here(Plugins).remove(plugin)
+    back = upgraded(served.here(Plugins))
+    yield Plugins, lambda s: s.review_rollback(back)
+    served.here(Plugins).remove(back)
     market = Marketplace()
     market.trusted_on(served.site)
     served.here(Trust).import_revocations(market.revoke(1, ["0" * 16]))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
+from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.hook import Fallback
 from mairust_core.model.hook_forms import HookChange
 from mairust_core.model.plugin_forms import PluginState, Terms
-from mairust_core.model.trust import NewTrustKey, RevocationKind
+from mairust_core.model.trust import NewTrustKey, RevocationKind, RevocationsTaken
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.package import keys
+from mairust_core.plugins.revoking import AT_ONCE
 from mairust_core.services.audit import Audit
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
@@ -23,6 +26,7 @@ from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import TESTER, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made
+from tests.support.waiting import OneMore
 
 
 @pytest.fixture
@@ -136,24 +140,49 @@ def test_an_import_that_was_killed_goes_on_from_what_it_took_back(
     """Until the list comes again its serial is not in force, while what it adds may be already."""
     ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
     taken = served.site.read_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
-    served.site.trust.announce(served.site.storage, TESTER, taken)
+    served.site.revoking.announce(TESTER, taken)
     (root,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
     assert root.serial == 1
     assert ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16])).keys == 2
     ops(Trust).import_revocations(market.revoke(2, ["1" * 16, "2" * 16]))
 
 
-def test_of_two_lists_at_once_one_is_in_force_whole(ops: Ops, served: Served, market: Marketplace) -> None:
-    """Whatever both had announced before."""
+def test_rule_d2_a_list_that_names_much_less_releases_it_after_it_is_in_force(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """Killed in between, the rest stays taken back until a list comes again, be it the same; no other one."""
+    values = [f"{number:016x}" for number in range(AT_ONCE + 2)]
+    ops(Trust).import_revocations(market.revoke(1, values))
+    revoking, taken = served.site.revoking, served.site.read_revocations(market.revoke(2, values[:1]))
+    announced = revoking.announce(TESTER, taken)
+    with served.site.storage.write() as tx:
+        assert revoking.take(tx, TESTER, taken, announced).released == tuple(values[1:])
+    assert still_revoked(served, market) == set(values)
+    with pytest.raises(Conflict, match="Another list"):
+        ops(Trust).import_revocations(market.revoke(2, values))
+    assert ops(Trust).import_revocations(market.revoke(2, values[:1])).released == tuple(values[1:])
+    assert still_revoked(served, market) == {values[0]}
+
+
+def still_revoked(served: Served, market: Marketplace) -> set[str]:
+    """What a marketplace took back."""
+    with served.site.storage.read() as tx:
+        return {one.partition(":")[2] for one in trust.taken_back(tx, TESTER, market.id)}
+
+
+def test_of_two_lists_at_once_one_waits(ops: Ops, served: Served, market: Marketplace) -> None:
+    """It is told so at once; one that was announced before another came into force is not put over it."""
     site = served.site
-    lists = [site.read_revocations(market.revoke(1, [value])) for value in ("1" * 16, "2" * 16)]
-    announced = [site.trust.announce(site.storage, TESTER, one) for one in lists]
-    with site.storage.write() as tx:
-        site.trust.take(tx, TESTER, lists[0], announced[0])
-    with site.storage.write() as tx, pytest.raises(Conflict, match="Another list"):
-        site.trust.take(tx, TESTER, lists[1], announced[1])
-    with site.storage.read() as tx:
-        assert trust.taken_back(tx, TESTER, market.id) == {(RevocationKind.KEY, "1" * 16)}
+    second = site.read_revocations(market.revoke(2, ["2" * 16]))
+    announced = site.revoking.announce(TESTER, second)
+    with site.revoking.alone(), pytest.raises(Locked, match="is doing that already"):
+        ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
+    ops(Trust).import_revocations(market.revoke(1, ["1" * 16]))
+    with site.storage.write() as tx, pytest.raises(Locked):
+        site.revoking.take(tx, TESTER, second, announced)
+    assert still_revoked(served, market) == {"1" * 16}
+    with pytest.raises(Conflict, match="Another list"):
+        site.revoking.announce(TESTER, site.read_revocations(market.revoke(1, ["2" * 16])))
 
 
 def test_a_blocked_plugin_comes_back_by_a_version_that_is_not_revoked(
@@ -185,6 +214,20 @@ def test_an_older_list_is_refused(ops: Ops, market: Marketplace) -> None:
         ops(Trust).import_revocations(market.revoke(7))
 
 
+def test_of_a_list_its_date_is_kept_and_that_there_is_no_newer_one(ops: Ops, market: Marketplace) -> None:
+    """By its id or its name; a root without any list has none."""
+    ops(Trust).import_revocations(market.revoke(3, days=-40))
+    (key,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
+    assert key.issued_at is not None
+    assert (datetime.now(UTC) - key.issued_at).days == 40
+    assert (key.confirmed_at, key.restored_at) == (None, None)
+    confirmed = ops(Trust).confirm_revocations(key.name)
+    assert confirmed.confirmed_at is not None
+    assert replace(confirmed, confirmed_at=None) == key
+    with pytest.raises(NotFound):
+        ops(Trust).confirm_revocations("f" * 16)
+
+
 def test_rule_g5_no_other_list_of_the_same_serial_releases_a_key(ops: Ops, market: Marketplace) -> None:
     """Two people who extend the same list make one each; what a newer one leaves out is told."""
     first, second = "1" * 16, "2" * 16
@@ -205,6 +248,8 @@ def test_rule_g5_what_is_switched_off_and_revoked_stays_off(
     ops(Plugins).disable(id_)
     done = ops(Trust).import_revocations(market.revoke(1, manifests=[ops(Plugins).show(id_).package or ""]))
     assert (done.blocked, ops(Plugins).show(id_).state) == ((), PluginState.DISABLED)
+    assert done.already_disabled == (id_,)
+    assert ops(Audit).browse(subject=id_, operation="plugins.revoke").items
     with pytest.raises(Forbidden, match="was revoked"):
         ops(Plugins).enable(id_)
     with pytest.raises(Conflict, match="is blocked"):
@@ -247,6 +292,10 @@ def test_a_list_counts_for_its_own_root_alone(ops: Ops, served: Served, market: 
     other.trusted_on(served.site)
     assert ops(Trust).import_revocations(other.revoke(1, [market.id], digests)).blocked == (unsigned,)
     assert not blocked(served, id_)
+    for one in (id_, unsigned):
+        ops(Plugins).disable(one)
+    done = ops(Trust).import_revocations(other.revoke(2, [market.id], digests))
+    assert (done.blocked, done.already_disabled) == ((), (unsigned,))
 
 
 def test_what_waits_is_dropped_when_it_is_revoked(ops: Ops, served: Served, market: Marketplace) -> None:
@@ -309,6 +358,66 @@ def test_a_root_that_revoked_itself_is_not_trusted_again(ops: Ops, market: Marke
     ops(Trust).remove(market.id)
     with pytest.raises(Forbidden, match="revoked itself"):
         ops(Trust).add(market.as_trusted())
+
+
+def test_a_root_that_another_one_revoked_is_trusted_only_if_that_is_said(
+    ops: Ops, market: Marketplace
+) -> None:
+    """It is audited; a root that is trusted no longer says nothing, and renaming needs no word."""
+    other = Marketplace()
+    ops(Trust).import_revocations(market.revoke(1, [other.id]))
+    with pytest.raises(Forbidden, match=f"another root that is trusted here: {market.id}"):
+        ops(Trust).add(other.as_trusted())
+    ops(Trust).remove(market.id)
+    assert ops(Trust).add(other.as_trusted()).id == other.id
+    ops(Trust).remove(other.id)
+    ops(Trust).add(market.as_trusted())
+    wanted = replace(other.as_trusted(), although_revoked=True)
+    assert not ops(Audit).browse(subject=other.id, operation="trust.add_although_revoked").items
+    assert ops(Trust).add(wanted).id == other.id
+    assert len(ops(Audit).browse(subject=other.id, operation="trust.add_although_revoked").items) == 1
+    assert ops(Trust).add(replace(other.as_trusted(), name=f"renamed {other.id}")).id == other.id
+    ops(Trust).import_revocations(other.revoke(1, [other.id]))
+    ops(Trust).remove(other.id)
+    with pytest.raises(Forbidden, match="revoked itself"):
+        ops(Trust).add(wanted)
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g5_who_installs_and_who_takes_back_wait_for_each_other(
+    served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """On two connections: the list comes after what was being installed, and blocks it."""
+    site = served.site
+    text = manifest_text(new_id(), "post_receive", permissions="read_headers = true")
+    taking = partial(served.here(Trust).import_revocations, market.revoke(1, [key_id(certified.key)]))
+    with site.installer.arrived(TESTER, body(made(text, certified)), Terms()) as came, OneMore() as other:
+        site.installer.keep(TESTER, came)
+        with site.storage.write() as tx:
+            done = site.installer.install(tx, TESTER, came, Terms())
+            other.begin(taking)
+            assert other.waits(site.storage.url)
+        assert done.state is PluginState.ENABLED
+        taken = other.end()
+    assert isinstance(taken, RevocationsTaken)
+    assert (taken.blocked, served.here(Plugins).show(done.id).state) == ((done.id,), PluginState.BLOCKED)
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g5_a_root_that_is_being_removed_installs_nothing(
+    served: Served, market: Marketplace, certified: Signing
+) -> None:
+    """The other way round: who installs waits for who takes trust away, and is refused."""
+    site = served.site
+    installing = partial(install, site, made(manifest_text(new_id()), certified))
+    with OneMore() as other:
+        with site.storage.write() as tx:
+            trust.hold(site.storage, tx)
+            other.begin(installing)
+            assert other.waits(site.storage.url)
+            trust.remove(tx, TESTER, market.id)
+        with pytest.raises(Forbidden, match="is trusted here no longer"):
+            other.end()
 
 
 @pytest.mark.parametrize("damage", ["text", "changed", "large", "other document"])

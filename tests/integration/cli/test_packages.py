@@ -129,3 +129,42 @@ def test_licences_and_signers_are_shown(run: Run, site: Path, offers: Marketplac
     shown = run("plugin", "show", "com.example.paid").out
     assert "marketplace Example Marketplace" in shown
     assert "A Customer, until" in shown
+
+
+def test_a_restore_tells_which_revocations_are_in_force(
+    run: Run, offers: Marketplace, tmp_path: Path
+) -> None:
+    """So does its rehearsal: what was taken back after the backup is not in it."""
+    backup = str(tmp_path / "backup")
+    for serial in ("", "1"):
+        assert run("backup", backup).code == 0
+        told = "list 1, issued 20" if serial else "has no list of revocations of the root key"
+        rehearsed = run("restore", backup, "--rehearse")
+        made_ = run("restore", backup, "--yes", "--data-dir", str(tmp_path / f"new{serial}"))
+        for done in (rehearsed, made_):
+            assert done.code == 0
+            assert told in done.stderr
+            assert offers.id in done.stderr
+            assert "mairust trust import-revocations FILE" in done.stderr
+        taken = run("trust", "import-revocations", str(tmp_path / "example-root.revocations.json"))
+        assert taken.code == 0
+    found = run("doctor", "--json", "--data-dir", str(tmp_path / "new1")).json["findings"]
+    assert "trust.restored" in {one["id"] for one in found}
+
+
+def test_a_rollback_to_more_rights_shows_them_and_asks(run: Run, site: Path, tmp_path: Path) -> None:
+    """As an approval does: elsewhere than on a terminal --yes has to say so."""
+    allow_unsigned(site)
+    for version, permissions in (("1.0.0", 'read_body = "full"'), ("1.1.0", "read_headers = true")):
+        path = tmp_path / f"{version}.mairust-plugin"
+        path.write_bytes(made(manifest_text(ID, version=version, permissions=permissions)))
+        run("plugin", "install", str(path))
+        run("plugin", "approve", ID, "--yes")
+    asked = run("plugin", "rollback", ID)
+    assert (asked.code, f"Give {ID} 1.0.0 what it asks for?" in asked.stderr) == (2, True)
+    assert "+ read the whole text" in asked.stderr
+    done = run("plugin", "rollback", ID, "--yes", "--json")
+    assert (done.code, done.json["version"]) == (0, "1.0.0")
+    assert run("plugin", "rollback", ID, "--to", "1.0.0").code == 0
+    forth = run("plugin", "rollback", ID, "--to", "1.1.0", "--yes", "--json")
+    assert (forth.code, forth.json["version"]) == (0, "1.1.0")

@@ -158,6 +158,7 @@ CALLS: dict[str, Callable[[Ground], str]] = {
     "trust add": lambda g: f"trust add {g.published}/ann.key.pub --name Ann",
     "trust list": lambda _: "trust list",
     "trust remove": lambda g: f"trust remove {g.root} --yes",
+    "trust confirm-revocations": lambda g: f"trust confirm-revocations {g.root}",
     "trust import-revocations": lambda g: f"trust import-revocations {g.offered / REVOCATIONS}",
     "plugin link": lambda g: f"plugin link {g.plugin}",
     "plugin approve": lambda _: "plugin approve com.example.waiting --yes",

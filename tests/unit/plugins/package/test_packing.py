@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from mairust_core.errors import Invalid
+from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import on_paper
 from mairust_core.plugins.package import (
     ArchiveLimits,
     Package,
-    Signer,
     keys,
     packing,
     read_package,
@@ -204,7 +204,8 @@ def test_signing_changes_nothing_else(tmp_path: Path) -> None:
     before = packed(source(tmp_path / "a"), path)
     path.chmod(0o640)
     marks = [mark_of(before.listing) for _ in range(3)]
-    for mark, signer in zip(marks, (Signer.DEVELOPER, Signer.MARKETPLACE, Signer.DEVELOPER), strict=True):
+    signers = (SignedAs.DEVELOPER, SignedAs.MARKETPLACE, SignedAs.DEVELOPER)
+    for mark, signer in zip(marks, signers, strict=True):
         after = add(path, {signer.path: mark[1]}, on_paper())
         assert (after.digest, after.files) == (before.digest, before.files)
     assert after == read(path)
@@ -228,7 +229,7 @@ def test_signing_the_same_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "p", tmp_path / "q")
     mark = signatures.write(made.listing, private)
     for name in ("p", "q", "q"):
-        add(tmp_path / name, {Signer.DEVELOPER.path: mark}, on_paper())
+        add(tmp_path / name, {SignedAs.DEVELOPER.path: mark}, on_paper())
     assert (tmp_path / "p").read_bytes() == (tmp_path / "q").read_bytes()
 
 
@@ -238,11 +239,11 @@ def test_a_package_that_would_be_none_stays_as_it_was(tmp_path: Path) -> None:
     packed(source(tmp_path / "a"), path)
     before = path.read_bytes()
     with pytest.raises(Invalid, match="is not over this"):
-        add(path, {Signer.DEVELOPER.path: mark_of(b"other")[1]}, on_paper())
+        add(path, {SignedAs.DEVELOPER.path: mark_of(b"other")[1]}, on_paper())
     assert path.read_bytes() == before
     path.write_bytes(before[:-9])
     with pytest.raises(Invalid, match="ends too early"):
-        add(path, {Signer.DEVELOPER.path: mark_of(b"other")[1]}, on_paper())
+        add(path, {SignedAs.DEVELOPER.path: mark_of(b"other")[1]}, on_paper())
     assert path.read_bytes() == before[:-9]
 
 
@@ -250,7 +251,7 @@ def test_packages_of_others_can_be_signed(tmp_path: Path) -> None:
     """Whatever order their files are in."""
     path = tmp_path / "p"
     path.write_bytes(package().getvalue())
-    assert add(path, {Signer.DEVELOPER.path: mark_of(listing(FILES))[1]}, on_paper()).developer is not None
+    assert add(path, {SignedAs.DEVELOPER.path: mark_of(listing(FILES))[1]}, on_paper()).developer is not None
 
 
 def test_a_package_is_called_by_id_and_version(tmp_path: Path) -> None:

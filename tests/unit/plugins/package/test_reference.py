@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mairust_core.model.trust import KEY_ID
 from mairust_core.plugins import identity
 from mairust_core.plugins.package import (
     ArchiveLimits,
@@ -107,7 +108,7 @@ def test_the_limits_are_those_told() -> None:
         "an id of a plugin": f"{identity.MAX_ID_LENGTH} characters",
         "`format`": "1",
     }
-    assert {f"`{one.pattern}`" for one in (keys.KEY_ID, listing.SHA256)} <= set(re.findall("`[^`]+`", TEXT))
+    assert {f"`{one.pattern}`" for one in (KEY_ID, listing.SHA256)} <= set(re.findall("`[^`]+`", TEXT))
     assert f"begin with `{identity.RESERVED}.`" in TEXT
 
 

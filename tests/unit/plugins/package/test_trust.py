@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mairust_core.errors import Conflict, Invalid
 from mairust_core.i18n import LANGUAGES, explain
 from mairust_core.model.package import CheckState, KeyKind
+from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import on_paper
 from mairust_core.plugins.package import (
     Package,
-    Signer,
     certificates,
     key_files,
     keys,
@@ -70,8 +70,8 @@ class World:
     def package(self, certificate: bytes | None = None, **more: bytes) -> Package:
         """One that both signed."""
         marks = {
-            Signer.DEVELOPER.path: signatures.write(listing(FILES), self.developer),
-            Signer.MARKETPLACE.path: signatures.write(
+            SignedAs.DEVELOPER.path: signatures.write(listing(FILES), self.developer),
+            SignedAs.MARKETPLACE.path: signatures.write(
                 listing(FILES), self.market, certificate, keys.public_of(self.developer)
             ),
             **more,
@@ -123,7 +123,7 @@ def test_nobody_stands_for_keys_that_are_not_known() -> None:
 
 def test_a_developer_is_no_marketplace() -> None:
     """Its key may even be trusted: it did not sign as one."""
-    mark = Entry(name=Signer.DEVELOPER.path, data=signatures.write(listing(FILES), WORLD.root))
+    mark = Entry(name=SignedAs.DEVELOPER.path, data=signatures.write(listing(FILES), WORLD.root))
     made = read_package(io.BytesIO(gzip(tar(entries(more=[mark])))), on_paper())
     assert fault(lambda: voucher(made, WORLD.roots(), NOW)) == "package_unsigned"
 
@@ -137,7 +137,7 @@ def test_rule_g5_the_mark_of_a_developer_neither_goes_nor_comes_nor_changes_unse
     ann, bob = (signatures.write(data, one) for one in (WORLD.developer, other))
 
     def judged(market: bytes, developer: bytes | None) -> str:
-        marks = {Signer.MARKETPLACE.path: market, Signer.DEVELOPER.path: developer}
+        marks = {SignedAs.MARKETPLACE.path: market, SignedAs.DEVELOPER.path: developer}
         extra = [Entry(name=name, data=mark) for name, mark in marks.items() if mark is not None]
         return voucher(
             read_package(io.BytesIO(gzip(tar(entries(more=extra)))), on_paper()), WORLD.roots(), NOW
@@ -292,7 +292,7 @@ def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
     named = keys.public_of(WORLD.developer)
     told = json.loads(signatures.write(listing(FILES), WORLD.root, developer=named))
     bare = json.dumps({name: one for name, one in told.items() if name != "public_key"}).encode()
-    made = WORLD.package(**{Signer.MARKETPLACE.path: bare})
+    made = WORLD.package(**{SignedAs.MARKETPLACE.path: bare})
     assert made.marketplace is not None
     assert made.marketplace.public_key is None
     assert voucher(made, WORLD.roots(), NOW) == id_of(WORLD.root)
@@ -310,7 +310,7 @@ def test_who_signs_with_a_certificate_signs_with_its_key() -> None:
     told = json.loads(signatures.write(listing(FILES), WORLD.market, WORLD.certificate()))
     told["certificate"] = json.loads(foreign)
     mark = json.dumps(told).encode()
-    assert fault(lambda: WORLD.package(**{Signer.MARKETPLACE.path: mark})) == "package_key_id"
+    assert fault(lambda: WORLD.package(**{SignedAs.MARKETPLACE.path: mark})) == "package_key_id"
 
 
 def test_a_certificate_ends_after_it_begins() -> None:
