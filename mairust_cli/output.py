@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeAlias, TypeVar
 
 from mairust_cli.text import clean, pad, width
@@ -28,7 +28,8 @@ class Column(Generic[T]):
     """One column of a list: its title and the text of an item.
 
     Numbers stand `right`. On a narrow terminal those that may `shrink` are cut short, the others never.
-    `style` is how an item's text is painted: a word of `STYLES`, or nothing.
+    `style` is how an item's text is painted: a word of `STYLES`, or nothing. `sense` tells an English title
+    that means something else elsewhere apart, for the languages that have two words.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Column(Generic[T]):
     right: bool = False
     shrink: bool = False
     style: Callable[[T], str] | None = None
+    sense: str = ""
 
 
 Columns: TypeAlias = tuple[Column[T], ...]
@@ -100,6 +102,7 @@ class Output:
         if self.json:
             self.document(page)
             return
+        columns = self._titled(columns)
         rows = [[clean(column.text(item)) for column in columns] for item in page.items]
         if self.on_terminal and rows:
             styles = [
@@ -120,6 +123,7 @@ class Output:
         if self.json:
             self.document(value)
             return
+        fields = self._titled(fields)
         edge = max(width(field.title) for field in fields) + 2
         self.lines([pad(f"{field.title}:", edge) + clean(field.text(value)) for field in fields])
 
@@ -144,7 +148,10 @@ class Output:
         if self.json:
             self.document(removed)
         elif not self.quiet:
-            self.lines([f"removed {noun} {clean(removed.name)}"])
+            from mairust_core.i18n import label, say
+
+            noun = label(noun, self.lang)
+            self.lines([say("list.removed", self.lang, noun=noun, name=clean(removed.name))])
 
     def document(self, value: object) -> None:
         """Print the JSON document of a value, as REST returns it."""
@@ -199,6 +206,15 @@ class Output:
             print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
         except OSError:  # nobody can be told; the exit code still says it
             lead_nowhere(self.stderr)
+
+    def _titled(self, columns: Columns[T]) -> Columns[T]:
+        if self.lang == "en":
+            return columns
+        from mairust_core.i18n import label
+
+        return tuple(
+            replace(column, title=label(column.title, self.lang, column.sense)) for column in columns
+        )
 
     def _lines(self, columns: Columns[Any], rows: Sequence[Sequence[str]]) -> None:
         titles = [column.title.upper() for column in columns]

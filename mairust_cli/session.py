@@ -148,7 +148,9 @@ class Session:
             from pathlib import Path
 
             from mairust_core.remote import Server
+            from mairust_core.remote_http import checked_url
 
+            checked_url(self.server_url)  # before a key is asked for, which a mistyped address does not need
             ca_file = self.options.ca_file
             self._server = Server(
                 url=self.server_url,

@@ -36,6 +36,8 @@ CONNECT_TIMEOUT_S = 10.0
 PAUSES_S = (0.1, 0.5)
 """Before a request whose connection broke is sent again."""
 MAX_ANSWER_BYTES = 64 << 20
+API_PATH = "/api/v1"
+"""What people who know the API put behind the server's address; each request brings its own."""
 _TOKEN = re.compile(r"[!-~]+")
 """What a header takes (RFC 6750 §2.1 allows less); anything else must not reach an error's text."""
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):")
@@ -86,7 +88,9 @@ class Server:
 
     def __post_init__(self) -> None:
         self.url = self.url.rstrip("/")
-        self._parts = _checked(self.url)
+        if self.url.startswith(("http:", "https:")):
+            self.url = self.url.removesuffix(API_PATH)
+        self._parts = checked_url(self.url)
         if not _TOKEN.fullmatch(self.token):
             raise Unauthenticated("not_a_token")
         self._lock = threading.Lock()
@@ -302,7 +306,8 @@ class Server:
         return IncompleteStream("download", url=self.url, why=why)
 
 
-def _checked(url: str) -> SplitResult:
+def checked_url(url: str) -> SplitResult:
+    """The parts of a server's URL; raises `Usage`, and `Forbidden` for plain HTTP to another machine."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises for a port that is none

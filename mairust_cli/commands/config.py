@@ -34,7 +34,7 @@ class Checked:
 SETTINGS: Columns[Setting] = (
     Column("Setting", lambda setting: setting.key),
     Column("Value", lambda setting: _shown(setting.value), shrink=True),
-    Column("From", lambda setting: setting.origin, shrink=True),
+    Column("From", lambda setting: setting.origin, shrink=True, sense="origin"),
 )
 CHECKED: Columns[Checked] = (
     Column("Configuration", lambda checked: "valid" if checked.valid else "not valid"),

@@ -25,7 +25,7 @@ Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only j
 COLUMNS: Columns[Job] = (
     Column("Id", lambda job: str(job.id)),
     Column("Kind", lambda job: job.kind),
-    Column("Subject", lambda job: job.subject or "-"),
+    Column("Subject", lambda job: job.subject or "-", sense="job"),
     Column("State", lambda job: job.state),
     Column("Attempts", lambda job: f"{job.attempts}/{job.max_attempts}", right=True),
     Column("Runs at", lambda job: moment(job.run_at)),

@@ -75,7 +75,7 @@ CERTIFICATE: Columns[WrittenCertificate] = (
     Column("File", lambda one: one.file),
     Column("Key", lambda one: one.key_id),
     Column("Root", lambda one: one.root),
-    Column("From", lambda one: moment(one.not_before)),
+    Column("From", lambda one: moment(one.not_before), sense="time"),
     Column("Until", lambda one: moment(one.not_after)),
 )
 REVOCATIONS: Columns[WrittenRevocations] = (

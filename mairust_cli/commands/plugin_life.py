@@ -63,7 +63,12 @@ TOKENS: Columns[PluginToken] = (
 
 LOG: Columns[PluginLogLine] = (
     Column("At", lambda line: moment(line.at)),
-    Column("From", lambda line: line.origin, style=lambda line: "" if line.origin == "stderr" else "yellow"),
+    Column(
+        "From",
+        lambda line: line.origin,
+        style=lambda line: "" if line.origin == "stderr" else "yellow",
+        sense="origin",
+    ),
     Column("Hook", lambda line: line.hook or "-"),
     Column("Text", lambda line: line.text, shrink=True),
 )

@@ -3,6 +3,7 @@
 LANG.json            errors: code.detail → [what, hint]
 findings.LANG.json   findings of `doctor`: id → [what, why, mend]
 screens.LANG.json    what else commands print: key → text
+labels.LANG.json     titles of columns and fields, and nouns: English → text; English needs none
 """
 
 from __future__ import annotations
@@ -37,6 +38,19 @@ def findings(lang: str) -> dict[str, list[str]]:
 def screens(lang: str) -> dict[str, str]:
     """All words of screens in a language."""
     return dict(json.loads(files(__package__).joinpath(f"screens.{lang}.json").read_text("utf-8")))
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def labels(lang: str) -> dict[str, str]:
+    """All titles of columns and fields in a language, by their English."""
+    if lang == "en":
+        return {}
+    return dict(json.loads(files(__package__).joinpath(f"labels.{lang}.json").read_text("utf-8")))
+
+
+def label(title: str, lang: str, sense: str = "") -> str:
+    """A title in `lang`, in one of its senses; what is said in that language already, as it is."""
+    return labels(lang).get(f"{title} ({sense})" if sense else title, title)
 
 
 def finding_text(id_: str, lang: str, values: Mapping[str, object]) -> tuple[str, str, str]:

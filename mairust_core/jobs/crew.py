@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from mairust_core.errors import MaiRustError
 from mairust_core.jobs import Interrupted, Kind, Later, LeaseLost
 from mairust_core.jobs.lease import Lease
 from mairust_core.jobs.retries import Outcome, one_line
@@ -111,6 +112,11 @@ class Crew:
             return Outcome(lease=lease, returned=True)
         except Later as wait:
             return Outcome(lease=lease, returned=True, waits_s=wait.delay_s, error=str(wait))
+        except MaiRustError as error:  # it says itself what happened and what mends it
+            log.error(
+                "job %d (%s %s) failed, attempt %d: %s", job.id, job.kind, job.subject, job.attempts, error
+            )
+            return Outcome(lease=lease, error=one_line(error))
         except BaseException as error:  # a thread of the crew outlives whatever a handler raises
             log.exception("job %d (%s %s) failed, attempt %d", job.id, job.kind, job.subject, job.attempts)
             return Outcome(lease=lease, error=one_line(error))

@@ -13,6 +13,7 @@ from mairust_core.model.forms import request
 
 MAX_NAME_LENGTH = 200
 MAX_KEY_LENGTH = 4096
+_PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
 KEY_ID = re.compile(r"[0-9a-f]{16}")
 """The id of a key: the first octets of the SHA-256 of its public half."""
 
@@ -42,6 +43,7 @@ class TrustKey:
 class NewTrustKey:
     """A root key to be trusted; `public_key` is the text of its `.pub` file.
 
+    A private key is refused where it was read, so that a slip of the hand sends it to no server.
     `although_revoked` has one trusted that another trusted root took back.
     """
 
@@ -56,6 +58,8 @@ class NewTrustKey:
             raise Invalid("name", "trust_name_id", name=self.name.strip())
         if len(self.public_key) > MAX_KEY_LENGTH:
             raise Invalid("public_key", "too_long", limit=MAX_KEY_LENGTH)
+        if _PRIVATE.search(self.public_key):
+            raise Invalid("public_key", "key_is_private", where="public_key")
 
 
 class RevocationKind(StrEnum):

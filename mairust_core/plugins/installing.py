@@ -122,7 +122,8 @@ class Installer:
         if renewed:
             self._renew(tx, by, arrived)
         if found is not None and _runs(found, arrived):
-            return replace(installed(tx, by, found, found.shown), renewed=renewed)
+            runs = replace(found, pending=None, pending_package=None)  # what waits beside it is another
+            return replace(installed(tx, by, runs, found.shown), renewed=renewed)
         self._put(tx, by, arrived)
         done = self._register(tx, by, arrived) if found is None else self._upgrade(tx, by, found, arrived)
         crash_point("plugin.installed")

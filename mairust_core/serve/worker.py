@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from functools import partial
 
 from sqlalchemy import text
 
@@ -140,7 +139,7 @@ class _Worker:
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
             asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
-            asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))),
+            asyncio.create_task(_every(INDEX_S, self._call_indexer)),
         ]
         for runner in self._jobs:
             runner.start()
@@ -179,6 +178,9 @@ class _Worker:
     def _renew(self) -> None:
         process_numbers.renew(self._site.storage, self._site.ids)
 
+    def _call_indexer(self) -> None:
+        call_indexer(self._site)
+
     async def _stop_jobs(self) -> None:
         grace_s = self._site.settings.node.grace_s
         await asyncio.gather(*(asyncio.to_thread(runner.stop, grace_s) for runner in self._jobs))
@@ -202,12 +204,13 @@ async def _poll(road: MailRoad) -> None:
 async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
     wait_s = pause_s if first_s is None else first_s
+    name = getattr(work, "__qualname__", type(work).__name__)  # never what it holds: settings, for one
     while True:
         await asyncio.sleep(wait_s)
         wait_s = pause_s
         try:
             await asyncio.to_thread(work)
         except MaiRustError as error:
-            log.warning("%s: %s", getattr(work, "__qualname__", work), error)
+            log.warning("%s: %s", name, error)
         except Exception:
-            log.exception("%s failed", getattr(work, "__qualname__", work))
+            log.exception("%s failed", name)

@@ -90,6 +90,23 @@ def test_a_failure_is_tried_again_and_then_dead(start: Start) -> None:
     assert "attempt 3" in job.last_error
 
 
+@pytest.mark.parametrize(
+    ("error", "traced"), [(StorageDown("open", url="u", why="gone"), False), (ValueError("bang"), True)]
+)
+def test_the_log_traces_what_does_not_explain_itself(
+    start: Start, caplog: pytest.LogCaptureFixture, error: Exception, traced: bool
+) -> None:
+    """A full disk or a lost database is one line an attempt; a fault of the program is its traceback."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    start(Kind(name="k", handler=fail))
+    settled(start.site, enqueue(start.site, NewJob(kind="k", max_attempts=1)))
+    (line,) = [one for one in caplog.records if "failed, attempt 1" in one.message]
+    assert bool(line.exc_info) is traced
+
+
 def test_a_failed_job_waits_for_its_time(start: Start) -> None:
     """Half a minute by default, and others go on meanwhile."""
 

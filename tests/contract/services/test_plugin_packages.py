@@ -171,6 +171,20 @@ def test_rule_g5_an_upgrade_that_needs_a_decision_waits(
     assert ops(Plugins).show(id_).previous_version == "1.0.0"
 
 
+def test_the_running_package_once_more_is_not_told_as_the_one_that_waits(
+    ops: Ops, served: Served, certified: Signing
+) -> None:
+    """Its own version, state and signers are the answer; what waits goes on waiting as it was reviewed."""
+    id_ = approved(served, certified)
+    newer = manifest_text(id_, version="2.0.0", permissions=FULL)
+    waiting = install(served.site, made(newer, replace(certified, developer=None))).review
+    assert waiting is not None
+    again = ops(Plugins).install(body(made(manifest_text(id_), certified)), upgrade=True)
+    assert (again.state, again.version, again.review) == (PluginState.ENABLED, "1.0.0", None)
+    assert [one.signed_as for one in again.signatures] == [SignedAs.MARKETPLACE, SignedAs.DEVELOPER]
+    assert ops(Plugins).show(id_).pending == waiting
+
+
 def test_a_link_over_a_signed_package_waits(served: Served, certified: Signing, tmp_path: Path) -> None:
     """Whoever can write into a directory is not whoever signed."""
     id_ = approved(served, certified)

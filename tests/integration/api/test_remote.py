@@ -204,6 +204,13 @@ def test_rule_g4_loopback_and_https_are_fine(url: str) -> None:
     assert "mk_a_b" not in repr(Server(url=url, token="mk_a_b"))
 
 
+@pytest.mark.parametrize("url", ["https://x/api/v1", "https://x/api/v1/"])
+def test_the_address_of_the_api_is_that_of_its_server(url: str) -> None:
+    """Whoever copied it from an example for curl means the same; a socket may have any path."""
+    assert Server(url=url, token="mk_a_b").url == "https://x"
+    assert Server(url="unix:/run/api/v1", token="mk_a_b").url == "unix:/run/api/v1"
+
+
 def test_an_upload_that_lies_about_its_length_stores_nothing(web: Web, ann: Account) -> None:
     """Too few or too many chunks are refused by the client, and the server keeps no half message."""
     with Server(url=web.http.url, token=web.key) as server:

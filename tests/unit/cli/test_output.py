@@ -247,3 +247,19 @@ def test_colours_only_where_they_are_wanted(terminal: bool, env: dict[str, str],
     assert out.paint("x", "") == "x"
     out.page(Page(items=(LETTER,)), LETTERS)
     assert ("\x1b[32m" in shown(out)[0]) is coloured
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_titles_are_in_the_readers_language(terminal: bool) -> None:
+    """Of tables, lines and fields; JSON has the keys of the API."""
+    out = output(terminal=terminal)
+    out.lang = "ja"
+    out.page(TWO, COLUMNS)
+    out.item(TWO.items[1], COLUMNS)
+    out.removed(Removed(name="example.org"), "domain")
+    words, _ = shown(out)
+    assert "名前" in words
+    assert "サイズ: 1200" in words
+    assert "ドメイン example.org を削除しました" in words
+    assert "Name" not in words
+    assert "NAME" not in words

@@ -105,6 +105,12 @@ def test_a_server_needs_a_key() -> None:
     assert refused.value.exit_code == 77
 
 
+def test_an_address_that_is_none_needs_no_key() -> None:
+    """Who is asked for a key first looks for it in vain: exit 2 names the address."""
+    with pytest.raises(Usage, match="is not the address of a server"):
+        session(Options(server="127.0.0.1:8025")).operations(Domains)
+
+
 def test_the_key_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
     """The option is stronger; only the first line counts."""
     file = tmp_path / "key"
