@@ -48,7 +48,7 @@ def test_streams_directory_environment_and_exit_code_are_those_of_the_shell(tmp_
 def test_a_command_dies_with_its_script(tmp_path: Path) -> None:
     """SIGKILL for the one is the end of the other: a test that ends a shell leaves nothing behind."""
     tool = door.script(tmp_path)
-    call = [tool, "--data-dir", tmp_path / "site", "serve", "--json"]
+    call: list[str | Path] = [tool, "--data-dir", tmp_path / "site", "serve", "--json"]
     listeners = ["--smtp", "127.0.0.1:0", "--lmtp", "off", "--http", "off"]
     with subprocess.Popen([*call, *listeners], env=environment(tmp_path), stdout=subprocess.PIPE) as script:
         assert script.stdout is not None
