@@ -93,12 +93,12 @@ class TokenUses:
             return
         self._ids()  # as above
         with self._storage.write() as tx:
-            if plugins.find(tx, _NOBODY, claims.plugin) is not None:
+            if plugins.find(tx, _NOBODY, claims.plugin, shared=True) is not None:
                 self._write(tx, claims.plugin, found)
 
     def _write(self, tx: Connection, plugin: str, refused: Refused) -> None:
         is_first = not plugin_usage.of(tx, _NOBODY, [plugin], now_ms())[plugin].today.tokens_refused
-        for token, times in refused.tokens.items():
+        for token, times in sorted(refused.tokens.items()):  # two processes lock them in one order
             seen = plugin_tokens.seen(tx, plugin, token)
             is_news = is_first if seen is None else not seen.refused
             if seen is None:
