@@ -203,6 +203,25 @@ def test_rule_g3_whoever_stops_a_token_waits_for_what_it_does(
 
 
 @pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g3_no_plugin_puts_off_its_end_by_using_its_token(served: Served, plugin: str) -> None:
+    """Who stops it comes before every use that began later, however many there are at a time."""
+    issued = served.here(PluginTokens).create(plugin, NewPluginToken(scopes=(TokenScope.METRICS,)))
+    site, uses = served.site, served_uses(served)
+    claims = tokens.read(site.plugin_key.get(), issued.jwt)
+    with OneMore() as stops_it, OneMore() as uses_it:
+        with site.storage.write() as tx:
+            uses.count(tx, claims, uses.admit(claims))
+            stops_it.begin(partial(served.here(Plugins).disable, plugin))
+            assert stops_it.waits(site.storage.url)
+            uses_it.begin(partial(callbacks(served, uses).tell, issued.jwt, b'{"metrics": {"a": 1}}'))
+            assert uses_it.waits(site.storage.url, beside=1)
+        stops_it.end()
+        with pytest.raises(Forbidden):
+            uses_it.end()
+    assert served.here(Plugins).show(plugin).metrics == {}
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
 def test_a_token_is_issued_anew_while_its_delivery_is_spoken_of(
     served: Served, plugin: str, message: Message
 ) -> None:
