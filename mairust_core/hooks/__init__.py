@@ -17,7 +17,7 @@ Asking:
     book.py         which hooks there are (a port), and those a test writes down
     chain.py        the hooks of a site, followed as they change
     rounds.py       all questions about one mail, in their order
-    calls.py        one call: time, bulkhead, breaker; what counts when there is no answer
+    calls.py        one call: time, bulkhead.py, breaker; what counts when there is no answer
     room.py         memory for requests
     breakers.py     hooks that fail are left alone for a while (rule E5)
     shadows.py      calls after the reply, without effect
@@ -33,6 +33,7 @@ Ways to whatever answers:
     health.py       asking one whether it is well
     http.py         over TCP and UNIX sockets; destinations.py: where to, signature.py: signed,
     credentials.py  with which secrets and tokens (a port)
+    connections.py  made, kept and judged; exchange.py: one of them, asked one question at a time
     stdin.py        a process for each call; workers.py: processes that stay; processes.py: what both share
 """
 

@@ -30,6 +30,8 @@ from mairust_core.model.verdict import NO_EFFECTS, REJECTED, TEMPFAILED, Action,
 MAX_MESSAGE_OCTETS = 200
 MAX_ITEMS = 2 * MAX_TAGS
 """Of a longer list nothing is read, not even to say what of it would do."""
+SHORT_BYTES = 64
+"""Answers that are no longer may be remembered."""
 MAX_NAMES = 32
 """Names of metadata in one answer."""
 MAX_DEPTH = 32
@@ -55,6 +57,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "score": (int, float),
 }
 """What may stand beside `action`, and as what; null is as if it were left out."""
+_CHANGING = frozenset({"tags", "remove_tags", "flags", "move_to", "metadata", "annotations"})
 _CODE = re.compile(r"([0-9]{3})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
 
 
@@ -73,11 +76,19 @@ class Said:
 
 def read(body: bytes, plugin: str, permissions: Permissions, type_: HookType) -> Said:
     """The answer in `body` as far as it counts; raises `CallFailed`."""
+    if len(body) <= SHORT_BYTES:
+        action = _action_alone(body)
+        if action is not None:
+            return _bare(action, permissions, type_)
     given = _document(body)
-    action = _action(given)
-    if len(given) == 1:
-        return _bare(action, permissions, type_)
-    return _full(given, action, plugin, permissions, type_)
+    return _full(given, _action(given), plugin, permissions, type_)
+
+
+@lru_cache(maxsize=64)
+def _action_alone(body: bytes) -> Action | None:
+    """The action of an answer that says nothing else, mostly in the same words; raises `CallFailed`."""
+    given = _document(body)
+    return _action(given) if len(given) == 1 else None
 
 
 @lru_cache
@@ -185,6 +196,8 @@ class _Reader:
 
     def effects(self) -> Effects:
         """What the answer changes of a copy."""
+        if self.score is None and self.given.keys().isdisjoint(_CHANGING):
+            return NO_EFFECTS
         may = self._may
         effects = Effects(
             tags=self._parsed("tags", may.write_tags, parse_tag),

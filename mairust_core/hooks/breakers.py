@@ -59,7 +59,8 @@ class Breakers:
         """Why this hook is not to be asked about this mail now; None when it is."""
         if (hook.name, mail) in self._poison:
             return "this mail made it fail before"
-        known = self._known.get(hook.name, CLOSED)
+        if (known := self._known.get(hook.name)) is None:
+            return None
         state = known.state(now_ms())
         if state is BreakerState.CLOSED:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from mairust_core.hooks import answers
 from mairust_core.hooks.answers import Said
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.breakers import Breakers, NoBreakers
+from mairust_core.hooks.bulkhead import Bulkhead
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import probe_of
 from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
@@ -58,7 +58,7 @@ class Caller:
         self._breakers = breakers
         self._find = find
         self._trial = trial
-        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._slots: dict[str, Bulkhead] = {}
 
     async def ask(
         self, registered: Registered, delivery_id: str, body: bytes, mail: str, left_ms: int
@@ -72,8 +72,8 @@ class Caller:
             return _not_asked(registered, refusal)
         began = time.perf_counter()
         if (slots := self._slots.get(registered.hook.name)) is None:
-            slots = self._slots[registered.hook.name] = asyncio.Semaphore(BULKHEAD)
-        if not await _taken(slots, registered):
+            slots = self._slots[registered.hook.name] = Bulkhead(BULKHEAD)
+        if not await slots.take(_patience_s(registered)):
             return _not_asked(registered, f"{BULKHEAD} calls of it are under way")
         try:
             waited_ms = round(_since(began))
@@ -88,7 +88,7 @@ class Caller:
             )
             return await self._outcome(registered, call, mail, cut=left_ms < timeout_ms)
         finally:
-            slots.release()
+            slots.give_back()
 
     async def _refusal(self, registered: Registered, mail: str) -> str | None:
         if registered.blocked:
@@ -126,7 +126,7 @@ class Caller:
         hook, plugin = registered.hook, registered.plugin
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(call.timeout_ms / 1000), self._transports.to(plugin) as transport:
+            async with self._transports.to(plugin, call.timeout_ms / 1000) as transport:
                 answer = await transport.call(call)
             said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
         except TimeoutError:
@@ -168,18 +168,10 @@ def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
 
 
-async def _taken(slots: asyncio.Semaphore, registered: Registered) -> bool:
-    """Take one of the hook's calls; False when none became free in time. A job can wait for longer."""
-    if not slots.locked():
-        await slots.acquire()
-        return True
+def _patience_s(registered: Registered) -> float:
+    """How long one waits for another call to end: a job can wait for longer."""
     later = registered.hook.type is HookType.POST_RECEIVE
-    try:
-        async with asyncio.timeout((timeout_of(registered) if later else SLOT_MS) / 1000):
-            await slots.acquire()
-    except TimeoutError:
-        return False
-    return True
+    return (timeout_of(registered) if later else SLOT_MS) / 1000
 
 
 def _not_asked(registered: Registered, why: str) -> Outcome:

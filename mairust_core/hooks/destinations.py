@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from urllib.parse import quote, urlsplit
 
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.plugin import Limits, Network
 from mairust_core.networks import plain_address
-from mairust_core.sandbox.names import Names
+from mairust_core.sandbox.names import Found, Names
 from mairust_core.sandbox.reach import Reach, Site, Target, unwrapped
+
+_AS_THEY_ARE = "/?:@!$&'()*+,;=-._~%"
+"""Octets of a path or query that mean what they mean only unquoted (RFC 3986 §3.3)."""
 
 
 class Misled(OSError):
@@ -61,30 +61,28 @@ class Destination:
         if (refusal := self.reach.refusal(text, self.target)) is not None:
             raise Misled(f"{text} is {refusal}")
 
+    async def addresses(self, names: Names) -> Found:
+        """Where it is now, as `socket.getaddrinfo` gives it: every address was judged, and no other is used.
 
-class PinnedResolver(AbstractResolver):
-    """Resolves for one destination: every address is judged, and those that were are all that is used."""
+        Raises `Misled` when one of them will not do, `socket.gaierror` without any.
+        """
+        try:
+            found = await names.find(self.target.host, self.target.port)
+        except OSError as error:
+            raise socket.gaierror(error.errno, "not found") from error
+        for info in found:
+            self.judge(str(info[4][0]))
+        return found
 
-    def __init__(self, destination: Destination, names: Names) -> None:
-        self._destination = destination
-        self._names = names
+    @property
+    def place(self) -> str:
+        """What the field `Host` says (RFC 9110 §7.2)."""
+        usual = 80 if self.plain else 443
+        return str(self.target).removesuffix(f":{usual}") if self.target.port == usual else str(self.target)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The judged addresses; raises `Misled` when one of them will not do, `OSError` without any."""
-        return [self._judged(host, info[0], info[4]) for info in await self._names.find(host, port)]
-
-    def _judged(self, host: str, family: int, address: tuple[Any, ...]) -> ResolveResult:
-        self._destination.judge(str(address[0]))
-        return ResolveResult(
-            hostname=host,
-            host=str(address[0]),
-            port=int(address[1]),
-            family=family,
-            proto=0,
-            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        )
-
-    async def close(self) -> None:
-        """Nothing is held."""
+    @property
+    def request_target(self) -> str:
+        """Path and query as they are sent (RFC 9112 §3.2.1)."""
+        parts = urlsplit(self.url)
+        path = quote(parts.path, safe=_AS_THEY_ARE) or "/"
+        return f"{path}?{quote(parts.query, safe=_AS_THEY_ARE)}" if parts.query else path

@@ -35,6 +35,8 @@ class _Way:
     calls: set[asyncio.Timeout] = field(default_factory=set)
     """Those under way, each by what can end it."""
     left: bool = False
+    ended: bool = False
+    """Its plugin is not to be asked any more: calls of it end."""
 
 
 class Transports:
@@ -89,26 +91,33 @@ class Transports:
                 self._openers[name] = opener
 
     @asynccontextmanager
-    async def to(self, plugin: Runnable) -> AsyncIterator[Transport]:
+    async def to(self, plugin: Runnable, within_s: float | None = None) -> AsyncIterator[Transport]:
         """The transport of a plugin, kept open while the block runs.
 
-        Raises `CallFailed`, `CallEnded` when the plugin is not to be asked, or ceases to be meanwhile.
+        Raises `CallFailed`, `CallEnded` when the plugin is not to be asked, or ceases to be meanwhile, and
+        `TimeoutError` when the block took longer than that, with all it had to wait for.
         """
-        await self._wait_for(plugin)
-        way = self._way(plugin)
-        ended = asyncio.timeout(None)
-        way.calls.add(ended)
+        limit = asyncio.timeout(within_s)
+        way: _Way | None = None
         try:
-            async with ended:
+            async with limit:
+                if self._ready.get(plugin.id, -1) < plugin.generation:
+                    await self._wait_for(plugin)
+                way = self._way(plugin)
+                way.calls.add(limit)
                 yield way.transport
         except TimeoutError:
-            if not ended.expired():
+            if way is None or not (way.ended and limit.expired()):
                 raise
             raise CallEnded("it was removed or disabled meanwhile") from None
         finally:
-            way.calls.discard(ended)
-            if way.left and not way.calls:
-                self._close(way)
+            if way is not None:
+                self._over(way, limit)
+
+    def _over(self, way: _Way, call: asyncio.Timeout) -> None:
+        way.calls.discard(call)
+        if way.left and not way.calls:
+            self._close(way)
 
     def _way(self, plugin: Runnable) -> _Way:
         wanted = plugin.generation if self._wanted is None else self._wanted.get(plugin.id)
@@ -154,6 +163,7 @@ class Transports:
             if self._wanted.get(name) != way.generation:
                 del self._ways[name]
                 if name not in self._wanted:
+                    way.ended = True
                     _end(way.calls)
                 self._leave(way)
 

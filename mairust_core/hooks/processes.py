@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from mairust_core.hooks.transport import Answer, Call, CallFailed, CallTimedOut, Used
@@ -41,8 +42,8 @@ class Starter:
         except (Unconfinable, OSError) as error:
             raise CallFailed(f"it could not be started: {error}") from None
 
-    @property
-    def notes(self) -> dict[str, object]:
+    @cached_property
+    def notes(self) -> Mapping[str, object]:
         """How well its processes are held here, for the trace."""
         isolation = self._confinement.machine.isolation
         return {"sandbox": isolation.grade.name.lower(), "missing": [one.layer for one in isolation.missing]}

@@ -23,7 +23,7 @@ from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.opinions import Opinions
 from mairust_core.hooks.payload import Asking, MessagePart, inline_bytes, most_bytes, request, rights_of
-from mairust_core.hooks.room import Rooms
+from mairust_core.hooks.room import FREE_BYTES, Rooms
 from mairust_core.hooks.shadows import MAX_WAITING_BYTES, Shadow
 from mairust_core.hooks.steps import Step, event
 from mairust_core.hooks.told import bounded_together
@@ -101,6 +101,8 @@ class Round:
         """
         self._matching = matching
         size_bytes = self._room_bytes()
+        if size_bytes <= FREE_BYTES:
+            return await self.told(matching)
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(rooms.held(size_bytes, self._deadline))

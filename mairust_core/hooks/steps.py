@@ -12,7 +12,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Outcome
 from mairust_core.model.hook import Mode
 from mairust_core.model.plugin import Attachments, Body, Permissions
-from mairust_core.model.verdict import Effects
+from mairust_core.model.verdict import NO_EFFECTS, Effects
 
 MAX_LOG = 2000
 """Characters of what a plugin wrote beside its answer."""
@@ -84,6 +84,8 @@ def said(answer: Said) -> dict[str, Any]:
 def effects(wanted: Effects) -> dict[str, Any]:
     """The effects that there are, in the words of answers."""
     found: dict[str, Any] = {}
+    if wanted is NO_EFFECTS:
+        return found
     for name in ("tags", "remove_tags", "flags"):
         if given := getattr(wanted, name):
             found[name] = list(given)

@@ -24,16 +24,22 @@ _LONG = ("annotations", "log", "effect", "refused", "left_out", "error", "messag
 
 def bounded(event: Event, most_bytes: int = EVENT_BYTES) -> Event:
     """The event, without some of what is long in it when it is larger than that."""
+    return _sized(event, most_bytes)[0]
+
+
+def _sized(event: Event, most_bytes: int) -> tuple[Event, int]:
+    """The bounded event and its size."""
     size_bytes = len(to_json(event))
     if size_bytes <= most_bytes:
-        return event
+        return event, size_bytes
     kept: dict[str, Any] = dict(event)
     cut: list[str] = []
     for name in _LONG:
         if name in kept and size_bytes > most_bytes:
             size_bytes -= len(to_json({name: kept.pop(name)}))
             cut.append(name)
-    return {**kept, "cut": cut}
+    kept["cut"] = cut
+    return kept, len(to_json(kept))
 
 
 def bounded_together(events: Iterable[Event]) -> list[Event]:
@@ -43,7 +49,7 @@ def bounded_together(events: Iterable[Event]) -> list[Event]:
     for event in events:
         if len(found) == MAX_EVENTS:
             break
-        one = bounded(event, min(EVENT_BYTES, max(left_bytes, 0)))
-        left_bytes -= len(to_json(one))
+        one, size_bytes = _sized(event, min(EVENT_BYTES, max(left_bytes, 0)))
+        left_bytes -= size_bytes
         found.append(one)
     return found

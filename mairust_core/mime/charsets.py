@@ -77,6 +77,7 @@ _KANJI = re.compile("[\u4e00-\u9fff]")
 _COMMON_ROW = re.compile(rb"[\x81-\x9f]")  # in Shift_JIS kana have these lead octets, too
 _EUC_KANA_ROW = re.compile(rb"[\xa1\xa4\xa5]")
 _LETTER = re.compile("[A-Za-z]")
+_FOLLOWING, _LEADING = bytes(range(0x80, 0xC0)), bytes(range(0xC0, 0x100))
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -91,7 +92,11 @@ def codec_of(label: str) -> str:
 
 def clean(text: str) -> str:
     """Return the text without NUL and lone surrogates (rule C4)."""
-    return _NOT_TEXT.sub("", text) if _NOT_TEXT.search(text) else text
+    try:
+        text.encode()  # a fraction of the time that a search takes
+    except UnicodeEncodeError:
+        return _NOT_TEXT.sub("", text)
+    return text.replace("\0", "")
 
 
 def decode_text(data: bytes, charset: str = "", *, cut: bool = False) -> str:
@@ -162,8 +167,11 @@ def _looks_japanese(text: str, data: bytes) -> bool:
 
 def _mostly_utf_8(data: bytes) -> bool:
     """Tell UTF-8 with a few broken octets from text of one octet a letter."""
-    broken = data.decode("utf-8", "replace").count("\ufffd")
-    return broken * 4 < len(data) - len(data.decode("ascii", "ignore"))
+    following = len(data) - len(data.translate(None, _FOLLOWING))
+    leading = len(data) - len(data.translate(None, _LEADING))
+    if (leading - following) * 4 >= leading + following:  # each of those is broken; told quickly
+        return False
+    return data.decode("utf-8", "replace").count("\ufffd") * 4 < leading + following
 
 
 def _western(data: bytes) -> str:

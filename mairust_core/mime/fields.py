@@ -14,7 +14,10 @@ MAX_HEADER_BYTES = 1 << 20
 """Fields beyond this much of one header block are not read; its end is still found exactly."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"^([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
+_PATTERN = r"^([^\x00-\x20:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+_FIELD = re.compile(_PATTERN.encode(), re.MULTILINE)
+_TEXT_FIELD = re.compile(_PATTERN, re.MULTILINE)
+_WHITE_SPACE = " \t\n\r\x0b\x0c"
 
 
 def header_end(content: Buffer, start: int, end: int) -> int:
@@ -33,6 +36,25 @@ def unfold(value: bytes) -> bytes:
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value.strip()
+
+
+def shown_fields(block: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a block as text: unfolded, what is no UTF-8 and NUL as U+FFFD.
+
+    All of it is decoded at once: between two fields no character goes on.
+    """
+    text = block[:MAX_HEADER_BYTES].decode("utf-8", "replace")
+    found = [
+        (name, (_unfolded(value) if "\n" in value else value).strip(_WHITE_SPACE))
+        for name, value in _TEXT_FIELD.findall(text)
+    ]
+    if "\0" in text:
+        return [(name, value.replace("\0", "\ufffd")) for name, value in found]
+    return found
+
+
+def _unfolded(value: str) -> str:
+    return value.replace("\r\n", "").replace("\n", "")
 
 
 class Fields:

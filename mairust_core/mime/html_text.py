@@ -62,7 +62,8 @@ _INLINE = [
 _UNSEEN = ["script", "style", "template", "title"]
 _COMMENT, _COMMENT_END = "!--", "-->"
 _NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9]*|!--|[!?]")
-_UNSEEN_CHARACTERS = re.compile("[\u200b-\u200f\u034f\u00ad\ufeff]+")
+_UNSEEN_ONES = "\u200b\u200c\u200d\u200e\u200f\u034f\u00ad\ufeff"
+_UNSEEN_CHARACTERS = re.compile(f"[{_UNSEEN_ONES}]+")
 # No character has so high a number, and Python refuses to read a number of some thousand digits.
 _NO_NUMBER = re.compile(r"&#[0-9]{100,};?")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -83,25 +84,40 @@ _ENDS = {_COMMENT: _COMMENT_END, **{name: f"/{name}" for name in _UNSEEN}}
 def html_to_text(source: str, enough: int = 0) -> str:
     """Return the visible text: blocks as lines, entities decoded, white space collapsed.
 
-    With `enough`, the text may end after that many characters.
+    With `enough`, the text may end after that many characters; it has more of them, or is all of it.
     """
-    text = "".join(_pieces(source.replace(_BREAK, " "), enough))
+    source = source.replace(_BREAK, " ")
+    looked_at = 5 * enough // 4  # an entity is several characters there and one in the end
+    while True:
+        pieces, is_all = _pieces(source, looked_at)
+        text = _shown(pieces)
+        if is_all or len(text) > enough:
+            return text
+        looked_at *= 4
+
+
+def _shown(pieces: list[str]) -> str:
+    text = "".join(pieces)
     if "&" in text:
         text = html.unescape(_NO_NUMBER.sub("\ufffd", text))
-    if not text.isascii():
+    if not text.isascii() and any(one in text for one in _UNSEEN_ONES):
         text = _UNSEEN_CHARACTERS.sub("", text)
-    lines = [" ".join(line.split()) for line in text.split(_BREAK)]
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    text = "\n".join([" ".join(line.split()) for line in text.split(_BREAK)])
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    return text.strip()
 
 
-def _pieces(source: str, enough: int) -> list[str]:
-    """Return the text between tags and what the tags stand for.
+def _pieces(source: str, enough: int) -> tuple[list[str], bool]:
+    """Return the text between tags and what the tags stand for, and whether that is all there is.
 
-    A tag ends at ">" or, when that is missing, before the next "<".
+    A tag ends at ">" or, when that is missing, before the next "<". With `enough` it ends soon after so many
+    characters that are no white space at the ends.
     """
     segments = source.split("<")
     out = [segments[0]]
     seen, end = 0, ""
+    find, append = _BARE.get, out.append
     for segment in islice(segments, 1, None):
         if end:
             text = _after(segment, end)
@@ -110,22 +126,24 @@ def _pieces(source: str, enough: int) -> list[str]:
             end = ""
         else:
             tag, _, text = segment.partition(">")
-            meaning = _BARE.get(tag)
+            meaning = find(tag)
             if meaning is None:
-                meaning = _BARE.get(tag.partition(" ")[0])
+                meaning = find(tag.partition(" ")[0])
             if meaning is None:
                 meaning, end = _meaning(segment)
             if end:  # the end of a comment may stand before any other tag begins
                 text = _after(segment, end) if end is _COMMENT_END else None
                 end = end if text is None else ""
                 text = text or ""
-            out.append(meaning)
+            if meaning:
+                append(meaning)
         if text:
-            out.append(text)
-            seen += len(text.strip())
-            if enough and seen > 2 * enough:  # an entity is several characters here and one in the end
-                break
-    return out
+            append(text)
+            if enough:
+                seen += len(text.strip())
+                if seen > enough:
+                    return out, False
+    return out, True
 
 
 def _meaning(segment: str) -> tuple[str, str]:

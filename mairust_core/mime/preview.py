@@ -17,8 +17,8 @@ PREVIEW_BYTES = 4096
 # one, and newsletters open with long style sheets.
 _PLAIN_SLICES = (1.5, 6)
 """How many octets of the encoded body are read for each octet wanted."""
-_HTML_SLICES_BYTES = (24 << 10, 256 << 10)
-_SNIPPET_SLICES_BYTES = (6 << 10, *_HTML_SLICES_BYTES)
+_HTML_SLICES_BYTES = (64 << 10, 256 << 10)
+_SNIPPET_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def _beginning(
     for slice_bytes in slices_bytes:
         text, whole = text_in(content, part, slice_bytes)
         if source == "html":
-            text = html_to_text(text, 0 if extent is WHOLE else extent.enough)
+            text = html_to_text(text, extent.enough)
         text, fits = _limited(text, extent.limit_bytes)
         if whole or not fits or len(text) >= extent.enough:
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mairust_core.mime.fields import Fields, header_end, unfold
+from mairust_core.mime.fields import header_end, shown_fields, unfold
 from mairust_core.mime.line_ends import Buffer, crlf_size
 from mairust_core.model.content import Facts
 
@@ -100,12 +100,7 @@ def headers(content: Buffer, hidden: Ranges = ()) -> list[tuple[str, str]]:
     UTF-8 is text (RFC 6532); what is none, and NUL, becomes U+FFFD.
     """
     end = header_end(content, 0, len(content))
-    block = b"".join(_shown(content, hidden, end))
-    return [(_shown_text(name), _shown_text(unfold(value))) for name, value in Fields(block).pairs]
-
-
-def _shown_text(value: bytes) -> str:
-    return value.decode("utf-8", "replace").replace("\0", "\ufffd")
+    return shown_fields(b"".join(_shown(content, hidden, end)))
 
 
 def _shown(content: Buffer, hidden: Ranges, end: int | None = None) -> list[bytes]:

@@ -11,6 +11,8 @@ from mairust_core.sandbox.usage import Usage
 
 SHORTEST_S = 0.005
 IDLE_S = 1.0
+JUST_NOW_S = 0.005
+"""What is used between two calls so short after each other counts for the second."""
 UNCOUNTED_S = 0.02
 """Memory that no control group bounds is looked at so often."""
 _CPUS = os.cpu_count() or 1
@@ -35,6 +37,8 @@ class Watch:
         self._called = False
         self._peak_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
+        self._ended_s = float("-inf")
         self._closed = False
         self.last_call = Usage()
         """What the last call took: its CPU, and the most memory that was seen."""
@@ -49,7 +53,8 @@ class Watch:
         """From here on it works for a call; what it did since the last one is judged by itself."""
         self._called = True
         self._peak_bytes, self.last_call = 0, Usage()
-        if self._begun and not self._startup_us:
+        just_now = asyncio.get_running_loop().time() - self._ended_s < JUST_NOW_S
+        if self._begun and not self._startup_us and not just_now:
             used = self._usage()
             self._judge(used)
             self._base_us = used.cpu_us
@@ -60,6 +65,7 @@ class Watch:
         if self._called and not self._closed:
             self._base_us = self._note(self._usage()).cpu_us
         self._called = False
+        self._ended_s = asyncio.get_running_loop().time()
         self._startup_us = 0
         self._arm(0)
 
@@ -87,11 +93,16 @@ class Watch:
         return self._limits.cpu_ms * 1000 + self._startup_us
 
     def _arm(self, used_us: int) -> None:
+        """Have it looked at in time; a look that is due earlier finds by itself when the next one is."""
         if self._closed or not self._begun:
             return
+        loop = asyncio.get_running_loop()
+        at_s = loop.time() + self._delay_s(used_us)
         if self._timer is not None:
+            if self._due_s <= at_s:
+                return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._delay_s(used_us), self._look)
+        self._timer, self._due_s = loop.call_at(at_s, self._look), at_s
 
     def _delay_s(self, used_us: int) -> float:
         if not self._called:
@@ -100,6 +111,7 @@ class Watch:
         return max(left_s if self._counted else min(left_s, UNCOUNTED_S), SHORTEST_S)
 
     def _look(self) -> None:
+        self._timer = None
         used = self._usage()
         if self._called:
             self._note(used)

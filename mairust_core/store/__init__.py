@@ -144,6 +144,13 @@ class StorageBackend(Protocol):
         """Insert rows, values in the table's column order, the cheapest way the driver has."""
         ...
 
+    def insert_together(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """The same for a thread beside a busy event loop: in as few statements as there can be.
+
+        After each of them it would have to wait for its turn at the interpreter, and others for its write.
+        """
+        ...
+
     def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run one statement (`?` marks the values) for each row, without reading results."""
         ...

@@ -23,7 +23,7 @@ def record(
     storage: StorageBackend, tx: Connection, calls: Iterable[HookCall], *, tenant_id: int = DEFAULT_TENANT
 ) -> None:
     """Write down what came of calls."""
-    storage.insert_rows(
+    storage.insert_together(
         tx,
         hook_log,
         [

@@ -31,7 +31,7 @@ class Sought:
 
 def record(storage: StorageBackend, tx: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write some down, each in the order of the table's columns."""
-    storage.insert_rows(tx, plugin_access, rows)
+    storage.insert_together(tx, plugin_access, rows)
 
 
 def page(tx: Connection, by: Principal, sought: Sought, cursor: str, limit: int) -> list[PluginAccess]:

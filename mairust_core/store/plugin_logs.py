@@ -22,7 +22,7 @@ def record(
     storage: StorageBackend, tx: Connection, rows: Sequence[tuple[Any, ...]], plugins: Collection[str]
 ) -> None:
     """Write lines down, each in the order of the table's columns, and forget the oldest of these plugins."""
-    storage.insert_rows(tx, plugin_log, rows)
+    storage.insert_together(tx, plugin_log, rows)
     for plugin in sorted(plugins):
         _trim(tx, DEFAULT_TENANT, plugin)
 

@@ -182,6 +182,9 @@ class Postgresql:
             for row in rows:
                 copy.write_row(row)
 
+    def insert_together(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        self.insert_rows(tx, table, rows)
+
     def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             with _driver_connection(tx).cursor() as cursor:

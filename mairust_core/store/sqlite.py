@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
 COMMITS_BETWEEN_CHECKPOINTS = 64
 LOCK_TIMEOUT_S = 10.0
+MAX_VALUES = 8000
+"""In one statement; SQLite takes four times as many."""
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -246,9 +249,14 @@ class Sqlite:
 
     def insert_rows(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            names = ", ".join(f'"{column.name}"' for column in table.columns)
-            marks = ", ".join("?" * len(table.columns))
-            self.execute_many(tx, f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)  # noqa: S608 - names are ours
+            self.execute_many(tx, f"{_insert_into(table)} {_marks_of(table)}", rows)
+
+    def insert_together(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        most = MAX_VALUES // len(table.columns)
+        for at in range(0, len(rows), most):
+            some = rows[at : at + most]
+            sql = f"{_insert_into(table)} {', '.join([_marks_of(table)] * len(some))}"
+            self.execute_many(tx, sql, [tuple(chain.from_iterable(some))])
 
     def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -370,3 +378,12 @@ class _WriteLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _insert_into(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f'INSERT INTO "{table.name}" ({names}) VALUES'  # names are ours
+
+
+def _marks_of(table: Table) -> str:
+    return f"({', '.join('?' * len(table.columns))})"

@@ -5,8 +5,7 @@
 ``chain``  CPU of the chain alone for a mail that twenty hooks pass over, in a loop of this process
 ``idle``   ingest with twenty hooks that do not match, against ingest without any, in interleaved pairs
 ``http``   ingest with one hook on loopback that answers at once, against the same; the ceiling of the hook
-           server itself, driven by the client MaiRust uses, is printed, and where it is lower the ratio is
-           to it
+           server itself, driven by aiohttp's client, is printed, and where it is lower the ratio is to it
 ``stdin``  ingest with one plugin of workers in the full sandbox that answers at once, against the same and
            against what its workers answer to nobody else; and what a call takes beyond the plugin's own time
 ``slow``   mail that no hook matches while a hundred plugins take as long as they may, against alone

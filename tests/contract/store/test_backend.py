@@ -112,16 +112,18 @@ def test_a_read_is_one_snapshot(kit: Kit) -> None:
     assert kit.rows("SELECT count(*) FROM audit") == [(1,)]
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 1000])
-def test_rows_go_in_and_come_out_in_any_number(kit: Kit, count: int) -> None:
-    """One by one or by COPY: the same rows, with nulls, bytes, booleans and every character."""
+def test_rows_go_in_and_come_out_in_any_number(kit: Kit, count: int, together: bool) -> None:
+    """One by one, by COPY or many in a statement: the same rows, with nulls, booleans and every character."""
     strange = "ä\t\\N\n日本\u2028\x7f"
     rows = [
         (number, 1, now_ms(), number % 2 == 0, "smtp", None, strange, "", "[]", strange, "", "[]")
         for number in range(count)
     ]
+    insert = kit.storage.insert_together if together else kit.storage.insert_rows
     with kit.storage.write() as tx:
-        kit.storage.insert_rows(tx, trace, rows)
+        insert(tx, trace, rows)
     found = kit.rows("SELECT id, accepted, client_ip, helo, message_id FROM trace ORDER BY id")
     assert [tuple(row) for row in found] == [(row[0], row[3], None, strange, strange) for row in rows]
 
@@ -160,6 +162,8 @@ def test_what_a_constraint_or_a_type_forbids_is_told_apart_from_a_database_that_
         kit.storage.insert_rows(tx, audit, [audit_row(1), audit_row(1)])
     with pytest.raises(IntegrityError), kit.storage.write() as tx:
         kit.storage.insert_rows(tx, audit, [audit_row(1) for _ in range(10)])
+    with pytest.raises(IntegrityError), kit.storage.write() as tx:
+        kit.storage.insert_together(tx, audit, [audit_row(number) for number in (1, 2, 1)])
     with pytest.raises((DataError, OverflowError)), kit.storage.write() as tx:
         kit.storage.execute_many(tx, "UPDATE generation SET value = ?", [(1 << 70,)])
     with kit.storage.read() as tx:

@@ -110,6 +110,23 @@ def test_html_text(source: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "piece",
+    ["<p>word", "&nbsp;&nbsp;&zwnj;x", " \n<td> \n\t x", "<br>\n<br>", "<b>日本</b>語", "<!-- no -->a <i> "],
+)
+@pytest.mark.parametrize("times", [10, 700, 8000, 40_000])
+def test_html_is_read_only_as_far_as_it_is_shown(piece: str, times: int) -> None:
+    """The preview is what it would be of the whole text, whatever of the source becomes text."""
+    whole = html_to_text(piece * times)
+    facts = describe(message("Content-Type: text/html; charset=utf-8", piece * times))
+    expected = whole.encode()[:PREVIEW_BYTES].decode("utf-8", "ignore")
+    if len(piece) * times < 200_000:  # of longer HTML not all is looked at
+        assert (facts.preview, facts.preview_truncated) == (expected, facts.preview != whole)
+    for enough in (1, 100, 5000):
+        text = html_to_text(piece * times, enough)
+        assert text == whole or (len(text) > enough and whole.startswith(text))
+
+
+@pytest.mark.parametrize(
     "piece", ["<", "<a ", "<!--", "<style>", "</", "<p>", "&amp", "<a href='", "\n", "<!x"]
 )
 def test_hostile_html_is_cheap(piece: str) -> None:

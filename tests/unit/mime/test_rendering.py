@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mairust_core.mime import crlf_form, describe, headers, hidden_ranges, render, rendered_size
+from mairust_core.mime.fields import Fields, shown_fields, unfold
 from tests.unit.mime.messages import MULTIPART, message
 
 OURS = "mx.example.org"
+_PIECES = [
+    b"A", b":", b" ", b"\t", b"\n", b"\r\n", b"\r", b"\0", b"\xe3", b"\x81", b"\x82", b"\xff", b"\xc2\xa0",
+    b"\xe2\x80\xa8", b"\xc2\x85", b"\x1c", b"\x0b", b"\xf0\x9f", b"\x98\x80", b"x: y\r\n",
+]  # fmt: skip
 
 
 def _shown(content: bytes, over_smtp: bool = True) -> bytes:
@@ -148,6 +153,17 @@ def test_any_bytes_are_rendered(content: bytes, over_smtp: bool) -> None:
     assert hidden_ranges(shown, OURS, over_smtp) == ()
     for name, value in headers(content):
         (name + value).encode()
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=30))
+def test_rule_f1_text_is_made_of_all_fields_as_of_each(pieces: list[bytes]) -> None:
+    """Decoded at once or one by one, cut characters and white space of other scripts included."""
+    block = b"".join(pieces)
+    expected = [
+        tuple(one.decode("utf-8", "replace").replace("\0", "\ufffd") for one in (name, unfold(value)))
+        for name, value in Fields(block).pairs
+    ]
+    assert shown_fields(block) == expected
 
 
 def test_multipart_headers() -> None:
