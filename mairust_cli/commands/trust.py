@@ -145,7 +145,8 @@ def import_revocations(
     asked no more and count as their `on_error` says. Those that are disabled stay so, and are told. A list
     that is older than the one in force is refused.
 
-    Exit status: 0 in force; 2 no trusted root signed it; 5 it is older than the one in force.
+    Exit status: 0 in force; 2 no trusted root signed it; 5 it is older than the one in force; 75 another list
+    is being imported.
 
     Examples:
       mairust trust import-revocations example-root.revocations.json

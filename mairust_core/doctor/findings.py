@@ -73,6 +73,7 @@ LEVELS: dict[str, Level] = {
     "plugins.cache": Level.ERROR,
     "trust.restored": Level.WARNING,
     "trust.old": Level.WARNING,
+    "trust.future": Level.WARNING,
     "plugins.directory": Level.ERROR,
     "plugins.socket_dir": Level.ERROR,
     "plugins.socket_dir_open": Level.ERROR,

@@ -23,8 +23,8 @@ class TrustKey:
     """A root key that is trusted: `id` stands for it, `public_key` is its 32 octets in hex.
 
     `serial` is that of the newest list of revocations of this root, None before the first, and `issued_at`
-    its date. `confirmed_at` is when somebody said that there is no newer one; `restored_at` is set while the
-    list is that of a backup, and neither was imported nor confirmed since.
+    its date. `confirmed_at` is when somebody said of it that there is no newer one; `restored_at` is set
+    while the list is that of a backup, and neither was imported nor confirmed since.
     """
 
     id: str

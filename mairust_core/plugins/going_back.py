@@ -14,7 +14,7 @@ from mairust_core.model.plugin_forms import NOTHING, Review
 from mairust_core.model.principal import Principal
 from mairust_core.plugins.manifest import Ground, read_manifest
 from mairust_core.plugins.registry import Registry
-from mairust_core.plugins.rights import review
+from mairust_core.plugins.rights import fingerprint, review
 from mairust_core.plugins.standing import Standings
 from mairust_core.store import packages, plugins
 from mairust_core.store.plugins import Registered
@@ -70,7 +70,7 @@ class GoingBack:
     def _way(self, tx: Connection, by: Principal, found: Registered, to: str) -> Way | None:
         """Where a rollback leads; None when `to` runs already."""
         id_, digest = found.id, found.previous_package
-        if to and found.state is not State.BLOCKED and _is(to, found.package, found.manifest):
+        if to and found.state is not State.BLOCKED and _runs(tx, by, found, to):
             return None
         kept = packages.find(tx, by, digest) if digest is not None else None
         if digest is None or kept is None:
@@ -84,6 +84,15 @@ class GoingBack:
         if not to and not _leads_back(found, manifest):
             raise Conflict("plugin_rolled_back", id=id_, have=found.shown.version, previous=manifest.version)
         return Way(digest=digest, manifest=manifest, review=asked)
+
+
+def _runs(tx: Connection, by: Principal, found: Registered, wanted: str) -> bool:
+    """Whether what somebody names runs already: a version, a digest, or the review that led to it."""
+    if _is(wanted, found.package, found.manifest):
+        return True
+    if found.package is None:
+        return False
+    return wanted == fingerprint(found.shown, Standings(tx, by, [found]).of(found, found.package))
 
 
 def _is(wanted: str, digest: str | None, manifest: Manifest | None) -> bool:

@@ -99,7 +99,7 @@ def _about(tx: Connection, by: Principal, plugin: str, delivery: str) -> dict[st
     if found is None:
         raise Invalid("delivery", "token_no_delivery", value=repr(delivery[:80]), plugin=plugin)
     hook, message_id = found
-    place = placements.hold(tx, SYSTEM, message_id).place
+    place = placements.look(tx, SYSTEM, message_id).place  # no lock: callbacks hold the message first
     if place is None:
         raise NotFound("message", id=message_id)
     return {

@@ -71,8 +71,11 @@ class TokenUses:
         plugin_usage.add(tx, {claims.plugin: {"tokens": 1}}, now_ms())
 
     def _require(self, tx: Connection, claims: Claims, *, held: bool = False) -> Registered:
-        """The plugin, if it is enabled and the token counts; `held` as it is until the transaction ends."""
-        found = plugins.find(tx, _NOBODY, claims.plugin, shared=held)
+        """The plugin, if it is enabled and the token counts; `held` as it is until the transaction ends.
+
+        One use holds it at a time: were it shared, a plugin that always uses it could not be stopped.
+        """
+        found = plugins.find(tx, _NOBODY, claims.plugin, locked=held)
         if found is None or found.state is not State.ENABLED:
             raise Forbidden("plugin_not_enabled", id=claims.plugin[:200])
         seen = plugin_tokens.seen(tx, claims.plugin, claims.id)
@@ -93,12 +96,12 @@ class TokenUses:
             return
         self._ids()  # as above
         with self._storage.write() as tx:
-            if plugins.find(tx, _NOBODY, claims.plugin) is not None:
+            if plugins.find(tx, _NOBODY, claims.plugin, locked=True) is not None:
                 self._write(tx, claims.plugin, found)
 
     def _write(self, tx: Connection, plugin: str, refused: Refused) -> None:
         is_first = not plugin_usage.of(tx, _NOBODY, [plugin], now_ms())[plugin].today.tokens_refused
-        for token, times in refused.tokens.items():
+        for token, times in sorted(refused.tokens.items()):  # two processes lock them in one order
             seen = plugin_tokens.seen(tx, plugin, token)
             is_news = is_first if seen is None else not seen.refused
             if seen is None:

@@ -40,6 +40,7 @@ class Plugins(Service):
         self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
         with change(self, "link", manifest.id) as tx:
+            store.trust.hold(self.site.storage, tx)
             return self.site.plugins.link(tx, self.by, manifest, directory)
 
     @operation(
@@ -225,6 +226,7 @@ class Plugins(Service):
         belongs to the mail and stays.
         """
         with change(self, "remove", id) as tx:
+            store.trust.hold(self.site.storage, tx)
             self.site.plugins.remove(tx, self.by, id)
             archives = store.packages.forget(tx, self.by, id) if purge else []
         self.site.installer.drop(self.by, archives)

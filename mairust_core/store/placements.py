@@ -78,8 +78,16 @@ class Held:
 
 def hold(tx: Connection, by: Principal, message_id: Id) -> Held:
     """Lock one message and say what it is now; raises `NotFound` (trap A2)."""
-    query = _rows([message_id]).where(accounts.within(by))
-    row = tx.execute(query).first()
+    return _one(tx, by, message_id, _rows([message_id]))
+
+
+def look(tx: Connection, by: Principal, message_id: Id) -> Held:
+    """What one message is now, for whoever does not change it; raises `NotFound` (trap A2)."""
+    return _one(tx, by, message_id, _unlocked([message_id]))
+
+
+def _one(tx: Connection, by: Principal, message_id: Id, rows: Any) -> Held:
+    row = tx.execute(rows.where(accounts.within(by))).first()
     if row is None:
         raise NotFound("message", id=message_id)
     return _held(row, _places(tx, [message_id]).get(message_id))
@@ -96,12 +104,14 @@ def hold_some(tx: Connection, mailbox_id: int, limit: int) -> list[Held]:
 
 
 def _rows(ids: Sequence[int]) -> Any:
+    return _unlocked(ids).order_by(message.c.id).with_for_update(of=message, key_share=True)
+
+
+def _unlocked(ids: Sequence[int]) -> Any:
     return (
         select(message, account.c.address)
         .join(account, account.c.id == message.c.account_id)
         .where(message.c.id.in_(ids))
-        .order_by(message.c.id)
-        .with_for_update(of=message, key_share=True)
     )
 
 

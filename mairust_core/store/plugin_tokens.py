@@ -17,7 +17,8 @@ _REVOKE_DELIVERY = (
     " expires_ms, revoked_ms, uses, refused)"
     " VALUES (:tenant_id, :id, :plugin, 'callback metrics', :id, 'delivery', :at_ms,"
     " :until_ms, :at_ms, 0, 0)"
-    " ON CONFLICT (tenant_id, id) DO UPDATE SET revoked_ms = excluded.revoked_ms"
+    " ON CONFLICT (tenant_id, id) DO UPDATE"
+    " SET revoked_ms = excluded.revoked_ms, expires_ms = excluded.expires_ms"
 )
 
 

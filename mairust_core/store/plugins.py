@@ -103,15 +103,10 @@ def _row(found: Registered) -> dict[str, Any]:
     }
 
 
-def find(
-    tx: Connection, by: Principal, id_: str, *, locked: bool = False, shared: bool = False
-) -> Registered | None:
-    """One plugin by its id, held until the transaction ends if it is to be changed; None without it.
-
-    `shared` has it stay as it is until then, for as many as want that.
-    """
+def find(tx: Connection, by: Principal, id_: str, *, locked: bool = False) -> Registered | None:
+    """One plugin by its id, held until the transaction ends if it is to be changed; None without it."""
     query = select(plugin).where(plugin.c.tenant_id == by.tenant_id, plugin.c.id == id_)
-    row = tx.execute(query.with_for_update(read=shared) if locked or shared else query).first()
+    row = tx.execute(query.with_for_update() if locked else query).first()
     return None if row is None else model(row)
 
 

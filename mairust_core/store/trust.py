@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, insert, select, update
 
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
@@ -181,9 +181,14 @@ class InForce:
 
 
 def take(tx: Connection, by: Principal, root: str, new: InForce) -> None:
-    """Have a root's list be this one; what it changes was noted and released."""
+    """Have a root's list be this one; what it changes was noted and released.
+
+    That there is no newer one was said of the list that it was said of.
+    """
+    same = trust_key.c.serial == new.serial
     values = {
         "serial": new.serial, "issued_ms": new.issued_ms, "list_digest": new.digest, "restored_ms": None,
+        "confirmed_ms": case((same, trust_key.c.confirmed_ms)),
     }  # fmt: skip
     tx.execute(update(trust_key).where(*_one(by, root)).values(values))
 

@@ -30,11 +30,14 @@ class OneMore:
         """Have it done."""
         self._doing = self._pool.submit(what)
 
-    def waits(self, dsn: str) -> bool:
-        """Whether it comes to wait for a lock of this database, rather than to its end."""
+    def waits(self, dsn: str, *, beside: int = 0) -> bool:
+        """Whether it comes to wait for a lock of this database, rather than to its end.
+
+        `beside` are those who wait already.
+        """
         assert self._doing is not None
         with psycopg.connect(dsn, autocommit=True) as admin:
-            while admin.execute(_WAITING).fetchone() == (0,):
+            while admin.execute(_WAITING).fetchone() == (beside,):
                 if self._doing.done():
                     return False
         return True

@@ -47,8 +47,11 @@ def read(outer: Document, kind: str) -> tuple[Document, Signed]:
     outer.close()
     body.format()
     root = body.text("root", KEY_ID)
-    found = Signed(kind=kind, root=root, body=documents.canonical(body.values), signature=signature)
-    return body, found
+    try:
+        octets = documents.canonical(body.values)
+    except UnicodeEncodeError:  # half a character, which JSON can spell and UTF-8 cannot (RFC 7493 §2.1)
+        outer.wrong(kind)
+    return body, Signed(kind=kind, root=root, body=octets, signature=signature)
 
 
 def sign(kind: str, values: Mapping[str, Any], root: Ed25519PrivateKey) -> bytes:

@@ -16,12 +16,14 @@ from mairust_core.hooks.rounds import delivery_id
 from mairust_core.model.account import Account
 from mairust_core.model.message import Message
 from mairust_core.model.plugin_life import NewPluginToken, PluginToken, TokenScope
+from mairust_core.model.principal import Principal
 from mairust_core.operations import BytesIn
 from mairust_core.plugins.tokens import callback_token
 from mairust_core.services.audit import Audit
 from mairust_core.services.messages import Messages
 from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
+from mairust_core.store import plugin_tokens
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 from tests.support.linking import approved, link, manifest_text, new_id
@@ -213,6 +215,21 @@ def test_rule_g3_the_token_of_a_delivery_is_revoked_by_the_delivery(
     assert tell(served, token) == 401
     assert tell(served, token, f"callback/{delivery}", ANSWER) == 401
     assert served.here(Messages).show(str(int(message.id))).tags == ()
+
+
+def test_rule_g3_what_is_revoked_again_stays_so_for_as_long_again(
+    served: Served, ops: Ops, plugin: str, message: Message
+) -> None:
+    """A delivery that is tried once more has a token of later: nothing may forget it before that is over."""
+    delivery, by = delivery_of(plugin, message), Principal.local("tester")
+    with served.site.storage.write() as tx:
+        plugin_tokens.revoke_delivery(tx, by, plugin, delivery, 1)
+    assert ops(PluginTokens).revoke(plugin, delivery).revoked
+    with served.site.storage.write() as tx:
+        plugin_tokens.expire(tx, 2, 100)
+        seen = plugin_tokens.seen(tx, plugin, delivery)
+    assert seen is not None
+    assert seen.revoked
 
 
 def test_refused_uses_of_deliveries_tokens_are_audited_once_a_day(

@@ -24,6 +24,7 @@ from mairust_core.model.plugin_life import NewPluginToken, TokenScope
 from mairust_core.operations import BytesIn
 from mairust_core.plugins import tokens
 from mairust_core.plugins.callbacks import Callbacks
+from mairust_core.plugins.refusals import WRITES_A_MINUTE, Refusals
 from mairust_core.plugins.token_uses import TokenUses
 from mairust_core.plugins.tokens import Claims
 from mairust_core.receive.answering import apply_callback
@@ -32,6 +33,7 @@ from mairust_core.services.messages import Messages
 from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
+from mairust_core.store import plugin_tokens
 from tests.contract.services.conftest import Served
 from tests.support.linking import link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, install, made
@@ -198,3 +200,76 @@ def test_rule_g3_whoever_stops_a_token_waits_for_what_it_does(
         doors.take(delivered(served, plugin, message), delivery, BODY)
         other.end()
     assert served.here(Messages).show(str(int(message.id))).tags == ("t",)
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_rule_g3_no_plugin_puts_off_its_end_by_using_its_token(served: Served, plugin: str) -> None:
+    """Who stops it comes before every use that began later, however many there are at a time."""
+    issued = served.here(PluginTokens).create(plugin, NewPluginToken(scopes=(TokenScope.METRICS,)))
+    site, uses = served.site, served_uses(served)
+    claims = tokens.read(site.plugin_key.get(), issued.jwt)
+    with OneMore() as stops_it, OneMore() as uses_it:
+        with site.storage.write() as tx:
+            uses.count(tx, claims, uses.admit(claims))
+            stops_it.begin(partial(served.here(Plugins).disable, plugin))
+            assert stops_it.waits(site.storage.url)
+            uses_it.begin(partial(callbacks(served, uses).tell, issued.jwt, b'{"metrics": {"a": 1}}'))
+            assert uses_it.waits(site.storage.url, beside=1)
+        stops_it.end()
+        with pytest.raises(Forbidden):
+            uses_it.end()
+    assert served.here(Plugins).show(plugin).metrics == {}
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_a_token_is_issued_anew_while_its_delivery_is_spoken_of(
+    served: Served, plugin: str, message: Message
+) -> None:
+    """A callback holds the message and comes to the plugin: nobody goes the other way round."""
+    delivery, site = delivery_of(plugin, message), served.site
+    new = NewPluginToken(scopes=(TokenScope.CALLBACK,), delivery=delivery)
+    issued = served.here(PluginTokens).create(plugin, new)
+    again = partial(served.here(PluginTokens).reissue, plugin, issued.token.id)
+    with OneMore() as other:
+
+        def under_way(
+            by: tuple[str, Runnable], id_: Id, seen_at: Spot | None, body: bytes, beside: Beside
+        ) -> tuple[Said, Applied]:
+            def then(tx: Connection) -> None:
+                other.begin(again)
+                assert not other.waits(site.storage.url)
+                beside(tx)
+
+            return apply_callback(site, by, id_, seen_at, body, then)
+
+        doors = Callbacks(site.storage, site.plugin_key, under_way, served_uses(served))
+        with pytest.raises(Unauthenticated):
+            doors.take(issued.jwt, delivery, BODY)
+        other.end()
+    assert served.here(Messages).show(str(int(message.id))).tags == ()
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+def test_refusals_are_written_down_in_one_order(served: Served, plugin: str) -> None:
+    """Of many tokens by their ids, however they came: two servers wait for each other at the most."""
+    site, seconds = served.site, [0.0]
+    new = NewPluginToken(scopes=(TokenScope.METRICS,))
+    issued = [served.here(PluginTokens).create(plugin, new) for _ in range(2)]
+    first, second = sorted(tokens.read(site.plugin_key.get(), one.jwt).id for one in issued)
+    kept = Refusals(lambda: seconds[0])
+    uses = TokenUses(site.storage, lambda: site.ids, kept)
+    last = next(
+        claims for one in issued if (claims := tokens.read(site.plugin_key.get(), one.jwt)).id == first
+    )
+    for _ in range(WRITES_A_MINUTE + 1):
+        kept.to_write(plugin, second)
+    seconds[0] = 60.0
+    with OneMore() as other:
+        with site.storage.write() as tx:
+            plugin_tokens.count(tx, first, refused=True)
+            other.begin(partial(uses.refuse, last))
+            assert other.waits(site.storage.url)
+            plugin_tokens.count(tx, second, refused=True)
+        other.end()
+    found = served.here(PluginTokens).browse(plugin).items
+    assert [one.refused for one in sorted(found, key=lambda one: one.id)] == [2, 2]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +26,7 @@ from mairust_core.store import trust
 from mairust_core.store.tables import trust_revocation
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.linking import TESTER, manifest_text, new_id
+from tests.support.linking import TESTER, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, install, key_id, made
 from tests.support.waiting import OneMore
 
@@ -226,6 +228,10 @@ def test_of_a_list_its_date_is_kept_and_that_there_is_no_newer_one(ops: Ops, mar
     assert replace(confirmed, confirmed_at=None) == key
     with pytest.raises(NotFound):
         ops(Trust).confirm_revocations("f" * 16)
+    for serial, still in ((3, confirmed.confirmed_at), (4, None)):
+        ops(Trust).import_revocations(market.revoke(serial, days=-39))
+        (key,) = (one for one in ops(Trust).browse(limit=500).items if one.id == market.id)
+        assert (key.serial, key.confirmed_at) == (serial, still), "it was said of list 3"
 
 
 def test_rule_g5_no_other_list_of_the_same_serial_releases_a_key(ops: Ops, market: Marketplace) -> None:
@@ -418,6 +424,26 @@ def test_rule_g5_a_root_that_is_being_removed_installs_nothing(
             trust.remove(tx, TESTER, market.id)
         with pytest.raises(Forbidden, match="is trusted here no longer"):
             other.end()
+
+
+@pytest.mark.parametrize("served", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("what", ["link", "remove"])
+def test_rule_g5_who_links_or_removes_waits_for_who_takes_back(
+    served: Served, market: Marketplace, tmp_path: Path, what: str
+) -> None:
+    """A list writes whole plugins: what it read of them a moment before must be all there is."""
+    id_ = install(served.site, made(manifest_text(new_id()), Signing(key=market.root))).id
+    text = manifest_text(id_)
+    doing: dict[str, Callable[[], object]] = {
+        "link": partial(link, served.site, tmp_path, text),
+        "remove": partial(served.here(Plugins).remove, id_),
+    }
+    with OneMore() as other:
+        with served.site.storage.write() as tx:
+            trust.hold(served.site.storage, tx)
+            other.begin(doing[what])
+            assert other.waits(served.site.storage.url)
+        other.end()
 
 
 @pytest.mark.parametrize("damage", ["text", "changed", "large", "other document"])

@@ -59,6 +59,32 @@ def test_a_list_is_old_after_ninety_days(
         assert told(found) == set()
 
 
+def test_a_list_that_came_before_dates_were_kept_is_asked_for_again(
+    site: Site, trust: Trust, market: Marketplace, found: Examine
+) -> None:
+    """Nobody knows how old it is; the same file tells."""
+    trust.import_revocations(market.revoke(7, days=-1))
+    with site.storage.write() as tx:
+        tx.execute(trust_key.update().values(issued_ms=None, list_digest=None))
+    assert told(found) == {"trust.old"}
+    trust.confirm_revocations(market.id)
+    assert told(found) == set()
+    with site.storage.write() as tx:
+        tx.execute(trust_key.update().values(confirmed_ms=None))
+    trust.import_revocations(market.revoke(7, days=-1))
+    assert told(found) == set()
+
+
+def test_a_list_from_the_future_is_found(trust: Trust, market: Marketplace, found: Examine) -> None:
+    """What its root certified until then is over here, whatever this machine's clock says."""
+    trust.import_revocations(market.revoke(7, days=3))
+    assert told(found) == {"trust.future"}
+    one = found()["trust.future"]
+    assert market.id in one.what
+    trust.import_revocations(market.revoke(8))
+    assert told(found) == set()
+
+
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("mend", ["import", "confirm"])
 def test_after_a_restore_the_newest_list_is_asked_for(

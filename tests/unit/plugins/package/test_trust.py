@@ -167,6 +167,7 @@ def test_a_certificate_is_worth_nothing_under_another_name() -> None:
         ("key_id", "0" * 16, "package_key_id"),
         ("format", 2, "package_format"),
         ("may", "everything", "package_json_unknown"),
+        ("may", {"\udfff": 1}, "package_json_value"),
         ("root", "me", "package_json_value"),
     ],
 )
@@ -263,6 +264,7 @@ def test_a_revocation_list_goes_on_from_the_one_before() -> None:
         ("keys", ["x"], "package_json_value"),
         ("keys", "0" * 16, "package_json_value"),
         ("manifests", [1], "package_json_value"),
+        ("manifests", ["\ud800"], "package_json_value"),
     ],
 )
 def test_a_revocation_list_that_was_changed_is_refused(key: str, value: Any, detail: str) -> None:
@@ -285,6 +287,8 @@ def test_a_licence_is_for_a_plugin_a_holder_and_a_time() -> None:
     assert fault(lambda: licence.require({}, NOW)) == "package_root_unknown"
     other = licences.write("com.example.other", "Example Ltd", NOW, WORLD.root)
     assert fault(lambda: WORLD.package(**{licences.NAME: other})) == "package_licence_plugin"
+    half = data.replace(b"Example Ltd", rb"Example \ud800")
+    assert fault(lambda: WORLD.package(**{licences.NAME: half})) == "package_json_value"
 
 
 def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
