@@ -37,7 +37,7 @@ for line in sys.stdin:
     tag = VERSION if asked["hook"] == "pre_receive" else "later"
     print(json.dumps({"action": "deliver", "tags": [tag]}), flush=True)
     if asked["attempt"] == 1 and asked["hook"] == "pre_receive":
-        print("answered by", VERSION, file=sys.stderr, flush=True)
+        sys.stderr.write(f"answered by {VERSION}\\n")  # in one piece: the log may be taken between two
 """
 
 

@@ -71,7 +71,8 @@ class Popen(subprocess.Popen[AnyStr]):
         ]
         with _starting:
             forker = _forker()
-        self._status, theirs = socket.socketpair()
+        # Messages, not a stream: who ends at once is told of twice before that is read.
+        self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(forker, [json.dumps(request).encode()], [*standard, theirs.fileno()])
         pid = self._status.recv(64)
