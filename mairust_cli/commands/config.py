@@ -58,7 +58,7 @@ def show(ctx: typer.Context) -> None:
     if session.server_url:
         session.output.page(session.operations(Config).show(), SETTINGS)
         return
-    from mairust_core.config import effective
+    from mairust_core.config.effective import effective
 
     session.output.page(Page(items=effective(session.settings())), SETTINGS)
 
@@ -103,7 +103,7 @@ def check(ctx: typer.Context) -> None:
 def _exported(session: Session) -> Export:
     if session.server_url:
         return session.operations(Config).export()
-    from mairust_core.config import exported
+    from mairust_core.config.effective import exported
 
     found = exported(session.settings())
     try:

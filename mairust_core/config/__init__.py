@@ -6,7 +6,7 @@
     kinds.py       how values are written and checked (resources.py, addresses.py)
     settings.py    every setting, declared once (setting.py; schema.py lists them)
     load.py        all of it together, with the precedence
-    effective.py   what `config show` and `export` show
+    effective.py   what `config show` and `export` show; for itself, for it knows what plugins and hooks are
     reference.py   the documentation page, made from the declarations
 
 Nothing here opens a site, asks the network, or imports a library beyond the standard one, unless a YAML
@@ -16,9 +16,8 @@ file needs it.
 from __future__ import annotations
 
 from mairust_core.config.addresses import ListenAddress
-from mairust_core.config.effective import effective, exported
 from mairust_core.config.load import load_settings
 from mairust_core.config.origin import Origin
 from mairust_core.config.settings import Settings
 
-__all__ = ["ListenAddress", "Origin", "Settings", "effective", "exported", "load_settings"]
+__all__ = ["ListenAddress", "Origin", "Settings", "load_settings"]

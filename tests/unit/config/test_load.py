@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.config import ListenAddress, Origin, Settings, effective, load_settings
+from mairust_core.config import ListenAddress, Origin, Settings, load_settings
+from mairust_core.config.effective import effective
 from mairust_core.config.places import find_document
 from mairust_core.model.settings import Setting
 
