@@ -28,6 +28,8 @@ ANN = "user0@example.org"
 LOCAL, REMOTE = "com.example.versions", "com.example.signed"
 MAIL = b"Subject: %s\r\nMessage-ID: <%s@example.com>\r\n\r\nAt noon.\r\n"
 SENDERS = 3
+FOLLOWED_S = 1.2
+"""By then every worker has followed a change (rule D3: a second)."""
 WORKER = """\
 import json, sys, time
 
@@ -151,6 +153,7 @@ def alone(site: Site) -> Iterator[None]:
     yield
     for id_ in (LOCAL, REMOTE):
         site.command("plugin", "remove", id_, "--yes")
+    time.sleep(FOLLOWED_S)
 
 
 def test_a_plugin_is_upgraded_disabled_and_enabled_without_losing_a_mail(
