@@ -25,10 +25,10 @@ class Bulkhead:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(turn)
-            elif turn.result():  # it had become ours meanwhile
+            if not turn.cancelled() and turn.result():  # it had become ours meanwhile
                 self.give_back()
+            elif turn in self._waiting:  # `give_back` may have passed over it already
+                self._waiting.remove(turn)
             raise
         finally:
             timer.cancel()

@@ -57,3 +57,15 @@ async def test_no_place_is_lost_with_who_is_cancelled(given: bool) -> None:
     assert await next_
     places.give_back()
     assert await places.take(0)
+
+
+async def test_a_place_given_back_as_somebody_is_cancelled_is_the_next_ones() -> None:
+    """Whoever was cancelled has not noticed yet: its own end stays a cancellation."""
+    places = Bulkhead(1)
+    await places.take(LONG_S)
+    gone, next_ = await waiting(places, 2)
+    gone.cancel()
+    places.give_back()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert await next_
