@@ -14,6 +14,7 @@ from pathlib import Path
 from mairust_core.app import Site, become_owner, open_site
 from mairust_core.blobs import drivers
 from mairust_core.config import Settings
+from mairust_core.durable import sync_directory
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
@@ -141,8 +142,4 @@ def write_once(path: Path, data: bytes | None = None) -> None:
         pass  # another process was first, and its file is the good one
     finally:
         draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)

@@ -22,6 +22,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from mairust_core.durable import sync_directory
 from mairust_core.errors import (
     BadConfig,
     DiskFull,
@@ -120,11 +121,7 @@ class Sqlite:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self.path.parent)
 
     # BEGIN and COMMIT go to the driver: SQLAlchemy's own cost four times what SQLite's do. What is asked of
     # it inside begins a transaction of its own making, for which `_begin` finds this one.
