@@ -263,7 +263,7 @@ def test_rule_f3_a_stale_worker_writes_nothing(start: Start, caplog: pytest.LogC
 
 
 def test_what_a_handler_writes_under_its_lease_stands(start: Start) -> None:
-    """While it holds, `confirm` returns and the row is locked until the handler's transaction ends."""
+    """While it holds, `confirm` returns, and what is made in that transaction is there and done."""
 
     def handle(site: Site, _: Payload, lease: Lease) -> None:
         with site.storage.write() as tx:
@@ -271,8 +271,9 @@ def test_what_a_handler_writes_under_its_lease_stands(start: Start) -> None:
             jobs.enqueue(site.storage, tx, site.ids, [NewJob(kind="next")])
 
     start(Kind(name="k", handler=handle), Kind(name="next", handler=lambda *_: None))
-    enqueue(start.site, NewJob(kind="k"))
+    made = enqueue(start.site, NewJob(kind="k"))
     until(lambda: states(start.site.storage) == {"done": 2})
+    assert shown(start.site, made).attempts == 1
 
 
 def test_rule_f3_a_handler_ends_its_job_with_what_it_writes(
