@@ -44,7 +44,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Described
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
 from mairust_core.model.verdict import DELIVER, Verdict
@@ -62,17 +62,15 @@ class Asked:
     """One mail before the hooks, not yet stored; `reached` are the accounts, each with the addresses it has
     in the envelope (rule E1).
 
-    `delivery` is the same in every attempt (rule F3); `hidden` are byte ranges that no plugin sees (rule B2);
-    `text` is where its text begins, if describing it has told.
+    `delivery` is the same in every attempt (rule F3); `hidden` are byte ranges that no plugin sees (rule B2).
     """
 
     delivery: str
     envelope: Envelope
     content: Content
-    facts: Facts | None
+    described: Described
     reached: Mapping[int, Sequence[str]]
     hidden: tuple[tuple[int, int], ...] = ()
-    text: Unread | None = None
     attempt: int = 1
     trace_id: int | None = None
 
@@ -90,6 +88,11 @@ class Told:
     """Calls without effect, ready to be made after the reply."""
     steps: Sequence[Step] = ()
     """Every question, for whoever wants to know exactly."""
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a question was made of the mail, which took more than describing it does."""
+        return bool(self.steps or self.shadows)
 
 
 class Chain(Protocol):

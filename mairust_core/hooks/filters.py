@@ -185,6 +185,9 @@ class Sieve:
         self._subject = _Expressions(False)
         self.hooks = sorted(registered, key=lambda one: (one.hook.priority, one.hook.name))
         self._all = [self._wanted(one) for one in self.hooks]
+        self._asks_for_facts = any(
+            one.subject is not None or one.has_attachments is not None for one in self._all
+        )
         for expressions in (self._recipient, self._sender, self._subject):
             expressions.compile()
 
@@ -209,7 +212,9 @@ class Sieve:
 
     def is_quick(self, mail: Asked) -> bool:
         """Whether `matching` takes hardly any time, whatever the mail says; else it is for a thread."""
-        subject = 0 if mail.facts is None else len(mail.facts.subject)
+        subject = 0
+        if self._subject.steps and (facts := mail.described.facts) is not None:
+            subject = len(facts.subject)
         addresses = sum(len(one) for all_ in mail.reached.values() for one in all_)
         steps = self._subject.steps * subject + self._sender.steps * len(mail.envelope.mail_from)
         return steps + self._recipient.steps * addresses <= QUICK_STEPS
@@ -222,10 +227,12 @@ class Sieve:
         """
         if not self._all:
             return {}
-        facts = mail.facts
         sender = self._sender.found(_text(mail.envelope.mail_from))
-        subject = self._subject.found(facts.subject) if facts is not None else ()
-        attachments = facts is None or facts.has_attachments or bool(facts.attachments)
+        subject: Sequence[int] = ()
+        attachments = True
+        if self._asks_for_facts and (facts := mail.described.facts) is not None:
+            subject = self._subject.found(facts.subject)
+            attachments = facts.has_attachments or bool(facts.attachments)
         size_bytes = mail.content.size_bytes
         wanting = [one for one in self._all if one.mail(sender, subject, attachments, size_bytes)]
         if not wanting:

@@ -24,7 +24,7 @@ from mairust_core.mime.rendering import Ranges, headers, render
 from mairust_core.mime.transfer_encodings import decode
 from mairust_core.mime.tree import Part, scan
 from mairust_core.model.blob import Buffer
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
@@ -192,9 +192,9 @@ def rights_of(permissions: Permissions) -> Rights:
     return permissions.read_headers, permissions.read_body, permissions.read_attachments
 
 
-def most_bytes(size_bytes: int, facts: Facts | None, permissions: Permissions) -> int:
+def most_bytes(size_bytes: int, header_size_bytes: int | None, permissions: Permissions) -> int:
     """What the part about a mail of that size comes to at the most, to be known before it is made."""
-    header_bytes = min(size_bytes, HEADER_BYTES) if facts is None else facts.header_size_bytes
+    header_bytes = size_bytes if header_size_bytes is None else header_size_bytes
     whole_bytes = int(_BASE64 * size_bytes) if size_bytes <= WHOLE_BYTES else 0
     found = _LEAST_BYTES
     if permissions.read_headers:

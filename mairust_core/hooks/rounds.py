@@ -81,7 +81,8 @@ class Round:
         self._matched_by = sieve()
         self._threads = threads
         self._hash = mail.content.sha256.hex()
-        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, mail.text)
+        text = mail.described.text
+        self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, text)
         self._making = asyncio.Lock()
         self._opinions = Opinions(mail.reached)
         self._at_once = AT_ONCE
@@ -125,10 +126,9 @@ class Round:
 
         Also decides about how many recipients are asked about beside each other.
         """
-        size_bytes, facts = self._mail.content.size_bytes, self._mail.facts
         enforced = self._enforced()
-        parts = {rights_of(one.plugin.permissions): most_bytes(size_bytes, facts, one.plugin.permissions)
-                 for one, _ in enforced}  # fmt: skip
+        rights = (one.plugin.permissions for one, _ in enforced)
+        parts = {rights_of(permissions): self._most_bytes(permissions) for permissions in rights}
         largest = max(parts.values(), default=0)
         if not largest:
             return 0
@@ -228,9 +228,12 @@ class Round:
         return now, [one for one in accounts if one in wanted]
 
     def _has_room_for_shadow(self, registered: Registered) -> bool:
-        mail = self._mail
-        expected = most_bytes(mail.content.size_bytes, mail.facts, registered.plugin.permissions)
+        expected = self._most_bytes(registered.plugin.permissions)
         return self._shadow_bytes + expected <= MAX_WAITING_BYTES
+
+    def _most_bytes(self, permissions: Permissions) -> int:
+        mail = self._mail
+        return most_bytes(mail.content.size_bytes, mail.described.header_size_bytes, permissions)
 
     def _shadow(self, registered: Registered, accounts: Sequence[int], name: str, body: bytes) -> Shadow:
         return Shadow(

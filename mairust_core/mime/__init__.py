@@ -23,7 +23,7 @@ from mairust_core.mime.bodies import (
     text_of,
 )
 from mairust_core.mime.charsets import decode_text
-from mairust_core.mime.description import describe, describe_unread
+from mairust_core.mime.description import Outline, describe
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
 from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET, read_preview
@@ -34,6 +34,7 @@ __all__ = [
     "PREVIEW_BYTES",
     "SNIPPET",
     "Buffer",
+    "Outline",
     "Part",
     "Ranges",
     "crlf_form",
@@ -42,7 +43,6 @@ __all__ = [
     "decode_text",
     "decoded_part",
     "describe",
-    "describe_unread",
     "find_part",
     "headers",
     "hidden_ranges",

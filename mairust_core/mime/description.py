@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from mairust_core.mime.addresses import correspondents
-from mairust_core.mime.bodies import Bodies, attachment, charset_of, is_attachment, sort_parts
+from mairust_core.mime.bodies import attachment, charset_of, is_attachment, sort_parts
 from mairust_core.mime.bodystructure import bodystructure
 from mairust_core.mime.dates import parse_date
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.envelope import address_fields, envelope
 from mairust_core.mime.fields import Fields
 from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
-from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, preview, unread
+from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, read_preview, unread
 from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Eol, Facts
 
 MAX_ID_CHARACTERS = 998
 """A longer message id is none: no header line may hold it (RFC 5322 §2.1.1)."""
@@ -33,60 +32,69 @@ def describe(content: Buffer, *, crlf_proved: bool = False, extent: Extent = WHO
     `crlf_proved`: the caller knows that there is no bare LF (rule B3 refuses it over SMTP); saves a tenth.
     `extent`: how much of the preview is wanted.
     """
-    return _described(content, crlf_proved, lambda scanned, bodies: preview(scanned, bodies, extent))
-
-
-def describe_unread(content: Buffer) -> tuple[Facts, Unread]:
-    """Return the facts of a content without bare LF, but for the preview, which `read_preview` reads."""
-    found: list[Unread] = []
-
-    def leave(_content: Buffer, bodies: Bodies) -> Preview:
-        found.append(unread(bodies))
-        return NOTHING
-
-    return _described(content, True, leave), found[0]
-
-
-def _described(content: Buffer, crlf_proved: bool, show: Callable[[Buffer, Bodies], Preview]) -> Facts:
     size = len(content)
     crlf_size, crlf_count = (size, 0) if crlf_proved else _counted(content)
-    scanned = content if crlf_size == size else crlf_form(content)
-    root = scan(scanned)
-    fields = root.fields
-    addresses = address_fields(fields)
-    bodies = sort_parts(root)
-    shown = show(scanned, bodies)
-    charset = charset_of((bodies.plain or bodies.html or [root])[0])
-    subject = _subject(fields, charset)
-    base, marked = base_subject(subject)
-    return Facts(
-        size_bytes=size,
-        crlf_size_bytes=crlf_size,
-        eol=eol_of(size, crlf_size, crlf_count),
-        header_size_bytes=root.body,
-        received_count=fields.count(b"received"),
-        subject=subject,
-        base_subject=base,
-        is_reply_or_forward=marked,
-        from_=correspondents(addresses.from_, charset),
-        sender=correspondents(addresses.sender, charset),
-        reply_to=correspondents(addresses.reply_to, charset),
-        to=correspondents(addresses.to, charset),
-        cc=correspondents(addresses.cc, charset),
-        bcc=correspondents(addresses.bcc, charset),
-        date=parse_date(_text(fields, b"date")),
-        message_id=_message_id(_text(fields, b"message-id")),
-        in_reply_to=_message_ids(_text(fields, b"in-reply-to")),
-        references=_message_ids(_text(fields, b"references")),
-        preview=shown.text,
-        preview_source=shown.source,
-        preview_truncated=shown.truncated,
-        has_html=bool(bodies.html),
-        attachments=tuple([attachment(scanned, part) for part in bodies.attached]),
-        has_attachments=root.cut or any(map(is_attachment, bodies.attached)),
-        envelope=envelope(fields, addresses),
-        bodystructure=bodystructure(scanned, root),
-    )
+    outline = Outline(content if crlf_size == size else crlf_form(content))
+    return outline.facts(outline.preview(extent), size, eol_of(size, crlf_size, crlf_count))
+
+
+class Outline:
+    """Where the parts of a content without bare LF lie, which takes a third of the time of all facts."""
+
+    def __init__(self, content: Buffer) -> None:
+        """Look through it; never raises, whatever it is."""
+        self._content = content
+        self._root = scan(content)
+        self._bodies = sort_parts(self._root)
+        self.header_size_bytes = self._root.body
+        self.text = unread(self._bodies)
+        """Where the preview begins, for `read_preview`."""
+
+    @property
+    def received_count(self) -> int:
+        """How many `Received` fields its header has."""
+        return self._root.fields.count(b"received")
+
+    def preview(self, extent: Extent) -> Preview:
+        """Return the beginning of the text."""
+        return read_preview(self._content, self.text, extent)
+
+    def facts(self, shown: Preview = NOTHING, size_bytes: int | None = None, eol: Eol = "crlf") -> Facts:
+        """Return all facts; `shown` is the preview, size and line ends are of the bytes as they came."""
+        content, root, bodies = self._content, self._root, self._bodies
+        fields = root.fields
+        addresses = address_fields(fields)
+        charset = charset_of((bodies.plain or bodies.html or [root])[0])
+        subject = _subject(fields, charset)
+        base, marked = base_subject(subject)
+        return Facts(
+            size_bytes=len(content) if size_bytes is None else size_bytes,
+            crlf_size_bytes=len(content),
+            eol=eol,
+            header_size_bytes=root.body,
+            received_count=self.received_count,
+            subject=subject,
+            base_subject=base,
+            is_reply_or_forward=marked,
+            from_=correspondents(addresses.from_, charset),
+            sender=correspondents(addresses.sender, charset),
+            reply_to=correspondents(addresses.reply_to, charset),
+            to=correspondents(addresses.to, charset),
+            cc=correspondents(addresses.cc, charset),
+            bcc=correspondents(addresses.bcc, charset),
+            date=parse_date(_text(fields, b"date")),
+            message_id=_message_id(_text(fields, b"message-id")),
+            in_reply_to=_message_ids(_text(fields, b"in-reply-to")),
+            references=_message_ids(_text(fields, b"references")),
+            preview=shown.text,
+            preview_source=shown.source,
+            preview_truncated=shown.truncated,
+            has_html=bool(bodies.html),
+            attachments=tuple([attachment(content, part) for part in bodies.attached]),
+            has_attachments=root.cut or any(map(is_attachment, bodies.attached)),
+            envelope=envelope(fields, addresses),
+            bodystructure=bodystructure(content, root),
+        )
 
 
 def _counted(content: Buffer) -> tuple[int, int]:

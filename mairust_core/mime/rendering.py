@@ -6,7 +6,6 @@ import re
 
 from mairust_core.mime.fields import header_end, shown_fields, unfold
 from mairust_core.mime.line_ends import Buffer, crlf_size
-from mairust_core.model.content import Facts
 
 Ranges = tuple[tuple[int, int], ...]
 """Byte ranges (start, end) of whole fields, line ends and continuation lines included, ascending."""
@@ -88,10 +87,10 @@ def render(trace: bytes, content: Buffer, hidden: Ranges) -> bytes:
     return b"".join([trace, *_shown(content, hidden)])
 
 
-def rendered_size(trace: bytes, facts: Facts, hidden: Ranges, content: Buffer) -> int:
-    """Return the size in bytes of the CRLF form of the rendering, without making it."""
+def rendered_size(trace: bytes, crlf_size_bytes: int, hidden: Ranges, content: Buffer) -> int:
+    """Return the size in bytes of the CRLF form of the rendering, given that of the content."""
     cut = sum(crlf_size(content[start:end]) for start, end in hidden) if hidden else 0
-    return crlf_size(trace) + facts.crlf_size_bytes - cut
+    return crlf_size(trace) + crlf_size_bytes - cut
 
 
 def headers(content: Buffer, hidden: Ranges = ()) -> list[tuple[str, str]]:

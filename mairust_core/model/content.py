@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,3 +100,55 @@ class Facts:
     has_attachments: bool
     envelope: bytes
     bodystructure: bytes
+
+
+class Described(Protocol):
+    """What is in a mail, found as far as somebody asks for it."""
+
+    @property
+    def facts(self) -> Facts | None:
+        """All facts; None when it cannot be described."""
+        ...
+
+    @property
+    def text(self) -> Unread | None:
+        """Where the preview begins, if that is known."""
+        ...
+
+    @property
+    def header_size_bytes(self) -> int | None:
+        """Of the header, if that is known."""
+        ...
+
+    @property
+    def received_count(self) -> int:
+        """How many `Received` fields there are, none when it cannot be described."""
+        ...
+
+    @property
+    def crlf_size_bytes(self) -> int | None:
+        """Of the CRLF form; None when it cannot be described."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`Described` of a mail that is described."""
+
+    facts: Facts | None
+    text: Unread | None = None
+
+    @property
+    def header_size_bytes(self) -> int | None:
+        """Of the header."""
+        return None if self.facts is None else self.facts.header_size_bytes
+
+    @property
+    def received_count(self) -> int:
+        """How many `Received` fields there are."""
+        return 0 if self.facts is None else self.facts.received_count
+
+    @property
+    def crlf_size_bytes(self) -> int | None:
+        """Of the CRLF form."""
+        return None if self.facts is None else self.facts.crlf_size_bytes

@@ -83,6 +83,8 @@ class Delivery:
     copies: tuple[Copy, ...]
     received_ms: int
     trace: Trace | None = None
+    described: bool = True
+    """False while the facts are left to whoever commits it; there is no bare LF in its content then."""
     unread: Unread | None = None
     """Where the preview is that `facts` came without, until it is read."""
     snippet: str | None = None

@@ -14,7 +14,7 @@ from mairust_core.hooks.opinions import together
 from mairust_core.hooks.steps import Step
 from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Facts, Known
 from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.flags import MESSAGE_TAGS, split
@@ -141,7 +141,7 @@ class _One:
             connection=Connection(road=Road.APPEND),
             received_at=to_time(self._received_ms),
         )
-        return Source.of(self._site.ids.next(), envelope, self._content, facts)
+        return Source.of(self._site.ids.next(), envelope, self._content, Known(facts))
 
 
 def collect(site: Site, given: BytesIn) -> Content:

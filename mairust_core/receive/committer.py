@@ -23,7 +23,7 @@ from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, 
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Content, Locator
 from mairust_core.model.delivery import Delivery, Stored
-from mairust_core.receive.describing import with_snippet
+from mairust_core.receive.describing import with_facts
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
 from mairust_core.store.ingest import boot_clock, find_stored, ids_taken, write_batch
@@ -103,7 +103,7 @@ class Committer:
 
     def commit_many(self, batch: Sequence[Delivery]) -> list[Outcome]:
         """Commit on the calling thread; one outcome per delivery, in order."""
-        batch = [with_snippet(one) for one in batch]
+        batch = [with_facts(one) for one in batch]
         outcomes: list[Outcome] = []
         start = 0
         while start < len(batch):

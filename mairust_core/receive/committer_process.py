@@ -14,7 +14,7 @@ from mmap import mmap
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.model.delivery import Delivery
 from mairust_core.receive.committer import MAX_BATCH, Committer
-from mairust_core.receive.describing import with_snippet
+from mairust_core.receive.describing import with_facts
 from mairust_core.receive.distant_committer import ANSWER, HEAD
 from mairust_core.receive.parcels import LONGEST_BYTES, pack_outcomes, unpack
 
@@ -74,7 +74,7 @@ class _Inbox:
         """Do once more what is done first with a mail: after a pause no cache of the processor holds it."""
         self._expecting = False
         if self._last is not None:
-            with_snippet(unpack(*self._last))
+            with_facts(unpack(*self._last))
 
     def _fill(self) -> bool:
         """Read what there is room for; whether the pipe has ended."""

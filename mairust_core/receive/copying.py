@@ -10,7 +10,7 @@ from mairust_core.hooks import Asked, Told
 from mairust_core.ids import IdSource
 from mairust_core.mime import rendered_size
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Described
 from mairust_core.model.delivery import Copy, Hidden, Later, Trace
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.flags import split
@@ -35,11 +35,9 @@ class Source:
     trace_id: Id
     envelope: Envelope
     content: Content
-    facts: Facts | None
+    described: Described
     hidden: Hidden
     reached: Mapping[int, Sequence[str]]
-    unread: Unread | None = None
-    """Where the preview is, while `facts` are without it."""
 
     @classmethod
     def of(
@@ -47,9 +45,8 @@ class Source:
         trace_id: Id,
         envelope: Envelope,
         content: Content,
-        facts: Facts | None,
+        described: Described,
         hidden: Hidden = (),
-        unread: Unread | None = None,
     ) -> Source:
         """The mail of an envelope."""
         reached: dict[int, list[str]] = {}
@@ -60,10 +57,9 @@ class Source:
             trace_id=trace_id,
             envelope=envelope,
             content=content,
-            facts=facts,
+            described=described,
             hidden=hidden,
             reached=reached,
-            unread=unread,
         )
 
     def asked(self) -> Asked:
@@ -72,19 +68,19 @@ class Source:
             delivery=str(int(self.trace_id)),
             envelope=self.envelope,
             content=self.content,
-            facts=self.facts,
+            described=self.described,
             reached=self.reached,
             hidden=self.hidden,
-            text=self.unread,
             trace_id=int(self.trace_id),
         )
 
 
 def copies_of(source: Source, added: bytes, planned: Plan, ids: IdSource) -> tuple[Copy, ...]:
     """One copy for each account; those that wait for a delivery job lie in Quarantine until then."""
+    crlf_size_bytes = source.described.crlf_size_bytes
     size_bytes = len(added) + source.content.size_bytes
-    if source.facts is not None:
-        size_bytes = rendered_size(added, source.facts, source.hidden, source.content.view())
+    if crlf_size_bytes is not None:
+        size_bytes = rendered_size(added, crlf_size_bytes, source.hidden, source.content.view())
     addresses = source.reached
     placings = dict(planned.stored)
     for account, verdict in planned.deferred.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from mairust_core.mime import SNIPPET, describe, describe_unread, read_preview
+from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Described, Facts, Unread
 from mairust_core.model.delivery import Delivery
 
 log = logging.getLogger("mairust.receive")
@@ -21,32 +21,76 @@ def describe_safely(content: Content, crlf_proved: bool = False) -> Facts | None
     try:
         return describe(content.view(), crlf_proved=crlf_proved, extent=SNIPPET)
     except Exception:
-        log.exception("content %s is stored undescribed", content.sha256.hex())
+        _note_undescribed(content)
         return None
 
 
-def describe_first(content: Content, crlf_proved: bool) -> tuple[Facts | None, Unread | None]:
-    """The facts of a content as `describe_safely` finds them, but the preview may be left to `with_snippet`.
+class LookedThrough(Described):
+    """A content without bare LF: its parts are found at once, all facts when somebody asks for them."""
 
-    Only bare LF, which moves what is behind it, is described whole.
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._outline: Outline | None = None
+        self._facts: Facts | None = None
+        try:
+            self._outline = Outline(content.view())
+        except Exception:
+            _note_undescribed(content)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody has asked for the facts."""
+        return self._outline is not None and self._facts is None
+
+    @property
+    def facts(self) -> Facts | None:
+        """All facts but for the preview; None when the content cannot be described."""
+        if self._facts is None and self._outline is not None:
+            try:
+                self._facts = self._outline.facts()
+            except Exception:
+                _note_undescribed(self._content)
+                self._outline = None
+        return self._facts
+
+    @property
+    def text(self) -> Unread | None:
+        """Where the preview begins."""
+        return None if self._outline is None else self._outline.text
+
+    @property
+    def received_count(self) -> int:
+        """How many `Received` fields there are."""
+        return 0 if self._outline is None else self._outline.received_count
+
+    @property
+    def header_size_bytes(self) -> int | None:
+        """Of the header; None when it cannot be told."""
+        return None if self._outline is None else self._outline.header_size_bytes
+
+    @property
+    def crlf_size_bytes(self) -> int | None:
+        """Its size, as it is the CRLF form; None when it cannot be described."""
+        return None if self._outline is None else self._content.size_bytes
+
+
+def with_facts(delivery: Delivery) -> Delivery:
+    """A delivery with what of its description was left: all facts, or the beginning of the text.
+
+    Undescribed when that cannot be read.
     """
-    if not crlf_proved:
-        return describe_safely(content), None
-    try:
-        return describe_unread(content.view())
-    except Exception:
-        log.exception("content %s is stored undescribed", content.sha256.hex())
-        return None, None
-
-
-def with_snippet(delivery: Delivery) -> Delivery:
-    """A delivery with the beginning of its text, if that was left; undescribed when it cannot be read."""
+    content = delivery.content
+    if not delivery.described:
+        return replace(delivery, facts=describe_safely(content, crlf_proved=True), described=True)
     if delivery.facts is None or delivery.unread is None:
         return delivery
-    content = delivery.content
     try:
         shown = read_preview(content.view(), delivery.unread, SNIPPET)
     except Exception:
-        log.exception("content %s is stored undescribed", content.sha256.hex())
+        _note_undescribed(content)
         return replace(delivery, facts=None, unread=None)
     return replace(delivery, snippet=shown.text, unread=None)
+
+
+def _note_undescribed(content: Content) -> None:
+    log.exception("content %s is stored undescribed", content.sha256.hex())

@@ -59,6 +59,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         one.content.sha256,
         one.received_ms,
         one.once,
+        one.described,
         None if one.facts is None else _facts_told(one.facts),
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
@@ -69,7 +70,8 @@ def _told(one: Delivery) -> tuple[Any, ...]:
 
 def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
-    tenant_id, sha256, received_ms, once, facts, copies, trace, later, unread = marshal.loads(packed)  # noqa: S302 - of our parent's
+    told = marshal.loads(packed)  # noqa: S302 - of our parent's
+    tenant_id, sha256, received_ms, once, described, facts, copies, trace, later, unread = told
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
@@ -78,6 +80,7 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         received_ms=received_ms,
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
+        described=described,
         later=tuple([_later(*one) for one in later]),
         unread=None if unread is None else _unread(*unread),
     )

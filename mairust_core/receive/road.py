@@ -16,7 +16,7 @@ from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDo
 from mairust_core.hooks import Chain, NoHooks, Told
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Described, Known
 from mairust_core.model.delivery import Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
@@ -25,7 +25,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Commits
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
-from mairust_core.receive.describing import describe_first, describe_safely
+from mairust_core.receive.describing import LookedThrough, describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.plan import Group, Plan, plan
@@ -131,11 +131,11 @@ class MailRoad:
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         self._parts.committer.expect()
         strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
-        facts, unread = await self._describe(content, strict)
+        described = await self._describe(content, strict)
         groups = _groups(envelope)
-        if facts is not None and facts.received_count > MAX_HOPS:
+        if described.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
-        source = self._source(envelope, content, facts, unread)
+        source = self._source(envelope, content, described)
         told = await self._parts.hooks.ask(source.asked())
         stored: dict[int, Id] = {}
         try:
@@ -151,31 +151,32 @@ class MailRoad:
         crash_point("reply.before")
         return replies
 
-    async def _describe(self, content: Content, crlf_proved: bool) -> tuple[Facts | None, Unread | None]:
-        if content.size_bytes <= INLINE_BYTES:
-            return describe_first(content, crlf_proved)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved), None
+    async def _describe(self, content: Content, crlf_proved: bool) -> Described:
+        if content.size_bytes > INLINE_BYTES:
+            loop = asyncio.get_running_loop()
+            return Known(await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved))
+        return LookedThrough(content) if crlf_proved else Known(describe_safely(content))
 
-    def _source(
-        self, envelope: Envelope, content: Content, facts: Facts | None, unread: Unread | None
-    ) -> Source:
+    def _source(self, envelope: Envelope, content: Content, described: Described) -> Source:
         over_smtp = envelope.connection.road is not Road.DELIVER
         hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
-        return Source.of(self._parts.ids.next(), envelope, content, facts, hidden, unread)
+        return Source.of(self._parts.ids.next(), envelope, content, described, hidden)
 
     def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
         ids, envelope = self._parts.ids, source.envelope
         added = trace_headers(envelope, hostname=self._parts.hostname, message_id=str(int(source.trace_id)))
         copies = copies_of(source, added, planned, ids)
+        described = source.described
+        is_left = told.has_asked and isinstance(described, LookedThrough) and described.is_left
         return Delivery(
             tenant_id=envelope.recipients[0].tenant_id,
             content=source.content,
-            facts=source.facts,
+            facts=None if is_left else described.facts,
+            described=not is_left,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),
-            unread=source.unread,
+            unread=None if is_left else described.text,
             once=envelope.connection.road is Road.DELIVER,
             later=later_of(source, copies, planned, told, ids),
         )

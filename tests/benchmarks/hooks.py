@@ -37,6 +37,7 @@ from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
+from mairust_core.model.content import Known
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Limits
@@ -100,9 +101,12 @@ def _asked(data: bytes) -> Asked:
         connection=Connection(road=Road.SMTP, ip="192.0.2.7"),
         received_at=datetime.now(UTC),
     )
-    content, facts = Bytes.of(data), describe(data)
     return Asked(
-        delivery="1", envelope=envelope, content=content, facts=facts, reached={1: ["ann@example.org"]}
+        delivery="1",
+        envelope=envelope,
+        content=Bytes.of(data),
+        described=Known(describe(data)),
+        reached={1: ["ann@example.org"]},
     )
 
 

@@ -13,6 +13,7 @@ from mairust_core.hooks.memory import MemoryTransport, Plugin
 from mairust_core.hooks.payload import Callback
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
+from mairust_core.model.content import Known
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
 from mairust_core.model.ids import Id
@@ -96,7 +97,7 @@ def asked(
             received_at=datetime.now(UTC),
         ),
         content=Bytes.of(data),
-        facts=describe(data) if described else None,
+        described=Known(describe(data) if described else None),
         reached=reached,
     )
 

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
 from mairust_core.services.traces import Traces
+from mairust_core.store.tables import content
 from tests.support.hooking import CLIENT, Plugins
 from tests.support.postgres import PostgresServer, require_server
 
@@ -162,6 +164,13 @@ class House:
     def trace(self, id: str, kind: str = "hook") -> list[Event]:
         """Events of one kind in the story of a mail."""
         return [one for one in self.site.service(Traces, TESTER).show(id).events if one["kind"] == kind]
+
+    def content(self, data: bytes) -> tuple[Any, ...]:
+        """The row that describes some bytes."""
+        sql = f"SELECT {', '.join(one.name for one in content.columns)} FROM content WHERE sha256 = ?"
+        with self.site.storage.read() as tx:
+            [found] = self.site.storage.fetch_all(tx, sql, (sha256(data).digest(),))
+        return tuple(found)
 
     def jobs(self, kind: str) -> list[Leased]:
         """The unfinished jobs of a kind for this house's accounts, as leases would give them."""

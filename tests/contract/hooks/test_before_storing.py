@@ -11,11 +11,14 @@ import pytest
 from mairust_core.errors import StorageDown
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.transport import CallFailed
+from mairust_core.mime import SNIPPET, describe
 from mairust_core.model.blob import Bytes
+from mairust_core.model.delivery import Delivery
 from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.plugin import Attachments, Body, Permissions
+from mairust_core.store.facts import content_row
 from tests.contract.hooks.conftest import House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
@@ -31,6 +34,21 @@ async def test_mail_that_no_hook_wants_is_delivered_as_ever(house: House) -> Non
     assert house.plugins.requests("com.example.test") == []
     assert [one.mailbox for one in house.box(house.ann)] == ["INBOX"]
     assert house.trace(stored_id(reply)) == []
+
+
+@pytest.mark.parametrize("wanted", [None, Filter(), Filter(subject_matches="hello", has_attachments=False)])
+async def test_rule_c4_mail_is_described_whoever_does_it(house: House, wanted: Filter | None) -> None:
+    """Before the hooks, for a filter of one, or when it is committed: what is stored of it is the same."""
+    hooks = [] if wanted is None else [registered(wanted=wanted)]
+    await house.hook(lambda _: {"action": "deliver"}, *hooks)
+    data = mail(headers=["To: Ann <ann@example.org>", "References: <a@b.example>"])
+    [reply] = await house.receive(data=data)
+    assert reply.code == 250
+    assert hooks == [] or len(house.plugins.requests("com.example.test")) == 1
+    whole = Delivery(
+        tenant_id=1, content=Bytes.of(data), facts=describe(data, extent=SNIPPET), copies=(), received_ms=0
+    )
+    assert house.content(data) == content_row(whole)
 
 
 async def test_a_rejected_mail_is_refused_with_the_plugins_reply(house: House) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mairust_core.errors import NotFound, OutcomeUnknown, QuotaExceeded, TooMany
-from mairust_core.mime import describe_unread
+from mairust_core.mime import Outline
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.model.delivery import Delivery, Later, Stored
 from mairust_core.model.job import NewJob
@@ -119,10 +119,20 @@ def test_mail_of_many_sessions_is_stored_once_each(kit: Kit, commits: Commits) -
 def test_a_preview_that_was_left_is_read(kit: Kit, commits: Commits) -> None:
     """Facts that came without are stored with it."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
-    facts, unread = describe_unread(mail.content.view())
+    outline = Outline(mail.content.view())
+    facts = outline.facts()
     assert facts.preview == ""
-    assert isinstance(commit(commits, replace(mail, facts=facts, unread=unread))[0], Stored)
+    assert isinstance(commit(commits, replace(mail, facts=facts, unread=outline.text))[0], Stored)
     assert kit.rows("SELECT snippet FROM content") == [("Good morning\n",)]
+
+
+def test_facts_that_were_left_are_found(kit: Kit, commits: Commits) -> None:
+    """A mail that comes without any is stored with all of them."""
+    mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
+    assert mail.facts is not None
+    assert isinstance(commit(commits, replace(mail, facts=None, described=False))[0], Stored)
+    found = kit.rows("SELECT snippet, described, message_id, envelope FROM content")
+    assert found == [("Good morning\n", True, mail.facts.message_id, mail.facts.envelope)]
 
 
 def test_rule_c4_only_the_guilty_hear_of_it(kit: Kit, commits: Commits) -> None:

@@ -126,7 +126,9 @@ def test_rule_b2_the_rendered_size_is_that_of_the_crlf_form(
     trace = b"Received: from a by b;\r\n\tdate\r\n"
     hidden = hidden_ranges(content, OURS, True)
     rendering = render(trace, content, hidden)
-    assert rendered_size(trace, describe(content), hidden, content) == len(crlf_form(rendering))
+    assert rendered_size(trace, describe(content).crlf_size_bytes, hidden, content) == len(
+        crlf_form(rendering)
+    )
 
 
 def test_rule_f1_headers_in_order_unfolded_and_undecoded() -> None:

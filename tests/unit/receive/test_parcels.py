@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from mairust_core.errors import MaiRustError, NotFound, OutcomeUnknown, QuotaExceeded
-from mairust_core.mime import SNIPPET, describe, describe_unread
+from mairust_core.mime import SNIPPET, Outline, describe
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
 from mairust_core.model.delivery import Copy, Counted, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
-from mairust_core.receive.describing import with_snippet
+from mairust_core.receive.describing import LookedThrough, with_facts
 from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
 from mairust_core.store.facts import content_row
 
@@ -79,27 +79,50 @@ def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
     assert {type(one.id) for one in found.copies} | {type(one.id) for one in found.later} <= {Id}
 
 
-def test_the_preview_that_is_read_on_the_other_side_is_the_one_of_describe() -> None:
-    """Facts without it and where it is travel; read there, nothing differs from a description in one go."""
-    for body in (RICH, RICH.replace(b"text/plain", b"text/x-odd"), b"Subject: x\r\n\r\n", b""):
-        facts, unread = describe_unread(body)
-        found = with_snippet(travelled(replace(delivery(body), facts=facts, unread=unread)))
-        whole = describe(body, extent=SNIPPET)
-        assert (found.unread, found.facts, found.snippet) == (None, facts, whole.preview)
-        assert content_row(found) == content_row(replace(found, facts=whole, snippet=None))
+@pytest.mark.parametrize(
+    "body", [RICH, RICH.replace(b"text/plain", b"text/x-odd"), b"Subject: x\r\n\r\n", b""]
+)
+def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> None:
+    """Facts without the preview and where it is, or nothing at all: described there, no row differs."""
+    outline, whole = Outline(body), describe(body, extent=SNIPPET)
+    some = replace(delivery(body), facts=outline.facts(), unread=outline.text)
+    found = with_facts(travelled(some))
+    assert (found.unread, found.facts, found.snippet) == (None, outline.facts(), whole.preview)
+    left = with_facts(travelled(replace(delivery(body), facts=None, described=False)))
+    assert (left.facts, left.described, left.snippet) == (whole, True, None)
+    assert content_row(found) == content_row(left) == content_row(replace(found, facts=whole, snippet=None))
 
 
-def test_rule_c4_a_mail_whose_preview_cannot_be_read_is_stored_undescribed() -> None:
-    """Whatever reading it raises; here its content is gone."""
+class Gone(Bytes):
+    """Content that cannot be read any more."""
 
-    class Gone(Bytes):
-        def view(self) -> bytes:
-            raise ValueError("the content is closed")
+    def view(self) -> bytes:
+        raise ValueError("the content is closed")
 
-    facts, unread = describe_unread(RICH)
-    gone = Gone(data=b"", sha256=b"", size_bytes=0)
-    found = with_snippet(replace(delivery(), facts=facts, unread=unread, content=gone))
-    assert (found.facts, found.unread) == (None, None)
+
+def test_rule_c4_a_mail_that_cannot_be_read_is_stored_undescribed() -> None:
+    """Whatever reading it raises, on either side; here its content is gone."""
+    outline, gone = Outline(RICH), Gone(data=b"", sha256=b"", size_bytes=0)
+    mail = replace(delivery(), facts=outline.facts(), unread=outline.text, content=gone)
+    for one in (mail, replace(mail, facts=None, unread=None, described=False)):
+        found = with_facts(one)
+        assert (found.facts, found.unread, found.described) == (None, None, True)
+    looked = LookedThrough(gone)
+    assert (looked.facts, looked.text, looked.is_left, looked.crlf_size_bytes) == (None, None, False, None)
+    assert looked.received_count == 0
+
+
+def test_facts_are_found_once_and_only_when_somebody_asks() -> None:
+    """Until then they are left to whoever commits the mail."""
+    looked = LookedThrough(delivery(RICH).content)
+    whole = describe(RICH)
+    assert looked.is_left
+    assert looked.header_size_bytes == whole.header_size_bytes
+    assert (looked.received_count, looked.crlf_size_bytes) == (whole.received_count, len(RICH))
+    assert looked.is_left
+    assert looked.facts == Outline(RICH).facts()
+    assert looked.facts is looked.facts
+    assert not looked.is_left
 
 
 def test_text_that_no_codec_takes_travels() -> None:
