@@ -97,6 +97,7 @@ class MailRoad:
         self.max_size_bytes = max_size_bytes
         self._parts = parts
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="describe")
+        self._under_way = 0
 
     async def recipient(self, address: str, connection: Connection) -> Recipient | Reply:
         """The accounts behind one RCPT TO, or the reply that refuses it."""
@@ -120,16 +121,19 @@ class MailRoad:
 
     async def receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         """Store the mail, then say so; the replies of `Receiver.receive`."""
+        if not self._under_way:  # beside others it would be woken for nothing, again and again
+            self._parts.committer.expect()
+        self._under_way += 1
         try:
             return await self._receive(envelope, content)
         except Exception:
             log.exception("mail from <%s> could not be processed", envelope.mail_from)
             return [TRY_AGAIN] * len(_groups(envelope))
         finally:
+            self._under_way -= 1
             content.close()
 
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
-        self._parts.committer.expect()
         strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
         described = await self._describe(content, strict)
         groups = _groups(envelope)
