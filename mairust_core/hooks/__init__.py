@@ -73,6 +73,8 @@ class Asked:
     hidden: tuple[tuple[int, int], ...] = ()
     attempt: int = 1
     trace_id: int | None = None
+    noted_by_caller: bool = False
+    """Whether whoever asks sees to it that the questions are written down: with the mail, where it can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +104,10 @@ class Chain(Protocol):
         """What the hooks say before anything is stored; never raises."""
         ...
 
-    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
-        """Note who saw a mail that was answered, and make its shadow calls; returns at once.
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id], *, written: bool) -> None:
+        """Note what was asked about a mail that was answered, and make its shadow calls; returns at once.
 
-        `stored` are the messages that came of it, by account.
+        `stored` are the messages that came of it, by account; `written`: the questions are with them already.
         """
         ...
 
@@ -125,7 +127,7 @@ class NoHooks:
         """Deliver to everyone."""
         return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
 
-    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id], *, written: bool) -> None:
         """Nothing follows."""
 
     async def poll(self) -> None:

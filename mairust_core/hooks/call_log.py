@@ -5,15 +5,16 @@ The log of hooks, the record of who saw which mail, sums, the plugins' own logs:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mairust_core.hooks.accesses import Access
-from mairust_core.hooks.log import Line, Noted
+from mairust_core.hooks.accesses import Access, accesses_of
+from mairust_core.hooks.log import Line, Noted, line
 from mairust_core.hooks.sayings import Saying
-from mairust_core.ids import IdSource, now_ms, to_time
-from mairust_core.model.hook_forms import HookCall, Outcome
+from mairust_core.hooks.steps import Step
+from mairust_core.ids import IdSource, now_ms
+from mairust_core.model.delivery import Calls
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.store import (
@@ -24,9 +25,23 @@ from mairust_core.store import (
     plugin_logs,
     plugin_usage,
 )
+from mairust_core.store.facts import cleaned
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+MAX_DETAIL = 1000
+MAX_WITH_MAIL = 100
+"""Questions about one mail that are written with it; of more the transaction would be long (rule D2)."""
+
+
+def calls_of(steps: Iterable[Step], trace_id: Id, ids: IdSource) -> Calls:
+    """What is to be written together with the mail that was asked about."""
+    log, accesses = [], []
+    for step in steps:
+        log.append(_call(ids.next(), line(step, trace_id, None)))
+        accesses += [_access(ids.next(), one) for one in accesses_of(step, trace_id, {})]
+    return Calls(log, accesses)
 
 
 class CallLog:
@@ -61,8 +76,8 @@ def _access(id_: Id, one: Access) -> tuple[Any, ...]:
     """In the order of the table's columns."""
     plugin, hook = one.registered.plugin, one.registered.hook
     return (
-        id_, DEFAULT_TENANT, one.at_ms, plugin.id, plugin.version, hook.name, one.why.value,
-        " ".join(one.saw), one.account_id, one.trace_id, one.message_id,
+        int(id_), DEFAULT_TENANT, one.at_ms, plugin.id, plugin.version, hook.name, one.why.value,
+        " ".join(one.saw), one.account_id, _plain(one.trace_id), _plain(one.message_id),
     )  # fmt: skip
 
 
@@ -71,19 +86,15 @@ def _saying(id_: Id, one: Saying) -> tuple[Any, ...]:
     return id_, DEFAULT_TENANT, one.at_ms, one.plugin, one.hook, one.origin.value, one.text
 
 
-def _call(id_: Id, line: Line) -> HookCall:
-    return HookCall(
-        id=id_,
-        at=to_time(line.at_ms),
-        hook=line.hook,
-        plugin=line.plugin,
-        delivery_id=line.delivery_id,
-        mode=line.mode,
-        outcome=Outcome(line.came.value),
-        action=line.action,
-        ms=line.ms,
-        detail=line.detail,
-        trace_id=None if line.trace_id is None else Id(line.trace_id),
-        message_id=None if line.message_id is None else Id(line.message_id),
-        recipient=line.recipient or None,
-    )
+def _call(id_: Id, one: Line) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    return (
+        int(id_), DEFAULT_TENANT, one.at_ms, one.hook, one.plugin, one.delivery_id, one.mode.value,
+        one.came.value, one.action, round(one.ms * 1000), cleaned(one.detail[:MAX_DETAIL]),
+        _plain(one.trace_id), _plain(one.message_id), cleaned(one.recipient) or None,
+    )  # fmt: skip
+
+
+def _plain(id_: int | None) -> int | None:
+    """An id as any serialisation takes it."""
+    return None if id_ is None else int(id_)

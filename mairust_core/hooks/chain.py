@@ -130,7 +130,9 @@ class HookChain:
             return Told(verdicts=dict.fromkeys(mail.reached, DELIVER))
         round_ = Round(self._caller, mail, lambda: self._sieve, self._budget_ms, self._threads)
         told = await round_.told_of(matching, self._before)
-        self._lines.add(told.steps, mail.trace_id)
+        self._lines.count(told.steps)
+        if not mail.noted_by_caller:
+            self._lines.add(told.steps, mail.trace_id)
         return told
 
     async def _matching(self, sieve: Sieve, mail: Asked) -> dict[HookType, Matching]:
@@ -163,6 +165,7 @@ class HookChain:
             request=b"",
             outcome=outcome,
         )
+        self._lines.count([step])
         self._lines.add([step], trace_id, int(asking.message_id or 0) or None)
         return step
 
@@ -183,9 +186,11 @@ class HookChain:
         """An enabled hook by its name."""
         return next((one for one in self._sieve.hooks if one.hook.name == name), None)
 
-    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:
-        """Note who saw a mail that was answered, and make its shadow calls; returns at once."""
-        self.saw(told.steps, trace_id, stored)
+    def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id], *, written: bool) -> None:
+        """Note what was asked about a mail that was answered, and make its shadow calls; returns at once."""
+        if not written:
+            self._lines.add(told.steps, trace_id)
+            self.saw(told.steps, trace_id, stored)
         self.begin_shadows(told, trace_id, stored)
 
     def begin_shadows(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:

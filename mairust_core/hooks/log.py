@@ -109,12 +109,16 @@ class Lines:
         self._left_out = 0
         self._lock = threading.Lock()
 
-    def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
-        """Note some questions; never waits."""
+    def count(self, steps: Iterable[Step]) -> None:
+        """Note what some questions took, and what plugins wrote beside their answers; never waits."""
         for step in steps:
             self._figures.add(step.registered.plugin, step.outcome, step.at_ms)
             if step.outcome.log or step.outcome.error is not None:
                 self._sayings.add(step)
+
+    def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
+        """Note the lines of some questions; never waits."""
+        for step in steps:
             if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:

@@ -94,6 +94,7 @@ class Shadows:
         try:
             for one in shadows:
                 step = await self._ask(one)
+                self._lines.count([step])
                 self._lines.add([step], trace_id)
                 self._lines.saw([step], trace_id, stored)
                 differs = any(decided[of].action is not step.outcome.said.action for of in one.accounts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts, Unread
@@ -60,6 +62,20 @@ class Trace:
     events: tuple[dict[str, object], ...] = ()
 
 
+class Calls(NamedTuple):
+    """What is kept of the questions about a mail, to be written with it: who saw it is never lost (B-5).
+
+    Rows of the tables `hook_log` and `plugin_access` in the order of their columns; these last end with an
+    account, a trace and None, where the message of that account belongs.
+    """
+
+    log: Sequence[tuple[Any, ...]] = ()
+    accesses: Sequence[tuple[Any, ...]] = ()
+
+
+NO_CALLS = Calls()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
     """A job that is made with one of the copies of a delivery, in the same transaction, and not without it.
@@ -92,6 +108,7 @@ class Delivery:
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None
+    calls: Calls = NO_CALLS
     later: tuple[Later, ...] = ()
     receipt: Receipt | None = None
     """Stored with the first copy's id, so that the request that brought the mail can be repeated."""

@@ -22,7 +22,7 @@ from mairust_core.blobs import BlobStore
 from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, StorageDown, TooMany
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Content, Locator
-from mairust_core.model.delivery import Delivery, Stored
+from mairust_core.model.delivery import Calls, Delivery, Stored
 from mairust_core.receive.describing import with_facts
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
@@ -254,6 +254,7 @@ class Committer:
                 replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
             ),
             trace=None if delivery.trace is None else replace(delivery.trace, id=ids.next()),
+            calls=Calls(*([(int(ids.next()), *row[1:]) for row in rows] for rows in delivery.calls)),
         )
 
     def _create_mailboxes(self, missing: MissingMailbox) -> None:

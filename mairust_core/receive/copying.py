@@ -62,7 +62,7 @@ class Source:
             reached=reached,
         )
 
-    def asked(self) -> Asked:
+    def asked(self, *, noted_by_caller: bool = False) -> Asked:
         """The mail as hooks are asked about it."""
         return Asked(
             delivery=str(int(self.trace_id)),
@@ -72,6 +72,7 @@ class Source:
             reached=self.reached,
             hidden=self.hidden,
             trace_id=int(self.trace_id),
+            noted_by_caller=noted_by_caller,
         )
 
 

@@ -16,7 +16,7 @@ from mairust_core.errors import MaiRustError
 from mairust_core.ids import to_ms, to_time
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
 from mairust_core.model.content import AttachmentFact, Correspondent, Facts, TextAt, Unread
-from mairust_core.model.delivery import Copy, Delivery, Later, Stored, Trace
+from mairust_core.model.delivery import Calls, Copy, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 
@@ -64,6 +64,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
         [_later_told(later) for later in one.later],
+        tuple(one.calls),
         None if one.unread is None else [*(at and tuple(at) for at in one.unread[:2]), one.unread.cut],
     )
 
@@ -71,7 +72,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
 def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
     told = marshal.loads(packed)  # noqa: S302 - of our parent's
-    tenant_id, sha256, received_ms, once, described, facts, copies, trace, later, unread = told
+    tenant_id, sha256, received_ms, once, described, facts, copies, trace, later, calls, unread = told
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
@@ -82,6 +83,7 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         once=once,
         described=described,
         later=tuple([_later(*one) for one in later]),
+        calls=Calls(*calls),
         unread=None if unread is None else _unread(*unread),
     )
 

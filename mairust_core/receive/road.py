@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
 from mairust_core.hooks import Chain, NoHooks, Told
+from mairust_core.hooks.call_log import MAX_WITH_MAIL, calls_of
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Described, Known
-from mairust_core.model.delivery import Delivery, Stored
+from mairust_core.model.delivery import NO_CALLS, Calls, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
@@ -140,18 +141,21 @@ class MailRoad:
         if described.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
         source = self._source(envelope, content, described)
-        told = await self._parts.hooks.ask(source.asked())
+        told = await self._parts.hooks.ask(source.asked(noted_by_caller=True))
         stored: dict[int, Id] = {}
+        calls = NO_CALLS
         try:
             planned = plan(groups, told.verdicts)
             if planned.stored:
                 delivery = self._prepare(source, planned, told)
+                calls = delivery.calls
                 replies = await self._commit(groups, planned, delivery, stored)
             else:
                 replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
                 self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
         finally:  # whatever becomes of the mail, plugins have seen it
-            self._parts.hooks.follow(told, source.trace_id, stored)
+            written = bool(stored and calls.log)
+            self._parts.hooks.follow(told, source.trace_id, stored, written=written)
         crash_point("reply.before")
         return replies
 
@@ -171,6 +175,7 @@ class MailRoad:
         added = trace_headers(envelope, hostname=self._parts.hostname, message_id=str(int(source.trace_id)))
         copies = copies_of(source, added, planned, ids)
         described = source.described
+        once = envelope.connection.road is Road.DELIVER
         is_left = told.has_asked and isinstance(described, LookedThrough) and described.is_left
         return Delivery(
             tenant_id=envelope.recipients[0].tenant_id,
@@ -181,9 +186,16 @@ class MailRoad:
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),
             unread=None if is_left else described.text,
-            once=envelope.connection.road is Road.DELIVER,
+            once=once,
+            calls=NO_CALLS if once else self._calls(told, source.trace_id),
             later=later_of(source, copies, planned, told, ids),
         )
+
+    def _calls(self, told: Told, trace_id: Id) -> Calls:
+        """What was asked, to be written with the mail; nothing where that is much, and then it is later."""
+        if not told.steps or len(told.steps) > MAX_WITH_MAIL:
+            return NO_CALLS
+        return calls_of(told.steps, trace_id, self._parts.ids)
 
     async def _commit(
         self, groups: Sequence[Group], planned: Plan, delivery: Delivery, stored: dict[int, Id]

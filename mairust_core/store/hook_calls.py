@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from mairust_core.errors import Invalid
-from mairust_core.ids import to_ms, to_time
+from mairust_core.ids import to_time
 from mairust_core.model.hook import Mode
 from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.ids import Id
-from mairust_core.model.principal import DEFAULT_TENANT, Principal
+from mairust_core.model.principal import Principal
 from mairust_core.store import StorageBackend
-from mairust_core.store.facts import cleaned
 from mairust_core.store.tables import AnyRow, hook_log
 
-MAX_DETAIL = 1000
 
-
-def record(
-    storage: StorageBackend, tx: Connection, calls: Iterable[HookCall], *, tenant_id: int = DEFAULT_TENANT
-) -> None:
-    """Write down what came of calls."""
-    storage.insert_together(
-        tx,
-        hook_log,
-        [
-            (
-                one.id, tenant_id, to_ms(one.at), one.hook, one.plugin, one.delivery_id, one.mode.value,
-                one.outcome.value, one.action, round(one.ms * 1000), cleaned(one.detail[:MAX_DETAIL]),
-                one.trace_id, one.message_id, one.recipient,
-            )
-            for one in calls
-        ],
-    )  # fmt: skip
+def record(storage: StorageBackend, tx: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write down what came of calls, each in the order of the table's columns."""
+    storage.insert_together(tx, hook_log, rows)
 
 
 def page(tx: Connection, by: Principal, hook: str, outcome: str, cursor: str, limit: int) -> list[HookCall]:

@@ -24,7 +24,16 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, idempotency, jobs, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
-from mairust_core.store.tables import content, index_queue, message, message_tag, placement, trace
+from mairust_core.store.tables import (
+    content,
+    hook_log,
+    index_queue,
+    message,
+    message_tag,
+    placement,
+    plugin_access,
+    trace,
+)
 
 DAY_MS = 86_400_000
 BYTES_GOOD_S = 1800.0
@@ -100,6 +109,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     modseqs = _charge_accounts(storage, tx, located)
     storage.insert_rows(tx, placement, _placement_rows(batch, placed, modseqs))
     _make_jobs(storage, tx, batch, placed)
+    _note_calls(storage, tx, batch)
 
 
 def _skip_repetitions(
@@ -324,6 +334,17 @@ def _make_jobs(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery
     jobs.insert(storage, tx, made)
 
 
+def _note_calls(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> None:
+    """What hooks were asked about the mail of this batch; who saw a copy, with the id that it got (B-5)."""
+    asked = [one for one in batch if one.calls.log]
+    storage.insert_rows(tx, hook_log, [row for one in asked for row in one.calls.log])
+    accesses = []
+    for one in asked:
+        ids = {copy.account_id: copy.id for copy in one.copies}
+        accesses += [(*row[:-1], ids.get(row[-3])) for row in one.calls.accesses]
+    storage.insert_rows(tx, plugin_access, accesses)
+
+
 def find_stored(storage: StorageBackend, batch: Sequence[Delivery]) -> list[bool]:
     """Which deliveries of a batch are in the store, after a commit whose outcome did not come (rule C4)."""
     with storage.read() as tx:
@@ -340,4 +361,7 @@ def ids_taken(storage: StorageBackend, one: Delivery) -> bool:
         found = storage.fetch_each(tx, "SELECT id FROM message WHERE id = ?", rows)
         if one.trace is not None:
             found += storage.fetch_each(tx, "SELECT id FROM trace WHERE id = ?", [(one.trace.id,)])
+        for table, calls in (("hook_log", one.calls.log), ("plugin_access", one.calls.accesses)):
+            sql = f"SELECT id FROM {table} WHERE id = ?"  # noqa: S608 - names are ours
+            found += storage.fetch_each(tx, sql, [row[:1] for row in calls])
     return any(row is not None for row in found)

@@ -11,13 +11,16 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.log import Noted
 from mairust_core.hooks.memory import MemoryTransport, Plugin
 from mairust_core.hooks.payload import Callback
+from mairust_core.ids import to_ms
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
 from mairust_core.model.content import Known
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
+from mairust_core.model.hook_forms import HookCall
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Attachments, Body, Entry, Limits, Permissions, Protocol, Runnable
+from mairust_core.model.principal import DEFAULT_TENANT
 
 EVERYTHING = Permissions(
     read_headers=True,
@@ -147,3 +150,12 @@ class NoCredentials:
     ) -> Callback | None:
         """None."""
         return None
+
+
+def logged(call: HookCall) -> tuple[Any, ...]:
+    """The row of the log that tells of a call."""
+    return (
+        call.id, DEFAULT_TENANT, to_ms(call.at), call.hook, call.plugin, call.delivery_id, call.mode.value,
+        call.outcome.value, call.action, round(call.ms * 1000), call.detail, call.trace_id, call.message_id,
+        call.recipient,
+    )  # fmt: skip

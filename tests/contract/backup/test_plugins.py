@@ -29,6 +29,7 @@ from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
 from tests.support import kept
+from tests.support.hooking import logged
 from tests.support.linking import approved, http_text, link, manifest_text
 from tests.support.packaging import Marketplace, Signing, install, made
 from tests.support.sites import ANN, TESTER, back_up
@@ -61,7 +62,7 @@ def registered(site: Site, directory: Path) -> Iterator[Site]:
             detail="late", trace_id=None, message_id=None, recipient=None,
         )  # fmt: skip
         with here.storage.write() as tx:
-            store.hook_calls.record(here.storage, tx, [call])
+            store.hook_calls.record(here.storage, tx, [logged(call)])
         yield here
 
 

@@ -28,6 +28,7 @@ from mairust_core.model.account import NewAccount
 from mairust_core.model.blob import Bytes
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
+from mairust_core.model.hook_forms import HookCall
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Leased
 from mairust_core.model.message import Message
@@ -171,6 +172,14 @@ class House:
         with self.site.storage.read() as tx:
             [found] = self.site.storage.fetch_all(tx, sql, (sha256(data).digest(),))
         return tuple(found)
+
+    def calls(self) -> list[HookCall]:
+        """What the log of hooks tells of mail to Ann."""
+        names = "SELECT DISTINCT hook FROM hook_log WHERE recipient = ?"
+        with self.site.storage.read() as tx:
+            hooks = [hook for (hook,) in self.site.storage.fetch_all(tx, names, (self.ann,))]
+            pages = [store.hook_calls.page(tx, TESTER, hook, "", "", 500) for hook in hooks]
+        return [one for page in pages for one in page if one.recipient == self.ann]
 
     def jobs(self, kind: str) -> list[Leased]:
         """The unfinished jobs of a kind for this house's accounts, as leases would give them."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from mairust_core.errors import NotFound, StorageDown, Temporary
+from mairust_core.hooks.call_log import MAX_WITH_MAIL
 from mairust_core.hooks.log import MAX_ACCESSES, Lines, Noted
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.ids import now_ms
+from mairust_core.model.account import AccountChange
+from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.plugin import Attachments, Body, Permissions
@@ -73,6 +77,49 @@ async def test_b5_a_refused_mail_was_seen_too(house: House) -> None:
     assert reply.code == 550
     [found] = await seen(house, house.ann)
     assert (found.message_id, found.saw) == (None, ("headers",))
+
+
+async def test_b5_what_was_seen_of_a_stored_mail_is_written_with_it(house: House) -> None:
+    """In its transaction: nothing of it waits, so that no end of a process can lose it."""
+    await house.hook(deliver, registered("a", PRE), registered("b", EACH))
+    replies = await house.receive(house.ann, house.bob)
+    accesses = house.site.service(Accesses, TESTER)
+    [second, first] = accesses.of_account(house.ann).items
+    assert (first.hook, second.hook, str(first.message_id)) == ("a", "b", stored_id(replies[0]))
+    assert len(accesses.of_account(house.bob).items) == 2
+    assert [(one.hook, one.outcome) for one in house.calls()] == [("a", "answered"), ("b", "answered")]
+    await house.chain.poll()
+    assert [one for noted in house.noted for one in (*noted.lines, *noted.accesses)] == []
+    assert house.noted[-1].figures.keys() == {"com.example.test"}
+
+
+async def test_b5_what_was_seen_is_known_when_nothing_is_stored_of_it(house: House) -> None:
+    """An account that is full by the time that hooks have answered, one that is gone, and one that is not."""
+
+    def change(_: dict[str, Any]) -> dict[str, Any]:
+        accounts = house.site.service(Accounts, TESTER)
+        accounts.edit(house.bob, AccountChange(quota_bytes=1))
+        with suppress(NotFound):  # the second time
+            accounts.remove(house.carol)
+        return {"action": "deliver"}
+
+    await house.hook(change, registered("a", PRE))
+    replies = await house.receive(house.ann, house.bob, house.carol, road=Road.LMTP)
+    assert [one.code // 100 for one in replies] == [2, 4, 5]
+    [of_ann], [of_bob] = await seen(house, house.ann), await seen(house, house.bob)
+    assert (str(of_ann.message_id), of_bob.message_id) == (stored_id(replies[0]), None)
+    replies = await house.receive(house.bob)
+    assert replies[0].code == 452
+    assert [one.message_id for one in await seen(house, house.bob)] == [None, None]
+
+
+async def test_b5_of_many_questions_about_one_mail_the_transaction_is_not_made_long(house: House) -> None:
+    """They are written down a little later instead (rule D2)."""
+    await house.hook(deliver, *(registered(f"h{number}", PRE) for number in range(MAX_WITH_MAIL + 1)))
+    await house.receive()
+    assert house.calls() == []
+    assert len(await seen(house, house.ann)) == 50
+    assert len(house.calls()) == MAX_WITH_MAIL + 1
 
 
 async def test_b5_a_call_that_failed_may_have_shown_it(house: House) -> None:

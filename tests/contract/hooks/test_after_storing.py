@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Temporary
-from mairust_core.hooks.log import Noted
+from mairust_core.hooks.log import Came, Line, Noted
 from mairust_core.hooks.transport import CallFailed
+from mairust_core.ids import now_ms
 from mairust_core.jobs import Later, LeaseLost
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
-from mairust_core.model.hook_forms import HookCall, NewHook, Outcome
+from mairust_core.model.hook_forms import NewHook, Outcome
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Leased
 from mairust_core.model.mailbox import QUARANTINE
@@ -410,17 +410,18 @@ async def test_every_question_is_a_line_of_the_log(house: House) -> None:
     [reply] = await house.receive()
     [job] = house.jobs("hook")
     await house.run(job)
+    assert {one.hook for one in house.calls()} == {"broken", "off"}, "these are written with the mail"
     assert house.lines == []
     await house.chain.poll()
-    found = {one.hook: one for one in house.lines}
-    assert {name: one.came.value for name, one in found.items()} == {
-        "fine": "answered", "broken": "failed", "off": "skipped", "p": "answered",
+    found = {one.hook: one for one in house.calls()}
+    assert {name: one.outcome for name, one in found.items()} == {
+        "fine": Outcome.ANSWERED, "broken": Outcome.FAILED, "off": Outcome.SKIPPED, "p": Outcome.ANSWERED,
     }  # fmt: skip
     assert found["fine"].detail == "ignored: color (unknown)"
     assert found["broken"].detail == "the answer is empty"
-    assert {one.recipient for one in house.lines} == {house.ann}
+    assert {one.recipient for one in house.calls()} == {house.ann}
     assert (found["p"].message_id, found["broken"].message_id) == (int(stored_id(reply)), None)
-    assert len({one.trace_id for one in house.lines}) == 1
+    assert len({one.trace_id for one in house.calls()}) == 1
 
 
 async def test_rule_f3_a_callback_applies_within_permissions_once(house: House) -> None:
@@ -500,13 +501,13 @@ async def test_hooks_are_followed_though_their_log_cannot_be_written(house: Hous
 
 def test_any_text_can_be_the_detail_of_a_call(house: House) -> None:
     """NUL and lone surrogates are what databases do not take."""
-    call = HookCall(
-        id=house.site.ids.next(), at=datetime.now(UTC), hook=f"odd.{house.domain}", plugin="com.example.test",
-        delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.ANSWERED, action="deliver", ms=1.0,
-        detail="a\0b\ud800", trace_id=None, message_id=None, recipient=house.ann,
+    name = f"odd.{house.domain}"
+    line = Line(
+        now_ms(), name, "com.example.test", "d", Mode.ENFORCE, Came.ANSWERED, "deliver", 1.0, "a\0b\ud800",
+        None, None, "ann\0\ud800@b.example",
     )  # fmt: skip
-    with house.site.storage.write() as tx:
-        store.hook_calls.record(house.site.storage, tx, [call])
+    house.record(Noted(lines=[line]))
     with house.site.storage.read() as tx:
-        [found] = store.hook_calls.page(tx, TESTER, call.hook, "", "", 10)
+        [found] = store.hook_calls.page(tx, TESTER, name, "", "", 10)
+    assert found.recipient == "ann\ufffd?@b.example"
     assert found.detail == "a\ufffdb?"

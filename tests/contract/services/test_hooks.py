@@ -23,6 +23,7 @@ from mairust_core.services.status import Status
 from mairust_core.store import breakers
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support.hooking import logged
 from tests.support.linking import approved, link, manifest_text, new_id
 
 PRE, POST = HookType.PRE_RECEIVE, HookType.POST_RECEIVE
@@ -244,8 +245,9 @@ def test_the_log_tells_calls_newest_first(ops: Ops, served: Served, plugin: str)
     name = f"{plugin}:pre_receive"
     outcomes = (Outcome.ANSWERED, Outcome.FAILED, Outcome.TIMED_OUT)
     calls = [call(served, name, outcome) for outcome in outcomes]
+    others = [call(served, "other", Outcome.FAILED)]
     with served.site.storage.write() as tx:
-        store.hook_calls.record(served.site.storage, tx, [*calls, call(served, "other", Outcome.FAILED)])
+        store.hook_calls.record(served.site.storage, tx, [logged(one) for one in others + calls])
     assert ops(Hooks).log(name).items == tuple(reversed(calls))
     first = ops(Hooks).log(name, limit=2)
     assert first.items == (calls[2], calls[1])
@@ -263,7 +265,7 @@ def test_rule_j3_calls_are_kept_as_long_as_traces(served: Served, plugin: str) -
     old, new = call(served, name, Outcome.ANSWERED), call(served, name, Outcome.FAILED)
     day_ms = 86_400_000
     with served.site.storage.write() as tx:
-        store.hook_calls.record(served.site.storage, tx, [old, new])
+        store.hook_calls.record(served.site.storage, tx, [logged(old), logged(new)])
         tx.exec_driver_sql(f"UPDATE hook_log SET at_ms = at_ms - {15 * day_ms} WHERE id = {int(old.id)}")
         store.plugins.use_callback(tx, 1, plugin, f"old-{name}")
         store.plugins.use_callback(tx, 1, plugin, f"new-{name}")

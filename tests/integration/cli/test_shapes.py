@@ -31,6 +31,7 @@ from mairust_core.plugins.package import keys
 from tests.integration.cli.conftest import MAIL, make_sources
 from tests.support.answering import http_plugin
 from tests.support.command_line import CHECKOUT, Ran, Run, process
+from tests.support.hooking import logged
 from tests.support.jobs import enqueue, kill
 from tests.support.linking import allow_unsigned, approved, http_text, link, manifest_text
 from tests.support.packages import publish
@@ -281,7 +282,7 @@ def register_plugins(site: Path, directory: Path, port: int) -> None:
             message_id=None, recipient="ann@example.org",
         )  # fmt: skip
         with here.storage.write() as tx:
-            store.hook_calls.record(here.storage, tx, [call])
+            store.hook_calls.record(here.storage, tx, [logged(call)])
         line = Saying(at_ms=0, plugin=call.plugin, hook=call.hook, origin=LogOrigin.STDERR, text="late")
         here.hook_log.record(Noted(sayings=[line]))
 
