@@ -90,6 +90,8 @@ class Told:
     """Calls without effect, ready to be made after the reply."""
     steps: Sequence[Step] = ()
     """Every question, for whoever wants to know exactly."""
+    preview: str | None = None
+    """The beginning of the text, where a plugin was shown it: it need not be read again."""
 
     @property
     def has_asked(self) -> bool:

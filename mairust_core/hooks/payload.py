@@ -90,6 +90,8 @@ class MessagePart:
         self._hidden = hidden
         self._made: dict[Rights, bytes] = {}
         self._root: Part | None = None
+        self.preview: str | None = None
+        """The beginning of the text, once somebody was shown it."""
 
     @property
     def size_bytes(self) -> int:
@@ -136,6 +138,8 @@ class MessagePart:
     def _preview(self) -> dict[str, Any]:
         begins = self._begins()
         shown = read_preview(self._content, begins, WHOLE)
+        if begins is self._told_text:
+            self.preview = shown.text
         found = {"source": shown.source or "plain", "has_html": begins.html is not None}
         return {"preview": shown.text, "truncated": shown.truncated, **found}
 

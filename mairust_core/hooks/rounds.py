@@ -148,6 +148,7 @@ class Round:
             later=self._later(),
             shadows=self._shadows,
             steps=self._steps,
+            preview=self._part.preview,
         )
 
     def _events(self) -> list[Event]:

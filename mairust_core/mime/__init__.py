@@ -26,7 +26,7 @@ from mairust_core.mime.charsets import decode_text
 from mairust_core.mime.description import Outline, describe
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
-from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET, read_preview
+from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET, read_preview, snippet_of
 from mairust_core.mime.rendering import Ranges, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.tree import Part
 
@@ -53,5 +53,6 @@ __all__ = [
     "read_preview",
     "render",
     "rendered_size",
+    "snippet_of",
     "text_of",
 ]

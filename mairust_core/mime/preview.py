@@ -72,6 +72,11 @@ def read_preview(content: Buffer, at: Unread, extent: Extent = WHOLE) -> Preview
     return NOTHING
 
 
+def snippet_of(shown: str) -> str:
+    """The beginning of a preview, as long as `SNIPPET` has it."""
+    return _limited(shown[: SNIPPET.enough], SNIPPET.limit_bytes)[0]
+
+
 def _beginning(
     content: Buffer, part: TextAt, source: PreviewSource, slices_bytes: Sequence[int], extent: Extent
 ) -> Preview:

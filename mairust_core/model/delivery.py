@@ -104,7 +104,7 @@ class Delivery:
     unread: Unread | None = None
     """Where the preview is that `facts` came without, until it is read."""
     snippet: str | None = None
-    """The preview that was read; None when it is in `facts`."""
+    """The preview, once it was read beside the facts; None when it is in `facts`, or still to be read."""
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None

@@ -81,7 +81,9 @@ def with_facts(delivery: Delivery) -> Delivery:
     """
     content = delivery.content
     if not delivery.described:
-        return replace(delivery, facts=describe_safely(content, crlf_proved=True), described=True)
+        looked = LookedThrough(content)
+        text = looked.text if delivery.snippet is None else None
+        delivery = replace(delivery, facts=looked.facts, unread=text, described=True)
     if delivery.facts is None or delivery.unread is None:
         return delivery
     try:

@@ -60,6 +60,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         one.received_ms,
         one.once,
         one.described,
+        one.snippet,
         None if one.facts is None else _facts_told(one.facts),
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
         None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
@@ -72,7 +73,8 @@ def _told(one: Delivery) -> tuple[Any, ...]:
 def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
     told = marshal.loads(packed)  # noqa: S302 - of our parent's
-    tenant_id, sha256, received_ms, once, described, facts, copies, trace, later, calls, unread = told
+    tenant_id, sha256, received_ms, once, described, snippet, *more = told
+    facts, copies, trace, later, calls, unread = more
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
@@ -82,6 +84,7 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
         described=described,
+        snippet=snippet,
         later=tuple([_later(*one) for one in later]),
         calls=Calls(*calls),
         unread=None if unread is None else _unread(*unread),

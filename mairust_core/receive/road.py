@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
 from mairust_core.hooks import Chain, NoHooks, Told
 from mairust_core.hooks.call_log import MAX_WITH_MAIL, calls_of
-from mairust_core.mime import hidden_ranges
+from mairust_core.mime import hidden_ranges, snippet_of
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Described, Known
 from mairust_core.model.delivery import NO_CALLS, Calls, Delivery, Stored
@@ -182,6 +182,7 @@ class MailRoad:
             content=source.content,
             facts=None if is_left else described.facts,
             described=not is_left,
+            snippet=snippet_of(told.preview) if is_left and told.preview is not None else None,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),

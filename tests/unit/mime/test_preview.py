@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_core.mime import PREVIEW_BYTES, describe
+from mairust_core.mime import PREVIEW_BYTES, SNIPPET, describe, snippet_of
 from mairust_core.mime.html_text import html_to_text
 from tests.unit.mime.messages import MULTIPART, message
 
@@ -35,6 +35,16 @@ def test_trap_t2_the_preview_never_breaks_a_character(letter: str, offset: int) 
     assert text.startswith(facts.preview)
     assert PREVIEW_BYTES - len(letter.encode()) < size <= PREVIEW_BYTES
     assert facts.preview_truncated
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 5000, "日" * 300, "😀" * 300, "a😀" * 200, "<b>x</b> &amp; " * 400, ""]
+)
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_snippet_of_a_preview_is_the_one_that_is_read(text: str, kind: str) -> None:
+    """What lists show does not depend on who read it."""
+    mail = message(f"Content-Type: text/{kind}; charset=utf-8", text)
+    assert snippet_of(describe(mail).preview) == describe(mail, extent=SNIPPET).preview[:256]
 
 
 def test_trap_t2_exactly_the_limit_is_not_truncated() -> None:

@@ -89,8 +89,10 @@ def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> N
     found = with_facts(travelled(some))
     assert (found.unread, found.facts, found.snippet) == (None, outline.facts(), whole.preview)
     left = with_facts(travelled(replace(delivery(body), facts=None, described=False)))
-    assert (left.facts, left.described, left.snippet) == (whole, True, None)
+    assert (left.facts, left.described, left.snippet) == (outline.facts(), True, whole.preview)
     assert content_row(found) == content_row(left) == content_row(replace(found, facts=whole, snippet=None))
+    shown = replace(delivery(body), facts=None, described=False, snippet="what a plugin was shown")
+    assert with_facts(travelled(shown)) == replace(left, snippet="what a plugin was shown")
 
 
 class Gone(Bytes):
