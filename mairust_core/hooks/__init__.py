@@ -40,13 +40,14 @@ Ways to whatever answers:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Described
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
+from mairust_core.model.record import record
 from mairust_core.model.verdict import DELIVER, Verdict
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ Event = dict[str, Any]
 """What the trace notes of a call: `kind` "hook", and what `model.story.KINDS` names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One mail before the hooks, not yet stored; `reached` are the accounts, each with the addresses it has
     in the envelope (rule E1).
@@ -77,7 +78,7 @@ class Asked:
     """Whether whoever asks sees to it that the questions are written down: with the mail, where it can be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Told:
     """What the hooks said of one mail: a verdict for each account, what of it belongs into the trace, and
     which `post_receive` hooks want the copy of which account.

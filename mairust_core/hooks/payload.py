@@ -28,6 +28,7 @@ from mairust_core.model.content import Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
+from mairust_core.model.record import record
 from mairust_core.wire import encode_time
 
 PROTOCOL = 1
@@ -56,7 +57,7 @@ class Callback:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Asking:
     """What differs between two calls about one mail."""
 
@@ -208,6 +209,11 @@ def most_bytes(size_bytes: int, header_size_bytes: int | None, permissions: Perm
     if permissions.read_attachments is Attachments.FULL:
         found += whole_bytes
     return found
+
+
+def most_bytes_of_any(size_bytes: int) -> int:
+    """The same for whatever permissions: quickly said of small mail."""
+    return _LEAST_BYTES + (3 * _ESCAPED + 3) * size_bytes
 
 
 def inline_bytes(permissions: Permissions) -> int:

@@ -22,7 +22,15 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.opinions import Opinions
-from mairust_core.hooks.payload import Asking, MessagePart, inline_bytes, most_bytes, request, rights_of
+from mairust_core.hooks.payload import (
+    Asking,
+    MessagePart,
+    inline_bytes,
+    most_bytes,
+    most_bytes_of_any,
+    request,
+    rights_of,
+)
 from mairust_core.hooks.room import FREE_BYTES, Rooms
 from mairust_core.hooks.shadows import MAX_WAITING_BYTES, Shadow
 from mairust_core.hooks.steps import Step, event
@@ -127,6 +135,9 @@ class Round:
         Also decides about how many recipients are asked about beside each other.
         """
         enforced = self._enforced()
+        at_most = len(enforced) + min(AT_ONCE, len(self._mail.reached))
+        if at_most * most_bytes_of_any(self._mail.content.size_bytes) <= FREE_BYTES:
+            return 0
         rights = (one.plugin.permissions for one, _ in enforced)
         parts = {rights_of(permissions): self._most_bytes(permissions) for permissions in rights}
         largest = max(parts.values(), default=0)

@@ -140,7 +140,7 @@ def find_part(root: Part, part_id: str) -> Part | None:
 
 def part_text(content: Buffer, part: Part) -> str:
     """Return the text of a text part of that content's tree: decoded, LF line ends; never raises."""
-    return _text(_decoded(content, part), text_at(part))
+    return _universal_newlines(_source(_decoded(content, part), text_at(part)))
 
 
 def text_of(content: Buffer) -> str:
@@ -164,20 +164,26 @@ def text_at(part: Part) -> TextAt:
 
 def text_in(content: Buffer, at: TextAt, limit_bytes: int) -> tuple[str, bool]:
     """Return the text in the first `limit_bytes` (encoded) of a part, and whether that is all of it."""
+    text, whole = source_in(content, at, limit_bytes)
+    return _universal_newlines(text), whole
+
+
+def source_in(content: Buffer, at: TextAt, limit_bytes: int) -> tuple[str, bool]:
+    """Return the same with line ends as they are."""
     whole = at.end - at.start <= limit_bytes
     data = content[at.start : at.end if whole else at.start + limit_bytes]
-    return _text(decode(data, at.encoding), at, cut=not whole), whole
+    return _source(decode(data, at.encoding), at, cut=not whole), whole
 
 
 def _decoded(content: Buffer, part: Part) -> bytes:
     return decode(content[part.body : part.end], part.encoding)
 
 
-def _text(data: bytes, at: TextAt, *, cut: bool = False) -> str:
+def _source(data: bytes, at: TextAt, *, cut: bool = False) -> str:
     charset = at.charset
     if not charset and at.is_html and (meta := _META_CHARSET.search(data, 0, _META_BYTES)):
         charset = meta[1].decode("ascii")
-    return _universal_newlines(decode_text(data, charset, cut=cut))
+    return decode_text(data, charset, cut=cut)
 
 
 def charset_of(part: Part) -> str:

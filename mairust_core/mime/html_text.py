@@ -66,7 +66,6 @@ _UNSEEN_ONES = "\u200b\u200c\u200d\u200e\u200f\u034f\u00ad\ufeff"
 _UNSEEN_CHARACTERS = re.compile(f"[{_UNSEEN_ONES}]+")
 # No character has so high a number, and Python refuses to read a number of some thousand digits.
 _NO_NUMBER = re.compile(r"&#[0-9]{100,};?")
-_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def _both(names: list[str], meaning: str) -> dict[str, str]:
@@ -99,13 +98,19 @@ def html_to_text(source: str, enough: int = 0) -> str:
 def _shown(pieces: list[str]) -> str:
     text = "".join(pieces)
     if "&" in text:
+        text = text.replace("&nbsp;", " ")  # most of them are that, and it is white space
         text = html.unescape(_NO_NUMBER.sub("\ufffd", text))
     if not text.isascii() and any(one in text for one in _UNSEEN_ONES):
         text = _UNSEEN_CHARACTERS.sub("", text)
-    text = "\n".join([" ".join(line.split()) for line in text.split(_BREAK)])
-    if "\n\n\n" in text:
-        text = _BLANK_LINES.sub("\n\n", text)
-    return text.strip()
+    found: list[str] = []
+    gap = ""
+    for line in text.split(_BREAK):
+        if words := line.split():
+            found += gap, " ".join(words)
+            gap = "\n"
+        elif gap:
+            gap = "\n\n"
+    return "".join(found)
 
 
 def _pieces(source: str, enough: int) -> tuple[list[str], bool]:

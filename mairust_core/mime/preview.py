@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mairust_core.mime.bodies import Bodies, text_at, text_in
+from mairust_core.mime.bodies import Bodies, source_in, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.model.content import SNIPPET_BYTES, SNIPPET_CHARACTERS, PreviewSource, TextAt, Unread
+from mairust_core.model.record import record
 
 PREVIEW_BYTES = 4096
 """Size limit of a preview in UTF-8."""
@@ -21,7 +22,7 @@ _HTML_SLICES_BYTES = (64 << 10, 256 << 10)
 _SNIPPET_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Preview:
     """The beginning of the body, of limited UTF-8 size, whole characters, LF line ends."""
 
@@ -82,9 +83,11 @@ def _beginning(
 ) -> Preview:
     text, whole, fits = "", True, True
     for slice_bytes in slices_bytes:
-        text, whole = text_in(content, part, slice_bytes)
         if source == "html":
+            text, whole = source_in(content, part, slice_bytes)
             text = html_to_text(text, extent.enough)
+        else:
+            text, whole = text_in(content, part, slice_bytes)
         text, fits = _limited(text, extent.limit_bytes)
         if whole or not fits or len(text) >= extent.enough:
             break

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from mairust_core.model.record import record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +37,7 @@ class Unread(NamedTuple):
     """What looks like one text may be more: its header or its parts were not looked at to the end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Correspondent:
     """One mailbox of an address field: decoded display name and address as written (RFC 5322 §3.4).
 
@@ -47,7 +48,7 @@ class Correspondent:
     address: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class AttachmentFact:
     """One leaf part that is not body text.
 
@@ -64,7 +65,7 @@ class AttachmentFact:
     content_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that is known of a content without reading it again.
 
@@ -131,7 +132,7 @@ class Described(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Known:
     """`Described` of a mail that is described."""
 

@@ -12,12 +12,13 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.receipt import Receipt
+from mairust_core.model.record import record
 
 Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Copy:
     """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering."""
 
@@ -48,7 +49,7 @@ class Counted:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Trace:
     """The story of one accepted mail up to its commit; a row in the same transaction (rule J3)."""
 
@@ -76,7 +77,7 @@ class Calls(NamedTuple):
 NO_CALLS = Calls()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Later:
     """A job that is made with one of the copies of a delivery, in the same transaction, and not without it.
 
@@ -89,7 +90,7 @@ class Later:
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Everything that one transaction writes for one mail; `facts` None when it could not be described."""
 
@@ -114,7 +115,7 @@ class Delivery:
     """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What a commit made of a delivery: the message id of each copy, in order.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
+from mairust_core.model.record import record
 from mairust_core.model.reply import Reply
 
 
@@ -18,7 +19,7 @@ class Action(IntEnum):
     REJECT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Effects:
     """What plugins change of a copy, as far as they may (R-PERM-2).
 
@@ -35,7 +36,7 @@ class Effects:
 NO_EFFECTS = Effects()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The strongest answer of a hook chain for one account; `reply` goes with reject and tempfail."""
 

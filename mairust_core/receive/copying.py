@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mairust_core.hooks import Asked, Told
@@ -17,6 +16,7 @@ from mairust_core.model.flags import split
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
+from mairust_core.model.record import record
 from mairust_core.model.verdict import TEMPFAILED
 from mairust_core.receive.plan import Placing, Plan
 
@@ -28,7 +28,7 @@ WAITS = "waits for delivery: "
 """What the reason in Quarantine begins with while a delivery job has the copy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Source:
     """One mail on its way in; `reached` are its accounts, each with the addresses that lead there (E1)."""
 
