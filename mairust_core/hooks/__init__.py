@@ -21,7 +21,8 @@ Asking:
     room.py         memory for requests
     breakers.py     hooks that fail are left alone for a while (rule E5)
     shadows.py      calls after the reply, without effect
-    log.py          what is kept of each question, written a little later; call_log.py: into the tables
+    call_log.py     what is kept of each question, as rows: written with the mail, or later
+    log.py          what of it is written later than the mail, or has no mail
     accesses.py     who saw which mail; figures.py: what calls took; sayings.py: what plugins wrote
     trial.py        what tries hooks out (a port)
     effects.py      what answers change of a stored message, in its caller's transaction
@@ -40,14 +41,13 @@ Ways to whatever answers:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Described
+from mairust_core.model.content import Description
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.ids import Id
-from mairust_core.model.record import record
 from mairust_core.model.verdict import DELIVER, Verdict
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ Event = dict[str, Any]
 """What the trace notes of a call: `kind` "hook", and what `model.story.KINDS` names."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One mail before the hooks, not yet stored; `reached` are the accounts, each with the addresses it has
     in the envelope (rule E1).
@@ -69,16 +69,14 @@ class Asked:
     delivery: str
     envelope: Envelope
     content: Content
-    described: Described
+    description: Description
     reached: Mapping[int, Sequence[str]]
     hidden: tuple[tuple[int, int], ...] = ()
     attempt: int = 1
     trace_id: int | None = None
-    noted_by_caller: bool = False
-    """Whether whoever asks sees to it that the questions are written down: with the mail, where it can be."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What the hooks said of one mail: a verdict for each account, what of it belongs into the trace, and
     which `post_receive` hooks want the copy of which account.
@@ -96,7 +94,7 @@ class Told:
 
     @property
     def has_asked(self) -> bool:
-        """Whether a question was made of the mail, which took more than describing it does."""
+        """Whether a plugin is asked about the mail, before its reply or after it."""
         return bool(self.steps or self.shadows)
 
 
@@ -104,13 +102,13 @@ class Chain(Protocol):
     """The hooks of a site, asked once per mail; belongs to one event loop."""
 
     async def ask(self, mail: Asked) -> Told:
-        """What the hooks say before anything is stored; never raises."""
+        """What the hooks say before anything is stored; never raises. What was asked, the caller notes."""
         ...
 
     def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id], *, written: bool) -> None:
         """Note what was asked about a mail that was answered, and make its shadow calls; returns at once.
 
-        `stored` are the messages that came of it, by account; `written`: the questions are with them already.
+        `stored` are the messages that came of it, by account; `written`: what was asked is with them already.
         """
         ...
 

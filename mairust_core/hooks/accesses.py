@@ -15,8 +15,8 @@ from mairust_core.model.plugin_life import Occasion
 class Access(NamedTuple):
     """One plugin was sent one account's copy of a mail.
 
-    `message_id` None: the mail was refused, so that no message came of it. A tuple, for one is made for each
-    copy of each mail; its words are made when it is written.
+    `message_id` None: the mail was refused, so that no message came of it, or it is not known yet. A tuple,
+    for one is made for each copy of each mail; its words are made when it is written.
     """
 
     at_ms: int

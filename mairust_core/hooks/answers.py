@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NoReturn
@@ -24,7 +24,6 @@ from mairust_core.model.hook import Fallback, HookType
 from mairust_core.model.mailbox import QUARANTINE, mailbox_name
 from mairust_core.model.message_change import MAX_METADATA_BYTES, MAX_NAMESPACE_LENGTH
 from mairust_core.model.plugin import Permissions
-from mairust_core.model.record import record
 from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects
 
@@ -62,7 +61,7 @@ _CHANGING = frozenset({"tags", "remove_tags", "flags", "move_to", "metadata", "a
 _CODE = re.compile(r"([0-9]{3})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One answer as it counts. `refused` names fields that were left out."""
 

@@ -1,11 +1,11 @@
-"""What is kept of calls of plugins, from what the chain notes of each.
+"""What is kept of calls of plugins, as rows: of a mail that is stored with it, of all else a little later.
 
-The log of hooks, the record of who saw which mail, sums, the plugins' own logs: one transaction.
+The log of hooks, and the record of who saw which mail; later also sums, and the plugins' own logs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from mairust_core.hooks.log import Line, Noted, line
 from mairust_core.hooks.sayings import Saying
 from mairust_core.hooks.steps import Step
 from mairust_core.ids import IdSource, now_ms
-from mairust_core.model.delivery import Calls
+from mairust_core.model.delivery import NO_CALLS, CallRows
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.store import (
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MAX_DETAIL = 1000
-MAX_WITH_MAIL = 100
-"""Questions about one mail that are written with it; of more the transaction would be long (rule D2)."""
+MAX_ROWS_WITH_MAIL = 200
+"""Of what was asked about one mail; with more its transaction would be long (rule D2)."""
 
 
-def calls_of(steps: Iterable[Step], trace_id: Id, ids: IdSource) -> Calls:
-    """What is to be written together with the mail that was asked about."""
-    log, accesses = [], []
-    for step in steps:
-        log.append(_call(ids.next(), line(step, trace_id, None)))
-        accesses += [_access(ids.next(), one) for one in accesses_of(step, trace_id, {})]
-    return Calls(log, accesses)
+def calls_of(steps: Sequence[Step], trace_id: Id, ids: IdSource) -> CallRows:
+    """What is to be written together with the mail that was asked about; nothing where it is much."""
+    if sum(1 + len(one.accounts) for one in steps) > MAX_ROWS_WITH_MAIL:
+        return NO_CALLS
+    return CallRows(
+        log=[_call(ids.next(), line(one, trace_id, None)) for one in steps],
+        accesses=[_access(ids.next(), seen) for one in steps for seen in accesses_of(one, trace_id, {})],
+    )
 
 
 class CallLog:

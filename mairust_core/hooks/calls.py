@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from mairust_core.hooks import answers
@@ -17,7 +17,6 @@ from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import probe_of
 from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
-from mairust_core.model.record import record
 
 BULKHEAD = 32
 """Calls of one hook at a time (rule E4)."""
@@ -27,7 +26,7 @@ SLOT_MS = 250
 log = logging.getLogger("mairust.hooks")
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of one question. `error` None: it was answered; `body` is the answer itself, in trials."""
 

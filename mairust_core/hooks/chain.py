@@ -131,8 +131,6 @@ class HookChain:
         round_ = Round(self._caller, mail, lambda: self._sieve, self._budget_ms, self._threads)
         told = await round_.told_of(matching, self._before)
         self._lines.count(told.steps)
-        if not mail.noted_by_caller:
-            self._lines.add(told.steps, mail.trace_id)
         return told
 
     async def _matching(self, sieve: Sieve, mail: Asked) -> dict[HookType, Matching]:
@@ -140,10 +138,8 @@ class HookChain:
             return sieve.matching(mail)
         return await asyncio.get_running_loop().run_in_executor(self._threads, sieve.matching, mail)
 
-    async def ask_later(
-        self, registered: Registered, asking: Asking, part: MessagePart, mail: str, trace_id: int | None
-    ) -> Step:
-        """What a `post_receive` hook says of a stored message; `mail` is its hash."""
+    async def ask_later(self, registered: Registered, asking: Asking, part: MessagePart, mail: str) -> Step:
+        """What a `post_receive` hook says of a stored message; `mail` is its hash. The caller notes it."""
         permissions = registered.plugin.permissions
         most = most_bytes(part.size_bytes, None, permissions)
 
@@ -166,12 +162,17 @@ class HookChain:
             outcome=outcome,
         )
         self._lines.count([step])
-        self._lines.add([step], trace_id, int(asking.message_id or 0) or None)
         return step
 
-    def saw(self, steps: Sequence[Step], trace_id: int | None, stored: Mapping[int, Id]) -> None:
-        """Note whose mail plugins saw; `stored` are the messages of it, by account."""
-        self._lines.saw(steps, trace_id, stored)
+    def note(
+        self,
+        steps: Sequence[Step],
+        trace_id: int | None,
+        stored: Mapping[int, Id],
+        message_id: int | None = None,
+    ) -> None:
+        """Note what was asked; `stored` are the messages of the mail, `message_id` the one asked about."""
+        self._lines.note(steps, trace_id, stored, message_id)
 
     def _alive(self) -> dict[str, Alive] | None:
         """The processes of local plugins; None when nothing is to be said of them: as before."""
@@ -189,8 +190,7 @@ class HookChain:
     def follow(self, told: Told, trace_id: int, stored: Mapping[int, Id], *, written: bool) -> None:
         """Note what was asked about a mail that was answered, and make its shadow calls; returns at once."""
         if not written:
-            self._lines.add(told.steps, trace_id)
-            self.saw(told.steps, trace_id, stored)
+            self.note(told.steps, trace_id, stored)
         self.begin_shadows(told, trace_id, stored)
 
     def begin_shadows(self, told: Told, trace_id: int, stored: Mapping[int, Id]) -> None:

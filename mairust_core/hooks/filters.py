@@ -213,7 +213,7 @@ class Sieve:
     def is_quick(self, mail: Asked) -> bool:
         """Whether `matching` takes hardly any time, whatever the mail says; else it is for a thread."""
         subject = 0
-        if self._subject.steps and (facts := mail.described.facts) is not None:
+        if self._subject.steps and (facts := mail.description.facts) is not None:
             subject = len(facts.subject)
         addresses = sum(len(one) for all_ in mail.reached.values() for one in all_)
         steps = self._subject.steps * subject + self._sender.steps * len(mail.envelope.mail_from)
@@ -230,7 +230,7 @@ class Sieve:
         sender = self._sender.found(_text(mail.envelope.mail_from))
         subject: Sequence[int] = ()
         attachments = True
-        if self._asks_for_facts and (facts := mail.described.facts) is not None:
+        if self._asks_for_facts and (facts := mail.description.facts) is not None:
             subject = self._subject.found(facts.subject)
             attachments = facts.has_attachments or bool(facts.attachments)
         size_bytes = mail.content.size_bytes

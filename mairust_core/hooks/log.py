@@ -1,6 +1,7 @@
-"""What is kept of each question: a line of the log, who saw which mail, what it took, what the plugin wrote.
+"""What is kept of questions and not written with the mail: sums, and what plugins wrote beside their answers.
 
-All of it is written a little later and in batches (rule J3), in small transactions (rule D2).
+So are the lines of the log, and who saw which mail, where the mail is not stored, or was before. All of it is
+written a little later and in batches (rule J3), in small transactions (rule D2).
 """
 
 from __future__ import annotations
@@ -116,17 +117,22 @@ class Lines:
             if step.outcome.log or step.outcome.error is not None:
                 self._sayings.add(step)
 
-    def add(self, steps: Iterable[Step], trace_id: int | None, message_id: int | None = None) -> None:
-        """Note the lines of some questions; never waits."""
+    def note(
+        self,
+        steps: Iterable[Step],
+        trace_id: int | None,
+        stored: Mapping[int, Id],
+        message_id: int | None = None,
+    ) -> None:
+        """Note some questions, and whose mail plugins saw; never waits.
+
+        `stored` are the messages of the mail, by account; `message_id` is the one that was asked about.
+        """
         for step in steps:
             if len(self._waiting) < self._most:
                 self._waiting.append(line(step, trace_id, message_id))
             else:
                 self._left_out += 1
-
-    def saw(self, steps: Iterable[Step], trace_id: int | None, stored: Mapping[int, Id]) -> None:
-        """Note whose mail plugins saw; `stored` are the messages of it, by account. Never waits."""
-        for step in steps:
             self._accesses.extend(accesses_of(step, trace_id, stored))
 
     def flush(self, alive: Mapping[str, Alive] | None = None) -> int:

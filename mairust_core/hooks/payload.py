@@ -28,7 +28,6 @@ from mairust_core.model.content import Unread
 from mairust_core.model.envelope import Connection
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Attachments, Body, Permissions
-from mairust_core.model.record import record
 from mairust_core.wire import encode_time
 
 PROTOCOL = 1
@@ -43,6 +42,8 @@ _ESCAPED = 6
 """Octets of JSON that one octet of text may become."""
 _BASE64 = 1.37
 _LEAST_BYTES = 32 << 10
+EVERYTHING = Permissions(read_headers=True, read_body=Body.FULL, read_attachments=Attachments.FULL)
+"""No request is larger than with these."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Rights = tuple[bool, Body, Attachments]
@@ -57,7 +58,7 @@ class Callback:
     expires_at: datetime
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """What differs between two calls about one mail."""
 
@@ -209,11 +210,6 @@ def most_bytes(size_bytes: int, header_size_bytes: int | None, permissions: Perm
     if permissions.read_attachments is Attachments.FULL:
         found += whole_bytes
     return found
-
-
-def most_bytes_of_any(size_bytes: int) -> int:
-    """The same for whatever permissions: quickly said of small mail."""
-    return _LEAST_BYTES + (3 * _ESCAPED + 3) * size_bytes
 
 
 def inline_bytes(permissions: Permissions) -> int:

@@ -23,11 +23,11 @@ from mairust_core.hooks.calls import Caller
 from mairust_core.hooks.filters import Matching, Sieve
 from mairust_core.hooks.opinions import Opinions
 from mairust_core.hooks.payload import (
+    EVERYTHING,
     Asking,
     MessagePart,
     inline_bytes,
     most_bytes,
-    most_bytes_of_any,
     request,
     rights_of,
 )
@@ -89,7 +89,7 @@ class Round:
         self._matched_by = sieve()
         self._threads = threads
         self._hash = mail.content.sha256.hex()
-        text = mail.described.text
+        text = mail.description.text
         self._part = MessagePart(mail.content.view(), mail.envelope.received_at, mail.hidden, text)
         self._making = asyncio.Lock()
         self._opinions = Opinions(mail.reached)
@@ -136,7 +136,7 @@ class Round:
         """
         enforced = self._enforced()
         at_most = len(enforced) + min(AT_ONCE, len(self._mail.reached))
-        if at_most * most_bytes_of_any(self._mail.content.size_bytes) <= FREE_BYTES:
+        if at_most * most_bytes(self._mail.content.size_bytes, None, EVERYTHING) <= FREE_BYTES:
             return 0
         rights = (one.plugin.permissions for one, _ in enforced)
         parts = {rights_of(permissions): self._most_bytes(permissions) for permissions in rights}
@@ -245,7 +245,7 @@ class Round:
 
     def _most_bytes(self, permissions: Permissions) -> int:
         mail = self._mail
-        return most_bytes(mail.content.size_bytes, mail.described.header_size_bytes, permissions)
+        return most_bytes(mail.content.size_bytes, mail.description.header_size_bytes, permissions)
 
     def _shadow(self, registered: Registered, accounts: Sequence[int], name: str, body: bytes) -> Shadow:
         return Shadow(

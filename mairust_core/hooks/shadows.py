@@ -95,8 +95,7 @@ class Shadows:
             for one in shadows:
                 step = await self._ask(one)
                 self._lines.count([step])
-                self._lines.add([step], trace_id)
-                self._lines.saw([step], trace_id, stored)
+                self._lines.note([step], trace_id, stored)
                 differs = any(decided[of].action is not step.outcome.said.action for of in one.accounts)
                 events.append(bounded(event(step) | {"differs": differs}))
         finally:

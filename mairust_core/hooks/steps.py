@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mairust_core.hooks import Event
@@ -11,14 +12,13 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.calls import Outcome
 from mairust_core.model.hook import Mode
 from mairust_core.model.plugin import Attachments, Body, Permissions
-from mairust_core.model.record import record
 from mairust_core.model.verdict import NO_EFFECTS, Effects
 
 MAX_LOG = 2000
 """Characters of what a plugin wrote beside its answer."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One question to one hook, about the copies of some accounts.
 

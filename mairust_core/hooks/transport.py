@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-from mairust_core.model.record import record
-
 MAX_ANSWER_BYTES = 128 << 10
 
 
@@ -58,7 +56,7 @@ class CallEnded(CallFailed):
     """Its hook or plugin is not in force any more as it was asked: no failure of it."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One question: `body` is the request of the contract as JSON, one line without its newline."""
 
@@ -69,7 +67,7 @@ class Call:
     """What is left for it: waiting for a worker counts (rule E4)."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came back, at most `MAX_ANSWER_BYTES`, undecoded; and what its process said on stderr, cut."""
 

@@ -9,7 +9,6 @@ from mairust_core.mime.bodies import Bodies, source_in, text_at, text_in
 from mairust_core.mime.html_text import html_to_text
 from mairust_core.mime.line_ends import Buffer
 from mairust_core.model.content import SNIPPET_BYTES, SNIPPET_CHARACTERS, PreviewSource, TextAt, Unread
-from mairust_core.model.record import record
 
 PREVIEW_BYTES = 4096
 """Size limit of a preview in UTF-8."""
@@ -22,7 +21,7 @@ _HTML_SLICES_BYTES = (64 << 10, 256 << 10)
 _SNIPPET_SLICES_BYTES = (6 << 10, 24 << 10, 256 << 10)
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """The beginning of the body, of limited UTF-8 size, whole characters, LF line ends."""
 

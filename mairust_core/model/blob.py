@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import NewType, Protocol
 
-from mairust_core.model.record import record
-
 Locator = NewType("Locator", str)
 """Where a blob lies: opaque to everybody but the driver that made it; never reused."""
 
@@ -41,7 +39,7 @@ class Content(Protocol):
         ...
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bytes:
     """Content that lies in memory."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
-
-from mairust_core.model.record import record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +36,7 @@ class Unread(NamedTuple):
     """What looks like one text may be more: its header or its parts were not looked at to the end."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correspondent:
     """One mailbox of an address field: decoded display name and address as written (RFC 5322 §3.4).
 
@@ -48,7 +47,7 @@ class Correspondent:
     address: str
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentFact:
     """One leaf part that is not body text.
 
@@ -65,7 +64,7 @@ class AttachmentFact:
     content_id: str
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that is known of a content without reading it again.
 
@@ -103,8 +102,13 @@ class Facts:
     bodystructure: bytes
 
 
-class Described(Protocol):
+class Description(Protocol):
     """What is in a mail, found as far as somebody asks for it."""
+
+    @property
+    def facts_left(self) -> bool:
+        """Whether nobody has asked for the facts yet."""
+        ...
 
     @property
     def facts(self) -> Facts | None:
@@ -132,12 +136,17 @@ class Described(Protocol):
         ...
 
 
-@record(frozen=True, slots=True)
-class Known:
-    """`Described` of a mail that is described."""
+@dataclass(frozen=True, slots=True)
+class WholeDescription:
+    """`Description` of which all is known: the facts, or that there are none."""
 
     facts: Facts | None
     text: Unread | None = None
+
+    @property
+    def facts_left(self) -> bool:
+        """No: they are here."""
+        return False
 
     @property
     def header_size_bytes(self) -> int | None:

@@ -1,4 +1,4 @@
-"""A mail on its way into the store: described, addressed, not yet committed."""
+"""A mail on its way into the store: addressed, mostly described, not yet committed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.receipt import Receipt
-from mairust_core.model.record import record
 
 Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering."""
 
@@ -49,7 +48,7 @@ class Counted:
     again: bool = False
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """The story of one accepted mail up to its commit; a row in the same transaction (rule J3)."""
 
@@ -63,7 +62,7 @@ class Trace:
     events: tuple[dict[str, object], ...] = ()
 
 
-class Calls(NamedTuple):
+class CallRows(NamedTuple):
     """What is kept of the questions about a mail, to be written with it: who saw it is never lost (B-5).
 
     Rows of the tables `hook_log` and `plugin_access` in the order of their columns; these last end with an
@@ -74,10 +73,10 @@ class Calls(NamedTuple):
     accesses: Sequence[tuple[Any, ...]] = ()
 
 
-NO_CALLS = Calls()
+NO_CALLS = CallRows()
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
     """A job that is made with one of the copies of a delivery, in the same transaction, and not without it.
 
@@ -90,9 +89,11 @@ class Later:
     delay_ms: int = 0
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Everything that one transaction writes for one mail; `facts` None when it could not be described."""
+    """Everything that one transaction writes for one mail; `facts` None when it could not be described,
+    or while they are left.
+    """
 
     tenant_id: int
     content: Content
@@ -100,8 +101,8 @@ class Delivery:
     copies: tuple[Copy, ...]
     received_ms: int
     trace: Trace | None = None
-    described: bool = True
-    """False while the facts are left to whoever commits it; there is no bare LF in its content then."""
+    facts_left: bool = False
+    """Whether they are still to be found, by whoever commits it; there is no bare LF in its content then."""
     unread: Unread | None = None
     """Where the preview is that `facts` came without, until it is read."""
     snippet: str | None = None
@@ -109,13 +110,13 @@ class Delivery:
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None
-    calls: Calls = NO_CALLS
+    calls: CallRows = NO_CALLS
     later: tuple[Later, ...] = ()
     receipt: Receipt | None = None
     """Stored with the first copy's id, so that the request that brought the mail can be repeated."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What a commit made of a delivery: the message id of each copy, in order.
 

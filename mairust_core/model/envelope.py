@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mairust_core.model.principal import DEFAULT_TENANT
-from mairust_core.model.record import record
 
 
 class Road(StrEnum):
@@ -19,7 +19,7 @@ class Road(StrEnum):
     IMPORT = "import"
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """The client as far as it is known: None where a front server did not tell (rule J2)."""
 
@@ -33,7 +33,7 @@ class Connection:
     session_id: str = ""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
     """One RCPT TO: the address as given, and the accounts its mail goes to."""
 
@@ -42,7 +42,7 @@ class Recipient:
     tenant_id: int = DEFAULT_TENANT
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One mail transaction; `mail_from` is empty for the null sender `<>`."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from mairust_core.model.record import record
 from mairust_core.model.reply import Reply
 
 
@@ -19,7 +18,7 @@ class Action(IntEnum):
     REJECT = 3
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
     """What plugins change of a copy, as far as they may (R-PERM-2).
 
@@ -36,7 +35,7 @@ class Effects:
 NO_EFFECTS = Effects()
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The strongest answer of a hook chain for one account; `reply` goes with reject and tempfail."""
 

@@ -135,9 +135,9 @@ class Afterwards:
         asking = stored.copy().asking(registered, name, attempt, callback)
         part = MessagePart(stored.data, stored.summary.received_at, stored.source.hidden)
         mail = stored.source.sha256.hex()
-        found = await self._chain.ask_later(registered, asking, part, mail, stored.trace_id)
+        found = await self._chain.ask_later(registered, asking, part, mail)
         step = replace(found, accounts=(stored.account_id,))
-        self._chain.saw([step], stored.trace_id, {stored.account_id: message_id})
+        self._chain.note([step], stored.trace_id, {stored.account_id: message_id}, message_id)
         return step
 
     async def deliver(self, site: Site, payload: Mapping[str, Any], lease: Lease) -> None:
@@ -152,7 +152,7 @@ class Afterwards:
             mail = await asyncio.to_thread(asked_again, stored, lease.job.attempts + 1)
             told = await self._chain.ask(mail)
             about = {stored.account_id: stored.summary.id}
-            self._chain.saw(told.steps, stored.trace_id, about)
+            self._chain.note(told.steps, stored.trace_id, about)
             verdict = told.verdicts[stored.account_id]
             events = [*told.events, self._decided(stored, verdict, lease)]
             if verdict.action is Action.TEMPFAIL and lease.job.attempts < DELIVERIES:

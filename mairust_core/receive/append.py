@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, Refused, Temporary, TooLarge
 from mairust_core.hooks.accesses import accesses_of
-from mairust_core.hooks.log import Noted, note
+from mairust_core.hooks.call_log import calls_of
+from mairust_core.hooks.log import Noted, line, note
 from mairust_core.hooks.opinions import together
 from mairust_core.hooks.steps import Step
 from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Known
-from mairust_core.model.delivery import Copy, Delivery, Stored
+from mairust_core.model.content import Facts, WholeDescription
+from mairust_core.model.delivery import NO_CALLS, Copy, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.flags import MESSAGE_TAGS, split
 from mairust_core.model.ids import Id
@@ -70,6 +71,7 @@ class _One:
         self._content = content
         self._facts = facts
         self._seen: tuple[Sequence[Step], Id] | None = None
+        self._calls = NO_CALLS
         self._received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
 
     @contextmanager
@@ -79,10 +81,11 @@ class _One:
         try:
             yield stored
         finally:
-            if self._seen:
+            if self._seen and not (stored and self._calls.log):
                 steps, trace_id = self._seen
+                lines = [line(step, trace_id, None) for step in steps]
                 accesses = [access for step in steps for access in accesses_of(step, trace_id, stored)]
-                note(self._site.hook_log, Noted(accesses=accesses))
+                note(self._site.hook_log, Noted(lines=lines, accesses=accesses))
 
     def plain(self) -> Delivery:
         """It goes where it is put, and nobody is asked."""
@@ -116,11 +119,12 @@ class _One:
             raise Temporary("hook_later", why=verdict.reason or verdict.reply or TEMPFAILED)
         planned = plan([(self._account_id,)], self._with_own(verdict))
         copies = copies_of(source, b"", planned, self._site.ids)
-        trace = trace_of(source, told)
+        self._calls = calls_of(told.steps, source.trace_id, self._site.ids)
         return replace(
             self.plain(),
             copies=copies,
-            trace=trace,
+            trace=trace_of(source, told),
+            calls=self._calls,
             later=later_of(source, copies, planned, told, self._site.ids),
         )
 
@@ -141,7 +145,7 @@ class _One:
             connection=Connection(road=Road.APPEND),
             received_at=to_time(self._received_ms),
         )
-        return Source.of(self._site.ids.next(), envelope, self._content, Known(facts))
+        return Source.of(self._site.ids.next(), envelope, self._content, WholeDescription(facts))
 
 
 def collect(site: Site, given: BytesIn) -> Content:

@@ -22,7 +22,7 @@ from mairust_core.blobs import BlobStore
 from mairust_core.errors import Locked, MaiRustError, NotFound, OutcomeUnknown, StorageDown, TooMany
 from mairust_core.ids import IdSource
 from mairust_core.model.blob import Content, Locator
-from mairust_core.model.delivery import Calls, Delivery, Stored
+from mairust_core.model.delivery import NO_CALLS, CallRows, Delivery, Stored
 from mairust_core.receive.describing import with_facts
 from mairust_core.store import StorageBackend, mailboxes
 from mairust_core.store.guilt import Guilty, Located, MissingMailbox
@@ -236,13 +236,9 @@ class Committer:
             return down
         if collided:
             log.warning("an id was there already, message %s gets a new one", delivery.content.sha256.hex())
-            delivery = self._with_new_ids(delivery)
-        elif delivery.facts is not None:
-            log.error("message %s is stored undescribed", delivery.content.sha256.hex(), exc_info=error)
-            delivery = replace(delivery, facts=None)
-        else:
-            return _as_error(error)
-        return self._store([delivery], [one.location], written_s)[0]
+            return self._store([self._with_new_ids(delivery)], [one.location], written_s)[0]
+        less = _with_less(delivery, error)
+        return _as_error(error) if less is None else self._store([less], [one.location], written_s)[0]
 
     def _with_new_ids(self, delivery: Delivery) -> Delivery:
         ids = self._ids()
@@ -254,7 +250,10 @@ class Committer:
                 replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
             ),
             trace=None if delivery.trace is None else replace(delivery.trace, id=ids.next()),
-            calls=Calls(*([(int(ids.next()), *row[1:]) for row in rows] for rows in delivery.calls)),
+            calls=CallRows(
+                log=[(int(ids.next()), *row[1:]) for row in delivery.calls.log],
+                accesses=[(int(ids.next()), *row[1:]) for row in delivery.calls.accesses],
+            ),
         )
 
     def _create_mailboxes(self, missing: MissingMailbox) -> None:
@@ -274,6 +273,18 @@ class Committer:
             Stored(ids=tuple(copy.id for copy in one.copies)) if is_there else error
             for one, is_there in zip(batch, found, strict=True)
         ]
+
+
+def _with_less(delivery: Delivery, error: Exception) -> Delivery | None:
+    """The same mail with less beside it, as the database would not take it so; None when nothing is left."""
+    message = delivery.content.sha256.hex()
+    if delivery.calls.log:
+        log.error("what plugins saw of message %s is written down nowhere", message, exc_info=error)
+        return replace(delivery, calls=NO_CALLS)
+    if delivery.facts is not None:
+        log.error("message %s is stored undescribed", message, exc_info=error)
+        return replace(delivery, facts=None)
+    return None
 
 
 def _as_error(error: Exception) -> MaiRustError:

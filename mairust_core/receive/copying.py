@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mairust_core.hooks import Asked, Told
 from mairust_core.ids import IdSource
 from mairust_core.mime import rendered_size
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Described
+from mairust_core.model.content import Description
 from mairust_core.model.delivery import Copy, Hidden, Later, Trace
 from mairust_core.model.envelope import Envelope
 from mairust_core.model.flags import split
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
-from mairust_core.model.record import record
 from mairust_core.model.verdict import TEMPFAILED
 from mairust_core.receive.plan import Placing, Plan
 
@@ -28,14 +28,14 @@ WAITS = "waits for delivery: "
 """What the reason in Quarantine begins with while a delivery job has the copy."""
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One mail on its way in; `reached` are its accounts, each with the addresses that lead there (E1)."""
 
     trace_id: Id
     envelope: Envelope
     content: Content
-    described: Described
+    description: Description
     hidden: Hidden
     reached: Mapping[int, Sequence[str]]
 
@@ -45,7 +45,7 @@ class Source:
         trace_id: Id,
         envelope: Envelope,
         content: Content,
-        described: Described,
+        description: Description,
         hidden: Hidden = (),
     ) -> Source:
         """The mail of an envelope."""
@@ -57,28 +57,27 @@ class Source:
             trace_id=trace_id,
             envelope=envelope,
             content=content,
-            described=described,
+            description=description,
             hidden=hidden,
             reached=reached,
         )
 
-    def asked(self, *, noted_by_caller: bool = False) -> Asked:
+    def asked(self) -> Asked:
         """The mail as hooks are asked about it."""
         return Asked(
             delivery=str(int(self.trace_id)),
             envelope=self.envelope,
             content=self.content,
-            described=self.described,
+            description=self.description,
             reached=self.reached,
             hidden=self.hidden,
             trace_id=int(self.trace_id),
-            noted_by_caller=noted_by_caller,
         )
 
 
 def copies_of(source: Source, added: bytes, planned: Plan, ids: IdSource) -> tuple[Copy, ...]:
     """One copy for each account; those that wait for a delivery job lie in Quarantine until then."""
-    crlf_size_bytes = source.described.crlf_size_bytes
+    crlf_size_bytes = source.description.crlf_size_bytes
     size_bytes = len(added) + source.content.size_bytes
     if crlf_size_bytes is not None:
         size_bytes = rendered_size(added, crlf_size_bytes, source.hidden, source.content.view())

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Described, Facts, Unread
+from mairust_core.model.content import Description, Facts, Unread
 from mairust_core.model.delivery import Delivery
 
 log = logging.getLogger("mairust.receive")
@@ -25,7 +25,7 @@ def describe_safely(content: Content, crlf_proved: bool = False) -> Facts | None
         return None
 
 
-class LookedThrough(Described):
+class LazyDescription(Description):
     """A content without bare LF: its parts are found at once, all facts when somebody asks for them."""
 
     def __init__(self, content: Content) -> None:
@@ -38,8 +38,8 @@ class LookedThrough(Described):
             _note_undescribed(content)
 
     @property
-    def is_left(self) -> bool:
-        """Whether nobody has asked for the facts."""
+    def facts_left(self) -> bool:
+        """Whether nobody has asked for the facts yet."""
         return self._outline is not None and self._facts is None
 
     @property
@@ -80,10 +80,10 @@ def with_facts(delivery: Delivery) -> Delivery:
     Undescribed when that cannot be read.
     """
     content = delivery.content
-    if not delivery.described:
-        looked = LookedThrough(content)
+    if delivery.facts_left:
+        looked = LazyDescription(content)
         text = looked.text if delivery.snippet is None else None
-        delivery = replace(delivery, facts=looked.facts, unread=text, described=True)
+        delivery = replace(delivery, facts=looked.facts, unread=text, facts_left=False)
     if delivery.facts is None or delivery.unread is None:
         return delivery
     try:

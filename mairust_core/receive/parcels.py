@@ -16,7 +16,7 @@ from mairust_core.errors import MaiRustError
 from mairust_core.ids import to_ms, to_time
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
 from mairust_core.model.content import AttachmentFact, Correspondent, Facts, TextAt, Unread
-from mairust_core.model.delivery import Calls, Copy, Delivery, Later, Stored, Trace
+from mairust_core.model.delivery import CallRows, Copy, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 
@@ -59,7 +59,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         one.content.sha256,
         one.received_ms,
         one.once,
-        one.described,
+        one.facts_left,
         one.snippet,
         None if one.facts is None else _facts_told(one.facts),
         [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
@@ -73,7 +73,7 @@ def _told(one: Delivery) -> tuple[Any, ...]:
 def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
     told = marshal.loads(packed)  # noqa: S302 - of our parent's
-    tenant_id, sha256, received_ms, once, described, snippet, *more = told
+    tenant_id, sha256, received_ms, once, facts_left, snippet, *more = told
     facts, copies, trace, later, calls, unread = more
     return Delivery(
         tenant_id=tenant_id,
@@ -83,10 +83,10 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
         received_ms=received_ms,
         trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
         once=once,
-        described=described,
+        facts_left=facts_left,
         snippet=snippet,
         later=tuple([_later(*one) for one in later]),
-        calls=Calls(*calls),
+        calls=CallRows(*calls),
         unread=None if unread is None else _unread(*unread),
     )
 

@@ -11,16 +11,16 @@ reply; the table is the same for every group:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mairust_core.model.mailbox import INBOX, QUARANTINE
-from mairust_core.model.record import record
 from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import DELIVER, NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects, Verdict
 
 Group = tuple[int, ...]
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """Where one account's copy goes, and why not to its INBOX."""
 
@@ -29,7 +29,7 @@ class Placing:
     effects: Effects = NO_EFFECTS
 
 
-@record(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to do with one mail: copies stored now, copies delivered later, and each group's refusal."""
 

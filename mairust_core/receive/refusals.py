@@ -49,7 +49,7 @@ class Refusals:
 
     def add_whole(self, told: Trace, source: Source, reply: Reply) -> None:
         """Note a mail that was refused after its content, with what hooks said of it; likewise."""
-        message_id = "" if (facts := source.described.facts) is None else cleaned(facts.message_id)
+        message_id = "" if (facts := source.description.facts) is None else cleaned(facts.message_id)
         names = ((one.address, one.accounts) for one in source.envelope.recipients)
         kept = (told.id, message_id, to_json(told.events))
         self._add(source.envelope, _recipients(names), reply, kept)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
 from mairust_core.hooks import Chain, NoHooks, Told
-from mairust_core.hooks.call_log import MAX_WITH_MAIL, calls_of
+from mairust_core.hooks.call_log import calls_of
 from mairust_core.mime import hidden_ranges, snippet_of
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Described, Known
-from mairust_core.model.delivery import NO_CALLS, Calls, Delivery, Stored
+from mairust_core.model.content import Description, WholeDescription
+from mairust_core.model.delivery import NO_CALLS, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.reply import Reply
@@ -26,7 +26,7 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Commits
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
-from mairust_core.receive.describing import LookedThrough, describe_safely
+from mairust_core.receive.describing import LazyDescription, describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.plan import Group, Plan, plan
@@ -122,10 +122,10 @@ class MailRoad:
 
     async def receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         """Store the mail, then say so; the replies of `Receiver.receive`."""
-        if not self._under_way:  # beside others it would be woken for nothing, again and again
-            self._parts.committer.expect()
         self._under_way += 1
         try:
+            if self._under_way == 1:  # beside others it would be woken for nothing, again and again
+                self._parts.committer.expect()
             return await self._receive(envelope, content)
         except Exception:
             log.exception("mail from <%s> could not be processed", envelope.mail_from)
@@ -136,12 +136,12 @@ class MailRoad:
 
     async def _receive(self, envelope: Envelope, content: Content) -> list[Reply]:
         strict = self._parts.strict_lines and envelope.connection.road is not Road.DELIVER
-        described = await self._describe(content, strict)
+        description = await self._describe(content, strict)
         groups = _groups(envelope)
-        if described.received_count > MAX_HOPS:
+        if description.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
-        source = self._source(envelope, content, described)
-        told = await self._parts.hooks.ask(source.asked(noted_by_caller=True))
+        source = self._source(envelope, content, description)
+        told = await self._parts.hooks.ask(source.asked())
         stored: dict[int, Id] = {}
         calls = NO_CALLS
         try:
@@ -159,44 +159,40 @@ class MailRoad:
         crash_point("reply.before")
         return replies
 
-    async def _describe(self, content: Content, crlf_proved: bool) -> Described:
+    async def _describe(self, content: Content, crlf_proved: bool) -> Description:
         if content.size_bytes > INLINE_BYTES:
             loop = asyncio.get_running_loop()
-            return Known(await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved))
-        return LookedThrough(content) if crlf_proved else Known(describe_safely(content))
+            facts = await loop.run_in_executor(self._threads, describe_safely, content, crlf_proved)
+            return WholeDescription(facts)
+        return LazyDescription(content) if crlf_proved else WholeDescription(describe_safely(content))
 
-    def _source(self, envelope: Envelope, content: Content, described: Described) -> Source:
+    def _source(self, envelope: Envelope, content: Content, description: Description) -> Source:
         over_smtp = envelope.connection.road is not Road.DELIVER
         hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
-        return Source.of(self._parts.ids.next(), envelope, content, described, hidden)
+        return Source.of(self._parts.ids.next(), envelope, content, description, hidden)
 
     def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
         ids, envelope = self._parts.ids, source.envelope
         added = trace_headers(envelope, hostname=self._parts.hostname, message_id=str(int(source.trace_id)))
         copies = copies_of(source, added, planned, ids)
-        described = source.described
+        description, snippet = source.description, _snippet(told)
+        left = told.has_asked and description.facts_left  # the loop had enough to do with it
         once = envelope.connection.road is Road.DELIVER
-        is_left = told.has_asked and isinstance(described, LookedThrough) and described.is_left
         return Delivery(
             tenant_id=envelope.recipients[0].tenant_id,
             content=source.content,
-            facts=None if is_left else described.facts,
-            described=not is_left,
-            snippet=snippet_of(told.preview) if is_left and told.preview is not None else None,
+            facts=None if left else description.facts,
+            facts_left=left,
+            snippet=snippet,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),
-            unread=None if is_left else described.text,
+            unread=None if left or snippet is not None else description.text,
             once=once,
-            calls=NO_CALLS if once else self._calls(told, source.trace_id),
+            # a repetition is stored once (rule C4), its questions are noted each time
+            calls=NO_CALLS if once else calls_of(told.steps, source.trace_id, ids),
             later=later_of(source, copies, planned, told, ids),
         )
-
-    def _calls(self, told: Told, trace_id: Id) -> Calls:
-        """What was asked, to be written with the mail; nothing where that is much, and then it is later."""
-        if not told.steps or len(told.steps) > MAX_WITH_MAIL:
-            return NO_CALLS
-        return calls_of(told.steps, trace_id, self._parts.ids)
 
     async def _commit(
         self, groups: Sequence[Group], planned: Plan, delivery: Delivery, stored: dict[int, Id]
@@ -243,6 +239,12 @@ class MailRoad:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._parts.directory.close()
+
+
+def _snippet(told: Told) -> str | None:
+    """The beginning of what a plugin was shown; a blank one may have been read from another text."""
+    snippet = snippet_of(told.preview or "")
+    return None if not snippet or snippet.isspace() else snippet
 
 
 def _groups(envelope: Envelope) -> list[Group]:

@@ -13,7 +13,7 @@ from mairust_core.hooks.book import Registered
 from mairust_core.hooks.effects import SYSTEM
 from mairust_core.hooks.payload import Asking, Callback
 from mairust_core.model.blob import Bytes
-from mairust_core.model.content import Known
+from mairust_core.model.content import WholeDescription
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.ids import Id
 from mairust_core.model.message import Summary
@@ -142,7 +142,7 @@ def asked_again(stored: Stored, attempt: int) -> Asked:
             received_at=stored.summary.received_at,
         ),
         content=content,
-        described=Known(describe_safely(content)),
+        description=WholeDescription(describe_safely(content)),
         reached={account_id: list(stored.addresses)},
         hidden=stored.source.hidden,
         attempt=attempt,

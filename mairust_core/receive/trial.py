@@ -22,7 +22,7 @@ from mairust_core.hooks.steps import Step
 from mairust_core.ids import now_ms
 from mairust_core.mime import hidden_ranges
 from mairust_core.model.blob import Bytes
-from mairust_core.model.content import Known
+from mairust_core.model.content import WholeDescription
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.ids import Id
@@ -183,7 +183,7 @@ def try_hooks(
             received_at=datetime.now(UTC),
         ),
         content=content,
-        described=Known(describe_safely(content)),
+        description=WholeDescription(describe_safely(content)),
         reached={one.accounts[0]: [one.address] for one in recipients} or {NOBODY: [""]},
         hidden=hidden_ranges(data, site.settings.node.authserv_id, True),
     )

@@ -21,17 +21,15 @@ from mairust_core.model.delivery import Copy, Delivery, Stored, Trace
 from mairust_core.model.flags import SEEN
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
-from mairust_core.store import StorageBackend, idempotency, jobs, ledger, threads
+from mairust_core.store import StorageBackend, call_rows, idempotency, jobs, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
 from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
 from mairust_core.store.tables import (
     content,
-    hook_log,
     index_queue,
     message,
     message_tag,
     placement,
-    plugin_access,
     trace,
 )
 
@@ -109,7 +107,7 @@ def _write_rows(storage: StorageBackend, tx: Connection, located: Sequence[Locat
     modseqs = _charge_accounts(storage, tx, located)
     storage.insert_rows(tx, placement, _placement_rows(batch, placed, modseqs))
     _make_jobs(storage, tx, batch, placed)
-    _note_calls(storage, tx, batch)
+    call_rows.write(storage, tx, batch)
 
 
 def _skip_repetitions(
@@ -332,17 +330,6 @@ def _make_jobs(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery
                 new = replace(later.job, payload={**later.job.payload, **told})
                 made.append((later.id, new, later.delay_ms))
     jobs.insert(storage, tx, made)
-
-
-def _note_calls(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> None:
-    """What hooks were asked about the mail of this batch; who saw a copy, with the id that it got (B-5)."""
-    asked = [one for one in batch if one.calls.log]
-    storage.insert_rows(tx, hook_log, [row for one in asked for row in one.calls.log])
-    accesses = []
-    for one in asked:
-        ids = {copy.account_id: copy.id for copy in one.copies}
-        accesses += [(*row[:-1], ids.get(row[-3])) for row in one.calls.accesses]
-    storage.insert_rows(tx, plugin_access, accesses)
 
 
 def find_stored(storage: StorageBackend, batch: Sequence[Delivery]) -> list[bool]:

@@ -37,7 +37,7 @@ from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.payload import Asking, MessagePart, request
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
-from mairust_core.model.content import Known
+from mairust_core.model.content import WholeDescription
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import HookType
 from mairust_core.model.plugin import Limits
@@ -105,7 +105,7 @@ def _asked(data: bytes) -> Asked:
         delivery="1",
         envelope=envelope,
         content=Bytes.of(data),
-        described=Known(describe(data)),
+        description=WholeDescription(describe(data)),
         reached={1: ["ann@example.org"]},
     )
 

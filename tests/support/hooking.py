@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,13 +15,14 @@ from mairust_core.hooks.payload import Callback
 from mairust_core.ids import to_ms
 from mairust_core.mime import describe
 from mairust_core.model.blob import Bytes
-from mairust_core.model.content import Known
+from mairust_core.model.content import WholeDescription
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook import Fallback, Filter, Hook, HookType, Mode
 from mairust_core.model.hook_forms import HookCall
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Attachments, Body, Entry, Limits, Permissions, Protocol, Runnable
 from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.store.tables import hook_log
 
 EVERYTHING = Permissions(
     read_headers=True,
@@ -100,7 +102,7 @@ def asked(
             received_at=datetime.now(UTC),
         ),
         content=Bytes.of(data),
-        described=Known(describe(data) if described else None),
+        description=WholeDescription(describe(data) if described else None),
         reached=reached,
     )
 
@@ -154,8 +156,12 @@ class NoCredentials:
 
 def logged(call: HookCall) -> tuple[Any, ...]:
     """The row of the log that tells of a call."""
-    return (
-        call.id, DEFAULT_TENANT, to_ms(call.at), call.hook, call.plugin, call.delivery_id, call.mode.value,
-        call.outcome.value, call.action, round(call.ms * 1000), call.detail, call.trace_id, call.message_id,
-        call.recipient,
-    )  # fmt: skip
+    values = {
+        **asdict(call),
+        "tenant_id": DEFAULT_TENANT,
+        "at_ms": to_ms(call.at),
+        "took_us": round(call.ms * 1000),
+        "mode": call.mode.value,
+        "outcome": call.outcome.value,
+    }
+    return tuple(values[one.name] for one in hook_log.columns)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mairust_core.errors import NotFound, StorageDown, Temporary
-from mairust_core.hooks.call_log import MAX_WITH_MAIL
+from mairust_core.hooks.call_log import MAX_ROWS_WITH_MAIL
 from mairust_core.hooks.log import MAX_ACCESSES, Lines, Noted
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.ids import now_ms
@@ -115,11 +115,11 @@ async def test_b5_what_was_seen_is_known_when_nothing_is_stored_of_it(house: Hou
 
 async def test_b5_of_many_questions_about_one_mail_the_transaction_is_not_made_long(house: House) -> None:
     """They are written down a little later instead (rule D2)."""
-    await house.hook(deliver, *(registered(f"h{number}", PRE) for number in range(MAX_WITH_MAIL + 1)))
+    await house.hook(deliver, *(registered(f"h{number}", PRE) for number in range(MAX_ROWS_WITH_MAIL + 1)))
     await house.receive()
     assert house.calls() == []
     assert len(await seen(house, house.ann)) == 50
-    assert len(house.calls()) == MAX_WITH_MAIL + 1
+    assert len(house.calls()) == MAX_ROWS_WITH_MAIL + 1
 
 
 async def test_b5_a_call_that_failed_may_have_shown_it(house: House) -> None:
@@ -259,17 +259,16 @@ async def test_b5_what_cannot_be_written_is_kept_until_it_can(house: House) -> N
     lines = Lines(target)
     told = await house.chain.ask(asked(mail("two"), {1: [house.ann]}))
     for _ in range(3):
-        lines.add(told.steps, 1)
-        lines.saw(told.steps, 1, {})
+        lines.note(told.steps, 1, {})
     assert lines.flush() == 0
     assert lines.flush() == 0
     target.down = False
-    lines.saw(told.steps, 1, {})
-    assert lines.flush() == 0
+    lines.note(told.steps, 1, {})
+    assert lines.flush() == 1
     assert target.accesses == 4
     target.down = True
     for _ in range(MAX_ACCESSES + 1):
-        lines.saw(told.steps, 1, {})
+        lines.note(told.steps, 1, {})
     lines.flush()
     target.down = False
     lines.flush()

@@ -98,7 +98,7 @@ def test_lines_of_the_log_beyond_a_bound_are_left_out() -> None:
 
     lines = Lines(Log(), most=2)
     for _ in range(2):
-        lines.add([_step()] * 3, None)
+        lines.note([_step()] * 3, None, {})
         lines.flush()
     assert len(written) == 4
 

@@ -130,7 +130,7 @@ def test_facts_that_were_left_are_found(kit: Kit, commits: Commits) -> None:
     """A mail that comes without any is stored with all of them."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
     assert mail.facts is not None
-    assert isinstance(commit(commits, replace(mail, facts=None, described=False))[0], Stored)
+    assert isinstance(commit(commits, replace(mail, facts=None, facts_left=True))[0], Stored)
     found = kit.rows("SELECT snippet, described, message_id, envelope FROM content")
     assert found == [("Good morning\n", True, mail.facts.message_id, mail.facts.envelope)]
 

@@ -37,17 +37,17 @@ def test_a_line_that_cannot_be_written_costs_no_other(caplog: pytest.LogCaptureF
     """The others are there, and the next ones too."""
     target = _Target()
     lines = Lines(target)
-    lines.add([_step("a"), _step("é"), _step("b")], 1)
+    lines.note([_step("a"), _step("é"), _step("b")], 1, {})
     assert lines.flush() == 2
     assert target.written == ["a", "b"]
     assert "1 calls of hooks are not in their log" in caplog.text
-    lines.add([_step("c")], 1)
+    lines.note([_step("c")], 1, {})
     assert lines.flush() == 1
 
 
 def test_a_store_that_is_down_is_tried_once(caplog: pytest.LogCaptureFixture) -> None:
     """Not once for each line."""
     lines = Lines(_Target(StorageDown("open", url="x", why="gone")))
-    lines.add([_step("a"), _step("b")], 1)
+    lines.note([_step("a"), _step("b")], 1, {})
     assert lines.flush() == 0
     assert caplog.text.count("cannot be written") == 1

@@ -13,7 +13,7 @@ from mairust_core.model.delivery import Copy, Counted, Delivery, Later, Stored, 
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
-from mairust_core.receive.describing import LookedThrough, with_facts
+from mairust_core.receive.describing import LazyDescription, with_facts
 from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
 from mairust_core.store.facts import content_row
 
@@ -88,10 +88,10 @@ def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> N
     some = replace(delivery(body), facts=outline.facts(), unread=outline.text)
     found = with_facts(travelled(some))
     assert (found.unread, found.facts, found.snippet) == (None, outline.facts(), whole.preview)
-    left = with_facts(travelled(replace(delivery(body), facts=None, described=False)))
-    assert (left.facts, left.described, left.snippet) == (outline.facts(), True, whole.preview)
+    left = with_facts(travelled(replace(delivery(body), facts=None, facts_left=True)))
+    assert (left.facts, left.facts_left, left.snippet) == (outline.facts(), False, whole.preview)
     assert content_row(found) == content_row(left) == content_row(replace(found, facts=whole, snippet=None))
-    shown = replace(delivery(body), facts=None, described=False, snippet="what a plugin was shown")
+    shown = replace(delivery(body), facts=None, facts_left=True, snippet="what a plugin was shown")
     assert with_facts(travelled(shown)) == replace(left, snippet="what a plugin was shown")
 
 
@@ -106,25 +106,25 @@ def test_rule_c4_a_mail_that_cannot_be_read_is_stored_undescribed() -> None:
     """Whatever reading it raises, on either side; here its content is gone."""
     outline, gone = Outline(RICH), Gone(data=b"", sha256=b"", size_bytes=0)
     mail = replace(delivery(), facts=outline.facts(), unread=outline.text, content=gone)
-    for one in (mail, replace(mail, facts=None, unread=None, described=False)):
+    for one in (mail, replace(mail, facts=None, unread=None, facts_left=True)):
         found = with_facts(one)
-        assert (found.facts, found.unread, found.described) == (None, None, True)
-    looked = LookedThrough(gone)
-    assert (looked.facts, looked.text, looked.is_left, looked.crlf_size_bytes) == (None, None, False, None)
+        assert (found.facts, found.unread, found.facts_left) == (None, None, False)
+    looked = LazyDescription(gone)
+    assert (looked.facts, looked.text, looked.facts_left, looked.crlf_size_bytes) == (None, None, False, None)
     assert looked.received_count == 0
 
 
 def test_facts_are_found_once_and_only_when_somebody_asks() -> None:
     """Until then they are left to whoever commits the mail."""
-    looked = LookedThrough(delivery(RICH).content)
+    looked = LazyDescription(delivery(RICH).content)
     whole = describe(RICH)
-    assert looked.is_left
+    assert looked.facts_left
     assert looked.header_size_bytes == whole.header_size_bytes
     assert (looked.received_count, looked.crlf_size_bytes) == (whole.received_count, len(RICH))
-    assert looked.is_left
+    assert looked.facts_left
     assert looked.facts == Outline(RICH).facts()
     assert looked.facts is looked.facts
-    assert not looked.is_left
+    assert not looked.facts_left
 
 
 def test_text_that_no_codec_takes_travels() -> None:
