@@ -26,6 +26,7 @@ from mairust_core.jobs import Timing
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.account import NewAccount
 from mairust_core.model.blob import Bytes
+from mairust_core.model.delivery import Delivery
 from mairust_core.model.domain import NewDomain
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.hook_forms import HookCall
@@ -37,6 +38,7 @@ from mairust_core.model.principal import Principal
 from mairust_core.model.reply import Reply
 from mairust_core.model.story import Event
 from mairust_core.receive.afterwards import Afterwards
+from mairust_core.receive.committer import Commits, Outcome
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.services.accounts import Accounts
@@ -75,6 +77,25 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     opened.close()
 
 
+class Recorded:
+    """The committer of a site, and what was given to it."""
+
+    def __init__(self, to: Commits) -> None:
+        self._to = to
+        self.deliveries: list[Delivery] = []
+        self.expected = 0
+
+    def expect(self) -> None:
+        """Count how often mail was announced."""
+        self.expected += 1
+        self._to.expect()
+
+    async def commit(self, delivery: Delivery) -> Outcome:
+        """Commit it."""
+        self.deliveries.append(delivery)
+        return await self._to.commit(delivery)
+
+
 class House:
     """A domain of its own on the site, with a chain, a road, and short words for what tests do."""
 
@@ -94,6 +115,7 @@ class House:
         self.log = CallLog(site.storage, lambda: site.ids)
         site.hook_log = self
         site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: self.plugins.open
+        self.committer = Recorded(site.committer)
         self.refusals = Refusals(site.storage, site.ids)
         self.chain: HookChain
         self.road: MailRoad
@@ -113,7 +135,7 @@ class House:
     async def open(self) -> None:
         """Make chain and road on this loop."""
         self.chain = self.site.open_chain()
-        self.road = open_road(self.site, refusals=self.refusals, hooks=self.chain)
+        self.road = open_road(self.site, refusals=self.refusals, hooks=self.chain, committer=self.committer)
 
     async def hook(self, function: Plugin, *registered: Registered) -> None:
         """Write hooks down, all answered by one function, beside those that are there."""

@@ -36,19 +36,65 @@ async def test_mail_that_no_hook_wants_is_delivered_as_ever(house: House) -> Non
     assert house.trace(stored_id(reply)) == []
 
 
-@pytest.mark.parametrize("wanted", [None, Filter(), Filter(subject_matches="hello", has_attachments=False)])
-async def test_rule_c4_mail_is_described_whoever_does_it(house: House, wanted: Filter | None) -> None:
+ASKS_FOR_FACTS = Filter(subject_matches="hello", has_attachments=False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "body", "left", "read"),
+    [
+        (None, Body.PREVIEW, False, False),
+        (Filter(), Body.PREVIEW, True, True),
+        (Filter(), Body.NONE, True, False),
+        (ASKS_FOR_FACTS, Body.PREVIEW, False, True),
+    ],
+    ids=["no hook", "shown", "headers only", "filtered"],
+)
+async def test_rule_c4_mail_is_described_whoever_does_it(
+    house: House, wanted: Filter | None, body: Body, left: bool, read: bool
+) -> None:
     """Before the hooks, for a filter of one, or when it is committed: what is stored of it is the same."""
-    hooks = [] if wanted is None else [registered(wanted=wanted)]
+    plugin = runnable(permissions=Permissions(read_headers=True, read_body=body))
+    hooks = [] if wanted is None else [registered(wanted=wanted, plugin=plugin)]
     await house.hook(lambda _: {"action": "deliver"}, *hooks)
     data = mail(headers=["To: Ann <ann@example.org>", "References: <a@b.example>"])
     [reply] = await house.receive(data=data)
     assert reply.code == 250
-    assert hooks == [] or len(house.plugins.requests("com.example.test")) == 1
+    [sent] = house.committer.deliveries
+    assert (sent.facts_left, sent.facts is None, sent.snippet is not None) == (left, left, read)
     whole = Delivery(
         tenant_id=1, content=Bytes.of(data), facts=describe(data, extent=SNIPPET), copies=(), received_ms=0
     )
     assert house.content(data) == content_row(whole)
+
+
+async def test_a_blank_preview_is_read_again(house: House) -> None:
+    """A plugin's looks further than a list's: text that begins late, and HTML that says it at once."""
+    await house.hook(lambda _: {"action": "deliver"}, registered())
+    parts = ("plain\r\n\r\n" + "\r\n" * 1500 + "late", "html\r\n\r\n<p>at once</p>")
+    body = "".join(f"--b\r\nContent-Type: text/{one}\r\n" for one in parts) + "--b--\r\n"
+    data = mail(body=body, headers=["Content-Type: multipart/alternative; boundary=b"])
+    await house.receive(data=data)
+    described = describe(data, extent=SNIPPET)
+    whole = Delivery(tenant_id=1, content=Bytes.of(data), facts=described, copies=(), received_ms=0)
+    assert house.content(data) == content_row(whole)
+
+
+async def test_only_a_mail_that_comes_alone_is_announced_to_the_committer(house: House) -> None:
+    """Beside others it would be woken for nothing, as hooks take their time."""
+    gate = asyncio.Event()
+
+    async def answer(_: dict[str, Any]) -> dict[str, Any]:
+        await gate.wait()
+        return {"action": "deliver"}
+
+    await house.hook(answer, registered())
+    both = [asyncio.create_task(house.receive(house.ann)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    gate.set()
+    assert [reply.code for replies in await asyncio.gather(*both) for reply in replies] == [250, 250]
+    assert house.committer.expected == 1
+    await house.receive(house.ann)
+    assert house.committer.expected == 2
 
 
 async def test_a_rejected_mail_is_refused_with_the_plugins_reply(house: House) -> None:

@@ -16,7 +16,7 @@ import pytest
 from mairust_core.errors import NotFound, OutcomeUnknown, QuotaExceeded, TooMany
 from mairust_core.mime import Outline
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
-from mairust_core.model.delivery import Delivery, Later, Stored
+from mairust_core.model.delivery import CallRows, Delivery, Later, Stored
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.receive.committer import Commits, Outcome
@@ -163,6 +163,45 @@ def test_what_is_missing_is_made_and_what_collides_gets_another_id(kit: Kit, com
     assert isinstance(outcomes[1], Stored)
     assert outcomes[1].ids != (taken,)
     assert kit.problems() == []
+
+
+def test_b5_what_was_asked_is_written_with_the_mail(kit: Kit, commits: Commits) -> None:
+    """A line for each question, an access for each account that was shown; its message, where it got one."""
+    ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
+    asked = rows(kit, ann, bob)
+    mail = replace(kit.mail(ann, trace=True), calls=asked)
+    assert isinstance(commit(commits, mail, kit.mail(bob))[0], Stored)
+    assert kit.rows("SELECT id, hook, message_id FROM hook_log") == [(asked.log[0][0], "h", None)]
+    found = kit.rows("SELECT account_id, message_id FROM plugin_access ORDER BY id")
+    assert found == [(ann, mail.copies[0].id), (bob, None)]
+
+
+def test_rule_c4_a_row_of_the_log_that_nobody_takes_costs_no_mail(kit: Kit, commits: Commits) -> None:
+    """The mail and its neighbour are stored, described; under an id that is taken the row gets another."""
+    ann = kit.account("ann@example.org")
+    asked = rows(kit, ann)
+    first, again, odd, other = (kit.mail(ann, trace=True) for _ in range(4))
+    assert isinstance(commit(commits, replace(first, calls=asked))[0], Stored)
+    broken = CallRows(log=[(*asked.log[0][:3], None, *asked.log[0][4:])], accesses=asked.accesses)
+    batch = [replace(again, calls=asked), replace(odd, calls=broken), other]
+    assert all(isinstance(one, Stored) for one in commit(commits, *batch))
+    assert kit.rows("SELECT count(*), count(DISTINCT id) FROM hook_log") == [(2, 2)]
+    assert kit.rows("SELECT count(DISTINCT message_id) FROM plugin_access") == [(2,)]
+    assert kit.rows("SELECT count(*) FROM content WHERE described") == [(4,)]
+
+
+def rows(kit: Kit, *accounts: int) -> CallRows:
+    """What one hook was asked about the copies of some accounts."""
+    ids = kit.ids
+    call = (
+        int(ids.next()), 1, 5, "h", "com.example.h", "d", "enforce", "answered", "deliver", 7, "", None, None,
+        "ann@example.org",
+    )  # fmt: skip
+    seen = [
+        (int(ids.next()), 1, 5, "com.example.h", "1.0.0", "h", "mail", "headers", one, None, None)
+        for one in accounts
+    ]
+    return CallRows(log=[call], accesses=seen)
 
 
 def test_rule_e2_jobs_are_made_with_the_copy(kit: Kit, commits: Commits) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mairust_core.errors import MaiRustError, NotFound, OutcomeUnknown, QuotaExceeded
 from mairust_core.mime import SNIPPET, Outline, describe
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
-from mairust_core.model.delivery import Copy, Counted, Delivery, Later, Stored, Trace
+from mairust_core.model.delivery import CallRows, Copy, Counted, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
@@ -68,8 +68,10 @@ JOB = NewJob(
         {"facts": None, "trace": None, "once": False},
         {"later": (Later(id=Id(8), copy=Id(1 << 60), job=JOB, delay_ms=30),)},
         {"copies": tuple(Copy(id=Id(n), account_id=n, size_bytes=n) for n in range(1, 4))},
+        {"facts": None, "facts_left": True, "snippet": "Guten Tag"},
+        {"calls": CallRows(log=[(1, "h", 0.5, None)], accesses=[(2, "a", 1 << 50, 7, None)])},
     ],
-    ids=["whole", "bare", "jobs", "copies"],
+    ids=["whole", "bare", "jobs", "copies", "left", "calls"],
 )
 def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
     """All of it: facts, copies, story, jobs; ids are ids again."""
