@@ -1,6 +1,7 @@
 """What is in a mail: pure functions on bytes, no I/O.
 
-`describe` finds everything that is stored beside the bytes, before the 250. It walks a message from
+`describe` finds everything that is stored beside the bytes, before the 250; `Outline` the same in two steps,
+the cheaper one first, and without the preview, which `read_preview` reads. It walks a message from
 outside in: `line_ends` (is it CRLF?), `fields` (the header block), `tree` (which part lies where), then
 takes from it `addresses`, `dates`, `subjects`, `preview`, the attachments of `bodies`, and the wire form
 of `envelope` and `bodystructure`. `encoded_words`, `charsets`, `parameters` and `transfer_encodings` say

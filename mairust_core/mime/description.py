@@ -1,4 +1,4 @@
-"""What some bytes say, found in one pass before the 250: never raises, linear, bounded."""
+"""What some bytes say: where their parts lie, and the facts in them; never raises, linear, bounded."""
 
 from __future__ import annotations
 
