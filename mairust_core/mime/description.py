@@ -17,10 +17,12 @@ from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
 from mairust_core.model.content import Eol, Facts
 
-MAX_ID_CHARACTERS = 998
-"""A longer message id is none: no header line may hold it (RFC 5322 §2.1.1)."""
+MAX_ID_OCTETS = 998
+"""A longer message id is none: no header line may hold it (RFC 5322 §2.1.1), and no index of PostgreSQL."""
 MAX_REFERENCES = 100
 """Of more references the first and the last ones are kept: the root of the thread and its nearest."""
+LIGHT_BYTES = 16 << 10
+"""Of headers and parts: as many as nearly all mail has, and half a megabyte in memory at the worst."""
 
 _MSG_ID = re.compile(r"<[^<>]++>")
 _SUBJECT_BYTES = 8 * MAX_SUBJECT_CHARACTERS
@@ -49,6 +51,8 @@ class Outline:
         self.header_size_bytes = self._root.body
         self.text = unread(self._bodies)
         """Where the preview begins, for `read_preview`."""
+        self.is_light = self._root.weight_bytes <= LIGHT_BYTES
+        """Whether it holds little: that may be 28 times what its headers are."""
 
     @property
     def received_count(self) -> int:
@@ -118,7 +122,11 @@ def _message_id(text: str) -> str:
     """Return the first msg-id, or what stands there instead of one."""
     found = _MSG_ID.search(text)
     chosen = "".join(found.group().split()) if found else text
-    return chosen if len(chosen) <= MAX_ID_CHARACTERS else ""
+    return chosen if _fits(chosen) else ""
+
+
+def _fits(id_: str) -> bool:
+    return len(id_) <= MAX_ID_OCTETS and (id_.isascii() or len(id_.encode()) <= MAX_ID_OCTETS)
 
 
 def _message_ids(text: str) -> tuple[str, ...]:
@@ -126,5 +134,5 @@ def _message_ids(text: str) -> tuple[str, ...]:
     if not text:
         return ()
     found = dict.fromkeys("".join(one.split()) for one in _MSG_ID.findall(text))
-    ids = [one for one in found if len(one) <= MAX_ID_CHARACTERS]
+    ids = [one for one in found if _fits(one)]
     return tuple(ids if len(ids) <= MAX_REFERENCES else [ids[0], *ids[1 - MAX_REFERENCES :]])

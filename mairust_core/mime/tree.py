@@ -20,6 +20,7 @@ MAX_PARTS = 1000
 MAX_ALL_HEADERS_BYTES = 2 * MAX_HEADER_BYTES
 """How much of all headers of a message, those of its parts and of nested messages included, is read."""
 _MAX_BOUNDARY_BYTES = 256
+_PART_WEIGHT_BYTES = 256
 _MAX_CANDIDATES = 100_000  # lines that begin like a delimiter, in all multiparts together
 _MECHANISM = re.compile(rb"[^\s;(]+")
 
@@ -45,6 +46,8 @@ class Part:
     children: list[Part] = field(default_factory=list)
     message: Part | None = None
     cut: bool = False
+    weight_bytes: int = 0
+    """Of a whole message: all headers that were read, and some for each part; so grows what a tree holds."""
 
     def walk(self) -> Iterator[Part]:
         """Yield this part and the parts inside its multiparts, in order; not into nested messages."""
@@ -58,6 +61,7 @@ def scan(content: Buffer) -> Part:
     scanner = _Scanner(content)
     root = scanner.message(0, len(content), "", 0)
     root.cut |= scanner.cut
+    root.weight_bytes = scanner.weight_bytes
     return root
 
 
@@ -68,6 +72,10 @@ class _Scanner:
         self._parts = 0
         self._candidates = 0
         self._header_budget_bytes = MAX_ALL_HEADERS_BYTES
+
+    @property
+    def weight_bytes(self) -> int:
+        return MAX_ALL_HEADERS_BYTES - self._header_budget_bytes + _PART_WEIGHT_BYTES * self._parts
 
     def message(self, start: int, end: int, number: str, depth: int) -> Part:
         """Scan a whole message; its body has part number N.1 unless it is a multipart."""

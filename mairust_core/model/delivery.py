@@ -65,8 +65,8 @@ class Trace:
 class CallRows(NamedTuple):
     """What is kept of the questions about a mail, to be written with it: who saw it is never lost (B-5).
 
-    Rows of the tables `hook_log` and `plugin_access` in the order of their columns; these last end with an
-    account, a trace and None, where the message of that account belongs.
+    Rows of the tables `hook_log` and `plugin_access` in the order of their columns. Those end with a trace, a
+    message and a recipient, these with an account, a trace and None, where that account's message belongs.
     """
 
     log: Sequence[tuple[Any, ...]] = ()
@@ -124,3 +124,5 @@ class Stored:
     """
 
     ids: tuple[Id, ...]
+    without_calls: bool = False
+    """Whether the database did not take what was asked about the mail, which is stored all the same."""

@@ -16,7 +16,7 @@ from mairust_core.hooks.steps import Step
 from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Facts, WholeDescription
-from mairust_core.model.delivery import NO_CALLS, Copy, Delivery, Stored
+from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.envelope import Connection, Envelope, Recipient, Road
 from mairust_core.model.flags import MESSAGE_TAGS, split
 from mairust_core.model.ids import Id
@@ -50,6 +50,7 @@ def append(
             outcome = site.committer.commit_many([delivery])[0]
             if isinstance(outcome, Stored):
                 stored[to[1]] = outcome.ids[0]
+                one.written = bool(delivery.calls.log) and not outcome.without_calls
     finally:
         content.close()
     if isinstance(outcome, MaiRustError):
@@ -71,7 +72,8 @@ class _One:
         self._content = content
         self._facts = facts
         self._seen: tuple[Sequence[Step], Id] | None = None
-        self._calls = NO_CALLS
+        self.written = False
+        """Whether what was asked is written with it."""
         self._received_ms = now_ms() if wanted.date is None else to_ms(wanted.date)
 
     @contextmanager
@@ -81,7 +83,7 @@ class _One:
         try:
             yield stored
         finally:
-            if self._seen and not (stored and self._calls.log):
+            if self._seen and not self.written:
                 steps, trace_id = self._seen
                 lines = [line(step, trace_id, None) for step in steps]
                 accesses = [access for step in steps for access in accesses_of(step, trace_id, stored)]
@@ -119,12 +121,11 @@ class _One:
             raise Temporary("hook_later", why=verdict.reason or verdict.reply or TEMPFAILED)
         planned = plan([(self._account_id,)], self._with_own(verdict))
         copies = copies_of(source, b"", planned, self._site.ids)
-        self._calls = calls_of(told.steps, source.trace_id, self._site.ids)
         return replace(
             self.plain(),
             copies=copies,
             trace=trace_of(source, told),
-            calls=self._calls,
+            calls=calls_of(told.steps, source.trace_id, self._site.ids),
             later=later_of(source, copies, planned, told, self._site.ids),
         )
 

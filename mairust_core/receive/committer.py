@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -228,7 +228,7 @@ class Committer:
         ]
 
     def _rescue(self, one: Located, error: Exception, written_s: float) -> Outcome:
-        """One more try for a message the database would not take: under new ids, or undescribed (A4, C4)."""
+        """More tries for a message the database would not take: under new ids, or with less (A4, C4)."""
         delivery = one.delivery
         try:
             collided = isinstance(error, IntegrityError) and ids_taken(self._storage, delivery)
@@ -237,22 +237,35 @@ class Committer:
         if collided:
             log.warning("an id was there already, message %s gets a new one", delivery.content.sha256.hex())
             return self._store([self._with_new_ids(delivery)], [one.location], written_s)[0]
-        less = _with_less(delivery, error)
-        return _as_error(error) if less is None else self._store([less], [one.location], written_s)[0]
+        for less in _with_less(delivery):
+            part = [one._replace(at=0, delivery=less)]
+            try:
+                stored = self._attempt(part, written_s)[0]
+            except Guilty as guilty:
+                return guilty.errors[0]
+            except MaiRustError as down:
+                return self._after_failure(part, down, written_s)[0]
+            except Exception as again:
+                error = again
+                continue
+            return _note_less(delivery, less, stored, error)
+        return _as_error(error)
 
     def _with_new_ids(self, delivery: Delivery) -> Delivery:
         ids = self._ids()
         new = {copy.id: ids.next() for copy in delivery.copies}
+        trace = None if delivery.trace is None else replace(delivery.trace, id=ids.next())
+        trace_id = None if trace is None else int(trace.id)
         return replace(
             delivery,
             copies=tuple(replace(copy, id=new[copy.id]) for copy in delivery.copies),
             later=tuple(
                 replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
             ),
-            trace=None if delivery.trace is None else replace(delivery.trace, id=ids.next()),
+            trace=trace,
             calls=CallRows(
-                log=[(int(ids.next()), *row[1:]) for row in delivery.calls.log],
-                accesses=[(int(ids.next()), *row[1:]) for row in delivery.calls.accesses],
+                log=[(int(ids.next()), *row[1:-3], trace_id, *row[-2:]) for row in delivery.calls.log],
+                accesses=[(int(ids.next()), *row[1:-2], trace_id, None) for row in delivery.calls.accesses],
             ),
         )
 
@@ -275,16 +288,24 @@ class Committer:
         ]
 
 
-def _with_less(delivery: Delivery, error: Exception) -> Delivery | None:
-    """The same mail with less beside it, as the database would not take it so; None when nothing is left."""
-    message = delivery.content.sha256.hex()
+def _with_less(delivery: Delivery) -> Iterator[Delivery]:
+    """The same mail with less beside it, for a database that does not take it whole."""
     if delivery.calls.log:
-        log.error("what plugins saw of message %s is written down nowhere", message, exc_info=error)
-        return replace(delivery, calls=NO_CALLS)
+        yield replace(delivery, calls=NO_CALLS)
     if delivery.facts is not None:
+        yield replace(delivery, facts=None)
+        if delivery.calls.log:
+            yield replace(delivery, facts=None, calls=NO_CALLS)
+
+
+def _note_less(delivery: Delivery, less: Delivery, stored: Stored, error: Exception) -> Stored:
+    message = delivery.content.sha256.hex()
+    if delivery.facts is not None and less.facts is None:
         log.error("message %s is stored undescribed", message, exc_info=error)
-        return replace(delivery, facts=None)
-    return None
+    if delivery.calls.log and not less.calls.log:
+        log.error("message %s is stored without what hooks were asked", message, exc_info=error)
+        return replace(stored, without_calls=True)
+    return stored
 
 
 def _as_error(error: Exception) -> MaiRustError:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Description, Facts, Unread
+from mairust_core.model.content import Facts, Unread
 from mairust_core.model.delivery import Delivery
 
 log = logging.getLogger("mairust.receive")
@@ -25,53 +25,55 @@ def describe_safely(content: Content, crlf_proved: bool = False) -> Facts | None
         return None
 
 
-class LazyDescription(Description):
-    """A content without bare LF: its parts are found at once, all facts when somebody asks for them."""
+class LazyDescription:
+    """`Description` of a content without bare LF: its parts are found at once, all facts when somebody asks.
+
+    These too are found at once where to keep the parts would take much memory while a mail waits for hooks.
+    """
 
     def __init__(self, content: Content) -> None:
         self._content = content
         self._outline: Outline | None = None
         self._facts: Facts | None = None
+        self.text: Unread | None = None
+        self.received_count = 0
+        self.header_size_bytes: int | None = None
+        self.crlf_size_bytes: int | None = None
         try:
-            self._outline = Outline(content.view())
+            self._look()
         except Exception:
-            _note_undescribed(content)
+            self._give_up()
+
+    def _look(self) -> None:
+        outline = self._outline = Outline(self._content.view())
+        self.text, self.received_count = outline.text, outline.received_count
+        self.header_size_bytes = outline.header_size_bytes
+        self.crlf_size_bytes = self._content.size_bytes
+        if not outline.is_light:
+            self._facts = outline.facts()
+            self._outline = None
+
+    def _give_up(self) -> None:
+        _note_undescribed(self._content)
+        self._outline = self._facts = self.text = None
+        self.header_size_bytes = self.crlf_size_bytes = None
+        self.received_count = 0
 
     @property
     def facts_left(self) -> bool:
         """Whether nobody has asked for the facts yet."""
-        return self._outline is not None and self._facts is None
+        return self._outline is not None
 
     @property
     def facts(self) -> Facts | None:
         """All facts but for the preview; None when the content cannot be described."""
-        if self._facts is None and self._outline is not None:
+        if self._outline is not None:
+            outline, self._outline = self._outline, None
             try:
-                self._facts = self._outline.facts()
+                self._facts = outline.facts()
             except Exception:
-                _note_undescribed(self._content)
-                self._outline = None
+                self._give_up()
         return self._facts
-
-    @property
-    def text(self) -> Unread | None:
-        """Where the preview begins."""
-        return None if self._outline is None else self._outline.text
-
-    @property
-    def received_count(self) -> int:
-        """How many `Received` fields there are."""
-        return 0 if self._outline is None else self._outline.received_count
-
-    @property
-    def header_size_bytes(self) -> int | None:
-        """Of the header; None when it cannot be told."""
-        return None if self._outline is None else self._outline.header_size_bytes
-
-    @property
-    def crlf_size_bytes(self) -> int | None:
-        """Its size, as it is the CRLF form; None when it cannot be described."""
-        return None if self._outline is None else self._content.size_bytes
 
 
 def with_facts(delivery: Delivery) -> Delivery:

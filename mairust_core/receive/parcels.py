@@ -147,7 +147,8 @@ def pack_outcomes(outcomes: Iterable[Stored | MaiRustError]) -> bytes:
 
 def _outcome_told(outcome: Stored | MaiRustError) -> tuple[Any, ...]:
     if isinstance(outcome, Stored):
-        return tuple([int(one) for one in outcome.ids])
+        ids = tuple([int(one) for one in outcome.ids])
+        return (None, *ids) if outcome.without_calls else ids
     return outcome.code, outcome.detail, {name: _plain(value) for name, value in outcome.values.items()}
 
 
@@ -159,6 +160,8 @@ def unpack_outcomes(packed: bytes) -> list[Stored | MaiRustError]:
 def _outcome(told: tuple[Any, ...]) -> Stored | MaiRustError:
     if told and isinstance(told[0], str):
         return MaiRustError.again(*told)
+    if told and told[0] is None:
+        return Stored(ids=tuple([Id(one) for one in told[1:]]), without_calls=True)
     return Stored(ids=tuple([Id(one) for one in told]))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
@@ -64,6 +64,14 @@ class Parts:
     """Tells those who run the jobs of hooks that there are some."""
     strict_lines: bool
     """Whether the listeners refuse bare CR and LF (rule B3)."""
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a commit came to: the messages, by account, and whether what was asked is written with them."""
+
+    stored: dict[int, Id] = field(default_factory=dict)
+    written: bool = False
 
 
 def open_road(
@@ -142,20 +150,17 @@ class MailRoad:
             return [LOOPING] * len(groups)
         source = self._source(envelope, content, description)
         told = await self._parts.hooks.ask(source.asked())
-        stored: dict[int, Id] = {}
-        calls = NO_CALLS
+        done = _Done()
         try:
             planned = plan(groups, told.verdicts)
             if planned.stored:
                 delivery = self._prepare(source, planned, told)
-                calls = delivery.calls
-                replies = await self._commit(groups, planned, delivery, stored)
+                replies = await self._commit(groups, planned, delivery, done)
             else:
                 replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
                 self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
         finally:  # whatever becomes of the mail, plugins have seen it
-            written = bool(stored and calls.log)
-            self._parts.hooks.follow(told, source.trace_id, stored, written=written)
+            self._parts.hooks.follow(told, source.trace_id, done.stored, written=done.written)
         crash_point("reply.before")
         return replies
 
@@ -195,20 +200,21 @@ class MailRoad:
         )
 
     async def _commit(
-        self, groups: Sequence[Group], planned: Plan, delivery: Delivery, stored: dict[int, Id]
+        self, groups: Sequence[Group], planned: Plan, delivery: Delivery, done: _Done
     ) -> list[Reply]:
         """Commit, leaving out accounts that are gone or full since RCPT, as far as replies allow.
 
-        The messages that came of it are added to `stored`, by account.
+        What came of it is noted in `done`.
         """
         failed: dict[int, Reply] = {}
         while True:
             outcome = await self._parts.committer.commit(delivery)
             if isinstance(outcome, Stored):
-                stored |= zip((c.account_id for c in delivery.copies), outcome.ids, strict=True)
+                done.stored |= zip((c.account_id for c in delivery.copies), outcome.ids, strict=True)
+                done.written = bool(delivery.calls.log) and not outcome.without_calls
                 if delivery.later:
                     self._parts.ring()
-                return _replies(groups, planned, stored, failed)
+                return _replies(groups, planned, done.stored, failed)
             culprit = outcome.values.get("account_id")
             if not isinstance(outcome, (NotFound, QuotaExceeded)) or not isinstance(culprit, int):
                 self._note(outcome)

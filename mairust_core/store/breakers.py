@@ -23,6 +23,7 @@ from mairust_core.model.breaker import (
 )
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.store import StorageBackend
+from mairust_core.store.facts import cleaned
 from mairust_core.store.tables import AnyRow, hook_breaker, hook_poison
 from mairust_core.store.tables import hook as hooks
 
@@ -53,7 +54,7 @@ def fail(
 ) -> tuple[Breaker, bool]:
     """Count a failure; the breaker then, and whether the caller is to send the probe."""
     now_ms = storage.now_ms(tx)
-    found, probe = after_failure(_locked(storage, tx, hook), mail, why, threshold, now_ms)
+    found, probe = after_failure(_locked(storage, tx, hook), mail, cleaned(why), threshold, now_ms)
     _write(tx, hook, found, now_ms)
     return found, probe
 

@@ -161,7 +161,11 @@ class Postgresql:
         except sqlalchemy.exc.TimeoutError as error:
             raise TooMany("database") from error
         except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg.errors.ProgramLimitExceeded):
+                raise sqlalchemy.exc.DataError(None, None, error.orig) from error
             raise self._translate(error.orig) from error
+        except psycopg.errors.ProgramLimitExceeded as error:  # of a row, which no index takes: no outage
+            raise sqlalchemy.exc.DataError(None, None, error) from error
         except psycopg.Error as error:
             raise self._translate(error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mairust_core.hooks.log import MAX_ACCESSES, Lines, Noted
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.ids import now_ms
 from mairust_core.model.account import AccountChange
+from mairust_core.model.delivery import Delivery
 from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
@@ -21,6 +23,7 @@ from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.model.plugin_life import Occasion, PluginAccess
 from mairust_core.model.principal import Principal, Reach, ReachKind, Scope
 from mairust_core.receive.collection import DAY_MS
+from mairust_core.receive.committer import Outcome
 from mairust_core.receive.trying import SiteTrial
 from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
@@ -91,6 +94,22 @@ async def test_b5_what_was_seen_of_a_stored_mail_is_written_with_it(house: House
     await house.chain.poll()
     assert [one for noted in house.noted for one in (*noted.lines, *noted.accesses)] == []
     assert house.noted[-1].figures.keys() == {"com.example.test"}
+
+
+async def test_b5_what_the_database_does_not_take_with_the_mail_is_written_later(house: House) -> None:
+    """The mail is stored, and what plugins saw of it is known all the same."""
+    commit = house.committer.commit
+
+    async def without(delivery: Delivery) -> Outcome:
+        rows = [(*row[:3], None, *row[4:]) for row in delivery.calls.log]
+        return await commit(replace(delivery, calls=delivery.calls._replace(log=rows)))
+
+    house.committer.commit = without  # type: ignore[method-assign]  # a database that takes no such row
+    await house.hook(deliver, registered("a", PRE))
+    [reply] = await house.receive()
+    assert house.calls() == []
+    assert [str(one.message_id) for one in await seen(house, house.ann)] == [stored_id(reply)]
+    assert [one.hook for one in house.calls()] == ["a"]
 
 
 async def test_b5_what_was_seen_is_known_when_nothing_is_stored_of_it(house: House) -> None:

@@ -67,6 +67,15 @@ async def test_rule_c4_mail_is_described_whoever_does_it(
     assert house.content(data) == content_row(whole)
 
 
+async def test_rule_c4_a_message_id_that_no_index_takes_stops_nothing(house: House) -> None:
+    """990 letters of four octets each are more than PostgreSQL takes; the mail is stored without an id."""
+    odd = "".join(chr(0x10000 + 37 * number) for number in range(990))
+    data = f"From: a@b.example\r\nMessage-ID: <{odd}@x>\r\n\r\nHi.\r\n".encode()
+    replies = [*await house.receive(data=data), *await house.receive()]
+    assert [one.code for one in replies] == [250, 250]
+    assert house.road.ready() is None
+
+
 async def test_a_blank_preview_is_read_again(house: House) -> None:
     """A plugin's looks further than a list's: text that begins late, and HTML that says it at once."""
     await house.hook(lambda _: {"action": "deliver"}, registered())

@@ -168,8 +168,9 @@ def test_what_is_missing_is_made_and_what_collides_gets_another_id(kit: Kit, com
 def test_b5_what_was_asked_is_written_with_the_mail(kit: Kit, commits: Commits) -> None:
     """A line for each question, an access for each account that was shown; its message, where it got one."""
     ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
-    asked = rows(kit, ann, bob)
-    mail = replace(kit.mail(ann, trace=True), calls=asked)
+    mail = kit.mail(ann, trace=True)
+    asked = rows(kit, mail, bob)
+    mail = replace(mail, calls=asked)
     assert isinstance(commit(commits, mail, kit.mail(bob))[0], Stored)
     assert kit.rows("SELECT id, hook, message_id FROM hook_log") == [(asked.log[0][0], "h", None)]
     found = kit.rows("SELECT account_id, message_id FROM plugin_access ORDER BY id")
@@ -177,28 +178,64 @@ def test_b5_what_was_asked_is_written_with_the_mail(kit: Kit, commits: Commits) 
 
 
 def test_rule_c4_a_row_of_the_log_that_nobody_takes_costs_no_mail(kit: Kit, commits: Commits) -> None:
-    """The mail and its neighbour are stored, described; under an id that is taken the row gets another."""
+    """The mail is stored, described, and told that the rows are not; so is its neighbour."""
     ann = kit.account("ann@example.org")
-    asked = rows(kit, ann)
-    first, again, odd, other = (kit.mail(ann, trace=True) for _ in range(4))
-    assert isinstance(commit(commits, replace(first, calls=asked))[0], Stored)
-    broken = CallRows(log=[(*asked.log[0][:3], None, *asked.log[0][4:])], accesses=asked.accesses)
-    batch = [replace(again, calls=asked), replace(odd, calls=broken), other]
-    assert all(isinstance(one, Stored) for one in commit(commits, *batch))
-    assert kit.rows("SELECT count(*), count(DISTINCT id) FROM hook_log") == [(2, 2)]
-    assert kit.rows("SELECT count(DISTINCT message_id) FROM plugin_access") == [(2,)]
-    assert kit.rows("SELECT count(*) FROM content WHERE described") == [(4,)]
+    good, odd, other = (kit.mail(ann, trace=True) for _ in range(3))
+    asked = rows(kit, good)
+    row = rows(kit, odd).log[0]
+    broken = CallRows(log=[(*row[:3], None, *row[4:])], accesses=rows(kit, odd).accesses)
+    batch = [replace(good, calls=asked), replace(odd, calls=broken), other]
+    stored = [one for one in commit(commits, *batch) if isinstance(one, Stored)]
+    assert [one.without_calls for one in stored] == [False, True, False]
+    assert kit.rows("SELECT id FROM hook_log") == [(asked.log[0][0],)]
+    assert kit.rows("SELECT message_id FROM plugin_access") == [(good.copies[0].id,)]
+    assert kit.rows("SELECT count(*) FROM content WHERE described") == [(3,)]
 
 
-def rows(kit: Kit, *accounts: int) -> CallRows:
-    """What one hook was asked about the copies of some accounts."""
-    ids = kit.ids
+def test_b5_facts_that_nobody_takes_do_not_cost_what_plugins_saw(kit: Kit, commits: Commits) -> None:
+    """Only what is at fault is left out; and both, where both are."""
+    ann = kit.account("ann@example.org")
+    one, both = kit.mail(ann, trace=True), kit.mail(ann, trace=True)
+    assert one.facts is not None
+    odd = replace(one.facts, crlf_size_bytes=1 << 80)
+    row = rows(kit, both).log[0]
+    broken = CallRows(log=[(*row[:3], None, *row[4:])])
+    batch = [replace(one, facts=odd, calls=rows(kit, one)), replace(both, facts=odd, calls=broken)]
+    stored = [one for one in commit(commits, *batch) if isinstance(one, Stored)]
+    assert [one.without_calls for one in stored] == [False, True]
+    assert kit.rows("SELECT message_id FROM plugin_access") == [(one.copies[0].id,)]
+    assert kit.rows("SELECT count(*) FROM content WHERE NOT described") == [(2,)]
+
+
+@pytest.mark.parametrize("taken", ["log", "accesses"])
+def test_rule_a4_a_row_whose_id_is_taken_gets_another(kit: Kit, commits: Commits, taken: str) -> None:
+    """With it the mail and its trace; every row leads to what it is about."""
+    ann = kit.account("ann@example.org")
+    first, again = kit.mail(ann, trace=True), kit.mail(ann, trace=True)
+    before, after = rows(kit, first), rows(kit, again)
+    after = after._replace(**{taken: getattr(before, taken)})
+    assert isinstance(commit(commits, replace(first, calls=before))[0], Stored)
+    [stored] = commit(commits, replace(again, calls=after))
+    assert isinstance(stored, Stored)
+    assert not stored.without_calls
+    traces = kit.rows("SELECT trace_id FROM message ORDER BY id")
+    assert kit.rows("SELECT trace_id FROM hook_log ORDER BY id") == traces
+    assert kit.rows("SELECT trace_id, message_id FROM plugin_access ORDER BY id") == kit.rows(
+        "SELECT trace_id, id FROM message ORDER BY id"
+    )
+
+
+def rows(kit: Kit, mail: Delivery, *others: int) -> CallRows:
+    """What one hook was asked about the copies of a mail, and of accounts that get none."""
+    assert mail.trace is not None
+    ids, trace_id = kit.ids, int(mail.trace.id)
     call = (
-        int(ids.next()), 1, 5, "h", "com.example.h", "d", "enforce", "answered", "deliver", 7, "", None, None,
-        "ann@example.org",
+        int(ids.next()), 1, 5, "h", "com.example.h", "d", "enforce", "answered", "deliver", 7, "", trace_id,
+        None, "ann@example.org",
     )  # fmt: skip
+    accounts = [*(copy.account_id for copy in mail.copies), *others]
     seen = [
-        (int(ids.next()), 1, 5, "com.example.h", "1.0.0", "h", "mail", "headers", one, None, None)
+        (int(ids.next()), 1, 5, "com.example.h", "1.0.0", "h", "mail", "headers", one, trace_id, None)
         for one in accounts
     ]
     return CallRows(log=[call], accesses=seen)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_core.mime import describe
+from mairust_core.mime import Outline, describe
 from mairust_core.model.content import Correspondent, Facts
 from tests.unit.mime.messages import MULTIPART, message
 
@@ -159,6 +159,28 @@ def test_any_cut_and_splice_is_described(start: int, end: int, splice: bytes) ->
 def test_proved_line_ends_need_not_be_counted() -> None:
     """A caller that knows of no bare LF gets the same facts for less."""
     assert describe(MULTIPART, crlf_proved=True) == describe(MULTIPART)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "日", "😀"])
+def test_an_id_is_no_longer_than_a_line_can_be(letter: str) -> None:
+    """In octets: what is longer than an index takes would otherwise stop all mail (RFC 5322 §2.1.1)."""
+    fits = "<" + letter * (990 // len(letter.encode())) + "@x>"
+    longer = "<" + letter * (1000 // len(letter.encode())) + "@x>"
+    for written, found in ((fits, fits), (longer, "")):
+        facts = describe(
+            message(f"Message-ID: {written}\nReferences: {written}\nIn-Reply-To: {written}", "x")
+        )
+        assert (facts.message_id, facts.references, facts.in_reply_to) == (
+            found, (found,) * bool(found), (found,) * bool(found),
+        )  # fmt: skip
+
+
+def test_what_looking_through_a_mail_holds_is_known() -> None:
+    """A usual one holds little; one of many short fields or parts is told from it."""
+    assert Outline(MULTIPART).is_light
+    assert not Outline(b"X:y\r\n" * 5000 + b"\r\nx").is_light
+    parts = b"--b\r\n\r\nx\r\n" * 100
+    assert not Outline(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n").is_light
 
 
 def test_trap_s3_describing_leaves_the_bytes_alone() -> None:

@@ -129,6 +129,15 @@ def test_facts_are_found_once_and_only_when_somebody_asks() -> None:
     assert not looked.facts_left
 
 
+def test_of_what_holds_much_the_facts_are_found_at_once() -> None:
+    """Nothing of its parts is kept while the mail waits for hooks."""
+    heavy = b"X:y\r\n" * 5000 + RICH
+    looked = LazyDescription(delivery(heavy).content)
+    assert not looked.facts_left
+    assert looked.facts == Outline(heavy).facts()
+    assert looked.text == Outline(heavy).text
+
+
 def test_text_that_no_codec_takes_travels() -> None:
     """Lone surrogates and NUL are for the store to clean (rule C4)."""
     sent = delivery()
@@ -157,15 +166,16 @@ def test_outcomes_arrive_as_the_same_errors() -> None:
     """Class, key and numbers; what is neither number nor text is told as text."""
     sent: list[Stored | MaiRustError] = [
         Stored(ids=(Id(5), Id(6))),
+        Stored(ids=(Id(7),), without_calls=True),
         Stored(ids=()),
         QuotaExceeded("account", account_id=Id(1 << 50), address="a@b"),
         NotFound("account", account_id=3),
         OutcomeUnknown("commit", why=OSError(5, "Input/output error")),
     ]
     found = unpack_outcomes(pack_outcomes(sent))
-    assert found[:2] == sent[:2]
-    for got, given in zip(found[2:], sent[2:], strict=True):
+    assert found[:3] == sent[:3]
+    for got, given in zip(found[3:], sent[3:], strict=True):
         assert isinstance(got, MaiRustError)
         assert isinstance(given, MaiRustError)
         assert (type(got), got.key, str(got)) == (type(given), given.key, str(given))
-    assert found[2].values["account_id"] == 1 << 50  # type: ignore[union-attr]  # an error, see above
+    assert found[3].values["account_id"] == 1 << 50  # type: ignore[union-attr]  # an error, see above
