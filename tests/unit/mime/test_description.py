@@ -167,9 +167,8 @@ def test_an_id_is_no_longer_than_a_line_can_be(letter: str) -> None:
     fits = "<" + letter * (990 // len(letter.encode())) + "@x>"
     longer = "<" + letter * (1000 // len(letter.encode())) + "@x>"
     for written, found in ((fits, fits), (longer, "")):
-        facts = describe(
-            message(f"Message-ID: {written}\nReferences: {written}\nIn-Reply-To: {written}", "x")
-        )
+        header = "\n".join(f"{name}: {written}" for name in ("Message-ID", "References", "In-Reply-To"))
+        facts = describe(message(header, "x"))
         assert (facts.message_id, facts.references, facts.in_reply_to) == (
             found, (found,) * bool(found), (found,) * bool(found),
         )  # fmt: skip
