@@ -15,10 +15,8 @@ from mairust_core.mime.line_ends import Buffer, count, crlf_form, eol_of
 from mairust_core.mime.preview import NOTHING, WHOLE, Extent, Preview, read_preview, unread
 from mairust_core.mime.subjects import MAX_SUBJECT_CHARACTERS, base_subject
 from mairust_core.mime.tree import scan
-from mairust_core.model.content import Eol, Facts
+from mairust_core.model.content import MAX_ID_OCTETS, Eol, Facts
 
-MAX_ID_OCTETS = 998
-"""A longer message id is none: no header line may hold it (RFC 5322 §2.1.1), and no index of PostgreSQL."""
 MAX_REFERENCES = 100
 """Of more references the first and the last ones are kept: the root of the thread and its nearest."""
 LIGHT_BYTES = 16 << 10

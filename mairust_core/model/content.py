@@ -16,6 +16,10 @@ SNIPPET_CHARACTERS = 256
 SNIPPET_BYTES = 3 * SNIPPET_CHARACTERS
 
 
+MAX_ID_OCTETS = 998
+"""A longer message id is none: no header line may hold it (RFC 5322 §2.1.1), and no index of PostgreSQL."""
+
+
 class TextAt(NamedTuple):
     """Where the text of a part lies in its content, and how it is written there."""
 

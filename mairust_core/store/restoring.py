@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, exists, func, literal, select, text
 
 from mairust_core.ids import now_ms
+from mairust_core.model.content import MAX_ID_OCTETS
 from mairust_core.store import StorageBackend, sites
 from mairust_core.store.portable import ACCOUNT, ACCOUNT_STATE, SITE, Portable
 from mairust_core.store.tables import (
@@ -44,10 +45,17 @@ def _mark_restored(row: dict[str, Any]) -> None:
     row["restored_ms"] = now_ms()
 
 
+def _leave_out_long_id(row: dict[str, Any]) -> None:
+    """SQLite took ids that no index of PostgreSQL takes, before they were measured in octets."""
+    if len(row["message_id"].encode("utf-8", "replace")) > MAX_ID_OCTETS:
+        row["message_id"] = ""
+
+
 CHANGED: dict[str, Change] = {
     "account": _raise_modseq,
     "mailbox": _raise_uidnext,
     "trust_key": _mark_restored,
+    "trace": _leave_out_long_id,
 }
 """What becomes of rows on their way into a restored site, by table."""
 

@@ -14,6 +14,7 @@ from mairust_core.model.principal import Scope
 from mairust_core.restore import restore_site
 from mairust_core.restore.rehearsal import rehearse
 from mairust_core.store import restoring
+from mairust_core.store.tables import trace
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
 from tests.support.invariants import check_site
@@ -53,6 +54,27 @@ def _counters(site: Site) -> dict[tuple[str, str], tuple[int, int]]:
     sql = "SELECT a.address, b.name, b.uidnext, a.modseq FROM mailbox b JOIN account a ON a.id = b.account_id"
     with site.storage.read() as tx:
         return {row[:2]: (row[2], row[3]) for row in site.storage.fetch_all(tx, sql, ())}
+
+
+@pytest.mark.parametrize("target", ["sqlite", "postgresql"])
+def test_an_id_that_only_sqlite_takes_stops_no_restore(
+    embedded: Site, repository: Repository, empty: EmptySettings, target: str
+) -> None:
+    """A trace from before message ids were measured in octets comes back, without the id."""
+    odd = "".join(chr(0x10000 + 37 * number) for number in range(990))
+    rows = [
+        (number, 1, number, True, "smtp", None, "x", "eve@x.example", "[]", id_, "250 2.0.0 stored", "[]")
+        for number, id_ in ((1, odd), (2, "<usual@x.example>"))
+    ]
+    with embedded.storage.write() as tx:
+        embedded.storage.insert_rows(tx, trace, rows)
+    taken = back_up(embedded, repository)
+    settings = empty(target)
+    restore_site(settings, repository, taken.snapshot, os_user="tester")
+    with opened(settings) as there, there.storage.read() as tx:
+        sql = "SELECT message_id FROM trace ORDER BY id"
+        ids = [row[0] for row in there.storage.fetch_all(tx, sql, ())]
+    assert ids == ["", "<usual@x.example>"]
 
 
 def test_a_large_mail_and_a_strange_one_come_through(site: Site, repository: Repository) -> None:
