@@ -177,7 +177,10 @@ async def test_the_memory_of_all_its_processes_counts_together(machine: Machine,
         for _ in range(3):
             if os.fork() == 0:
                 break
-        kept = bytearray(40 << 20)
+        kept = []
+        for _ in range(40):  # not so fast that nobody could see it in time
+            kept.append(b"x" * (1 << 20))
+            time.sleep(0.005)
         time.sleep(60)
         """,
         limits=Limits(memory_mb=100, cpu_ms=10_000),
