@@ -156,6 +156,18 @@ async def test_b5_a_call_that_failed_may_have_shown_it(house: House) -> None:
     assert [one.hook for one in await seen(house, house.ann)] == ["a"]
 
 
+async def test_rule_c4_no_text_of_a_failing_plugin_costs_the_mail(house: House) -> None:
+    """NUL and half a character are written down as what any database takes."""
+
+    def broken(_: dict[str, Any]) -> dict[str, Any]:
+        raise CallFailed("a\0b\ud800")
+
+    await house.hook(broken, registered("a", PRE, on_error=Fallback.ALLOW))
+    [reply] = await house.receive()
+    assert reply.code == 250
+    assert [one.detail for one in house.calls()] == ["a\ufffdb?"]
+
+
 async def test_b5_shadows_and_hooks_after_storing_are_written_down(house: House) -> None:
     """With why they were asked."""
     await house.hook(deliver, registered("shadow", PRE, mode=Mode.SHADOW))
