@@ -232,7 +232,7 @@ def test_what_no_site_can_do_without_is_never_skipped(
     tables = {one.table: one.objects for one in repository.read_snapshot(taken.snapshot).tables}
     flip_object(again(repository), tables["audit"][0])
     done = restore_site(empty(), again(repository), taken.snapshot, os_user="tester", skip_damaged=True)
-    assert done.damaged == tables["audit"]
+    assert done.damaged == tables["audit"][:1]  # where a table is cut, its rows decide
     flip_object(again(repository), tables["domain"][0])
     with pytest.raises(Damaged, match="no site can do without"):
         restore_site(empty(), again(repository), taken.snapshot, os_user="tester", skip_damaged=True)
