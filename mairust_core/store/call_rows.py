@@ -12,7 +12,10 @@ from mairust_core.store.tables import hook_log, plugin_access
 
 
 def write(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> None:
-    """Write those of a batch, accesses with the message that each account got, if it got one."""
+    """Write those of a batch, accesses with the message that each account got, if it got one.
+
+    Row by row: `hook_calls.record` puts many into a statement, which takes longer for the few of a batch.
+    """
     asked = [one for one in batch if one.calls.log]
     storage.insert_rows(tx, hook_log, [row for one in asked for row in one.calls.log])
     accesses = []

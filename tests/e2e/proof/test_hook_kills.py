@@ -19,7 +19,7 @@ from mairust_core.store import leases
 from tests.support.answering import HttpPlugin, http_plugin
 from tests.support.invariants import check_site
 from tests.support.linking import TESTER, allow_unsigned, link, manifest_text
-from tests.support.mailbox_client import Dialogue
+from tests.support.mailbox_client import Dialogue, Lost
 from tests.support.server import Server, Site
 
 PATIENCE_S = 60.0
@@ -45,13 +45,13 @@ def plugin() -> Iterator[HttpPlugin]:
         yield made
 
 
-def register(site: Site, directory: Path, plugin: HttpPlugin) -> None:
-    """Have Bob's mail decided upon before it is stored, and everybody's looked at afterwards."""
+def register(site: Site, directory: Path, plugin: HttpPlugin, hook: str = "post_receive") -> None:
+    """Have Bob's mail decided upon before it is stored, and everybody's looked at by a hook, afterwards."""
     allow_unsigned(site.directory)
     entry = f'protocol = "http"\nendpoint = "http://127.0.0.1:{plugin.port}/"'
     limits = f'[limits]\nnetwork = "local-only"\nnetwork_allow = ["127.0.0.1:{plugin.port}"]\n'
     only_bob = 'type = "pre_delivery"\nfilter = { recipient_matches = "user1" }'
-    text = manifest_text(ID, only_bob, "post_receive", permissions=MAY, entry=entry, more=limits)
+    text = manifest_text(ID, only_bob, hook, permissions=MAY, entry=entry, more=limits)
     with site.opened() as here:
         link(here, directory, text)
         here.service(Plugins, TESTER).approve(ID)
@@ -146,6 +146,22 @@ def test_rule_f3_a_job_after_storing_survives_its_server(
     shown = json.loads(site.command("message", "show", found["id"], "--json").stdout)
     assert shown["tags"] == [], "what Ann took away does not come back"
     assert check_site(site.settings()) == []
+
+
+def test_b5_what_a_plugin_saw_of_a_mail_that_is_stored_survives_its_server(
+    sqlite_site: Site, tmp_path: Path, plugin: HttpPlugin
+) -> None:
+    """Killed before the reply: the mail is there, and so is who saw it, and the line of the log."""
+    site = sqlite_site
+    register(site, tmp_path / "plugin", plugin, "pre_receive")
+    with Server(site=site, crash_at="reply.before") as server:
+        with pytest.raises(Lost), Dialogue(server.smtp) as client:
+            client.send("eve@example.com", [ANN], MAIL)
+        assert server.wait() == -9
+    with site.opened() as here, here.storage.read() as tx:
+        [(id_,)] = here.storage.fetch_all(tx, "SELECT id FROM message", ())
+        assert here.storage.fetch_all(tx, "SELECT message_id FROM plugin_access", ()) == [(id_,)]
+        assert here.storage.fetch_all(tx, "SELECT outcome FROM hook_log", ()) == [("answered",)]
 
 
 def test_rule_f3_a_copy_that_waits_is_delivered_once(
