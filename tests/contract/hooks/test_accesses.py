@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mairust_core.errors import NotFound, StorageDown, Temporary
+from mairust_core.errors import NotFound, Refused, StorageDown, Temporary
 from mairust_core.hooks.call_log import MAX_ROWS_WITH_MAIL
 from mairust_core.hooks.log import MAX_ACCESSES, Lines, Noted
 from mairust_core.hooks.transport import CallFailed
@@ -19,9 +19,11 @@ from mairust_core.model.delivery import Delivery
 from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
+from mairust_core.model.message_change import Appended
 from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.model.plugin_life import Occasion, PluginAccess
 from mairust_core.model.principal import Principal, Reach, ReachKind, Scope
+from mairust_core.operations import BytesIn
 from mairust_core.receive.collection import DAY_MS
 from mairust_core.receive.committer import Outcome
 from mairust_core.receive.trying import SiteTrial
@@ -29,7 +31,7 @@ from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
-from mairust_core.store import plugin_accesses
+from mairust_core.store import accounts, plugin_accesses
 from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import asked, registered, runnable
 
@@ -130,6 +132,23 @@ async def test_b5_what_was_seen_is_known_when_nothing_is_stored_of_it(house: Hou
     replies = await house.receive(house.bob)
     assert replies[0].code == 452
     assert [one.message_id for one in await seen(house, house.bob)] == [None, None]
+
+
+@pytest.mark.parametrize("action", ["deliver", "reject"])
+async def test_b5_what_is_appended_is_written_down_too(house: House, action: str) -> None:
+    """Rule E3: with the message where there is one, and all the same where there is none."""
+    await house.hook(lambda _: {"action": action}, registered("a", PRE))
+    with house.site.storage.read() as tx:
+        account = accounts.get(tx, TESTER, house.ann).id
+    data = mail("appended")
+    given = BytesIn(chunks=[data], size_bytes=len(data))
+    wanted = Appended(mailbox="INBOX", asked_for=house.ann)
+    with suppress(Refused):
+        await asyncio.to_thread(house.site.append, (1, int(account)), wanted, given)
+    there: list[int | None] = [int(one.id) for one in house.box(house.ann)]
+    [found] = house.site.service(Accesses, TESTER).of_account(house.ann).items
+    assert [found.message_id] == (there or [None])
+    assert [one.action for one in house.calls()] == [action]
 
 
 async def test_b5_of_many_questions_about_one_mail_the_transaction_is_not_made_long(house: House) -> None:
