@@ -2,7 +2,8 @@
 
 The file is a JSON list of ``{"name", "url", "sender"}``, perhaps with ``"type"``: hooks at a URL, for mail
 from senders that match; with ``"directory"`` in place of ``"url"`` they are workers of ``plugin.py`` there.
-Nothing else differs from ``mairust``.
+They see headers and preview, with ``"sees": "headers"`` nothing more than the headers. Nothing else differs
+from ``mairust``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mairust_core.model.plugin import (
 )
 from mairust_core.serve import worker
 
-PERMISSIONS = Permissions(read_headers=True, read_body=Body.PREVIEW, write_tags=True, move_message=True)
+SEEN = {"headers": Body.NONE, "preview": Body.PREVIEW}
 
 
 def registered(one: dict[str, str]) -> Registered:
@@ -49,7 +50,7 @@ def _service(one: dict[str, str]) -> Runnable:
         id=f"com.example.{one['name']}",
         version="1.0.0",
         entry=Entry(protocol=Protocol.HTTP, endpoint=one["url"]),
-        permissions=PERMISSIONS,
+        permissions=_permissions(one),
         limits=Limits(network=Network.LOCAL_ONLY, network_allow=(urlsplit(one["url"]).netloc,)),
     )
 
@@ -60,10 +61,15 @@ def _worker(one: dict[str, str]) -> Runnable:
         id=f"com.example.{one['name']}",
         version="1.0.0",
         entry=Entry(protocol=Protocol.STDIN, command=command, mode=ProcessMode.WORKER),
-        permissions=PERMISSIONS,
+        permissions=_permissions(one),
         limits=Limits(),
         directory=Path(one["directory"]),
     )
+
+
+def _permissions(one: dict[str, str]) -> Permissions:
+    seen = SEEN[one.get("sees", "preview")]
+    return Permissions(read_headers=True, read_body=seen, write_tags=True, move_message=True)
 
 
 def main(file: str) -> None:
