@@ -55,13 +55,13 @@ def removed_accounts(tx: Connection) -> list[int]:
 
 def purge_messages(tx: Connection, account_id: int, limit: int) -> int:
     """Delete messages of a removed account with their placements, those in the trash too; how many."""
-    some = select(message.c.id).where(message.c.account_id == account_id).limit(limit)
-    ids = list(tx.execute(some).scalars())
-    if ids:
-        for place in (placement, trash):
+    for place in (placement, trash):
+        some = select(place.c.message_id).where(place.c.account_id == account_id).limit(limit)
+        if ids := list(tx.execute(some).scalars()):
             tx.execute(delete(place).where(place.c.message_id.in_(ids)))
-        tx.execute(delete(message).where(message.c.id.in_(ids)))
-    return len(ids)
+            tx.execute(delete(message).where(message.c.id.in_(ids)))
+            return len(ids)
+    return 0
 
 
 def purge_keys(tx: Connection, account_id: int, limit: int) -> int:

@@ -62,15 +62,18 @@ def test_what_is_needed_stays(kit: Kit) -> None:
 
 
 def test_rule_c2_a_removed_account_is_purged_row_by_row(kit: Kit) -> None:
-    """Messages, keys, mailboxes, tokens, account; what others share stays, what nobody shares goes."""
+    """Messages, also deleted ones, keys, mailboxes, account; what others share stays, the rest goes."""
     ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
     shared = message("shared")
-    kit.store(kit.mail(ann, bob, data=shared), *(kit.mail(ann, once=True) for _ in range(700)))
+    kit.store(kit.mail(ann, bob, data=shared), *(kit.mail(ann, once=True) for _ in range(697)))
     kit.store(kit.mail(ann, data=large()))
+    deleted = kit.store(*(kit.mail(ann) for _ in range(3)))
+    with kit.storage.write() as tx:
+        store.trash.put(tx, [store.placements.hold(tx, ADMIN, id_) for id_ in deleted])
     remove(kit, "ann@example.org")
     done = collect(kit)
     assert (done.accounts, done.messages, done.condemned, done.blobs) == (1, 702, 701, 701)
-    for table in ("message", "placement", "thread_key", "pipe_delivery", "mailbox"):
+    for table in ("message", "placement", "trash", "thread_key", "pipe_delivery", "mailbox"):
         assert kit.rows(f"SELECT count(*) FROM {table} WHERE account_id = ?", ann) == [(0,)]
     assert kit.rows("SELECT address FROM account") == [("bob@example.org",)]
     assert kit.rows("SELECT subject FROM content") == [("shared",)]
