@@ -12,6 +12,7 @@ from mairust_core.model.ids import Id
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z: 41 bits last until 2094
 PROCESSES = 1 << 10
 SEQUENCES = 1 << 12
+_MAX_ID = (1 << 63) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,6 +29,11 @@ def to_time(ms: int) -> datetime:
 def to_ms(at: datetime) -> int:
     """Milliseconds since 1970 of an aware datetime."""
     return round(at.timestamp() * 1000)
+
+
+def first_id(ms: int) -> int:
+    """The least id that was made at that time or later (rule A4)."""
+    return min(max(ms - EPOCH_MS, 0) * PROCESSES * SEQUENCES, _MAX_ID)
 
 
 class IdSource:

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
-from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES, to_time
+from mairust_core.ids import first_id, to_time
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin_life import Occasion, PluginAccess
 from mairust_core.model.principal import Principal, ReachKind
 from mairust_core.store import StorageBackend, accounts
 from mairust_core.store.tables import AnyRow, account, message, plugin_access
-
-_IDS_OF_MS = PROCESSES * SEQUENCES
-_MAX_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ def page(tx: Connection, by: Principal, sought: Sought, cursor: str, limit: int)
     if sought.since_ms:
         # a row gets its id a little after the plugin was asked, so that this bounds what is read
         query = query.where(
-            plugin_access.c.id >= _first_id(sought.since_ms), plugin_access.c.at_ms >= sought.since_ms
+            plugin_access.c.id >= first_id(sought.since_ms), plugin_access.c.at_ms >= sought.since_ms
         )
     if cursor:
         query = query.where(plugin_access.c.id < Id.parse(cursor))
@@ -67,20 +64,6 @@ def owner_of(tx: Connection, by: Principal, message_id: int) -> int | None:
     """Whose message it is, within reach; None for one that is gone, or never was there."""
     query = select(message.c.account_id).join(account, account.c.id == message.c.account_id)
     return tx.execute(query.where(message.c.id == message_id, accounts.within(by))).scalar_one_or_none()
-
-
-def expire(tx: Connection, before_ms: int, limit: int) -> int:
-    """Delete the oldest ones from before a moment; how many."""
-    some = select(plugin_access.c.id).where(plugin_access.c.id < _first_id(before_ms))
-    ids = list(tx.execute(some.order_by(plugin_access.c.id).limit(limit)).scalars())
-    if ids:
-        tx.execute(delete(plugin_access).where(plugin_access.c.id.in_(ids)))
-    return len(ids)
-
-
-def _first_id(ms: int) -> int:
-    """The least id that was made at that time or later (rule A4)."""
-    return min(max(ms - EPOCH_MS, 0) * _IDS_OF_MS, _MAX_ID)
 
 
 def _model(row: AnyRow) -> PluginAccess:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mairust_core.errors import TooMany
-from mairust_core.ids import EPOCH_MS, PROCESSES, IdSource, now_ms
+from mairust_core.ids import EPOCH_MS, PROCESSES, IdSource, first_id, now_ms
 from mairust_core.store import process_numbers
 from mairust_core.store.process_numbers import LEASE_MS
 from tests.support import forks
@@ -169,3 +169,11 @@ def test_a_process_number_has_ten_bits() -> None:
     for number in (-1, PROCESSES):
         with pytest.raises(ValueError, match="process number"):
             IdSource(number)
+
+
+def test_rule_a4_the_least_id_of_a_time_divides_ids_by_age() -> None:
+    """Earlier ids are less than it, later ones are not; times no id can have are the ends."""
+    at_ms = 1_790_000_000_000
+    before, at = IdSource(3, clock=Clock(at_ms - 1)).next(), IdSource(3, clock=Clock(at_ms)).next()
+    assert before < first_id(at_ms) <= at
+    assert (first_id(-1), first_id(10**15)) == (0, (1 << 63) - 1)
