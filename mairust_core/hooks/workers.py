@@ -12,7 +12,7 @@ from mairust_core.model.plugin import Runnable
 from mairust_core.sandbox.confinement import Confinement
 from mairust_core.sandbox.process import Process
 
-SIZE = 4
+SIZE = 6
 """Processes of one plugin on one node, made as calls need them."""
 IDLE_S = 60.0
 """All but one end when they were not needed for so long."""
