@@ -127,8 +127,8 @@ class AccountRows:
 
     def _place_lost(self, account: _Account) -> None:
         """Put messages whose place is damaged into INBOX, unread: the mail is what counts."""
-        if account.placed < len(account.messages) and account.inbox is not None:
-            restoring.place_lost(self._tx, account.inbox["id"])
+        if account.placed < len(account.messages) and account.home is not None:
+            restoring.place_lost(self._tx, account.home["id"])
 
 
 class _Account:
@@ -136,16 +136,17 @@ class _Account:
 
     def __init__(self) -> None:
         self.row: dict[str, Any] | None = None
-        self.inbox: dict[str, Any] | None = None
+        self.home: dict[str, Any] | None = None
+        """Its INBOX, or another mailbox where it has none."""
         self.messages = Ids()
         self.placed = 0
         """How many of them have a place: each has one at most."""
 
     def note(self, one: Portable, rows: list[Row]) -> None:
-        """Remember the account's row and that of its INBOX."""
+        """Remember the account's row and that of a mailbox."""
         for row in rows:
             values = dict(zip(one.columns, row, strict=True))
             if one.name == "account":
                 self.row = values
-            elif one.name == "mailbox" and values["name"] == INBOX:
-                self.inbox = values
+            elif one.name == "mailbox" and (self.home is None or values["name"] == INBOX):
+                self.home = values

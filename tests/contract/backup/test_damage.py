@@ -209,6 +209,21 @@ def test_rows_that_are_damaged_cost_no_more_than_themselves(
     assert check_site(settings) == []
 
 
+def test_mail_without_its_place_is_found_where_there_is_no_inbox(
+    embedded: Site, repository: Repository, empty: EmptySettings
+) -> None:
+    """In another mailbox; in none nobody would see it."""
+    _, tables = grown(embedded, repository)
+    with embedded.storage.write() as tx:
+        tx.exec_driver_sql("UPDATE mailbox SET name = 'Archive' WHERE name = 'INBOX'")
+    taken = back_up(embedded, repository)
+    flip_object(again(repository), tables["placement"][0])
+    settings = empty()
+    done = restore_site(settings, again(repository), taken.snapshot, os_user="tester", skip_damaged=True)
+    assert (done.damaged, done.messages) == (tuple(tables["placement"][:1]), taken.messages)
+    assert check_site(settings) == []
+
+
 def test_a_damaged_account_leaves_the_others(
     embedded: Site, repository: Repository, empty: EmptySettings
 ) -> None:
