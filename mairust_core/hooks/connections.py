@@ -25,6 +25,7 @@ KEPT_S = 2.0
 NEXT_ADDRESS_S = 0.25
 """After this the next address of a name is tried beside the last one (RFC 8305 §5)."""
 UNIX = "unix:"
+CLOSING = "it is being closed"
 
 Connect = Callable[[], Awaitable[Exchange]]
 """Makes a new connection; raises `CallFailed`."""
@@ -47,6 +48,8 @@ class Connections:
 
         A request on a connection that was closed meanwhile is sent once more, on a new one.
         """
+        if self._closed:
+            raise CallFailed(CLOSING)
         async with self._places:
             if (kept := self._kept()) is not None:
                 try:
@@ -69,7 +72,7 @@ class Connections:
         exchange = await self._connect()
         if self._closed:
             exchange.close()
-            raise CallFailed("it is being closed")
+            raise CallFailed(CLOSING)
         self._all.add(exchange)
         return exchange
 

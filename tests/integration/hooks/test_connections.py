@@ -175,6 +175,15 @@ async def test_an_answer_that_ends_with_its_connection() -> None:
         assert peer.connections == 2
 
 
+async def test_what_is_asked_after_closing_makes_no_connection() -> None:
+    """It fails at once."""
+    async with served(fine) as (peer, connections):
+        await connections.close()
+        with pytest.raises(CallFailed, match="being closed"):
+            await ask(connections)
+        assert peer.connections == 0
+
+
 async def test_closing_ends_calls_under_way_and_connections() -> None:
     """None is left open, none is made any more."""
 
