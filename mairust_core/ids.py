@@ -32,7 +32,7 @@ def to_ms(at: datetime) -> int:
 
 
 def first_id(ms: int) -> int:
-    """The least id that was made at that time or later (rule A4)."""
+    """The least id that was made at that time or later (rule A4), within what a database has for it."""
     return min(max(ms - EPOCH_MS, 0) * PROCESSES * SEQUENCES, _MAX_ID)
 
 

@@ -78,7 +78,7 @@ _COMMON_ROW = re.compile(rb"[\x81-\x9f]")  # in Shift_JIS kana have these lead o
 _EUC_KANA_ROW = re.compile(rb"[\xa1\xa4\xa5]")
 _ASCII_RUN = re.compile("[\x00-\x7f]++")
 _ASCII, _LEADING = bytes(range(0x80)), bytes(range(0xC0, 0x100))
-_NO_LETTERS = bytes(octet for octet in _ASCII if not bytes((octet,)).isalpha())
+_NOT_LETTERS = bytes(octet for octet in _ASCII if not bytes((octet,)).isalpha())
 _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -135,43 +135,43 @@ def _guess(data: bytes, *, cut: bool) -> str:
         return text
     if (text := _strict(data, "utf_8", cut=cut)) is not None:
         return text
-    octets = data.translate(None, _ASCII)  # those beyond it: few, so what else is asked is asked of them
-    if _mostly_utf_8(data, octets):
+    high = data.translate(None, _ASCII)  # in Western text few, and all that is looked for below
+    if _mostly_utf_8(data, high):
         return data.decode("utf-8", "replace")
     # Without these octets neither can come out right, and most Western text has none of them.
-    if _EUC_KANA_ROW.search(octets):
+    if _EUC_KANA_ROW.search(high):
         euc = _strict(data, "euc_jp", cut=cut)
         if euc is not None and _KANA.search(euc):
             return euc
-    if _COMMON_ROW.search(octets):
+    if _COMMON_ROW.search(high):
         sjis = _strict(data, "cp932", cut=cut)
-        if sjis is not None and _looks_japanese(sjis, octets):
+        if sjis is not None and _looks_japanese(sjis, high):
             return sjis
     return _western(data)
 
 
-def _looks_japanese(text: str, octets: bytes) -> bool:
+def _looks_japanese(text: str, high: bytes) -> bool:
     """Tell Japanese from Western letters that happen to be valid Shift_JIS.
 
     Kana needs lead octets that Western text hardly has. Kanji alone arise from é or ’ + letter: they must
     be many beside the letters, and most of them of the common rows, whose lead octets are no letters.
     """
-    wide = _ASCII_RUN.sub("", text)
-    if _PRIVATE_USE.search(wide):
+    other = _ASCII_RUN.sub("", text)
+    if _PRIVATE_USE.search(other):
         return False
-    kana, kanji = len(_KANA.findall(wide)), len(_KANJI.findall(wide))
-    if kana + kanji <= len(_HALF_WIDTH.findall(wide)):
+    kana, kanji = len(_KANA.findall(other)), len(_KANJI.findall(other))
+    if kana + kanji <= len(_HALF_WIDTH.findall(other)):
         return False
-    letters = len(text.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+    letters = len(text.encode("ascii", "ignore").translate(None, _NOT_LETTERS))
     if kana:
         return 16 * (kana + kanji) > letters
-    return kanji > 1 and 2 * kanji > letters and 2 * len(_COMMON_ROW.findall(octets)) >= kanji
+    return kanji > 1 and 2 * kanji > letters and 2 * len(_COMMON_ROW.findall(high)) >= kanji
 
 
-def _mostly_utf_8(data: bytes, octets: bytes) -> bool:
+def _mostly_utf_8(data: bytes, high: bytes) -> bool:
     """Tell UTF-8 with a few broken octets from text of one octet a letter."""
-    following = len(octets.translate(None, _LEADING))
-    leading = len(octets) - following
+    following = len(high.translate(None, _LEADING))
+    leading = len(high) - following
     if (leading - following) * 4 >= leading + following:  # each of those is broken; told quickly
         return False
     return data.decode("utf-8", "replace").count("\ufffd") * 4 < leading + following

@@ -41,6 +41,7 @@ from mairust_core.store import (
     collecting,
     failures,
     packages,
+    plugin_accesses,
     plugin_tokens,
     plugin_usage,
     secrets,
@@ -54,7 +55,6 @@ from mairust_core.store.tables import (
     hook_poison,
     idempotency,
     pipe_delivery,
-    plugin_access,
     plugin_callback,
     plugin_log,
     plugin_worker,
@@ -253,6 +253,7 @@ class Collection:
             (audit, ages.audit_days),
             (pipe_delivery, ages.pipe_days),
             (idempotency, ages.idempotency_days),
+            (hook_log, ages.trace_days),
             (plugin_callback, ages.callback_days),
             (plugin_log, ages.trace_days),
             (plugin_worker, ages.callback_days),
@@ -261,8 +262,7 @@ class Collection:
         now, before_ms = self._clock(), self._before_ms(ages.tombstone_days)
         found += self._repeat(lambda tx, limit: tombstones.expire(tx, before_ms, limit))
         seen_ms, over_ms = self._before_ms(ages.access_days), self._before_ms(ages.trace_days)
-        found += self._repeat(lambda tx, limit: collecting.expire_by_id(tx, hook_log, over_ms, limit))
-        found += self._repeat(lambda tx, limit: collecting.expire_by_id(tx, plugin_access, seen_ms, limit))
+        found += self._repeat(lambda tx, limit: plugin_accesses.expire(tx, seen_ms, limit))
         found += self._repeat(lambda tx, limit: plugin_usage.expire(tx, seen_ms, limit))
         found += self._repeat(lambda tx, limit: plugin_tokens.expire(tx, over_ms, limit))
         found += self._repeat(lambda tx, limit: secrets.expire(tx, now, limit))

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, Tuple, delete, exists, select, tuple_, update
 
-from mairust_core.ids import first_id
 from mairust_core.model.blob import Locator
 from mairust_core.store import StorageBackend
 from mairust_core.store.tables import (
@@ -56,13 +55,13 @@ def removed_accounts(tx: Connection) -> list[int]:
 
 def purge_messages(tx: Connection, account_id: int, limit: int) -> int:
     """Delete messages of a removed account with their placements, those in the trash too; how many."""
-    for place in (placement, trash):
-        some = select(place.c.message_id).where(place.c.account_id == account_id).limit(limit)
-        if ids := list(tx.execute(some).scalars()):
+    some = select(message.c.id).where(message.c.account_id == account_id).limit(limit)
+    ids = list(tx.execute(some).scalars())
+    if ids:
+        for place in (placement, trash):
             tx.execute(delete(place).where(place.c.message_id.in_(ids)))
-            tx.execute(delete(message).where(message.c.id.in_(ids)))
-            return len(ids)
-    return 0
+        tx.execute(delete(message).where(message.c.id.in_(ids)))
+    return len(ids)
 
 
 def purge_keys(tx: Connection, account_id: int, limit: int) -> int:
@@ -132,14 +131,6 @@ def expire(tx: Connection, table: Table, before_ms: int, limit: int) -> int:
     if rows:
         tx.execute(delete(table).where(tuple_(*columns).in_(rows)))
     return len(rows)
-
-
-def expire_by_id(tx: Connection, table: Table, before_ms: int, limit: int) -> int:
-    """The same where no index on the time is worth its cost: ids tell when they were made, too."""
-    some = select(table.c.id).where(table.c.id < first_id(before_ms)).order_by(table.c.id).limit(limit)
-    if ids := list(tx.execute(some).scalars()):
-        tx.execute(delete(table).where(table.c.id.in_(ids)))
-    return len(ids)
 
 
 def places(tx: Connection, after: Key, limit: int) -> tuple[list[Place], Key | None]:

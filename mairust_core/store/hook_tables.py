@@ -60,7 +60,7 @@ hook_log = Table(
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=False),
     owned_by("tenant_id"),
-    Column("at_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
     Column("hook", Text, nullable=False),
     Column("plugin", Text, nullable=False),
     Column("delivery_id", Text, nullable=False),

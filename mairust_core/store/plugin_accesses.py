@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from mairust_core.ids import first_id, to_time
 from mairust_core.model.ids import Id
@@ -64,6 +64,15 @@ def owner_of(tx: Connection, by: Principal, message_id: int) -> int | None:
     """Whose message it is, within reach; None for one that is gone, or never was there."""
     query = select(message.c.account_id).join(account, account.c.id == message.c.account_id)
     return tx.execute(query.where(message.c.id == message_id, accounts.within(by))).scalar_one_or_none()
+
+
+def expire(tx: Connection, before_ms: int, limit: int) -> int:
+    """Delete the oldest ones from before a moment; how many."""
+    some = select(plugin_access.c.id).where(plugin_access.c.id < first_id(before_ms))
+    ids = list(tx.execute(some.order_by(plugin_access.c.id).limit(limit)).scalars())
+    if ids:
+        tx.execute(delete(plugin_access).where(plugin_access.c.id.in_(ids)))
+    return len(ids)
 
 
 def _model(row: AnyRow) -> PluginAccess:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select, update
 
-from mairust_core.ids import EPOCH_MS, PROCESSES, SEQUENCES, now_ms
+from mairust_core.ids import PROCESSES, SEQUENCES, first_id, now_ms
 from mairust_core.model.principal import Principal
 from mairust_core.store.facts import to_json
 from mairust_core.store.tables import AnyRow, message, trace
@@ -29,7 +29,6 @@ CUT = "cut"
 NEAR_MS = 10_000
 """How long after its trace's id a message's id is made, at the most (both come from one process)."""
 _IDS_OF_MS = PROCESSES * SEQUENCES
-_MAX_ID = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +74,8 @@ def of_message(tx: Connection, by: Principal, message_id: int) -> AnyRow | None:
 def page(tx: Connection, by: Principal, sought: Sought, before: int, limit: int) -> list[AnyRow]:
     """Traces newest first, those before `before` (0: from the newest on)."""
     # a trace gets its id after its mail has come, so that this bounds what is read
-    oldest = min(max(sought.since_ms - EPOCH_MS, 0) * _IDS_OF_MS, _MAX_ID)
-    query = select(trace).where(trace.c.id >= oldest, trace.c.at_ms >= sought.since_ms, _mine(by))
+    recent = trace.c.id >= first_id(sought.since_ms), trace.c.at_ms >= sought.since_ms
+    query = select(trace).where(*recent, _mine(by))
     if before:
         query = query.where(trace.c.id < before)
     if sought.refused:

@@ -192,7 +192,8 @@ class Ingest:
     def run(self, hooks: Sequence[Entry], *, warm: bool = False) -> Sample:
         """One round on a server of its own; `warm`: the second of two, with processes and connections there.
 
-        The first one tells how a server starts, not what it keeps up.
+        The first one tells how a server starts, not what it can sustain. Where no connection or process of a
+        plugin is needed both sides of a pair start alike.
         """
         with self.serving(hooks) as server:
             if warm:

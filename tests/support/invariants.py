@@ -56,8 +56,8 @@ RULES = (
         query="SELECT message_id FROM placement GROUP BY message_id HAVING count(*) > 1",
     ),
     Rule(
-        broken="message neither placed nor deleted",  # collection would never find it
-        query="SELECT m.id FROM message m"
+        broken="message of a living account neither placed nor deleted",
+        query="SELECT m.id FROM message m JOIN account a ON a.id = m.account_id AND a.removed_ms IS NULL"
         " LEFT JOIN placement p ON p.message_id = m.id LEFT JOIN trash t ON t.message_id = m.id"
         " WHERE p.message_id IS NULL AND t.message_id IS NULL",
     ),

@@ -31,8 +31,7 @@ from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
-from mairust_core.store import accounts, collecting, plugin_accesses
-from mairust_core.store.tables import plugin_access
+from mairust_core.store import accounts, plugin_accesses
 from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import asked, registered, runnable
 
@@ -282,10 +281,10 @@ async def test_rule_j3_the_record_is_kept_for_a_year(house: House) -> None:
         await house.receive()
     await house.chain.poll()
     with house.site.storage.write() as tx:
-        assert collecting.expire_by_id(tx, plugin_access, now_ms() - 365 * DAY_MS, 100) == 0
+        assert plugin_accesses.expire(tx, now_ms() - 365 * DAY_MS, 100) == 0
         sought = plugin_accesses.Sought(plugin="com.example.old")
         assert len(plugin_accesses.page(tx, TESTER, sought, "", 9)) == 3
-        assert collecting.expire_by_id(tx, plugin_access, now_ms() + 1000, 2) == 2
+        assert plugin_accesses.expire(tx, now_ms() + 1000, 2) == 2
 
 
 class _Down:
