@@ -134,15 +134,23 @@ async def test_more_connections_than_places_are_refused() -> None:
 
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
-    """An answer nobody takes does not stay in memory for ever."""
-    async with serving(App()) as (_, port):
-        _, writer = await talk(port, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", limit=1024)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket transport can
+    """An answer nobody takes does not stay in memory for ever: its connection's place is another's."""
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with serving(App(), replace(QUICK, stalled_s=3)) as (_, port):
+        stuck = [
+            await talk(port, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n", limit=1024)
+            for _ in range(QUICK.max_connections)
+        ]
+        for reader, _ in stuck:  # which reads no more than its limit
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        answer = await everything(port, asked)
+        assert answer.startswith(b"HTTP/1.1 503 ")
         async with asyncio.timeout(30):
-            while not writer.transport.is_closing():
-                writer.write(b"x")
+            while not answer.startswith(b"HTTP/1.1 200"):
                 await asyncio.sleep(0.05)
-        writer.close()
+                answer = await everything(port, asked)
+        for _, writer in stuck:
+            writer.transport.abort()
 
 
 async def test_a_quiet_connection_ends_after_its_rest() -> None:
