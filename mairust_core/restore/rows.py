@@ -126,7 +126,7 @@ class AccountRows:
         return kept
 
     def _place_lost(self, account: _Account) -> None:
-        """Put messages whose place is damaged into INBOX, unread: the mail is what counts."""
+        """Put messages whose place is damaged into INBOX, or another mailbox: the mail is what counts."""
         if account.placed < len(account.messages) and account.home is not None:
             restoring.place_lost(self._tx, account.home["id"])
 
