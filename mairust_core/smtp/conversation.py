@@ -22,6 +22,8 @@ log = logging.getLogger("mairust.smtp")
 
 MAIL_COMMANDS = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
 """What brings mail nearer; all else is junk when it goes on for long."""
+HTTP_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+"""Verbs of a client that speaks HTTP: in the body of its request somebody else may have put commands."""
 COALESCED_REPLIES = 100
 """So many replies of pipelined commands wait for one write (RFC 2920 §3.2)."""
 
@@ -110,6 +112,8 @@ class Conversation(ClientConnection, ABC):
         if method is not None:
             log.debug("%s > %s", self.id, verb)
             await method(argument)
+        elif verb in HTTP_METHODS:
+            self.say(replies.NOT_HTTP)
         elif verb:
             # What is not a command may be a password: neither logged nor repeated (trap A3).
             self.say(replies.UNKNOWN_COMMAND)

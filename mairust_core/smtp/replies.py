@@ -19,6 +19,7 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing connection")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without mail, closing connection")
 TOO_MANY_TRANSACTIONS = Reply(421, "4.7.0", "Too many mails in one session, connect again")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
+NOT_HTTP = Reply(421, "4.7.0", "HTTP is not spoken here, closing connection")
 INTERNAL_ERROR = Reply(421, "4.3.0", "Internal error, closing connection")
 
 # Any command

@@ -54,8 +54,8 @@ def test_the_tutorial_of_plugins_works(tmp_path: Path) -> None:
     who = with_tools(reader(tmp_path))
     allow_unsigned(who.home / ".local/share/mairust")
     with serving(who, ".venv/bin/mairust serve") as server:
-        # A server follows an approval within a second (rule D3), and nobody types faster than that.
-        typed = script(FIRST_PLUGIN, server).replace("mairust deliver", "sleep 1\nmairust deliver")
+        # A server follows an approval within a second (rule D3), and nobody types much faster than that.
+        typed = script(FIRST_PLUGIN, server).replace("mairust deliver", "sleep 2\nmairust deliver")
         read = who.types(SITE + typed)
     assert read.count("hello") > 3
     assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["65"]

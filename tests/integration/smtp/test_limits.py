@@ -179,3 +179,19 @@ async def test_trap_a3_secrets_are_not_logged(listen: Listen, caplog: pytest.Log
     assert "mairust.smtp" in {record.name for record in caplog.records}
     for secret in ("AGFubgBzZWNyZXQ", "c2VjcmV0", "confidential"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("road", [Road.SMTP, Road.LMTP])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS", "CONNECT", "post"])
+async def test_what_speaks_http_carries_no_mail_in(
+    method: str, road: Road, listen: Listen, receiver: MemoryReceiver
+) -> None:
+    """A browser, or a plugin that may make requests, cannot bring SMTP in a body: the connection ends."""
+    hello = b"LHLO x" if road is Road.LMTP else b"EHLO x"
+    body = hello + b"\r\nMAIL FROM:<b@x.example>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n\r\nHi.\r\n.\r\n"
+    async with await connect(await listen(road=road)) as client:
+        await client.send(b"%s / HTTP/1.1\r\nHost: x\r\n\r\n%s" % (method.encode(), body))
+        greeting, *told = (await client.rest()).splitlines()
+    assert greeting.startswith("220 ")
+    assert told == ["421 4.7.0 HTTP is not spoken here, closing connection"]
+    assert receiver.arrived == []
