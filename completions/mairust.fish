@@ -488,7 +488,7 @@ complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l rehearse -d 'Restore into scratch, compare everything, leave nothing.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l master-key -r -F -d 'The master key of the site that was backed up.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l skip-damaged -d 'Restore what is whole, and name the rest.'
-complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l yes -d 'Do not ask; needed where stdin is no terminal.'
+complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l yes -d 'Do not ask on a terminal.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l passphrase-file -r -F -d 'The passphrase of an encrypted repository: the first line.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -l identity -r -F -d 'The age identity that reads the repository.'
 complete -c mairust -n 'string match -q -- "mairust restore*" (__mairust_at)' -F

@@ -128,9 +128,22 @@ class Session:
 
         if yes:
             return
+        if not self._somebody_is_there():
+            raise Usage("needs_yes", question=asked(question, self.output.lang, values)[0])
+        self._ask(question, values)
+
+    def agree(self, question: str, yes: bool, **values: object) -> None:
+        """`confirm` for what destroys nothing: where nobody can be asked, nobody need be."""
+        if not yes and self._somebody_is_there():
+            self._ask(question, values)
+
+    def _somebody_is_there(self) -> bool:
+        return self._stdin is not None and self._stdin.isatty() and not self.options.json
+
+    def _ask(self, question: str, values: Mapping[str, object]) -> None:
+        from mairust_core.i18n import asked
+
         asked_for, answers = asked(question, self.output.lang, values)
-        if self._stdin is None or not self._stdin.isatty() or self.options.json:
-            raise Usage("needs_yes", question=asked_for)
         print(f"{clean(asked_for)} {answers} ", end="", file=self.output.stderr, flush=True)
         if self.stdin.readline().strip().lower() not in {"y", "yes"}:
             self.output.note("nothing was changed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from mairust_cli.output import Column, Columns, Output
 from mairust_cli.packages import Passphrase, private_key, public_key, small_file, told_files
 from mairust_cli.session import Session
 from mairust_cli.text import clean, size
+from mairust_core.errors import Invalid
 from mairust_core.i18n import explain, say
 from mairust_core.model.finding import Level
 from mairust_core.model.package import (
@@ -236,8 +236,8 @@ def sign(
     """Sign a package, as who made it or as a marketplace that looked at it.
 
     The signature is put into the package, which is replaced as a whole; an earlier one of the same kind goes.
-    A marketplace signs with a root key itself, or with a key whose certificate comes along. It names the
-    developer whose signature is there: whoever makes a package signs it first.
+    A marketplace signs with a root key itself, or with a key whose certificate comes along. A developer's
+    key is named in manifest.json, which all signatures are over: whoever makes a package signs it first.
 
     Exit status: 0 signed; 2 it is no package, or no key, or the certificate is another key's, or a
     marketplace signed it as the package of another developer.
@@ -249,7 +249,7 @@ def sign(
     session.stay_local("plugin sign")
     from mairust_cli.choices import choice
     from mairust_core.plugins.manifest import on_paper
-    from mairust_core.plugins.package import certificates, packing, read_package, signatures
+    from mairust_core.plugins.package import certificates, listing, packing, read_package, signatures
 
     signer = choice(SignedAs, "as", as_)
     private = private_key(session, key, passphrase_file)
@@ -257,8 +257,9 @@ def sign(
     with told_files():
         with Path(file).open("rb") as source:
             found = read_package(source, on_paper())
-        mark = signatures.write(found.listing, private, word, _developer_of(found, signer, private))
-        package = packing.add(Path(file), {signer.path: mark}, on_paper())
+        listed = _listing_of(found, signer, private)
+        marks = {signer.path: signatures.write(listed, private, word), listing.NAME: listed}
+        package = packing.add(Path(file), marks, on_paper())
     session.output.change(_signed(package, signer, file), SIGNED)
 
 
@@ -276,16 +277,17 @@ def _signed(package: Package, signer: SignedAs, file: str) -> SignedPackage:
     )
 
 
-def _developer_of(found: Package, signer: SignedAs, private: Ed25519PrivateKey) -> bytes | None:
-    """Whom a marketplace's signature names; raises `Invalid` for a developer who comes after it."""
-    from mairust_core.plugins.package import keys, signatures
-    from mairust_core.plugins.package.vouching import require_developer
+def _listing_of(found: Package, signer: SignedAs, private: Ed25519PrivateKey) -> bytes:
+    """What is signed; raises `Invalid` for a developer who comes after a marketplace."""
+    from mairust_core.plugins.package import keys, listing
+    from mairust_core.plugins.package.reading import USUAL
 
     if signer is SignedAs.MARKETPLACE:
-        return None if found.developer is None else found.developer.public_key
-    mark = signatures.Signature(key_id="", signature=b"", public_key=keys.public_of(private))
-    require_developer(replace(found, developer=mark))
-    return None
+        return found.listing
+    named = listing.naming(found.listing, keys.public_of(private), USUAL)
+    if named != found.listing and found.marketplace is not None:
+        raise Invalid("package", "package_signed_already", key=found.marketplace.key_id)
+    return named
 
 
 def verify(

@@ -13,7 +13,6 @@ from mairust_cli.repositories import Identity, Passphrase, keys_of, opened, work
 from mairust_cli.session import Session, os_user
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import Command, single
-from mairust_cli.words import Yes
 from mairust_core.errors import Usage
 from mairust_core.i18n import say
 from mairust_core.operations import BytesIn
@@ -82,7 +81,7 @@ def restore(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Restore what is whole, and name the rest.")
     ] = False,
-    yes: Yes = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask on a terminal.")] = False,
     passphrase_file: Passphrase = None,
     identity: Identity = None,
 ) -> None:
@@ -101,7 +100,7 @@ def restore(
 
     Examples:
       mairust restore ./backup --rehearse
-      mairust restore ./backup --account ann@example.org --mailbox INBOX --yes
+      mairust restore ./backup --account ann@example.org --mailbox INBOX
     """
     session = Session.of(ctx)
     if (mailbox is not None and account is None) or (rehearse and (account or message)):
@@ -114,13 +113,13 @@ def restore(
         elif account or message:
             from mairust_core.transfer.repository.picking import Pick
 
-            session.confirm("restore_mail", yes, snapshot=name)
+            session.agree("restore_mail", yes, snapshot=name)
             pick = Pick(account=account, mailbox=mailbox, message=message, skip_damaged=skip_damaged)
             _put_back(session, repository, name, pick)
         else:
             if session.server_url:
                 raise Usage("restore_remote", url=session.server_url, path=src)
-            session.confirm("restore_site", yes, snapshot=name, path=session.settings().data_dir)
+            session.agree("restore_site", yes, snapshot=name, path=session.settings().data_dir)
             key = None if master_key is None else Path(master_key)
             _restore_site(session, repository, name, key, skip_damaged)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mairust_core.errors import Forbidden, Invalid
+from mairust_core.errors import Forbidden
 from mairust_core.ids import IdSource, to_ms
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import NewTrustKey, Signers, TrustKey
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def judge(package: Package, trusted: Trusted, now: Times) -> Signers:
     """Who stands for a package that came in now; without a marketplace's signature its developer at most.
 
+    A developer's mark whose key did not come along is nobody's.
+
     Raises `Invalid` for a signature that leads to no trusted root, or out of its time, and for a licence of
     nobody who is trusted, or whose time is over.
     """
     found = Signers()
-    if (developer := package.developer) is not None:
-        if developer.public_key is None:
-            raise Invalid("package", "package_key_unknown", key=developer.key_id)
+    if (developer := package.developer) is not None and developer.public_key is not None:
         found = Signers(developer=developer.key_id, developer_key=developer.public_key.hex())
     if (licence := package.licence) is not None:
         licence.require(trusted.roots, now.of(licence.root))

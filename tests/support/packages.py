@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import on_paper
-from mairust_core.plugins.package import certificates, key_files, keys, packing, signatures
+from mairust_core.plugins.package import certificates, key_files, keys, listing, packing, signatures
+from mairust_core.plugins.package.reading import USUAL
 from mairust_core.plugins.package.templates import Template, make
 
 ID = "com.example.spam"
@@ -30,8 +31,10 @@ def publish(directory: Path) -> None:
     )
     word = certificates.write(keys.public_of(market), now - timedelta(days=1), now + timedelta(days=1), root)
     (directory / "market.key.cert").write_bytes(word)
+    listed = listing.naming(package.listing, keys.public_of(ann), USUAL)
     marks = {
-        SignedAs.DEVELOPER.path: signatures.write(package.listing, ann),
-        SignedAs.MARKETPLACE.path: signatures.write(package.listing, market, word, keys.public_of(ann)),
+        listing.NAME: listed,
+        SignedAs.DEVELOPER.path: signatures.write(listed, ann),
+        SignedAs.MARKETPLACE.path: signatures.write(listed, market, word),
     }
     packing.add(directory / "spam.mairust-plugin", marks, on_paper())

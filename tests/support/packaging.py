@@ -14,7 +14,8 @@ from mairust_core.model.plugin_forms import Installed
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import NewTrustKey, TrustKey
 from mairust_core.operations import BytesIn
-from mairust_core.plugins.package import certificates, keys, licences, revocations, signatures
+from mairust_core.plugins.package import certificates, keys, licences, listing, revocations, signatures
+from mairust_core.plugins.package.reading import USUAL
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
 from tests.support import archives
@@ -78,12 +79,9 @@ class Signing:
     key: Ed25519PrivateKey | None = None
     certificate: bytes | None = None
     developer: Ed25519PrivateKey | None = None
+    named: bool = True
+    """Whether manifest.json has the developer's key; packages of other programs need not."""
     licence: bytes | None = None
-
-    @property
-    def named(self) -> bytes | None:
-        """The developer whom a marketplace names."""
-        return None if self.developer is None else keys.public_of(self.developer)
 
 
 def made(text: str, signing: Signing | None = None, files: Mapping[str, bytes] | None = None) -> bytes:
@@ -92,9 +90,11 @@ def made(text: str, signing: Signing | None = None, files: Mapping[str, bytes] |
     told = tomllib.loads(text)
     whole = {"plugin.toml": text.encode(), "plugin.sh": SCRIPT.encode(), **(files or {})}
     listed = archives.listing(whole, id=told["id"], version=told["version"])
+    if by.developer is not None and by.named:
+        listed = listing.naming(listed, keys.public_of(by.developer), USUAL)
     marks = {}
     if by.key is not None:
-        marks["marketplace"] = signatures.write(listed, by.key, by.certificate, by.named)
+        marks["marketplace"] = signatures.write(listed, by.key, by.certificate)
     if by.developer is not None:
         marks["developer"] = signatures.write(listed, by.developer)
     if by.licence is not None:

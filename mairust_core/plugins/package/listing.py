@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from mairust_core.errors import Invalid
 from mairust_core.plugins import identity
-from mairust_core.plugins.package import documents
+from mairust_core.plugins.package import documents, keys
 from mairust_core.plugins.package.documents import FORMAT, Document
 from mairust_core.plugins.package.limits import ArchiveLimits
 from mairust_core.plugins.package.paths import Names, checked, shown
@@ -33,18 +34,28 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A `manifest.json`, read and checked."""
+    """A `manifest.json`, read and checked.
+
+    `developer` is the public key of who made the package: it stands under every signature, so that nobody
+    takes away that of the developer, or puts another one there.
+    """
 
     id: str
     version: str
     files: Mapping[str, FileFacts]
+    developer: bytes | None = None
 
 
 def read(data: bytes, limits: ArchiveLimits) -> Listing:
     """The listing that these bytes say; raises `Invalid`."""
     top = documents.read(data, NAME, limits.files * VALUES_OF_A_FILE)
     top.format()
-    found = Listing(id=top.text("id"), version=top.text("version"), files=_files(top.table("files"), limits))
+    found = Listing(
+        id=top.text("id"),
+        version=top.text("version"),
+        files=_files(top.table("files"), limits),
+        developer=top.octets("developer", keys.PUBLIC_BYTES) if top.has("developer") else None,
+    )
     top.close()
     if not identity.is_id(found.id):
         top.wrong("id")
@@ -87,6 +98,13 @@ def write(id_: str, version: str, files: Mapping[str, FileFacts]) -> bytes:
     """The listing of some files."""
     entries = {path: _entry(files[path]) for path in sorted(files)}
     return documents.written({"format": FORMAT, "id": id_, "version": version, "files": entries})
+
+
+def naming(data: bytes, developer: bytes, limits: ArchiveLimits) -> bytes:
+    """A listing that names its developer, by the public key; the same bytes if it does already."""
+    values = documents.read(data, NAME, limits.files * VALUES_OF_A_FILE).values
+    named = {**values, "developer": base64.b64encode(developer).decode()}
+    return data if named == values else documents.written(named)
 
 
 def _entry(facts: FileFacts) -> dict[str, Any]:

@@ -71,16 +71,18 @@ def pack(directory: Path, target: Path, ground: Ground, limits: ArchiveLimits = 
 def add(path: Path, extra: Mapping[str, bytes], ground: Ground, limits: ArchiveLimits = USUAL) -> Package:
     """Put files below `signatures/` into a package, or in the place of others; all else stays as it is.
 
-    The file is replaced as a whole. Raises `Invalid` when it is no package, or would be none; `OSError`.
+    `extra` may have another listing, too, that says the same files. The file is replaced as a whole. Raises
+    `Invalid` when it is no package, or would be none; `OSError`.
     """
     with path.open("rb") as source, _replacing(path) as file:
         read_package(source, ground, limits)
         kept = {one.path: b"".join(one.content) for one in members(source, limits) if _is_mark(one.path)}
+        marks = {**kept, **extra}
         with _archive(file) as put:
-            for name in sorted({**kept, **extra}):
-                put(_of_bytes(name, {**kept, **extra}[name]))
+            for name in sorted(marks):
+                put(_of_bytes(name, marks[name]))
             for one in members(source, limits):
-                if not _is_mark(one.path) and not one.directory:
+                if one.path not in marks and not one.directory:
                     put(_Entry(path=one.path, size_bytes=one.size_bytes, executable=one.executable,
                                content=one.content))  # fmt: skip
         return read_package(file, ground, limits)

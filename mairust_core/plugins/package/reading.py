@@ -22,6 +22,7 @@ from mairust_core.model.trust import SignedAs
 from mairust_core.plugins.manifest import Ground, read_manifest
 from mairust_core.plugins.package import licences, listing, signatures
 from mairust_core.plugins.package.archive import Member, members, size_of
+from mairust_core.plugins.package.keys import key_id
 from mairust_core.plugins.package.licences import Licence
 from mairust_core.plugins.package.limits import ArchiveLimits
 from mairust_core.plugins.package.listing import FileFacts, Listing
@@ -73,6 +74,8 @@ def read_package(file: BinaryIO, ground: Ground, limits: ArchiveLimits = USUAL) 
     manifest = read_manifest(found[TOML], ground)
     _compare(listed, manifest)
     marks = {one: _signature(found, one) for one in SignedAs}
+    if listed.developer is not None:
+        marks[SignedAs.DEVELOPER] = _named(marks[SignedAs.DEVELOPER], listed.developer, found[listing.NAME])
     return Package(
         manifest=manifest,
         toml=found[TOML],
@@ -153,6 +156,14 @@ def _signature(found: Mapping[str, bytes], by: SignedAs) -> Signature | None:
     if mark.public_key is not None:
         signatures.verify(mark, found[listing.NAME], mark.public_key)
     return mark
+
+
+def _named(mark: Signature | None, developer: bytes, data: bytes) -> Signature:
+    """The mark of the developer whom the listing names; raises `Invalid` when it is not there."""
+    if mark is None or mark.key_id != key_id(developer):
+        raise Invalid("package", "package_developer_exchanged", key=key_id(developer))
+    signatures.verify(mark, data, developer)
+    return replace(mark, public_key=developer)
 
 
 def _licence(found: Mapping[str, bytes], manifest: Manifest) -> Licence | None:

@@ -22,16 +22,13 @@ ALGORITHM = "ed25519"
 class Signature:
     """A signature, with the key it says it is by, the certificate of that key, or neither.
 
-    A key that came along with a package proves that the signature is whole, never whose it is. `developer`
-    is the public key of the developer whose mark a marketplace found: it stands under the signature, so that
-    nobody takes that mark away, or puts another one there.
+    A key that came along with a package proves that the signature is whole, never whose it is.
     """
 
     key_id: str
     signature: bytes
     public_key: bytes | None = None
     certificate: Certificate | None = None
-    developer: bytes | None = None
 
 
 def read(data: bytes, name: str) -> Signature:
@@ -44,7 +41,6 @@ def read(data: bytes, name: str) -> Signature:
         signature=top.octets("signature", keys.SIGNATURE_BYTES),
         public_key=top.octets("public_key", keys.PUBLIC_BYTES) if top.has("public_key") else None,
         certificate=_certificate(top, name),
-        developer=top.octets("developer", keys.PUBLIC_BYTES) if top.has("developer") else None,
     )
     top.close()
     return _with_its_key(found, name)
@@ -68,36 +64,18 @@ def verify(signature: Signature, listing: bytes, public_key: bytes) -> None:
     """Require that the holder of this key signed exactly this listing; raises `Invalid`."""
     if keys.key_id(public_key) != signature.key_id or (signature.public_key or public_key) != public_key:
         raise Invalid("package", "package_other_key", key=signature.key_id)
-    if not keys.is_signed(signature.signature, _signed(listing, signature.developer), public_key):
+    if not keys.is_signed(signature.signature, listing, public_key):
         raise Invalid("package", "package_signature", key=signature.key_id)
 
 
-def _signed(listing: bytes, developer: bytes | None) -> bytes:
-    """What a signature is over: no listing is another one with a document behind it."""
-    return listing if developer is None else listing + documents.canonical(_named(developer))
-
-
-def _named(developer: bytes | None) -> dict[str, str]:
-    return {} if developer is None else {"developer": base64.b64encode(developer).decode()}
-
-
-def write(
-    listing: bytes,
-    private: Ed25519PrivateKey,
-    certificate: bytes | None = None,
-    developer: bytes | None = None,
-) -> bytes:
-    """The signature file of a listing; raises `Invalid` for the certificate of another key.
-
-    A marketplace names the `developer` whose mark is in the package, by the whole public key.
-    """
+def write(listing: bytes, private: Ed25519PrivateKey, certificate: bytes | None = None) -> bytes:
+    """The signature file of a listing; raises `Invalid` for the certificate of another key."""
     public = keys.public_of(private)
     told = {
         "key_id": keys.key_id(public),
         "algorithm": ALGORITHM,
-        "signature": base64.b64encode(private.sign(_signed(listing, developer))).decode(),
+        "signature": base64.b64encode(private.sign(listing)).decode(),
         "public_key": base64.b64encode(public).decode(),
-        **_named(developer),
     }
     if certificate is None:
         return documents.written(told)

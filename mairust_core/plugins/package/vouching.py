@@ -16,15 +16,13 @@ def voucher(package: Package, roots: Mapping[str, bytes], now: datetime) -> str:
     """The id of the root that stands for a package: by its own signature, or by that of a key it certified.
 
     `roots` are public keys by id. Raises `Invalid` for a package that is not signed by a marketplace, for a
-    key that is unknown, not valid yet or not any more, for a wrong signature, and for the mark of a developer
-    that came or went after it.
+    key that is unknown, not valid yet or not any more, and for a wrong signature.
     """
     mark = package.marketplace
     if mark is None:
         raise Invalid("package", "package_unsigned", plugin=package.manifest.id)
     root, public = _standing(mark, roots, now)
     signatures.verify(mark, package.listing, public)
-    require_developer(package)
     return root
 
 
@@ -36,16 +34,6 @@ def _standing(mark: Signature, roots: Mapping[str, bytes], now: datetime) -> tup
         raise Invalid("package", "package_key_unknown", key=mark.key_id)
     mark.certificate.require(roots, now)
     return mark.certificate.root, mark.certificate.public_key
-
-
-def require_developer(package: Package) -> None:
-    """Require the mark of exactly the developer whom the marketplace named, if any; raises `Invalid`."""
-    mark, developer = package.marketplace, package.developer
-    if mark is None:
-        return
-    found = None if developer is None else developer.public_key or b""
-    if found != mark.developer:
-        raise Invalid("package", "package_developer_exchanged", key=mark.key_id)
 
 
 def require_not_revoked(package: Package, revoked: RevocationList) -> None:

@@ -216,7 +216,7 @@ def test_the_same_package_signed_by_another_changes_nothing_that_runs(
     other = Marketplace()
     other.trusted_on(served.site)
     with pytest.raises(Conflict, match="signatures of others"):
-        install(served.site, made(manifest_text(id_), Signing(key=other.root)))
+        install(served.site, made(manifest_text(id_), replace(certified, key=other.root, certificate=None)))
     assert served.here(Plugins).show(id_).signatures[0].key_id == key_id(certified.key)
     newer = made(manifest_text(id_, version="1.1.0"), Signing(key=other.root))
     assert install(served.site, newer).state is PluginState.PENDING
@@ -226,6 +226,7 @@ def test_rule_g5_an_upload_does_not_change_who_stood_for_what_a_rollback_leads_t
     ops: Ops, served: Served, certified: Signing, market: Marketplace
 ) -> None:
     """Or the developer whose key was revoked would be gone from it."""
+    certified = replace(certified, named=False)
     id_ = approved(served, certified)
     install(served.site, made(manifest_text(id_, version="1.1.0"), certified))
     without = made(manifest_text(id_), replace(certified, developer=None))

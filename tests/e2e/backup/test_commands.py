@@ -50,12 +50,12 @@ def test_the_documents_have_the_keys_of_the_contract(site: Site, tmp_path: Path)
     )
     assert (pruned["kept"], pruned["dry_run"]) == ([made["snapshot"]], True)
     target = Site(directory=tmp_path / "restored")
-    restored = json.loads(must(target, "restore", tmp_path / "r", "--yes", "--json"))
+    restored = json.loads(must(target, "restore", tmp_path / "r", "--json"))
     assert (restored["snapshot"], restored["accounts"]) == (made["snapshot"], 2)
     assert restored["messages"] == made["messages"]
     rehearsed = json.loads(must(site, "restore", tmp_path / "r", "--rehearse", "--json"))
     assert (rehearsed["differences"], rehearsed["messages"]) == ([], made["messages"])
-    back = json.loads(must(site, "restore", tmp_path / "r", "--account", ANN, "--yes", "--json"))
+    back = json.loads(must(site, "restore", tmp_path / "r", "--account", ANN, "--json"))
     assert (back["accounts"], back["failed"]) == (1, [])
 
 
@@ -90,7 +90,7 @@ def test_refusals_have_their_exit_codes(site: Site, tmp_path: Path) -> None:
         (("backup", "verify", tmp_path / "r", "--subset", "200%"), 2),
         (("restore", tmp_path / "nowhere", "--yes"), 4),
         (("restore", tmp_path / "r", "--yes"), 5),
-        (("restore", tmp_path / "r"), 2),
+        (("restore", tmp_path / "r"), 5),
         (("restore", tmp_path / "r", "--snapshot", "1999", "--yes"), 4),
         (("restore", tmp_path / "r", "--mailbox", "INBOX", "--yes"), 2),
         (("restore", tmp_path / "r", "--account", "nobody@example.org", "--yes"), 4),

@@ -81,6 +81,18 @@ def test_a_person_who_agrees_is_obeyed(answer: str) -> None:
     assert "Remove the domain example.org? [y/N]" in told(one)
 
 
+def test_what_destroys_nothing_is_asked_only_where_somebody_answers() -> None:
+    """A restore in a script needs no `--yes` (contract §8); on a terminal an answer decides."""
+    silent = session()
+    silent.agree("restore_mail", yes=False, snapshot="1")
+    session(Options(json=True), stdin=Terminal("n\n")).agree("restore_mail", yes=False, snapshot="1")
+    asked = session(stdin=Terminal("y\n"))
+    asked.agree("restore_mail", yes=False, snapshot="1")
+    assert (told(silent), "[y/N]" in told(asked)) == ("", True)
+    with pytest.raises(SystemExit):
+        session(stdin=Terminal("n\n")).agree("restore_mail", yes=False, snapshot="1")
+
+
 @pytest.mark.parametrize("answer", ["", "\n", "n\n", "maybe\n"])
 def test_anything_but_yes_changes_nothing(answer: str) -> None:
     """Also the end of input."""

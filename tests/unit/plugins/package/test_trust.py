@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -38,6 +41,8 @@ from mairust_core.plugins.package import (
 )
 from mairust_core.plugins.package.checking import check
 from mairust_core.plugins.package.documents import canonical
+from mairust_core.plugins.package.listing import naming
+from mairust_core.plugins.package.reading import USUAL
 from mairust_core.plugins.package.vouching import voucher
 from tests.support.archives import FILES, Entry, entries, gzip, listing, tar
 
@@ -70,14 +75,17 @@ class World:
     def package(self, certificate: bytes | None = None, **more: bytes) -> Package:
         """One that both signed."""
         marks = {
-            SignedAs.DEVELOPER.path: signatures.write(listing(FILES), self.developer),
-            SignedAs.MARKETPLACE.path: signatures.write(
-                listing(FILES), self.market, certificate, keys.public_of(self.developer)
-            ),
+            SignedAs.DEVELOPER.path: signatures.write(self.listed, self.developer),
+            SignedAs.MARKETPLACE.path: signatures.write(self.listed, self.market, certificate),
             **more,
         }
         extra = [Entry(name=name, data=data) for name, data in marks.items()]
-        return read_package(io.BytesIO(gzip(tar(entries(more=extra)))), on_paper())
+        return read_package(io.BytesIO(gzip(tar(entries(FILES, self.listed, extra)))), on_paper())
+
+    @property
+    def listed(self) -> bytes:
+        """The files, and the developer's key."""
+        return naming(listing(FILES), keys.public_of(self.developer), USUAL)
 
     def roots(self) -> dict[str, bytes]:
         """Whom a site trusts."""
@@ -128,25 +136,44 @@ def test_a_developer_is_no_marketplace() -> None:
     assert fault(lambda: voucher(made, WORLD.roots(), NOW)) == "package_unsigned"
 
 
-def test_rule_g5_the_mark_of_a_developer_neither_goes_nor_comes_nor_changes_unseen() -> None:
-    """Whoever holds the file may try: the marketplace said whose package it signed."""
-    data, other = listing(FILES), keys.generate()
-    bound = signatures.write(data, WORLD.root, None, keys.public_of(WORLD.developer))
-    free = signatures.write(data, WORLD.root)
-    unbound = json.dumps({**json.loads(bound), "developer": json.loads(free)["public_key"]}).encode()
-    ann, bob = (signatures.write(data, one) for one in (WORLD.developer, other))
+def test_rule_g5_the_mark_of_a_developer_neither_goes_nor_changes_unseen() -> None:
+    """Whoever holds the file may try: what the marketplace signed says whose package it is."""
+    plain, bob = listing(FILES), keys.generate()
+    other = naming(plain, keys.public_of(bob), USUAL)
 
-    def judged(market: bytes, developer: bytes | None) -> str:
-        marks = {SignedAs.MARKETPLACE.path: market, SignedAs.DEVELOPER.path: developer}
-        extra = [Entry(name=name, data=mark) for name, mark in marks.items() if mark is not None]
-        return voucher(
-            read_package(io.BytesIO(gzip(tar(entries(more=extra)))), on_paper()), WORLD.roots(), NOW
-        )
+    def judged(listed: bytes, signed: bytes, developer: Ed25519PrivateKey | None) -> str:
+        marks = {SignedAs.MARKETPLACE.path: signatures.write(signed, WORLD.root)}
+        if developer is not None:
+            marks[SignedAs.DEVELOPER.path] = signatures.write(listed, developer)
+        extra = [Entry(name=name, data=mark) for name, mark in marks.items()]
+        made = read_package(io.BytesIO(gzip(tar(entries(FILES, listed, extra)))), on_paper())
+        return voucher(made, WORLD.roots(), NOW)
 
-    assert {judged(bound, ann), judged(free, None)} == {id_of(WORLD.root)}
-    for market, developer in ((bound, None), (bound, bob), (free, ann)):
-        assert fault(lambda: judged(market, developer)) == "package_developer_exchanged"  # noqa: B023
-    assert fault(lambda: judged(unbound, None)) == "package_signature"
+    assert judged(WORLD.listed, WORLD.listed, WORLD.developer) == id_of(WORLD.root)
+    for developer in (None, bob):
+        gone = lambda: judged(WORLD.listed, WORLD.listed, developer)  # noqa: B023, E731
+        assert fault(gone) == "package_developer_exchanged"
+    for listed, developer in ((plain, None), (other, bob)):
+        assert fault(lambda: judged(listed, WORLD.listed, developer)) == "package_signature"  # noqa: B023
+
+
+def test_both_signatures_are_over_the_bytes_of_the_manifest() -> None:
+    """Contract §5, by nothing but the cryptography: also where the manifest does not name a developer."""
+    for listed in (listing(FILES), WORLD.listed):
+        marks = {one.path: _three_members(listed, WORLD.developer) for one in SignedAs}
+        extra = [Entry(name=name, data=data) for name, data in marks.items()]
+        made = read_package(io.BytesIO(gzip(tar(entries(FILES, listed, extra)))), on_paper())
+        assert voucher(made, roots_of(WORLD.developer), NOW) == id_of(WORLD.developer)
+    for mark in (WORLD.package().developer, WORLD.package().marketplace):
+        assert mark is not None
+        assert mark.public_key is not None
+        Ed25519PublicKey.from_public_bytes(mark.public_key).verify(mark.signature, WORLD.package().listing)
+
+
+def _three_members(listed: bytes, private: Ed25519PrivateKey) -> bytes:
+    """A signature as the contract has it."""
+    signature = base64.b64encode(private.sign(listed)).decode()
+    return json.dumps({"key_id": id_of(private), "algorithm": "ed25519", "signature": signature}).encode()
 
 
 def test_a_certificate_is_worth_nothing_under_another_name() -> None:
@@ -292,9 +319,8 @@ def test_a_licence_is_for_a_plugin_a_holder_and_a_time() -> None:
 
 
 def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
-    """As the contract has it: three members are enough, and the developer where there is one."""
-    named = keys.public_of(WORLD.developer)
-    told = json.loads(signatures.write(listing(FILES), WORLD.root, developer=named))
+    """As the contract has it: three members are enough."""
+    told = json.loads(signatures.write(WORLD.listed, WORLD.root))
     bare = json.dumps({name: one for name, one in told.items() if name != "public_key"}).encode()
     made = WORLD.package(**{SignedAs.MARKETPLACE.path: bare})
     assert made.marketplace is not None
@@ -302,7 +328,7 @@ def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
     assert voucher(made, WORLD.roots(), NOW) == id_of(WORLD.root)
     wrong = {id_of(WORLD.root): keys.public_of(WORLD.market)}
     assert fault(lambda: voucher(made, wrong, NOW)) == "package_other_key"
-    verify(made.marketplace, listing(FILES), keys.public_of(WORLD.root))
+    verify(made.marketplace, WORLD.listed, keys.public_of(WORLD.root))
     mark = made.marketplace
     assert fault(lambda: verify(mark, b"x", keys.public_of(WORLD.root))) == "package_signature"
 
@@ -310,8 +336,8 @@ def test_a_signature_without_its_key_is_checked_against_one_at_hand() -> None:
 def test_who_signs_with_a_certificate_signs_with_its_key() -> None:
     """The certificate of another key is refused while signing, and while reading."""
     foreign = certificates.write(keys.public_of(keys.generate()), NOW, NOW + DAY, WORLD.root)
-    assert fault(lambda: signatures.write(listing(FILES), WORLD.market, foreign)) == "key_other_certificate"
-    told = json.loads(signatures.write(listing(FILES), WORLD.market, WORLD.certificate()))
+    assert fault(lambda: signatures.write(WORLD.listed, WORLD.market, foreign)) == "key_other_certificate"
+    told = json.loads(signatures.write(WORLD.listed, WORLD.market, WORLD.certificate()))
     told["certificate"] = json.loads(foreign)
     mark = json.dumps(told).encode()
     assert fault(lambda: WORLD.package(**{SignedAs.MARKETPLACE.path: mark})) == "package_key_id"
