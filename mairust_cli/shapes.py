@@ -26,7 +26,7 @@ from mairust_core.model.collected import Collected
 from mairust_core.model.copies import MovedIn, MovedOut
 from mairust_core.model.domain import Domain
 from mairust_core.model.finding import Examination
-from mairust_core.model.forms import Page, Removed
+from mairust_core.model.forms import Page, Removed, RemovedById
 from mairust_core.model.hook_forms import HookCall, ShownHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged
@@ -118,7 +118,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "plugin show": (Plugin,),
     "plugin enable": (Plugin,),
     "plugin disable": (Plugin,),
-    "plugin remove": (Removed,),
+    "plugin remove": (RemovedById,),
     "plugin rotate-secret": (RotatedSecret,),
     "plugin token create": (IssuedPluginToken,),
     "plugin token list": (Page[PluginToken],),
@@ -135,7 +135,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "key license": (WrittenLicence,),
     "trust add": (TrustKey,),
     "trust list": (Page[TrustKey], Page[Revocation]),
-    "trust remove": (Removed,),
+    "trust remove": (RemovedById,),
     "trust import-revocations": (RevocationsTaken,),
     "trust confirm-revocations": (TrustKey,),
     "hook add": (ShownHook,),
@@ -152,7 +152,7 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "job list": (Page[Job],),
     "job show": (Job,),
     "job retry": (Job, JobsChanged),
-    "job discard": (Removed, JobsChanged),
+    "job discard": (RemovedById, JobsChanged),
     "job release": (Job, JobsChanged),
     "trace": (Story, Page[Mail]),
     "token create": (IssuedToken,),

@@ -189,8 +189,8 @@ def show(
     untouched; text and HTML as UTF-8, on a terminal without control characters. A deleted message is shown
     too, and said to be deleted.
 
-    Exit status: 0 shown; 1 the stored bytes are damaged; 2 bytes and --json; 4 there is no such message, part
-    or attachment.
+    Exit status: 0 shown; 1 the stored bytes are damaged; 2 one of these options and --json; 4 there is no
+    such message, part or attachment.
 
     Examples:
       mairust message show ID
@@ -200,25 +200,28 @@ def show(
     """
     session = Session.of(ctx)
     messages = session.operations(Messages)
-    views: tuple[tuple[object, Callable[[], None]], ...] = (
-        (text, lambda: _print_text(session, messages.text(id_))),
-        (html, lambda: _print_text(session, messages.html(id_))),
-        (headers, lambda: session.output.lines(_fields(messages.show(id_)))),
-        (raw, lambda: session.output.raw(messages.raw(id_).chunks)),
-        (original, lambda: session.output.raw(messages.raw(id_, original=True).chunks)),
+    put = session.output.raw
+    views: tuple[tuple[str, object, Callable[[], None]], ...] = (
+        ("--text", text, lambda: _print_text(session, messages.text(id_))),
+        ("--html", html, lambda: _print_text(session, messages.html(id_))),
+        ("--headers", headers, lambda: session.output.lines(_fields(messages.show(id_)))),
+        ("--raw", raw, lambda: put(messages.raw(id_).chunks)),
+        ("--original", original, lambda: put(messages.raw(id_, original=True).chunks)),
         (
+            "--attachment",
             attachment is not None,
-            lambda: session.output.raw(messages.attachment(id_, attachment or 0).chunks),
+            lambda: put(messages.attachment(id_, attachment or 0).chunks),
         ),
-        (part is not None, lambda: session.output.raw(messages.part(id_, part or "").chunks)),
+        ("--part", part is not None, lambda: put(messages.part(id_, part or "").chunks)),
     )
-    wanted = [view for given, view in views if given]
+    wanted = [(option, view) for option, given, view in views if given]
     if len(wanted) > 1:
         raise Usage("one_view")
-    if session.output.json and (raw or original):
-        raise Usage("raw_is_no_json", option="--raw" if raw else "--original")
     if wanted:
-        wanted[0]()
+        option, view = wanted[0]
+        if session.output.json:
+            raise Usage("no_json", option=option)
+        view()
         return
     message = messages.show(id_)
     if session.output.json:
@@ -252,6 +255,8 @@ def export(
     if output == STDIN:
         if len(ids) > 1:
             raise Usage("several_to_stdout")
+        if session.output.json:
+            raise Usage("no_json", option="--output -")
         session.output.raw(messages.raw(ids[0]).chunks)
         return
     directory = made_directory(output)

@@ -17,6 +17,7 @@ from mairust_core.operations import BytesIn
 
 MAX_JSON_BYTES = 1 << 20
 PIECE_BYTES = 1 << 18
+NOTHING = b"{}"
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -40,8 +41,15 @@ def announced_bytes(request: Request) -> int | None:
 
 
 async def read_json(request: Request, idle_s: float) -> bytes:
-    """The whole JSON body, at most 1 MiB of it; `idle_s` as for `pieces`."""
-    require_type(request, ("application/json",))
+    """The whole JSON body, at most 1 MiB of it; `idle_s` as for `pieces`.
+
+    None at all is an object without fields: what they lack, or that nothing is needed, the operation says.
+    """
+    bare = announced_bytes(request) in (None, 0) and "transfer-encoding" not in request.headers
+    if not bare or "content-type" in request.headers:
+        require_type(request, ("application/json",))
+    if bare:
+        return NOTHING
     too_large = TooLarge("body", limit=MAX_JSON_BYTES)
     if (announced_bytes(request) or 0) > MAX_JSON_BYTES:
         raise too_large

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
@@ -28,6 +29,11 @@ def wire_names(cls: type[T]) -> type[T]:
     return cls
 
 
+def values_of(value: DataclassInstance) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are: for one that has these and more."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """Some items, and the cursor that continues after them (None when these are the last)."""
@@ -42,6 +48,18 @@ class Removed:
 
     name: str
     removed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedById(Removed):
+    """What was removed of that which is known by an id; `name` is the id, too."""
+
+    id: str
+
+    @classmethod
+    def of(cls, id_: str) -> RemovedById:
+        """That with this id."""
+        return cls(id=id_, name=id_)
 
 
 class Unset(Enum):

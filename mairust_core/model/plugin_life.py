@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mairust_core.errors import Invalid
-from mairust_core.model.forms import request
+from mairust_core.model.forms import request, values_of
 from mairust_core.model.ids import Id
 
 GRACE_S = 86_400
@@ -88,11 +88,16 @@ class PluginToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedPluginToken:
-    """A new token, shown this once."""
+class IssuedPluginToken(PluginToken):
+    """A new token, shown this once; `token` says all but the JWT once more."""
 
     token: PluginToken
     jwt: str = field(repr=False)
+
+    @classmethod
+    def of(cls, token: PluginToken, jwt: str) -> IssuedPluginToken:
+        """This token, which is `jwt` in full."""
+        return cls(**values_of(token), token=token, jwt=jwt)
 
 
 class Occasion(StrEnum):

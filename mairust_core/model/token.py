@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mairust_core.errors import Invalid
-from mairust_core.model.forms import request
+from mairust_core.model.forms import request, values_of
 from mairust_core.model.principal import ReachKind, Scope
 
 MAX_NAME_LENGTH = 200
@@ -65,8 +65,13 @@ def _utc(at: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedToken:
-    """A new key with its secret, shown this once."""
+class IssuedToken(Token):
+    """A new key with its secret, shown this once; `token` says all but the secret once more."""
 
     token: Token
     key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, token: Token, key: str) -> IssuedToken:
+        """This key, which is `key` in full."""
+        return cls(**values_of(token), token=token, key=key)

@@ -71,7 +71,7 @@ class TokenOffice:
         )
         plugin_tokens.add(tx, by, token, (now_s + new.good_for_s) * 1000)
         when = (now_s, new.good_for_s)
-        return IssuedPluginToken(token=token, jwt=tokens.issued_token(self._key.get(), token, when, more))
+        return IssuedPluginToken.of(token, tokens.issued_token(self._key.get(), token, when, more))
 
     def reissue(self, tx: Connection, by: Principal, plugin: str, id_: str) -> IssuedPluginToken:
         """The same token for an hour more, under another id; the one before is revoked. Raises as `issue`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Invalid, NotFound
-from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged, JobSelection, State
 from mairust_core.model.principal import ReachKind, Scope
@@ -60,12 +60,12 @@ class Jobs(Service):
         )
 
     @operation("DELETE", "/jobs/{id}", scope=ADMIN, reach=SITE, errors=(NotFound, Conflict))
-    def discard(self, id: str) -> Removed:
+    def discard(self, id: str) -> RemovedById:
         """Delete a job that is not running: what it was for is not done any more."""
         job_id = Id.parse(id)
         with change(self, "discard", id) as tx:
             store.jobs.discard(tx, self.by, job_id)
-        return Removed(name=id)
+        return RemovedById.of(id)
 
     @operation("POST", "/jobs/discard", scope=ADMIN, reach=SITE)
     def discard_all(self, which: JobSelection) -> JobsChanged:

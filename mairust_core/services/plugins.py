@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
-from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review, Terms
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
@@ -219,7 +219,7 @@ class Plugins(Service):
         return cut(found, limit, lambda last: str(int(last.id)))
 
     @operation("DELETE", "/plugins/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
-    def remove(self, id: str, *, purge: bool = False) -> Removed:
+    def remove(self, id: str, *, purge: bool = False) -> RemovedById:
         """Forget a plugin with its hooks, their settings and its secret; a linked directory stays.
 
         Its packages go within some hours, with `purge` at once. What it said of mail, tags and metadata,
@@ -230,7 +230,7 @@ class Plugins(Service):
             self.site.plugins.remove(tx, self.by, id)
             archives = store.packages.forget(tx, self.by, id) if purge else []
         self.site.installer.drop(self.by, archives)
-        return Removed(name=id)
+        return RemovedById.of(id)
 
     @contextmanager
     def _change(self, verb: str, id_: str) -> Iterator[Connection]:

@@ -43,7 +43,7 @@ class Tokens(Service):
         public_id, secret = _fresh()
         with change(self, "create", public_id) as tx:
             token = store.tokens.add(tx, self.by, public_id, hash_secret(secret), new)
-        return IssuedToken(token=token, key=_key(public_id, secret))
+        return IssuedToken.of(token, _key(public_id, secret))
 
     @operation("GET", "/tokens", scope=Scope.ADMIN, reach=ReachKind.DOMAIN)
     def browse(self, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[Token]:

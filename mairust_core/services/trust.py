@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
-from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
+from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, TrustKey
 from mairust_core.operations import BytesIn, Service, operation
@@ -39,7 +39,7 @@ class Trust(Service):
         return cut(found, limit, lambda last: last.id)
 
     @operation("DELETE", "/trust/keys/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
-    def remove(self, id: str) -> Removed:
+    def remove(self, id: str) -> RemovedById:
         """Trust a root key no longer, by its id or its name.
 
         Plugins that it signed go on; none of them is installed, approved or enabled any more. What it took
@@ -49,7 +49,7 @@ class Trust(Service):
             store.trust.hold(self.site.storage, tx)
             found = store.trust.get(tx, self.by, id, locked=True)
             store.trust.remove(tx, self.by, found.id)
-        return Removed(name=found.id)
+        return RemovedById.of(found.id)
 
     @operation(
         "POST",

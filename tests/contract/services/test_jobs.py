@@ -108,7 +108,7 @@ def test_a_discarded_job_is_gone(served: Served, ops: Ops, kind: str) -> None:
     job_id, running = (enqueue(served.site, NewJob(kind=kind)) for _ in range(2))
     change(served.site.storage, running, state="running")
     removed = ops(Jobs).discard(job_id)
-    assert (removed.name, removed.removed) == (job_id, True)
+    assert (removed.id, removed.name, removed.removed) == (job_id, job_id, True)
     with pytest.raises(NotFound, match=job_id):
         ops(Jobs).discard(job_id)
     with pytest.raises(Conflict, match="is running"):

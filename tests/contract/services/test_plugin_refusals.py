@@ -180,6 +180,14 @@ def test_a_body_of_another_type_is_refused(served: Served) -> None:
     assert answer.status_code == 415
 
 
+@pytest.mark.parametrize("kind", ["application/gzip", "application/octet-stream"])
+def test_a_package_may_be_called_what_it_is_to_other_programs(served: Served, kind: str) -> None:
+    """Contract §5: it is a gzip tar; what is in it is judged by what it is."""
+    head = {"Authorization": f"Bearer {served.admin_key}", "Content-Type": kind}
+    url, data = f"{served.http.url}/api/v1/plugins", made(manifest_text(new_id()))
+    assert httpx.post(url, content=data, headers=head, timeout=60).status_code == 201
+
+
 _sockets: list[str] = []
 _heard = False
 

@@ -23,7 +23,9 @@ def test_a_new_key_works_and_shows_its_secret_once(ops: Ops, served: Served, ann
     """The key is in the answer to its creation and nowhere else (trap A3)."""
     new = NewToken(name="mine", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject=ann.address)
     issued = ops(Tokens).create(new)
-    assert issued.key.startswith(f"mk_{issued.token.id}_")
+    assert issued.key.startswith(f"mk_{issued.id}_")
+    assert (issued.id, issued.name) == (issued.token.id, "mine")
+    assert issued.token in ops(Tokens).browse(limit=500).items
     assert served.there(Accounts, issued.key).show(ann.address) == ann
     secret = issued.key.rpartition("_")[2]
     listed = ops(Tokens).browse(limit=500)

@@ -40,9 +40,11 @@ API = "/api/v1"
         ("GET /api/v1/domains/%00 HTTP/1.1", 422, "invalid"),
         ("GET /api/v1/domains/%ff HTTP/1.1", 422, "invalid"),
         ("GET /api/v1/domains/unknown.example HTTP/1.1", 404, "not_found"),
-        ("POST /api/v1/domains HTTP/1.1", 415, "usage"),
+        ("POST /api/v1/domains HTTP/1.1", 422, "invalid"),
+        ("POST /api/v1/domains HTTP/1.1\nContent-Length: 2", 415, "usage"),
         ("POST /api/v1/domains HTTP/1.1\nContent-Type: text/html", 415, "usage"),
-        ("POST /api/v1/domains HTTP/1.1\nContent-Type: application/json", 400, "usage"),
+        ("POST /api/v1/domains HTTP/1.1\nContent-Type: application/json", 422, "invalid"),
+        ("POST /api/v1/index/rebuild HTTP/1.1", 202, ""),
         ("POST /api/v1/domains HTTP/1.1\nContent-Type: application/json;charset=utf-16", 415, "usage"),
         (
             "POST /api/v1/domains HTTP/1.1\nContent-Type: application/json\nContent-Encoding: gzip",

@@ -246,7 +246,7 @@ def test_a_wrong_database_on_the_command_line_is_exit_2_and_not_repeated(run: Ru
 def test_bytes_and_a_document_are_not_to_be_had_together(run: Run, site: Path) -> None:
     """`--json` is one document, and the bytes of a message are none."""
     assert site.exists()
-    for option in ("--raw", "--original"):
+    for option in ("--raw", "--original", "--text", "--html", "--headers", "--attachment=1", "--part=1"):
         told = run("message", "show", "1", option, "--json")
         assert told.code == 2
-        assert option in told.json["error"]["message"]
+        assert option.partition("=")[0] in told.json["error"]["message"]

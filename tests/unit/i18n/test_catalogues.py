@@ -95,7 +95,7 @@ def test_questions_are_asked_by_the_catalogues() -> None:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "confirm"
+                and node.func.attr in {"confirm", "agree"}
             ):
                 asked.add(ast.unparse(node.args[0]).strip("'"))
     assert {f"{QUESTION}.{one}" for one in asked} == {k for k in catalogue("en") if k.startswith(QUESTION)}
