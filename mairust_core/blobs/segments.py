@@ -118,15 +118,9 @@ class Segments:
 
     def _create(self) -> Writer | None:
         name = locators.new_name()
-        fd = self.ops.open(self.path(name), os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        if not lock(fd):  # another process leased it between the two calls
-            os.close(fd)
-            return None
-        if not self._still_unsealed(name, fd):
-            os.close(fd)
-            return None
+        os.close(self.ops.open(self.path(name), os.O_RDWR | os.O_CREAT | os.O_EXCL))
         crash_point("segment.created")
-        return Writer(self, name, fd, 0)
+        return self._take(name)  # as any other: somebody else may have leased it first, and let go of it
 
     def _take(self, name: str) -> Writer | None:
         fd = self._locked(name)

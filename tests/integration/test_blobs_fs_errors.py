@@ -51,8 +51,9 @@ def test_rule_c3_a_segment_is_synced_with_its_directory_before_the_first_return(
     store = FsBlobStore(tmp_path, ops=ops)
     start = len(ops.calls)
     store.put_many([Bytes.of(b"one"), Bytes.of(b"two")])
-    synced = ["create segments", "write segments", "fdatasync segments", "fsync_directory segments"]
-    assert ops_of(ops, start) == [*synced, "fsync_directory ."]
+    leased = ["create segments", "open segments"]
+    synced = ["write segments", "fdatasync segments", "fsync_directory segments", "fsync_directory ."]
+    assert ops_of(ops, start) == [*leased, *synced]
     start = len(ops.calls)
     store.put_many([Bytes.of(b"three"), Bytes.of(b"four")])
     assert ops_of(ops, start) == ["write segments", "fdatasync segments"]

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mairust_core.blobs.fileops import FileOps
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.model.blob import Bytes, Locator
 from mairust_core.observe.faults import STEPS
@@ -105,7 +107,9 @@ def test_rule_c2_a_forked_child_leases_its_own_segment(tmp_path: Path) -> None:
     """A fork inherits the descriptor but not the lease; the parent goes on in its segment."""
     script = """
 import os, sys
+from collections.abc import Callable
 from pathlib import Path
+from mairust_core.blobs.fileops import FileOps
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.model.blob import Bytes
 store = FsBlobStore(Path(sys.argv[1]))
@@ -123,3 +127,39 @@ put(b"parent")
     ).stdout.split()
     before, child, parent = out
     assert before == parent != child
+
+
+class Interrupted(FileOps):
+    """Lets something happen between the making of a segment and its lease."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = [meanwhile]
+
+    def open(self, path: Path, flags: int) -> int:
+        fd = super().open(path, flags)
+        if flags & os.O_EXCL and path.suffix == ".seg" and self._meanwhile:
+            self._meanwhile.pop()()
+        return fd
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_rule_c3_a_new_segment_that_another_process_leases_first_is_not_written_over(
+    tmp_path: Path, sealed: bool
+) -> None:
+    """It wrote there and let go, or it was sealed: both mails are there, whoever wrote first."""
+    first, second = Bytes.of(b"the other's mail"), Bytes.of(b"a mail that is somewhat longer")
+    other, found = FsBlobStore(tmp_path), []
+
+    def meanwhile() -> None:
+        found.extend(other.put_many([first]))
+        other.close()
+        if sealed:
+            assert other.seal_abandoned() != []
+
+    store = FsBlobStore(tmp_path, ops=Interrupted(meanwhile))
+    found += store.put_many([second])
+    assert [store.get(at, one.sha256) for at, one in zip(found, (first, second), strict=True)] == [
+        b"the other's mail",
+        b"a mail that is somewhat longer",
+    ]
+    store.close()

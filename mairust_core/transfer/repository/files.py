@@ -56,6 +56,7 @@ class HashedFile:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(self.path, target)
         sync_directory(target.parent)
+        sync_directory(target.parent.parent)  # whoever made it may have died before this
 
     def close(self) -> None:
         """Let go of it, and delete it when it was not published."""

@@ -48,6 +48,7 @@ class Replay:
         self._ignored = ignored or (lambda _name, _path: False)
         self._began: dict[int, int] = {}
         self._sent: dict[str, bytearray] = {}
+        self._ends: dict[str, int] = {}
 
     def run(self, moments: Sequence[Moment]) -> Iterator[Promise | Commit]:
         """Yields before each promise and each COMMIT goes out; `disk` is then as it was at that moment."""
@@ -95,12 +96,23 @@ class Replay:
             return
         if "O_CREAT" in call.bare or call.name == "creat":
             self.disk.created(path, at)
+        if "O_EXCL" in call.bare:
+            self._ends[path] = 0
         if "O_TRUNC" in call.bare:
             self.disk.sized(path, 0, at)
 
     def _pwrite64(self, call: Call, at: int) -> None:
         if self._ours(call.target):
             self.disk.written(call.target, call.numbers[-1], call.data[: call.result], at)
+
+    def _write(self, call: Call, at: int) -> None:
+        """Behind what was written, in a file that was made in this trace and is only added to."""
+        if self._ours(call.target):
+            if call.target not in self._ends:
+                raise NotUnderstood(f"write on {call.target}, somewhere")
+            data = call.data[: call.result]
+            self.disk.written(call.target, self._ends[call.target], data, at)
+            self._ends[call.target] += len(data)
 
     def _sendto(self, call: Call, at: int) -> None:
         """Sockets are none of the disk's business."""
