@@ -92,7 +92,10 @@ def _step(step: Step, lang: str) -> Iterator[str]:
     yield f"  {say('trial.sent', lang)}"
     for line in clean_lines(json.dumps(step.payload, ensure_ascii=False, indent=2)):
         yield f"    {line}"
-    yield f"  {say('trial.said', lang)} {clean(step.error or _brief(step.answer))}"
+    if step.answer is not None or not step.error:
+        yield f"  {say('trial.said', lang)} {clean(_plain(step.answer))}"
+    if step.error:
+        yield f"  {say('trial.failed', lang)} {clean(step.error)}"
     yield f"  {say('trial.effect', lang)} {clean(_brief(step.effect) or '-')}"
     if step.log:
         yield f"  {say('trial.wrote', lang)} {clean(step.log)}"
@@ -101,8 +104,10 @@ def _step(step: Step, lang: str) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    if not value:
-        return ""
+    return _plain(value) if value else ""
+
+
+def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
