@@ -1,8 +1,8 @@
 """Plugins that are HTTP services, over TCP or a UNIX socket: one POST for each question (contract §4).
 
-No redirect is followed, no proxy is used, no cookie kept, nothing decompressed; the answer is JSON by its own
-word and bounded. A request on a kept connection that the plugin closed meanwhile is sent once more, on a new
-one: its delivery id is the same, and nothing of an answer had come.
+No redirect is followed, no proxy is used, no cookie kept, nothing decompressed; the answer is bounded, and by
+its own word nothing else than JSON. A request on a kept connection that the plugin closed meanwhile is sent
+once more, on a new one: its delivery id is the same, and nothing of an answer had come.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mairust_core.sandbox.reach import Site
 FRESH_S, GOOD_S = 0.4, 0.9
 """Secrets that were read are read again after the first, and used no longer than the second (rule D3)."""
 ONLOOKER_S = 0.5
+JSON = "application/json"
 
 log = logging.getLogger("mairust.hooks")
 
@@ -152,7 +153,8 @@ def _judge(status: int, fields: Mapping[str, str]) -> bool:
         raise CallFailed(f"HTTP {status}: redirects are not followed")
     if status != 200:
         raise CallFailed(f"HTTP {status}")
-    if fields.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    # what no field names is looked at: it must be JSON in any case (RFC 9110 §8.3)
+    if fields.get("content-type", JSON).partition(";")[0].strip().lower() != JSON:
         raise CallFailed("the answer is not application/json")
     if fields.get("content-encoding", "identity").lower() != "identity":
         raise CallFailed("the answer is compressed")

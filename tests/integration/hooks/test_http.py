@@ -285,6 +285,18 @@ async def test_a_trial_does_not_wait_for_a_body_that_does_not_come() -> None:
         assert caught.value.body is None
 
 
+async def test_an_answer_that_does_not_say_what_it_is_is_looked_at() -> None:
+    """As a plain server leaves it (RFC 9110 §8.3); what says something else is none."""
+    without = http(FINE).replace(b"Content-Type: application/json\r\n", b"")
+    async with served(without) as (_, port), opened(port) as transport:
+        assert (await ask(transport)).body == FINE
+    for kind in (b"", b"text/html, application/json", b"text/json"):
+        wrong = without.replace(b"\r\n", b"\r\nContent-Type: " + kind + b"\r\n", 1)
+        async with served(wrong) as (_, port), opened(port) as transport:
+            with pytest.raises(CallFailed, match="not application/json"):
+                await ask(transport)
+
+
 async def test_informational_responses_before_the_answer_are_passed_over() -> None:
     """A few of them (RFC 9110 §15.2), on a connection that is kept, too."""
     answer = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 8 + http(FINE)
