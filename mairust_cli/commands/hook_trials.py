@@ -17,7 +17,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment
 from mairust_cli.words import AccountOption, parse_moment
-from mairust_core.errors import MaiRustError
+from mairust_core.errors import MaiRustError, Usage
 from mairust_core.i18n import say
 from mairust_core.model.hook import HookType
 from mairust_core.model.trial import Replay, Replayed, Step, Tried
@@ -51,6 +51,9 @@ def try_on_mail(
     to: Annotated[
         list[str] | None, typer.Option("--to", metavar="ADDRESS", help="A recipient; may be repeated.")
     ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="Further recipients after --to.")
+    ] = None,
 ) -> None:
     """Ask a hook about a mail, and tell each step; nothing is stored.
 
@@ -65,13 +68,15 @@ def try_on_mail(
       mairust hook test com.example.spam --type pre_receive --message mail.eml --to ann@example.org --json
     """
     session = Session.of(ctx)
+    if more and not to:
+        raise Usage("extra_arguments", extra=" ".join(more)[:80], command=ctx.command_path)
     with opened_message(session, message) as content:
         tried = session.operations(Hooks).test(
             name,
             content,
             type=choice(HookType, "type", type_).value if type_ else "",
             mail_from=from_ or "",
-            rcpt_to=tuple(to or ()),
+            rcpt_to=(*(to or ()), *(more or ())),
         )
     if session.output.json:
         session.output.document(tried)

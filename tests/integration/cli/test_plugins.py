@@ -93,6 +93,20 @@ def test_hook_test_tells_each_step(run: Run, linked: Path, mail: Path, answering
     assert "x-mairust-signature" in answering.headers[0]
 
 
+def test_hook_test_takes_several_recipients_after_one_to(
+    run: Run, linked: Path, mail: Path, answering: HttpPlugin
+) -> None:
+    """Or each after its own; without one, a second word is one too many."""
+    assert run("plugin", "approve", ID, "--yes").code == 0
+    ann, bob = "ann@example.org", "bob@example.org"
+    for to in (("--to", ann, bob), ("--to", ann, "--to", bob)):
+        done = run("hook", "test", HOOK, "--message", str(mail), *to, "--json")
+        assert done.code == 0, done.stderr
+        assert done.json["steps"][0]["payload"]["envelope"]["rcpt_to"] == [ann, bob]
+    refused = run("hook", "test", HOOK, "--message", str(mail), bob)
+    assert (refused.code, f"more arguments than the command takes: {bob}" in refused.stderr) == (2, True)
+
+
 def test_hook_test_fails_when_the_chain_does(
     run: Run, linked: Path, mail: Path, answering: HttpPlugin
 ) -> None:
