@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from mairust_core.i18n import say
@@ -27,7 +28,7 @@ def told(event: Event, lang: str) -> str:
     if error := event.get("error"):
         parts.append(say("trace.hook_error", lang, why=error))
     parts += [str(event[name]) for name in ("reply", "message") if event.get(name) and not event.get("error")]
-    parts += [f"{name} {_shown(value)}" for name, value in event.get("effect", {}).items()]
+    parts += _changes(event, lang)
     parts += [f"{name} {_shown(event[name])}" for name in ("score", "annotations") if name in event]
     if refused := [*event.get("refused", ()), *event.get("left_out", ())]:
         parts.append(say("trace.hook_refused", lang, fields=", ".join(refused)))
@@ -36,6 +37,17 @@ def told(event: Event, lang: str) -> str:
     if missing := event.get("missing"):
         parts.append(say("trace.hook_missing", lang, layers=", ".join(missing)))
     return "; ".join(parts)
+
+
+def _changes(event: Event, lang: str) -> Iterator[str]:
+    """What it wanted to change, and where the mail was moved to."""
+    counts = event.get("shortened", {})
+    for name, value in event.get("effect", {}).items():
+        shown = f"{name} {_shown(value)}".rstrip()
+        in_all = {"shown": shown, "count": counts.get(name)}
+        yield say("trace.hook_shortened", lang, **in_all) if name in counts else shown
+    if mailbox := event.get("moved_to"):
+        yield say("trace.hook_moved", lang, mailbox=mailbox)
 
 
 def decided(event: Event, lang: str) -> str:

@@ -17,7 +17,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment
 from mairust_cli.words import AccountOption, parse_moment
-from mairust_core.errors import MaiRustError
+from mairust_core.errors import MaiRustError, Usage
 from mairust_core.i18n import say
 from mairust_core.model.hook import HookType
 from mairust_core.model.trial import Replay, Replayed, Step, Tried
@@ -51,6 +51,9 @@ def try_on_mail(
     to: Annotated[
         list[str] | None, typer.Option("--to", metavar="ADDRESS", help="A recipient; may be repeated.")
     ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="Further recipients after --to.")
+    ] = None,
 ) -> None:
     """Ask a hook about a mail, and tell each step; nothing is stored.
 
@@ -65,13 +68,15 @@ def try_on_mail(
       mairust hook test com.example.spam --type pre_receive --message mail.eml --to ann@example.org --json
     """
     session = Session.of(ctx)
+    if more and not to:
+        raise Usage("extra_arguments", extra=" ".join(more)[:80], command=ctx.command_path)
     with opened_message(session, message) as content:
         tried = session.operations(Hooks).test(
             name,
             content,
             type=choice(HookType, "type", type_).value if type_ else "",
             mail_from=from_ or "",
-            rcpt_to=tuple(to or ()),
+            rcpt_to=(*(to or ()), *(more or ())),
         )
     if session.output.json:
         session.output.document(tried)
@@ -92,7 +97,10 @@ def _step(step: Step, lang: str) -> Iterator[str]:
     yield f"  {say('trial.sent', lang)}"
     for line in clean_lines(json.dumps(step.payload, ensure_ascii=False, indent=2)):
         yield f"    {line}"
-    yield f"  {say('trial.said', lang)} {clean(step.error or _brief(step.answer))}"
+    if step.answer is not None or not step.error:
+        yield f"  {say('trial.said', lang)} {clean(_plain(step.answer))}"
+    if step.error:
+        yield f"  {say('trial.failed', lang)} {clean(step.error)}"
     yield f"  {say('trial.effect', lang)} {clean(_brief(step.effect) or '-')}"
     if step.log:
         yield f"  {say('trial.wrote', lang)} {clean(step.log)}"
@@ -101,8 +109,10 @@ def _step(step: Step, lang: str) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    if not value:
-        return ""
+    return _plain(value) if value else ""
+
+
+def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

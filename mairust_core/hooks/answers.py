@@ -125,9 +125,11 @@ def _document(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise CallFailed("the answer is empty")
     try:
-        found = _decode(body.decode("utf-8"))
+        found = decode(body)
     except UnicodeDecodeError:
         raise CallFailed("the answer is not UTF-8") from None
+    except _Repeated:
+        raise CallFailed("the answer has a name twice in one object") from None
     except (ValueError, RecursionError):
         raise CallFailed("the answer is not one JSON document") from None
     if not isinstance(found, dict):
@@ -157,7 +159,23 @@ def _finite(text: str) -> float:
     return found
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+class _Repeated(ValueError):
+    """Of two values under one name each reader takes the one it likes (RFC 8259 §4)."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Repeated
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_once)
+
+
+def decode(body: bytes) -> Any:
+    """The JSON in `body`, names once and numbers finite. Raises `ValueError` and `RecursionError`."""
+    return _DECODER.decode(body.decode("utf-8"))
 
 
 def _shown(name: str) -> str:

@@ -15,7 +15,7 @@ from mairust_core.hooks.breakers import Breakers, NoBreakers
 from mairust_core.hooks.bulkhead import Bulkhead
 from mairust_core.hooks.pool import Transports
 from mairust_core.hooks.probe import probe_of
-from mairust_core.hooks.transport import NOTHING_USED, Call, CallEnded, CallFailed, CallTimedOut, Used
+from mairust_core.hooks.transport import NOTHING_USED, Answer, Call, CallEnded, CallFailed, CallTimedOut, Used
 from mairust_core.model.hook import POST_TIMEOUT_MAX_MS, PRE_TIMEOUT_MAX_MS, HookType
 
 BULKHEAD = 32
@@ -85,6 +85,7 @@ class Caller:
                 hook=registered.hook.name,
                 body=body,
                 timeout_ms=min(timeout_ms, left_ms),
+                trial=self._trial,
             )
             return await self._outcome(registered, call, mail, cut=left_ms < timeout_ms)
         finally:
@@ -110,8 +111,8 @@ class Caller:
                 await self._breakers.failed(hook, mail, why, lambda: self._probe(registered, call))
             said = answers.fallback(hook.on_timeout if late else hook.on_error, why)
             return Outcome(
-                said=said, ms=_since(began), error=why, log=error.log, notes=error.notes, used=error.used,
-                late=late,
+                said=said, ms=_since(began), error=why, body=error.body, log=error.log, notes=error.notes,
+                used=error.used, late=late,
             )  # fmt: skip
         await self._breakers.answered(hook)
         return outcome
@@ -128,7 +129,7 @@ class Caller:
         try:
             async with self._transports.to(plugin, call.timeout_ms / 1000) as transport:
                 answer = await transport.call(call)
-            said = answers.read(answer.body, plugin.id, plugin.permissions, hook.type)
+            said = self._read(registered, answer)
         except TimeoutError:
             raise CallTimedOut(f"no answer within {call.timeout_ms} ms") from None
         except CallFailed:
@@ -140,6 +141,16 @@ class Caller:
         return Outcome(
             said=said, ms=_since(began), body=body, log=answer.log, notes=answer.notes, used=answer.used
         )
+
+    def _read(self, registered: Registered, answer: Answer) -> Said:
+        """What an answer says; raises `CallFailed` with all that came beside it."""
+        plugin = registered.plugin
+        try:
+            return answers.read(answer.body, plugin.id, plugin.permissions, registered.hook.type)
+        except CallFailed as error:
+            error.log, error.notes, error.used = answer.log, answer.notes, answer.used
+            error.body = answer.body if self._trial else None
+            raise
 
     async def _probe(self, registered: Registered, failed: Call) -> bool:
         """Whether the hook answers on a mail that nobody could object to."""

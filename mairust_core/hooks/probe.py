@@ -1,7 +1,8 @@
 """The benign mail by which a failing hook is told from mails that make it fail (rule E5).
 
 It looks like the mail that failed last, so that a plugin cannot answer the one and fail on the other: it is
-for the same recipient from the same client, only what a sender writes is ours.
+for the same recipient from the same client, with the same tags and a callback as that one had, though its
+token opens nothing; only what a sender writes is ours.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import json
 import random
 import re
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.payload import Asking, MessagePart, request
+from mairust_core.hooks.payload import Asking, Callback, MessagePart, request
 from mairust_core.hooks.transport import Call
 from mairust_core.model.envelope import Connection, Road
 from mairust_core.model.hook import HookType
@@ -60,7 +63,9 @@ def probe_of(registered: Registered, failed: Call) -> tuple[str, bytes]:
         mail_from=sender.address,
         rcpt_to=(recipient,),
         connection=_connection(told.get("connection"), sender.domain),
+        tags=told.get("tags", ()),
         message_id=number if registered.hook.type is HookType.POST_RECEIVE else None,
+        callback=_callback(told.get("callback"), (failed.delivery_id, name), number),
     )
     mail = _mail(sender, recipient)
     return name, request(asking, permissions, MessagePart(mail, datetime.now(UTC)).of(permissions))
@@ -83,6 +88,28 @@ def _connection(told: Any, helo: str) -> Connection | None:
     if not isinstance(told, dict):
         return None
     return Connection(road=Road.SMTP, ip=told["ip"], helo=helo, tls="TLSv1.3" if told["tls"] else "")
+
+
+def _callback(told: Any, names: tuple[str, str], message_id: str) -> Callback | None:
+    """One like that of the call that failed; `names` are its delivery id and the probe's."""
+    if not isinstance(told, dict):
+        return None
+    was, name = names
+    return Callback(
+        url=told["url"].removesuffix(quote(was, safe="")) + quote(name, safe=""),
+        token=_token(told["token"], name, message_id),
+        expires_at=datetime.fromisoformat(told["expires_at"]),
+    )
+
+
+def _token(like: str, name: str, message_id: str) -> str:
+    """A token that says what a real one would, under a signature that nobody made (RFC 7515 §3.1)."""
+    head, claims, signature = like.split(".")
+    said = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    said |= {"jti": name, "message": message_id}
+    made = json.dumps(said, separators=(",", ":")).encode()
+    signed = secrets.token_bytes(len(signature) * 3 // 4)
+    return ".".join([head, *(urlsafe_b64encode(one).decode().rstrip("=") for one in (made, signed))])
 
 
 def _sender() -> _Sender:

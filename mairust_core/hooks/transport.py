@@ -37,9 +37,10 @@ class CallFailed(Exception):
     """The plugin gave no usable answer; `on_error` decides. The text says why, without mail and secrets.
 
     `log` is what its process said on stderr meanwhile, cut: the plugin's own words. `notes` and `used` as in
-    `Answer`.
+    `Answer`; `body` is what came in place of an answer, where somebody wants to see it.
     """
 
+    body: bytes | None = None
     notes: Mapping[str, Any] = MappingProxyType({})
     used: Used = NOTHING_USED
 
@@ -65,6 +66,8 @@ class Call:
     body: bytes
     timeout_ms: int
     """What is left for it: waiting for a worker counts (rule E4)."""
+    trial: bool = False
+    """Somebody looks on: what is no answer is to be seen, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

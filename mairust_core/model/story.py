@@ -35,7 +35,8 @@ and whether that answer `differs` from what was decided; `attempt`, `moved_to` a
 storing. `hook_gone`: a hook after storing was to be asked and is not registered any more. `replayed`: a hook
 was tried on the stored mail, without effect; `saw` and `error` as above. `callback`: a plugin answered
 again, later. `cut`: the story is too long, and what came later is not in it; a hook's event has `cut` for
-what of it was too long. `decided`: a copy that waited for delivery was decided about again. `now`: the
+what of it was too long, and `shortened` for lists of its `effect` that have their first entries only, with
+how many there were. `decided`: a copy that waited for delivery was decided about again. `now`: the
 `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 

@@ -25,8 +25,9 @@ class Step:
     """One hook that was asked.
 
     `payload` is what it was sent, secrets masked, null when there was no time to ask it; `answer` what came
-    back, as JSON where it is that; `error` why that is no answer, empty otherwise; `effect` what its answer
-    would have changed; `log` what a local process wrote on stderr; `notes` how it was held, as in traces.
+    back, as JSON where it is that and as text, cut, where it is not, null when nothing came; `error` why that
+    is no answer, empty otherwise; `effect` what its answer would have changed; `log` what a local process
+    wrote on stderr; `notes` how it was held, as in traces.
     """
 
     hook: str

@@ -157,8 +157,8 @@ def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:
     assert calls is not None
     found = Entry(
         protocol=protocol,
-        endpoint=table.text("endpoint", 500, needed=protocol in (Protocol.HTTP, Protocol.UNIX)),
-        health_endpoint=table.text("health_endpoint", 500),
+        endpoint=_endpoint(table, "endpoint", protocol),
+        health_endpoint=_endpoint(table, "health_endpoint", protocol),
         command=table.texts("command"),
         mode=table.choice("mode", ProcessMode, ProcessMode.ONESHOT),
         max_calls=calls,
@@ -170,6 +170,14 @@ def _entry(table: Table, limits: Limits, ground: Ground) -> Entry:
         table.fault("command", "plugin_no_command")
     table.close()
     return found
+
+
+def _endpoint(table: Table, key: str, protocol: Protocol) -> str:
+    """Where it is; that of a socket in its one spelling, so that no other one asks for a new approval."""
+    needed = key == "endpoint" and protocol in (Protocol.HTTP, Protocol.UNIX)
+    given = table.text(key, 500, needed=needed)
+    is_bare = protocol is Protocol.UNIX and given.startswith("/")
+    return endpoints.UNIX + given if is_bare else given
 
 
 def _protocol(table: Table, ground: Ground) -> tuple[Protocol, str]:

@@ -6,7 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from mairust_core.errors import MaiRustError
+from mairust_core.hooks.answers import decode
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.steps import MAX_LOG, Step, said
 from mairust_core.model import trial
@@ -22,6 +25,9 @@ from mairust_core.store.messages import make_cursor
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
+
+MAX_TEXT = 4 << 10
+"""Characters of an answer that is not JSON."""
 
 
 class SiteTrial:
@@ -97,10 +103,13 @@ def _step(step: Step) -> trial.Step:
 
 
 def _answer(body: bytes | None) -> Any:
-    """The answer as JSON where it is that, as text where it is not."""
+    """What came, as JSON where it is that and every reader takes it, as text, cut, where it is not."""
     if body is None:
         return None
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
+        found = decode(body)
+        orjson.dumps(found)
+    except (ValueError, TypeError, RecursionError):
+        text = body.decode("utf-8", "replace")
+        return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    return found

@@ -126,8 +126,7 @@ class Egress:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 there[1].write(request.first)
-            most = MOST_BYTES if request.callback_bytes is None else request.callback_bytes
-            await _both_ways((reader, writer), there, most)
+            await _both_ways((reader, writer), there, request.callback_bytes)
         finally:
             there[1].transport.abort()
 
@@ -227,10 +226,12 @@ def _sweep(directory: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)  # if it is ours
 
 
-async def _both_ways(here: _Stream, there: _Stream, most_bytes: int) -> None:
+async def _both_ways(here: _Stream, there: _Stream, callback_bytes: int | None) -> None:
     """Carry bytes until both sides have said all, or one is gone."""
+    most_bytes = MOST_BYTES if callback_bytes is None else callback_bytes
+    stays_open = callback_bytes is not None
     ways = [
-        asyncio.ensure_future(_carry(here[0], there[1], most_bytes)),
+        asyncio.ensure_future(_carry(here[0], there[1], most_bytes, stays_open=stays_open)),
         asyncio.ensure_future(_carry(there[0], here[1], MOST_BYTES)),
     ]
     try:
@@ -241,7 +242,10 @@ async def _both_ways(here: _Stream, there: _Stream, most_bytes: int) -> None:
         await asyncio.gather(*ways, return_exceptions=True)
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:
+async def _carry(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int, *, stays_open: bool = False
+) -> None:
+    """Carry so many bytes and then the end; with `stays_open` the end only when it came before them."""
     while left > 0:
         async with asyncio.timeout(IDLE_S):
             data = await reader.read(min(_CHUNK, left))
@@ -250,5 +254,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lef
         left -= len(data)
         writer.write(data)
         await writer.drain()
+    else:
+        if stays_open:
+            return  # an HTTP server takes the end for a client that waits for no answer
     with suppress(OSError):
         writer.write_eof()

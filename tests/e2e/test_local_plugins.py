@@ -24,6 +24,7 @@ from tests.support.server import Server, Site, make_site
 PATIENCE_S = 60.0
 ANN = "user0@example.org"
 SHELL, PYTHON, SPY = "com.example.hello", "com.example.casino", "com.example.spy"
+CALLER = "com.example.caller"
 HELLO = """\
 #!/bin/sh
 read -r request
@@ -73,6 +74,26 @@ for line in sys.stdin:
     print(json.dumps(answer), flush=True)
 """
 """A connection that it gets it never closes: it stays to be seen."""
+LATER = """\
+import json, sys, urllib.request
+
+callback = json.loads(sys.stdin.readline())["callback"]
+
+def said(url, document):
+    told = {"Authorization": "Bearer " + callback["token"], "Content-Type": "application/json"}
+    try:
+        request = urllib.request.Request(url, json.dumps(document).encode(), told)
+        with urllib.request.urlopen(request) as answer:
+            return [answer.status, json.loads(answer.read())]
+    except OSError as error:
+        return [0, repr(error)]
+
+heard = {
+    "metrics": said(callback["url"].partition("/callback/")[0] + "/metrics", {"metrics": {"asked": 3}}),
+    "callback": said(callback["url"], {"action": "deliver", "tags": ["later"]}),
+}
+print(json.dumps({"action": "deliver", "annotations": heard}))
+"""
 
 
 def answer(site: Site, *arguments: object) -> Any:
@@ -218,6 +239,29 @@ def test_a_local_plugin_cannot_read_keep_or_send_what_it_was_not_given(tmp_path:
         with _unheld(alone + THIEF):  # or all this would prove nothing
             assert (_connected_to(ports), _came(listener)) == ({*ports}, 1)
     assert _running(marker) == []
+
+
+def test_rule_h2_a_local_plugin_hears_what_became_of_its_callback(tmp_path: Path) -> None:
+    """And of its metrics: by the standard library's client, through the proxy."""
+    site = make_site(tmp_path / "site")
+    allow_unsigned(site.directory)
+    with Server(site=site, http="127.0.0.1:0") as server:
+        limits = (
+            f'[limits]\ncpu_ms = 5000\nnetwork = "local-only"\nnetwork_allow = ["{server.ready["http"]}"]\n'
+        )
+        once = 'protocol = "stdin"\ncommand = ["python3", "later.py"]'
+        may = "write_tags = true"
+        manifest = manifest_text(CALLER, "post_receive", permissions=may, entry=once, more=limits)
+        put(site, tmp_path / "later", manifest, later__py=LATER)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (called := [one for one in stored(site, "INBOX") if one["tags"] == ["later"]]):
+            assert time.monotonic() < deadline
+            assert send(server, "Another").startswith("250")
+        while CALLER not in (events := told(site, called[0]["id"])):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        heard = events[CALLER]["annotations"]
+        assert {name: one[0] for name, one in heard.items()} == {"metrics": 200, "callback": 200}, heard
 
 
 def _command(*words: str) -> str:

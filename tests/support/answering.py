@@ -24,6 +24,7 @@ class HttpPlugin:
 
     port: int
     says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL
+    status: int = 200
     gate: threading.Event = field(default_factory=threading.Event)
     """Open; while it is closed every answer waits."""
     secret: str = ""
@@ -55,7 +56,7 @@ def http_plugin(says: bytes | Callable[[dict[str, Any]], bytes] = TAGS_ALL) -> I
             plugin.headers.append({name.lower(): value for name, value in self.headers.items()})
             plugin.gate.wait(PATIENCE_S)
             says = plugin.says(asked) if callable(plugin.says) else plugin.says
-            self.send_response(200)
+            self.send_response(plugin.status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(says)))
             self.end_headers()

@@ -45,6 +45,20 @@ async def _put_off_bob(house: House, *, until: int = 99) -> list[int]:
     return asked
 
 
+async def test_b5_a_plugin_cannot_hide_what_it_did_behind_many_tags(house: House) -> None:
+    """The trace shortens them, and tells of the rest."""
+    tags = [f"t{number:02}{'x' * 50}" for number in range(60)]
+    done = {"tags": tags, "flags": ["\\Seen"], "remove_tags": ["hello"], "move_to": "Trash"}
+    await house.hook(lambda _: {"action": "deliver", **done}, registered("p", POST))
+    [reply] = await house.receive()
+    await house.run(house.jobs("hook")[0])
+    [told] = house.trace(stored_id(reply))
+    effect = told["effect"]
+    assert (effect["flags"], effect["remove_tags"], effect["move_to"]) == (["\\Seen"], ["hello"], "Trash")
+    assert (effect["tags"], told["shortened"]) == (tags[: len(effect["tags"])], {"tags": 60})
+    assert told["moved_to"] == "Trash"
+
+
 async def test_rule_e2_a_tempfailed_copy_becomes_a_delivery_job(house: House) -> None:
     """Made in the transaction of the 250; the copy is safe in Quarantine meanwhile, due in 30 s."""
     await _put_off_bob(house)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from mairust_core.errors import Temporary, Unauthenticated
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.hook import Fallback, HookType
+from mairust_core.plugins import tokens
 from mairust_core.store import breakers
 from tests.contract.hooks.conftest import House, mail, stored_id
-from tests.support.hooking import registered
+from tests.support.hooking import registered, runnable
 
 HOOK = "guard"
 
@@ -108,6 +110,33 @@ async def test_rule_e5_crafted_mails_neither_switch_a_hook_off_nor_stop_mail(hou
     [reply] = await house.receive(data=crafted[0])
     assert reply.code == 451
     assert plugin.mails == asked
+
+
+async def test_rule_e5_after_storing_the_probe_has_a_callback_and_tags_as_mail_has(house: House) -> None:
+    """A plugin that answers only where these are missing answers no mail, and its hook is left alone."""
+    house.site.listening = {"http": ("127.0.0.1", 8025)}
+    asked: list[dict[str, Any]] = []
+
+    def plugin(told: dict[str, Any]) -> dict[str, Any]:
+        asked.append(told)
+        if told["callback"] or told["tags"]:
+            raise CallFailed("it crashed")
+        return {"action": "deliver"}
+
+    tagger = registered("tagger", plugin=runnable("com.example.tagger"))
+    await house.hook(lambda _: {"action": "deliver", "tags": ["blue"]}, tagger)
+    await house.hook(plugin, registered(HOOK, HookType.POST_RECEIVE))
+    for _ in range(10):
+        await house.receive()
+    for job in house.jobs("hook"):
+        with pytest.raises(Temporary):
+            await house.run(job)
+    assert _state(house) is BreakerState.OPEN
+    *_, failed, probe = asked
+    assert (len(asked), probe["tags"], probe["callback"].keys()) == (11, ["blue"], failed["callback"].keys())
+    assert probe["callback"]["url"].endswith(f"/api/v1/plugin/callback/{probe['delivery_id']}")
+    with pytest.raises(Unauthenticated):
+        tokens.read(house.site.plugin_key.get(), probe["callback"]["token"])
 
 
 async def test_after_a_minute_one_call_decides(house: House) -> None:

@@ -13,7 +13,7 @@ import pytest
 from mairust_core import store
 from mairust_core.errors import Refused, Temporary
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.transport import CallFailed, Transport
+from mairust_core.hooks.transport import Answer, Call, CallFailed, Transport, Used
 from mairust_core.model.forms import Page
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
@@ -136,6 +136,37 @@ async def test_a_trial_that_fails_says_so_and_opens_no_breaker(house: House) -> 
         assert found.reply.code == 550
     with house.site.storage.read() as tx:
         assert house.site.storage.fetch_all(tx, "SELECT count(*) FROM hook_breaker", ()) == [(0,)]
+
+
+class _Talking:
+    """A transport to a process that says something besides, and gives no answer."""
+
+    async def call(self, call: Call) -> Answer:
+        """What is none."""
+        used = Used(cpu_us=7, memory_bytes=8)
+        return Answer(body=b"garbage", log="Traceback: no such list", notes={"sandbox": "full"}, used=used)
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+async def test_what_is_no_answer_is_told_with_all_that_came_beside_it(house: House) -> None:
+    """To who tries the hook, and of mail in the trace, the plugin's log, and the sums."""
+    house.site.ways_to_plugins.by_protocol[Protocol.INPROCESS] = lambda: lambda _: _Talking()
+    one = registered(on_error=Fallback.ALLOW)
+    tried = await asyncio.to_thread(
+        SiteTrial(house.site).test,
+        [(one.hook, one.plugin)],
+        BytesIn(chunks=iter([mail()])),
+        TrialEnvelope(rcpt_to=(house.ann,)),
+    )
+    [step] = tried.steps
+    assert (step.answer, step.error) == ("garbage", "the answer is not one JSON document")
+    assert (step.log, step.notes) == ("Traceback: no such list", {"sandbox": "full"})
+    await house.hook(lambda _: {}, one)
+    [reply] = await house.receive()
+    [told] = house.trace(stored_id(reply))
+    assert (told["error"], told["log"], told["sandbox"]) == (step.error, step.log, "full")
 
 
 async def test_a_trial_tells_hooks_that_there_was_no_time_for(house: House) -> None:

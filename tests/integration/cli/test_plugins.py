@@ -6,6 +6,7 @@ import io
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,20 @@ def test_hook_test_tells_each_step(run: Run, linked: Path, mail: Path, answering
     assert "x-mairust-signature" in answering.headers[0]
 
 
+def test_hook_test_takes_several_recipients_after_one_to(
+    run: Run, linked: Path, mail: Path, answering: HttpPlugin
+) -> None:
+    """Or each after its own; without one, a second word is one too many."""
+    assert run("plugin", "approve", ID, "--yes").code == 0
+    ann, bob = "ann@example.org", "bob@example.org"
+    for to in (("--to", ann, bob), ("--to", ann, "--to", bob)):
+        done = run("hook", "test", HOOK, "--message", str(mail), *to, "--json")
+        assert done.code == 0, done.stderr
+        assert done.json["steps"][0]["payload"]["envelope"]["rcpt_to"] == [ann, bob]
+    refused = run("hook", "test", HOOK, "--message", str(mail), bob)
+    assert (refused.code, f"more arguments than the command takes: {bob}" in refused.stderr) == (2, True)
+
+
 def test_hook_test_fails_when_the_chain_does(
     run: Run, linked: Path, mail: Path, answering: HttpPlugin
 ) -> None:
@@ -105,6 +120,34 @@ def test_hook_test_fails_when_the_chain_does(
     assert (done.json["failed"], done.json["action"], done.json["reply"][:3]) == (True, "tempfail", "451")
     assert run("hook", "test", "none", "--message", str(mail)).code == 4
     assert run("hook", "test", HOOK, "--message", "/nowhere.eml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "answer", "why"),
+    [
+        (b"garbage \xff\x1b[2J", 200, "garbage \ufffd\x1b[2J", "the answer is not UTF-8"),
+        (b"", 200, "", "the answer is empty"),
+        (b"[]", 200, [], "the answer is not a JSON object"),
+        (b'{"action": "frob"}', 200, {"action": "frob"}, "the answer has no known action"),
+        (b'{"action":"reject","action":"deliver"}', 200, '{"action":"reject","action":"deliver"}', "twice"),
+        (b'{"error": "out of order"}', 500, {"error": "out of order"}, "HTTP 500"),
+        (b"x" * 5000, 503, "x" * 4096 + "…", "HTTP 503"),
+    ],
+)
+def test_hook_test_shows_what_is_no_answer(
+    run: Run, linked: Path, mail: Path, answering: HttpPlugin, says: bytes, status: int, answer: Any, why: str
+) -> None:
+    """As it came, so that its author sees what is wrong with it."""
+    assert run("plugin", "approve", ID, "--yes").code == 0
+    answering.says, answering.status = says, status
+    asked = ("hook", "test", HOOK, "--message", str(mail), "--to", "ann@example.org")
+    (step,) = run(*asked, "--json").json["steps"]
+    assert (step["answer"], why in step["error"]) == (answer, True)
+    shown = run(*asked)
+    assert shown.code == 1
+    said, failed = (line for line in shown.out.splitlines() if line.startswith(("  said:", "  failed:")))
+    assert (why in failed, "\x1b" in said) == (True, False)
+    assert not isinstance(answer, str) or said.startswith(f"  said: {answer[:8]}".rstrip())
 
 
 def test_hook_replay_tries_stored_mail(run: Run, linked: Path, mail: Path) -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from mairust_core.sandbox.reach import Site
 
 BODY = b'{"protocol":1}'
 FINE = b'{"action":"deliver"}'
+CALL = Call(delivery_id="d-1", hook="h", body=BODY, timeout_ms=5000)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -244,6 +246,55 @@ async def test_trap_h1_what_is_no_answer_fails_with_a_word(answer: bytes, why: s
         with pytest.raises(CallFailed, match=why):
             await ask(transport)
         assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("500 Oops", "application/json"), ("302 Found", "text/html"), ("200 OK", "text/html")],
+)
+async def test_in_a_trial_the_body_of_what_is_no_answer_is_kept(status: str, kind: str) -> None:
+    """Also when it comes after its head."""
+    whole = http(b'{"error":"none"}', status, kind)
+    cut = whole.index(b"\r\n\r\n") + 4
+
+    async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for piece in (whole[:cut], whole[cut:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with served(slow) as (_, port), opened(port) as transport:
+        with pytest.raises(CallFailed) as caught:
+            await transport.call(replace(CALL, trial=True))
+        assert caught.value.body == b'{"error":"none"}'
+        with pytest.raises(CallFailed, match=str(caught.value)) as caught:
+            await transport.call(CALL)
+        assert caught.value.body is None
+
+
+async def test_a_trial_does_not_wait_for_a_body_that_does_not_come() -> None:
+    """What is wrong is known from the head."""
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(FINE, "500 Oops")[: -len(FINE)])
+        await reader.read()
+
+    async with served(half) as (_, port), opened(port) as transport:
+        with pytest.raises(CallFailed, match="HTTP 500") as caught:
+            await transport.call(replace(CALL, trial=True))
+        assert caught.value.body is None
+
+
+async def test_an_answer_that_does_not_say_what_it_is_is_looked_at() -> None:
+    """As a plain server leaves it (RFC 9110 §8.3); what says something else is none."""
+    without = http(FINE).replace(b"Content-Type: application/json\r\n", b"")
+    async with served(without) as (_, port), opened(port) as transport:
+        assert (await ask(transport)).body == FINE
+    for kind in (b"", b"text/html, application/json", b"text/json"):
+        wrong = without.replace(b"\r\n", b"\r\nContent-Type: " + kind + b"\r\n", 1)
+        async with served(wrong) as (_, port), opened(port) as transport:
+            with pytest.raises(CallFailed, match="not application/json"):
+                await ask(transport)
 
 
 async def test_informational_responses_before_the_answer_are_passed_over() -> None:

@@ -16,6 +16,7 @@ from mairust_core.sandbox.egress import CONNECTIONS, Egress
 from mairust_core.sandbox.reach import Reach, Site
 
 ALLOW = "127.0.0.1:{}"
+THOUGHT_S = 0.2
 
 
 @pytest.fixture
@@ -24,6 +25,29 @@ async def origin() -> AsyncIterator[int]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"heard:" + await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[int]:
+    """The port of a server that thinks a while, and as ours answers nobody who ended before it did.
+
+    It says back all that it heard until then, behind `heard:`.
+    """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard = b""
+        try:
+            async with asyncio.timeout(THOUGHT_S):
+                while data := await reader.read(1 << 16):
+                    heard += data
+        except TimeoutError:
+            writer.write(b"heard:" + heard)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -138,13 +162,13 @@ async def test_a_line_end_that_not_everybody_sees_is_refused(proxy: Egress, orig
     ],
 )
 async def test_rule_h2_our_own_listener_hears_callbacks_and_nothing_else(
-    proxy: Egress, origin: int, head: bytes, body: bytes, heard: bool
+    proxy: Egress, listener: int, head: bytes, body: bytes, heard: bool
 ) -> None:
-    """Of one request its own body, however much is sent behind it."""
-    own = [("127.0.0.1", origin)]
+    """Of one request its own body, however much is sent behind it; what is answered later arrives."""
+    own = [("127.0.0.1", listener)]
     site = Site(listeners=lambda: own, callbacks=lambda: own)
-    proxy.reach = Reach(network=Network.LOCAL_ONLY, allow=proxy.reach.allow, site=site)
-    request = head.replace(b"{}", b"%d" % origin) + b"\r\n\r\n" + body
+    proxy.reach = Reach(network=Network.LOCAL_ONLY, allow=(ALLOW.format(listener),), site=site)
+    request = head.replace(b"{}", b"%d" % listener) + b"\r\n\r\n" + body
     said = await _said(proxy, request + b"GET /api/v1/tokens HTTP/1.1\r\n\r\n")
     assert said.startswith(b"heard:POST /api/v1/plugin/" if heard else b"HTTP/1.1 403 ")
     assert b"GET /api" not in said

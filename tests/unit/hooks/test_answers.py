@@ -251,6 +251,20 @@ def test_trap_h1_a_number_that_is_none_makes_it_no_answer(number: bytes) -> None
         _read(b'{"action": "deliver", "annotations": {"x": %b}}' % number)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"action":"reject","action":"deliver"}',
+        b'{"action": "deliver", "tags": ["a"], "\\u0074ags": []}',
+        b'{"action": "reject", "metadata": {"x": {"a": 1, "a": 2}}}',
+    ],
+)
+def test_trap_h1_a_name_that_stands_twice_makes_it_no_answer(body: bytes) -> None:
+    """One reader takes the first, another the last."""
+    with pytest.raises(CallFailed, match="has a name twice"):
+        _read(body)
+
+
 def test_names_that_a_plugin_made_up_are_shown_as_plain_text() -> None:
     """Whoever prints them, or writes them down, has nothing to fear."""
     said = _read(b'{"action": "deliver", "\\ud800": 1, "\\u0000\\u001b[2J": 1, "fine": 1}')

@@ -274,16 +274,21 @@ def test_rule_h2_private_addresses_need_the_sites_configuration(host: str) -> No
         ("unix:/srv/mairust/run/plugins/a.sock", None),
         ("unix:/srv/mairust/run/plugins/../a.sock", "plugin_not_unix"),
         ("unix:a.sock", "plugin_not_unix"),
-        ("/srv/mairust/run/plugins/a.sock", "plugin_not_unix"),
+        ("/srv/mairust/run/plugins/a.sock", None),
+        ("/srv/mairust/run/plugins/../a.sock", "plugin_not_unix"),
+        ("run/plugins/a.sock", "plugin_not_unix"),
+        ("/tmp/a.sock", "plugin_outside_socket_dir"),
         ("unix:/tmp/a.sock", "plugin_outside_socket_dir"),
         ("unix:/srv/mairust/run/plugins", "plugin_outside_socket_dir"),
     ],
 )
 def test_rule_h2_sockets_lie_in_the_one_directory_for_them(endpoint: str, detail: str | None) -> None:
-    """Under `plugins.socket_dir` and nowhere else."""
-    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', f'"unix"\nendpoint = "{endpoint}"')
+    """Under `plugins.socket_dir` and nowhere else; with or without `unix:` it is the same place."""
+    keys = f'endpoint = "{endpoint}"\nhealth_endpoint = "{endpoint}"'
+    text = SPAM.replace('"stdin"\ncommand = ["./spam"]', f'"unix"\n{keys}')
     if detail is None:
-        assert manifest(text).entry.endpoint == endpoint
+        entry = manifest(text).entry
+        assert entry.endpoint == entry.health_endpoint == "unix:/srv/mairust/run/plugins/a.sock"
     else:
         assert fault(text).detail == detail
 
