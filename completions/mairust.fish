@@ -205,7 +205,7 @@ complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l again -d 'Import also what was imported before.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l verify -d 'Read every file, also those that seem unchanged.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l dry-run -d 'Say what would be done, and do nothing.'
-complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l report -r -F -d 'Write what was skipped, failed, renamed or changed, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l report -r -F -d 'Write what was skipped, failed, renamed, changed or left alone, and why, as lines of JSON.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account that gets the mail.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Where all goes.'
@@ -217,7 +217,7 @@ complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l again -d 'Import also what was imported before.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l verify -d 'Read every file, also those that seem unchanged.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l dry-run -d 'Say what would be done, and do nothing.'
-complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l report -r -F -d 'Write what was skipped, failed, renamed or changed, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -l report -r -F -d 'Write what was skipped, failed, renamed, changed or left alone, and why, as lines of JSON.'
 complete -c mairust -n 'string match -q -- "mairust import mbox*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust export" (__mairust_at)' -a maildir -d 'Export an account as a Maildir, byte for byte.'
 complete -c mairust -n 'string match -q -- "mairust export" (__mairust_at)' -a mbox -d 'Export an account as a directory of mboxes, or one mailbox as an mbox.'

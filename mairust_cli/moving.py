@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -23,10 +24,14 @@ from mairust_core.model.copies import (
     NewFolders,
     Tally,
 )
+from mairust_core.model.mailbox import INBOX
 from mairust_core.operations import Item, ItemsIn
+from mairust_core.services.accounts import Accounts
 from mairust_core.services.importing import Imports
 from mairust_core.transfer.importing import RETRIES_S, Batches
-from mairust_core.transfer.telling import Fate, Told
+from mairust_core.transfer.room import Room
+from mairust_core.transfer.source import Fate
+from mairust_core.transfer.telling import Told
 
 SOME_FAILED = 3
 
@@ -50,6 +55,7 @@ class Account:
 
     def __init__(self, session: Session, address: str, *, again: bool) -> None:
         self._imports = session.operations(Imports)
+        self._accounts = session.operations(Accounts)
         self._address = address
         self._again = again
         self._remote = bool(session.server_url)
@@ -64,6 +70,16 @@ class Account:
         """What the ledger counts."""
         asked = AskedCopies(mailbox=mailbox, sha256=tuple(one.hex() for one in hashes))
         return self._imports.known(self._address, asked).copies
+
+    def limits(self) -> Room:
+        """What the account still takes."""
+        account = self._accounts.show(self._address)
+        asked = AskedCopies(mailbox=INBOX, sha256=())
+        return Room(
+            address=account.address,
+            max_size_bytes=self._imports.known(self._address, asked).max_size_bytes,
+            left_bytes=None if account.quota_bytes is None else account.quota_bytes - account.used_bytes,
+        )
 
     def send(self, items: Iterator[Item[NewCopy]]) -> Iterator[ImportedCopy]:
         """Store messages."""
@@ -80,15 +96,15 @@ class Account:
 
 @dataclass(kw_only=True)
 class Report:
-    """Where what was left out is told: a file of JSON lines, and on a terminal the first failures."""
+    """Where what was left out is told: a file of JSON lines, and stderr, which hears some of each kind."""
 
     output: Output
     file: IO[str] | None = None
-    shown: int = 0
+    shown: Counter[Fate] = field(default_factory=Counter)
     account: str = ""
 
     def tell(self, told: Told) -> None:
-        """Write down one message that was skipped or failed, or a folder that got another name."""
+        """Write down what became of a message, a folder or a file that is not here as it was there."""
         why = told.reason.why(self.output.lang)
         if self.file is not None:
             line = {
@@ -97,13 +113,13 @@ class Report:
             }  # fmt: skip
             text = json.dumps(line, ensure_ascii=False)
             self.file.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-        if told.outcome is not Fate.SKIPPED and self.shown < MAX_SHOWN:
-            self.shown += 1
+        if told.outcome is not Fate.SKIPPED and self.shown[told.outcome] < MAX_SHOWN:
+            self.shown[told.outcome] += 1
             self.output.note(f"{clean(told.path)}: {clean(why)}")
 
 
 MAX_SHOWN = 10
-"""Failures beyond these are in the report only."""
+"""More failures, or more of what else is told, are in the report only."""
 
 
 @contextmanager

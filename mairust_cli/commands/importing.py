@@ -13,7 +13,6 @@ import typer
 
 from mairust_cli.moving import IMPORTED, SOME_FAILED, Account, Report, cache_directory, report, shown
 from mairust_cli.session import Session
-from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
 from mairust_core.model.copies import MovedIn, Tally, target_name
@@ -24,10 +23,10 @@ from mairust_core.transfer.dialects import Dialect
 from mairust_core.transfer.importing import ImportRun, Wishes
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir
-from mairust_core.transfer.mbox import Mboxes
+from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.names import Mapping
-from mairust_core.transfer.source import Reason, Source
-from mairust_core.transfer.telling import Fate, Told
+from mairust_core.transfer.source import Fate, Reason, Source
+from mairust_core.transfer.telling import Told
 
 app = noun(COMMANDS["import"])
 
@@ -65,7 +64,7 @@ _Report = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Write what was skipped, failed, renamed or changed, and why, as lines of JSON.",
+        help="Write what was skipped, failed, renamed, changed or left alone, and why, as lines of JSON.",
     ),
 ]
 
@@ -164,7 +163,7 @@ def mbox(
     They may be packed by gzip, bzip2 or xz. A file goes to INBOX, files of a directory to mailboxes of
     their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
     `export` wrote beside the file. Running it again adds what is new. Quoted `>From ` lines stay as they are,
-    except with --dialect mboxrd.
+    except with --dialect mboxrd, by which every line that begins with `From ` begins a message.
 
     Exit status: 0 done; 2 it is no mbox; 3 some messages failed; 4 no such account or path; 75 broken off,
     the next run goes on.
@@ -227,8 +226,6 @@ def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> 
         cache = HashCache(cache_directory(session), source.path)
         with shown(session.output, told.account, tally, source.expected) as show:
             ImportRun(target, job.wishes, cache, tell=told.tell, progress=show, tally=tally).run(source)
-        for note in source.notes():
-            session.output.note(clean(note))
     except (NotFound, Usage) as error:
         if job.account is not None:
             raise

@@ -103,9 +103,10 @@ class AskedCopies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCopies:
-    """How many copies of each content were imported before, in the order asked."""
+    """How many copies of each content were imported before, in the order asked; what is larger is refused."""
 
     copies: tuple[int, ...]
+    max_size_bytes: int | None = None
 
 
 @request

@@ -33,13 +33,14 @@ class Imports(Service):
     def known(self, address: str, asked: AskedCopies) -> KnownCopies:
         """Say how many copies of some contents were imported into a mailbox before.
 
-        What was moved or deleted since is counted too.
+        What was moved or deleted since is counted too. `max_size_bytes` is the largest message taken.
         """
         hashes = [bytes.fromhex(one) for one in asked.sha256]
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
             found = store.ledger.known(self.site.storage, tx, account.id, asked.mailbox, hashes)
-        return KnownCopies(copies=tuple(found.get(one, 0) for one in hashes))
+        copies = tuple(found.get(one, 0) for one in hashes)
+        return KnownCopies(copies=copies, max_size_bytes=self.site.settings.smtp.max_size)
 
     @operation("POST", f"{_ONE}/messages:import", scope=Scope.WRITE, errors=(NotFound, TooLarge, Invalid))
     def batch(self, address: str, copies: ItemsIn[NewCopy], *, again: bool = False) -> ItemsOut[ImportedCopy]:

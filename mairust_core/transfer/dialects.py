@@ -6,7 +6,8 @@
     mboxcl2   `Content-Length`, and nothing is disguised
 
 A `Content-Length` is believed where the next message, or the end, really follows; lies are frequent. Nothing
-in a file tells mboxo from mboxrd, so that lines stay as they lie there unless somebody says mboxrd.
+in a file tells mboxo from mboxrd, so that lines stay as they lie there unless somebody says mboxrd; then
+every line that begins with `From ` parts messages.
 RFC 4155 and https://jdebp.uk/FGA/mail-mbox-formats.html tell more.
 """
 
@@ -17,9 +18,6 @@ from enum import StrEnum
 
 from mairust_core.mime.fields import Fields, header_end
 from mairust_core.transfer.dates import postmark_date
-
-MAX_LENGTH_BYTES = 16 << 20
-"""A `Content-Length` beyond this is not followed."""
 
 
 class Dialect(StrEnum):
@@ -66,7 +64,7 @@ def content_length(message: bytes) -> tuple[int, int] | None:
     """Where the body of a message begins and how long it says it is; `message` is its beginning."""
     end = header_end(message, 0, len(message))
     value = Fields(message[:end]).get(b"content-length")
-    if value is None or not value.isdigit() or len(value) > 12 or int(value) > MAX_LENGTH_BYTES:
+    if value is None or not value.isdigit() or len(value) > 12:
         return None
     return end, int(value)
 

@@ -12,8 +12,8 @@ from typing import Protocol
 from mairust_core.errors import Conflict, DiskFull, Usage
 from mairust_core.model.copies import ExportedCopy, Folders, Tally
 from mairust_core.operations import Item
-from mairust_core.transfer.source import Reason
-from mairust_core.transfer.telling import Fate, Told
+from mairust_core.transfer.source import Fate, Reason
+from mairust_core.transfer.telling import Told
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 

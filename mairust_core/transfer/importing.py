@@ -24,8 +24,9 @@ from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.fitting import fitted
 from mairust_core.transfer.names import Mapping, is_renamed
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Folder, Found, Reason, Source, Unusable
-from mairust_core.transfer.telling import Fate, Told
+from mairust_core.transfer.room import Room
+from mairust_core.transfer.source import Aside, Broken, Fate, Folder, Found, Reason, Source, Unusable
+from mairust_core.transfer.telling import Told
 
 ASKED_AT_ONCE = 500
 AHEAD_BYTES = 8 << 20
@@ -44,6 +45,10 @@ class Target(Protocol):
 
     def known(self, mailbox: str, hashes: Sequence[bytes]) -> Sequence[int]:
         """How many copies of each content the ledger counts."""
+        ...
+
+    def limits(self) -> Room:
+        """What it still takes."""
         ...
 
     def send(self, items: Iterator[Item[NewCopy]]) -> Iterator[ImportedCopy]:
@@ -98,13 +103,18 @@ class ImportRun:
         self._met: dict[tuple[str, bytes], int] = {}
         self._sent: deque[tuple[str, _Wanted]] = deque()
         self._refitted: set[tuple[str, str]] = set()
+        self._room = Room()
 
     def run(self, source: Source) -> Tally:
         """Import everything. Raises what concerns all messages, such as `DiskFull`; the next run goes on."""
         folders = list(source.folders())
+        for one in source.left():
+            self._told_only(one, "")
         targets = [self._wishes.mapping(folder.mailbox) for folder in folders]
         self._tell_renamed(folders, targets)
-        if not self._wishes.dry_run:
+        if self._wishes.dry_run:
+            self._room = self._target.limits()
+        else:
             subscribed = [self._wishes.mapping(name) for name in source.subscribed()]
             self._target.prepare(list(dict.fromkeys(targets)), subscribed)
             crash_point("import.prepared")
@@ -150,10 +160,16 @@ class ImportRun:
         if group:
             yield group
 
-    def _identified(self, found: Found | Broken, mailbox: str) -> _Wanted | None:
+    def _told_only(self, one: Broken | Aside, mailbox: str) -> None:
+        if isinstance(one, Broken):
+            self._failed(one.path, mailbox, one.reason)
+        else:
+            self._tell(Told(path=one.path, mailbox=mailbox, outcome=one.fate, reason=one.reason))
+
+    def _identified(self, found: Found | Broken | Aside, mailbox: str) -> _Wanted | None:
         """The message with its hash, read unless the cache knows it; None when that fails, which is told."""
-        if isinstance(found, Broken):
-            self._failed(found.path, mailbox, found.reason)
+        if isinstance(found, Broken | Aside):
+            self._told_only(found, mailbox)
             return None
         key = found.key
         sha256 = None if self._wishes.verify or self._wishes.again else self._cache.get(key)
@@ -179,9 +195,11 @@ class ImportRun:
         for one in group:
             if one.nth <= counted[one.sha256]:
                 self._skipped(mailbox, one)
+            elif (read := self._read(mailbox, one)) is None:
+                continue
             elif self._wishes.dry_run:
-                self._would_import(mailbox, one)
-            elif (read := self._read(mailbox, one)) is not None:
+                self._would_import(mailbox, read)
+            else:
                 try:
                     item = self._item(mailbox, read)
                 except Invalid as error:
@@ -251,11 +269,15 @@ class ImportRun:
         self._progress(self.tally)
 
     def _would_import(self, mailbox: str, one: _Wanted) -> None:
+        assert one.payload is not None
+        refusal = self._room.take(one.payload)
+        one.payload.close()
+        if refusal is not None:
+            self._failed(one.found.path, mailbox, Reason.refused(refusal))
+            return
         self._flags(mailbox, one.found)
         self.tally.done += 1
-        self.tally.size_bytes += one.payload.size_bytes if one.payload else one.found.size_bytes
-        if one.payload is not None:
-            one.payload.close()
+        self.tally.size_bytes += one.payload.size_bytes
         self._progress(self.tally)
 
     def _skipped(self, mailbox: str, one: _Wanted) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mairust_core.errors import NotFound, Usage
 from mairust_core.transfer.maildir import MARKERS
+from mairust_core.transfer.mbox import mbox_start
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
+from mairust_core.transfer.unpacking import UNREADABLE
 
 _MAX_LOOKED_AT = 2000
 _MAGIC = (
@@ -32,10 +34,24 @@ def require_maildir(path: Path) -> None:
 
 
 def require_mbox(path: Path) -> None:
-    """Return for a file, or a directory that is no Maildir. Raises `NotFound`, `Usage`."""
+    """Return for a file that begins like an mbox or is empty, a pipe, or a directory that is no Maildir.
+
+    Raises `NotFound`, `Usage`. What cannot be read here is told by reading it.
+    """
     _require_there(path)
-    if path.is_dir() and (path / "cur").is_dir():
+    if os.path.isdir(path / "cur"):
         raise Usage("not_mbox", path=path, looks="a Maildir")
+    if path.is_file() and not _may_be_mbox(path):
+        raise Usage("not_mbox", path=path, looks=_file(Path(os.path.realpath(path))))
+
+
+def _may_be_mbox(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            start = mbox_start(file)
+    except UNREADABLE:
+        return True
+    return not start or start.startswith(b"From ")
 
 
 def _require_there(path: Path) -> None:

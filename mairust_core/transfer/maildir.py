@@ -29,10 +29,10 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.names import INSIDE, decoded_part, folder_mailbox, plus_plus_parts
-from mairust_core.transfer.opening import oddity, open_plain
+from mairust_core.transfer.names import INSIDE, called_part, decoded_part, folder_mailbox, plus_plus_levels
+from mairust_core.transfer.opening import oddity, open_plain, unreadable
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Reason, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
@@ -46,7 +46,7 @@ class Maildir:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._notes: list[str] = []
+        self._left: list[Broken | Aside] = []
 
     @property
     def path(self) -> str:
@@ -58,11 +58,11 @@ class Maildir:
 
         Links to directories are followed, never in circles; those to files are not.
         """
-        self._notes.clear()
+        self._left.clear()
         yield from self._below(self.root, (), set())
         for name in SUBSCRIPTIONS:
             if (odd := oddity(self.root / name)) is not None:
-                yield MaildirFolder(self.root / name, unreadable=odd)
+                yield MaildirFolder(self.root / name, broken=odd)
 
     def subscribed(self) -> tuple[str, ...]:
         """As the file of Dovecot or Courier says."""
@@ -72,9 +72,9 @@ class Maildir:
         """By the entries of its directories."""
         return sum(folder.entries() for folder in self.folders())
 
-    def notes(self) -> tuple[str, ...]:
-        """Directories that look like another kind of folder, known once all folders were asked for."""
-        return tuple(self._notes)
+    def left(self) -> tuple[Broken | Aside, ...]:
+        """Maildirs where no folder may be, and directories that look like another kind of folder."""
+        return tuple(self._left)
 
     def _below(
         self, directory: Path, parts: tuple[str, ...], seen: set[tuple[int, int]]
@@ -83,7 +83,7 @@ class Maildir:
             status = directory.stat()
             names = sorted(os.listdir(directory))
         except OSError as error:
-            yield MaildirFolder(directory, parts, unreadable=_unreadable(error))
+            yield MaildirFolder(directory, parts, broken=unreadable(error))
             return
         if (status.st_dev, status.st_ino) in seen or len(parts) > MAX_DEPTH:
             return
@@ -91,13 +91,14 @@ class Maildir:
         if not INSIDE.isdisjoint(names) or any(marker in names for marker in MARKERS):
             yield MaildirFolder(directory, parts)
         elif ".mh_sequences" in names:
-            self._notes.append(f"{directory} looks like an MH folder and is left alone")
+            reason = Reason.of("not_maildir", key="left_mh")
+            self._left.append(Aside(path=str(directory), reason=reason, fate=Fate.LEFT))
         for name in names:
             if name not in INSIDE and (below := self._parts_of(directory / name, parts)) is not None:
                 yield from self._below(directory / name, below, seen)
 
     def _parts_of(self, path: Path, parts: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The path of the folder that a directory may be, None for what cannot hold one."""
+        """The path of the folder that a directory may be, as it lies there; None for what cannot hold one."""
         try:
             if not stat.S_ISDIR(path.stat().st_mode):
                 return None
@@ -106,9 +107,25 @@ class Maildir:
         except OSError:
             return None
         if not path.name.startswith("."):
-            return (*parts, decoded_part(path.name))
-        below = plus_plus_parts(path.name)
-        return (*parts, *below) if below and _may_be_folder(path) else None
+            return (*parts, path.name)
+        below = plus_plus_levels(path.name)
+        if below and _may_be_folder(path):
+            return (*parts, *below)
+        if not path.is_symlink():  # which may lead anywhere
+            self._look_into(path)
+        return None
+
+    def _look_into(self, hidden: Path) -> None:
+        """Tell of Maildirs in a directory that is no folder and whose name begins with a dot."""
+
+        def tell(error: OSError) -> None:
+            self._left.append(Broken(path=str(error.filename), reason=unreadable(error)))
+
+        for directory, below, _ in os.walk(hidden, onerror=tell):
+            if "cur" in below or {"new", "tmp"} <= set(below):
+                reason = Reason.of("hidden", key="hidden_maildir")
+                self._left.append(Broken(path=directory, reason=reason))
+                below.clear()
 
 
 class _Entry(NamedTuple):
@@ -123,15 +140,13 @@ class _Entry(NamedTuple):
 
 
 class MaildirFolder:
-    """One folder. `unreadable` is why it cannot be read."""
+    """One folder, of levels as they lie there. `broken` is why it cannot be read."""
 
-    def __init__(
-        self, directory: Path, parts: tuple[str, ...] = (), unreadable: Reason | None = None
-    ) -> None:
+    def __init__(self, directory: Path, parts: tuple[str, ...] = (), broken: Reason | None = None) -> None:
         self.directory = directory
-        self.mailbox = folder_mailbox(parts)
-        self.called = SEPARATOR.join(parts) or self.mailbox
-        self._unreadable = unreadable
+        self.mailbox = folder_mailbox(tuple(map(decoded_part, parts)))
+        self.called = SEPARATOR.join(map(called_part, parts)) or self.mailbox
+        self._broken = broken
 
     @property
     def path(self) -> str:
@@ -146,35 +161,39 @@ class MaildirFolder:
                 found += len(os.listdir(self.directory / part))
         return found
 
-    def messages(self) -> Iterator[Found | Broken]:
+    def messages(self) -> Iterator[Found | Broken | Aside]:
         """In the order of their UIDs where those are known, else by date and name."""
-        if self._unreadable is not None:
-            yield Broken(path=self.path, reason=self._unreadable)
+        if self._broken is not None:
+            yield Broken(path=self.path, reason=self._broken)
             return
         uids, keywords = read_uids(self.directory), read_keywords(self.directory)
         for name in BESIDE:
             if (odd := oddity(self.directory / name)) is not None:
                 yield Broken(path=str(self.directory / name), reason=odd)
         entries: list[_Entry] = []
+        directories: list[str] = []
         for part in ("new", "cur"):  # in the order in which a message moves on, so that none is missed
             try:
-                entries += self._list(part, uids)
+                entries += self._list(part, uids, directories)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                yield Broken(path=str(self.directory / part), reason=_unreadable(error))
-        entries = _once(entries)
-        entries.sort()
+                yield Broken(path=str(self.directory / part), reason=unreadable(error))
+        for path in directories:
+            yield Broken(path=path, reason=Reason.of("unreadable", key="a_directory"))
         directory = self.path
-        for entry in entries:
+        for entry in sorted(_once(entries)):
             yield MaildirMessage(directory, keywords, entry)
 
-    def _list(self, part: str, uids: dict[str, int]) -> list[_Entry]:
+    def _list(self, part: str, uids: dict[str, int], directories: list[str]) -> list[_Entry]:
         found = []
         last = max(uids.values(), default=0) + 1  # files that came after the list
         with os.scandir(self.directory / part) as listing:
             for one in listing:
-                if one.name.startswith(".") or one.is_dir(follow_symlinks=False):
+                if one.name.startswith("."):
+                    continue
+                if one.is_dir(follow_symlinks=False):
+                    directories.append(one.path)
                     continue
                 try:
                     status = one.stat(follow_symlinks=False)
@@ -236,7 +255,7 @@ class MaildirMessage:
                 if attempt == ATTEMPTS - 1 or not self._find():
                     raise Unusable(Reason.of("vanished")) from None
             except OSError as error:
-                raise Unusable(_unreadable(error)) from error
+                raise Unusable(unreadable(error)) from error
         raise Unusable(Reason.of("changed"))
 
     def _read(self) -> Payload | None:
@@ -320,7 +339,3 @@ def _own_order(name: str) -> int:
     """The place of a message that an export of ours wrote, 0 for others."""
     found = _OWN_NAME.match(name)
     return int(found[1]) if found else 0
-
-
-def _unreadable(error: OSError) -> Reason:
-    return Reason.of("unreadable", why=(error.strerror or type(error).__name__).lower())

@@ -20,6 +20,8 @@ from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 
 SUFFIX = ".flags"
+SUBSCRIBED = "subscriptions"
+"""The list of subscriptions beside the mboxes of an export."""
 MAX_BESIDE_BYTES = 256 << 20
 
 _STATUS = {b"R": "\\Seen"}

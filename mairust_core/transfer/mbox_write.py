@@ -10,8 +10,7 @@ from typing import IO
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.transfer.dialects import Dialect, quote
-from mairust_core.transfer.mbox import SUBSCRIBED
-from mairust_core.transfer.mbox_files import Noted, beside_lines, beside_path
+from mairust_core.transfer.mbox_files import SUBSCRIBED, Noted, beside_lines, beside_path
 from mairust_core.transfer.names import Names, file_parts
 
 SENDER = b"MAILER-DAEMON"

@@ -52,13 +52,22 @@ def _shift(text: str) -> str:
 
 def decoded_part(file_name: str) -> str:
     """One level of a folder's path as it is called here: printable, without a slash."""
+    return _UNPRINTABLE.sub("_", _decoded(file_name)).replace(SEPARATOR, "_").strip() or "_"
+
+
+def called_part(file_name: str) -> str:
+    """One level of a folder's path as it is called there; as its file is, where that cannot be kept here."""
+    text = _decoded(file_name)
+    return text if text == decoded_part(file_name) else file_name
+
+
+def _decoded(file_name: str) -> str:
     raw = os.fsencode(file_name)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    text = decode_utf7(text)
-    return _UNPRINTABLE.sub("_", text).replace(SEPARATOR, "_").strip() or "_"
+    return decode_utf7(text)
 
 
 def folder_mailbox(parts: Sequence[str]) -> str:
@@ -71,9 +80,9 @@ def is_renamed(wished: str, mailbox: str) -> bool:
     return unicodedata.normalize("NFC", wished).casefold() != mailbox.casefold()
 
 
-def plus_plus_parts(directory: str) -> tuple[str, ...]:
-    """The path behind a Maildir++ directory such as `.Lists.Python`; empty levels are left out."""
-    return tuple(decoded_part(part) for part in directory.removeprefix(".").split(".") if part)
+def plus_plus_levels(directory: str) -> tuple[str, ...]:
+    """The path behind a Maildir++ directory such as `.Lists.Python`, not decoded, without empty levels."""
+    return tuple(part for part in directory.removeprefix(".").split(".") if part)
 
 
 def plus_plus_directory(mailbox: str) -> str:

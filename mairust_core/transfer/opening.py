@@ -33,6 +33,11 @@ def open_plain(path: str | os.PathLike[str], *, buffered: bool = True) -> IO[byt
         raise
 
 
+def unreadable(error: OSError) -> Reason:
+    """Why something cannot be read, in the words of the system."""
+    return Reason.of("unreadable", why=(error.strerror or type(error).__name__).lower())
+
+
 def oddity(path: str | os.PathLike[str]) -> Reason | None:
     """Why something that should be a file is not opened; None for a file, a directory and nothing."""
     try:

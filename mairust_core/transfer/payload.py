@@ -59,6 +59,15 @@ class Payload:
         self._file.seek(0)
         return self._file.read(size)
 
+    def crlf_size_bytes(self) -> int:
+        """How long it is once each line ends with CRLF; reads all of it."""
+        size, before = self.size_bytes, b""
+        for chunk in self.chunks():
+            size += chunk.count(b"\n") - chunk.count(b"\r\n")
+            size -= before == b"\r" and chunk.startswith(b"\n")
+            before = chunk[-1:]
+        return size
+
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:

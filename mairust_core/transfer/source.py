@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from mairust_core.errors import MaiRustError
@@ -39,6 +40,21 @@ class Reason:
         if self.error is not None:
             return " ".join(explain(self.error, lang)).strip()
         return say(f"import.{self.key}", lang, **self.values)
+
+
+class Fate(StrEnum):
+    """What became of what is told; the word of the report."""
+
+    SKIPPED = "skipped"
+    """A message that the ledger counts already."""
+    FAILED = "failed"
+    """A message, or a source, that was left out."""
+    RENAMED = "renamed"
+    """A folder that is kept under another name."""
+    CHANGED = "changed"
+    """A message that came, yet not with every keyword as it was, or not parted as its mbox said."""
+    LEFT = "left"
+    """A file, or a directory, that does not look like mail and was left alone."""
 
 
 class Unusable(Exception):
@@ -88,6 +104,15 @@ class Broken:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Something that is to be told and is no failure; `fate` is what became of it."""
+
+    path: str
+    reason: Reason
+    fate: Fate
+
+
 class Folder(Protocol):
     """Messages that lie together."""
 
@@ -106,7 +131,7 @@ class Folder(Protocol):
         """Where it is."""
         ...
 
-    def messages(self) -> Iterator[Found | Broken]:
+    def messages(self) -> Iterator[Found | Broken | Aside]:
         """Its messages, in the order of their arrival."""
         ...
 
@@ -131,6 +156,6 @@ class Source(Protocol):
         """About how many messages there are; None when only reading all of it would tell."""
         ...
 
-    def notes(self) -> tuple[str, ...]:
-        """What was seen and left alone, for people."""
+    def left(self) -> tuple[Broken | Aside, ...]:
+        """What was seen and is in no folder, known once all folders were asked for."""
         ...

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-from mairust_core.transfer.source import Reason
-
-
-class Fate(StrEnum):
-    """What became of what is told; the word of the report."""
-
-    SKIPPED = "skipped"
-    """A message that the ledger counts already."""
-    FAILED = "failed"
-    """A message, or a source, that was left out."""
-    RENAMED = "renamed"
-    """A folder that is kept under another name."""
-    CHANGED = "changed"
-    """A message that came, yet not with every keyword as it was."""
+from mairust_core.transfer.source import Fate, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,25 @@ def test_a_dry_run_does_nothing(run: Run, site: Path, maildir: Path) -> None:
     assert run("import", "maildir", str(maildir), *ANN, "--json").json["imported"] == 4
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_dry_run_counts_what_will_fail(
+    run: Run, site: Path, server: tuple[str, ...], maildir: Path, remote: bool
+) -> None:
+    """As many as then do: for want of room, and too large ones."""
+    assert site.exists()
+    used = run("account", "show", "ann@example.org", "--json").json["used_bytes"]
+    run("account", "edit", "ann@example.org", "--quota", str(used + 200))
+    (maildir / "cur" / "big:2,").write_bytes(b"x" * (51 << 20))
+    arguments = ("import", "maildir", str(maildir), *ANN, "--json", *(server if remote else ()))
+    dry = run(*arguments, "--dry-run")
+    done = run(*arguments)
+    assert (done.code, dry.code) == (3, 3)
+    assert [dry.json[key] for key in ("imported", "failed", "bytes")] == [
+        done.json[key] for key in ("imported", "failed", "bytes")
+    ]
+    assert (done.json["imported"], done.json["failed"]) == (2, 3)
+
+
 def test_again_and_verify(run: Run, site: Path, maildir: Path) -> None:
     """`--verify` reads what seems unchanged; `--again` brings everything once more."""
     assert site.exists()
@@ -184,6 +203,7 @@ def test_again_and_verify(run: Run, site: Path, maildir: Path) -> None:
         (["mbox", "{}", *ANN], 2, "import maildir"),
         (["mbox", "{}/cur/0.a:2,FS", *ANN, "--dialect", "mboxx"], 2, "mboxrd"),
         (["mbox", "nowhere", *ANN], 4, "nothing at"),
+        (["mbox", "{}/cur/0.a:2,FS", *ANN], 2, "is not an mbox"),
     ],
 )
 def test_bad_calls_are_told(
@@ -255,6 +275,66 @@ def test_mboxes_of_files_directories_and_pipes(run: Run, site: Path, tmp_path: P
     assert {one["name"]: one["messages"] for one in listed} == {"INBOX": 4, "Archive": 2, "Old": 1, "X/Y": 1}
     newest = run("message", "list", *ANN, "--mailbox", "INBOX", "--json").json["items"][0]
     assert newest["received_at"] == "2001-05-06T22:17:15.000Z"
+
+
+def test_trap_m1_stdin_that_is_no_mbox_is_a_bad_call(site: Path, home: Path) -> None:
+    """As a file that is none."""
+    done = process(home, "import", "mbox", "-", *ANN, "--data-dir", str(site), stdin=b"Subject: x\n\nHello\n")
+    assert (done.code, "- is not an mbox" in done.stderr) == (2, True)
+
+
+def test_trap_m1_an_export_through_a_pipe_is_whole(run: Run, site: Path, tmp_path: Path, home: Path) -> None:
+    """A message without a final newline, in front of one without header fields, merges with nothing."""
+    maildir = make_maildir(tmp_path / "odd")
+    (maildir / "cur" / "4.a:2,").write_bytes(b"Subject: 4\n\nno newline")
+    (maildir / "cur" / "5.a:2,").write_bytes(b"\nonly text\n")
+    run("import", "maildir", str(maildir), *ANN)
+    run("export", "mbox", str(tmp_path / "out"), *ANN, "--json")
+    mbox = (tmp_path / "out" / "INBOX.mbox").read_bytes()
+    bob = ("--account", "bob@example.org", "--dialect", "mboxrd", "--json")
+    piped = process(home, "import", "mbox", "-", *bob, "--data-dir", str(site), stdin=mbox)
+    assert (piped.code, piped.json["imported"]) == (0, 5)
+    named = run("import", "mbox", str(tmp_path / "out" / "INBOX.mbox"), *bob)
+    assert (named.json["imported"], named.json["skipped"]) == (0, 5)
+
+
+def test_trap_m1_what_a_directory_of_mboxes_has_besides_is_named(
+    run: Run, site: Path, tmp_path: Path
+) -> None:
+    """Links and hidden mboxes have failed, other files are named; stderr and the report tell all of them."""
+    assert site.exists()
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    for name in ("a", ".hid", "red.flags"):
+        (mail / name).write_bytes(make_mbox(len(name)))
+    (mail / "link").symlink_to(mail / "a")
+    (mail / "notes.txt").write_text("nothing")
+    report = tmp_path / "report"
+    done = run("import", "mbox", str(mail), *ANN, "--json", "--report", str(report))
+    assert (done.code, done.json["imported"], done.json["failed"]) == (3, 2, 2)
+    told = {one["path"]: one["outcome"] for one in map(json.loads, report.read_text().splitlines())}
+    assert told == {
+        str(mail / ".hid"): "failed", str(mail / "link"): "failed", str(mail / "notes.txt"): "left",
+    }  # fmt: skip
+    assert all(path in done.stderr for path in told)
+    names = {one["name"] for one in run("mailbox", "list", *ANN, "--json").json["items"]}
+    assert names == {"INBOX", "a", "red.flags"}
+
+
+def test_trap_m1_a_length_that_leads_nowhere_is_told_to_who_named_the_dialect(
+    run: Run, site: Path, tmp_path: Path
+) -> None:
+    """The message comes, parted as well as can be."""
+    assert site.exists()
+    (tmp_path / "x").write_bytes(make_mbox(1).replace(b"Subject", b"Content-Length: 99\nSubject"))
+    report = tmp_path / "report"
+    arguments = ("import", "mbox", str(tmp_path / "x"), *ANN, "--json", "--report", str(report))
+    assert (run(*arguments, "--dry-run").code, report.read_text()) == (0, "")
+    done = run(*arguments, "--dialect", "mboxcl2")
+    assert (done.code, done.json["imported"]) == (0, 1)
+    (line,) = [json.loads(line) for line in report.read_text().splitlines()]
+    assert (line["outcome"], line["code"]) == ("changed", "length")
+    assert "Content-Length" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["maildir", "mbox"])
@@ -380,6 +460,38 @@ def test_a_folder_without_permission_does_not_stop_an_import(
     assert (told["imported"], told["failed"]) == (4, 1)
     assert str(shut).encode() in done.stderr
     assert b"permission denied" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_trap_m1_a_directory_without_permission_does_not_stop_many_accounts(
+    site: Path, home: Path, tmp_path: Path
+) -> None:
+    """What is beside it comes, and so do the accounts behind it."""
+    for user in ("ann", "bob"):
+        (tmp_path / "mail" / user / "shut").mkdir(parents=True)
+        (tmp_path / "mail" / user / "Old.mbox").write_bytes(make_mbox(1))
+    shut = [tmp_path / "mail" / "ann" / "shut", tmp_path / "mail" / "bob"]
+    table = tmp_path / "table"
+    table.write_text("bob, bob@example.org\nann, ann@example.org\n")
+    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    for one in shut:
+        one.chmod(0)
+    try:
+        done = subprocess.run(
+            [*weak, *command_line(
+                "import", "mbox", str(tmp_path / "mail"), "--accounts-from", str(table), "--json"
+            )],
+            env=environment(home, {"MAIRUST_DATA_DIR": str(site)}),
+            capture_output=True,
+            check=False,
+        )  # fmt: skip
+    finally:
+        for one in shut:
+            one.chmod(0o700)
+    assert done.returncode == 3, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["imported"], told["failed"]) == (1, 2)
+    assert all(str(one).encode() in done.stderr for one in shut)
 
 
 def test_a_pipe_given_by_hand_is_an_mbox(run: Run, site: Path) -> None:

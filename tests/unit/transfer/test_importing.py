@@ -28,8 +28,9 @@ from mairust_core.transfer.importing import (
 )
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Broken, Found, Reason, Unusable
-from mairust_core.transfer.telling import Fate, Told
+from mairust_core.transfer.room import Room
+from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
+from mairust_core.transfer.telling import Told
 
 Call = Callable[[list[Item[NewCopy]]], list[ImportedCopy]]
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -71,7 +72,7 @@ class Folder:
     """Messages under a name."""
 
     mailbox: str
-    found: Sequence[Found | Broken]
+    found: Sequence[Found | Broken | Aside]
     path: str = "folder"
     original: str = ""
 
@@ -80,7 +81,7 @@ class Folder:
         """As there, unless said otherwise."""
         return self.original or self.mailbox
 
-    def messages(self) -> Iterator[Found | Broken]:
+    def messages(self) -> Iterator[Found | Broken | Aside]:
         """All of them."""
         yield from self.found
 
@@ -91,6 +92,7 @@ class Mail:
 
     all_: Sequence[Folder]
     path: str = "memory"
+    beside: tuple[Broken | Aside, ...] = ()
 
     def folders(self) -> Sequence[Folder]:
         """All of them."""
@@ -104,9 +106,9 @@ class Mail:
         """Nobody asks."""
         return None
 
-    def notes(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+    def left(self) -> tuple[Broken | Aside, ...]:
+        """What is beside the folders."""
+        return self.beside
 
 
 @dataclass
@@ -119,6 +121,7 @@ class Ledger:
     prepared: list[tuple[Sequence[str], Sequence[str]]] = field(default_factory=list)
     room: int = 1 << 30
     refuse: bytes = b"never"
+    takes: Room = field(default_factory=Room)
 
     def prepare(self, mailboxes: Sequence[str], subscribed: Sequence[str]) -> None:
         """Note it."""
@@ -127,6 +130,10 @@ class Ledger:
     def known(self, mailbox: str, hashes: Sequence[bytes]) -> Sequence[int]:
         """What is counted."""
         return [self.counted[mailbox, one.hex()] for one in hashes]
+
+    def limits(self) -> Room:
+        """As the test says."""
+        return self.takes
 
     def send(self, items: Iterator[Item[NewCopy]]) -> Iterator[ImportedCopy]:
         """Keep what is not counted yet."""
@@ -156,13 +163,15 @@ class Bench:
     target: Ledger = field(default_factory=Ledger)
     told: list[Told] = field(default_factory=list)
 
-    def run(self, *folders: Folder, wishes: Wishes | None = None) -> Tally:
+    def run(
+        self, *folders: Folder, wishes: Wishes | None = None, beside: tuple[Broken | Aside, ...] = ()
+    ) -> Tally:
         """One run over these folders, with the cache of this bench."""
         cache = HashCache(self.directory, "memory")
         run = ImportRun(
             self.target, wishes or Wishes(), cache, tell=self.told.append, progress=lambda _: None
         )
-        return run.run(Mail(folders))
+        return run.run(Mail(folders, beside=beside))
 
 
 @pytest.fixture
@@ -440,3 +449,44 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     cache.flush()
     assert cache.get(b"k" * 16) == b"s" * 32
     assert cache.get(b"") is None
+
+
+def test_rule_i1_what_is_beside_the_folders_is_told(bench: Bench) -> None:
+    """What may be mail counts as failed; what does not look like it is told alone; the rest is imported."""
+    broken = Broken(path="link", reason=Reason.of("unreadable", key="a_link"))
+    aside = Aside(path="notes.txt", reason=Reason.of("not_mbox", key="left_mbox"), fate=Fate.LEFT)
+    assert counts(bench.run(box(b"a"), beside=(broken, aside))) == (1, 0, 1)
+    assert [(one.path, one.outcome, one.reason.code) for one in bench.told] == [
+        ("link", Fate.FAILED, "unreadable"),
+        ("notes.txt", Fate.LEFT, "not_mbox"),
+    ]
+
+
+def test_rule_i1_an_aside_of_a_folder_is_told_and_not_counted(bench: Bench) -> None:
+    """The message that it is about comes."""
+    folder = box(b"a")
+    found = [Aside(path="x#1", reason=Reason.of("length"), fate=Fate.CHANGED), *folder.found]
+    assert counts(bench.run(Folder("INBOX", found))) == (1, 0, 0)
+    assert [(one.path, one.outcome) for one in bench.told] == [("x#1", Fate.CHANGED)]
+
+
+def test_rule_i1_a_dry_run_counts_what_would_be_refused(bench: Bench) -> None:
+    """Too large ones, and those there is no room for, measured as quotas are: each line ends with CRLF."""
+    bench.target.takes = Room(address="ann@x", max_size_bytes=9, left_bytes=11)
+    texts = (b"1234567890", b"a\n\r\n\n", b"12345", b"bcd", b"e")  # of 10, 7 and not 5, 5, 3 and 1
+    assert counts(bench.run(box(*texts), wishes=Wishes(dry_run=True))) == (3, 0, 2)
+    assert [one.reason.code for one in bench.told] == ["too_large", "quota_exceeded"]
+    assert all(one.outcome is Fate.FAILED and one.reason.why() for one in bench.told)
+    assert bench.target.kept == []
+
+
+def test_rule_i1_a_dry_run_reads_what_the_cache_knows(bench: Bench) -> None:
+    """How long it is with CRLF is known only then; what is gone by then has failed."""
+    message = Message(b"a\n", key=b"%-16d" % 1)
+    bench.run(Folder("INBOX", [message]))
+    bench.target.counted.clear()
+    bench.target.takes = Room(left_bytes=2)
+    assert counts(bench.run(Folder("INBOX", [message]), wishes=Wishes(dry_run=True))) == (0, 0, 1)
+    message.broken = Unusable(Reason.of("vanished"))
+    assert counts(bench.run(Folder("INBOX", [message]), wishes=Wishes(dry_run=True))) == (0, 0, 1)
+    assert [one.reason.code for one in bench.told] == ["quota_exceeded", "vanished"]

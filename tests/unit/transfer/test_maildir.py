@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -103,8 +104,49 @@ def test_a_tree_without_a_maildir_at_its_root_has_no_inbox(tmp_path: Path) -> No
     (tmp_path / "mh" / ".mh_sequences").touch()
     source = Maildir(tmp_path)
     assert [folder.mailbox for folder in source.folders()] == ["a/b"]
-    assert [note for note in source.notes() if "MH folder" in note] == list(source.notes())
-    assert len(source.notes()) == 1
+    assert [(one.path, one.reason.code) for one in source.left()] == [(str(tmp_path / "mh"), "not_maildir")]
+
+
+def test_trap_m2_maildirs_where_no_folder_is_are_named(tmp_path: Path) -> None:
+    """In a hidden directory that is no folder itself, and in `cur`; other hidden ones are left alone."""
+    make(tmp_path, "cur/1.a")
+    for name in (".Mix/Nested", ".Mix/Deep/er", ".Both", ".Both/Inside", "X/cur/Odd"):
+        make(tmp_path / name)
+    (tmp_path / "cur" / "directory").mkdir()
+    (tmp_path / ".git" / "objects" / "new").mkdir(parents=True)
+    make(tmp_path.parent / "elsewhere" / "Maildir")
+    (tmp_path / ".link").symlink_to(tmp_path.parent / "elsewhere")
+    source = Maildir(tmp_path)
+    folders = list(source.folders())
+    assert sorted(one.mailbox for one in folders) == ["Both", "Both/Inside", "INBOX", "X"]
+    told = [one for folder in folders for one in folder.messages() if isinstance(one, Broken)]
+    assert {one.path: one.reason.key for one in (*told, *source.left())} == {
+        str(tmp_path / "cur" / "directory"): "a_directory",
+        str(tmp_path / "X" / "cur" / "Odd"): "a_directory",
+        str(tmp_path / ".Mix" / "Nested"): "hidden_maildir",
+        str(tmp_path / ".Mix" / "Deep" / "er"): "hidden_maildir",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "mailbox", "called"),
+    [
+        (".ctl\x01x", "ctl_x", "ctl\x01x"),
+        (".sl&AC8-ash", "sl_ash", "sl&AC8-ash"),
+        (".&AAE-c", "_c", "&AAE-c"),
+        (".a.b\x01", "a/b_", "a/b\x01"),
+        ("Nested/c\x01", "Nested/c_", "Nested/c\x01"),
+        (".&U9dP4Xux-", "受信箱", "受信箱"),
+        (".\udce4rger", "ärger", "ärger"),
+    ],
+)
+def test_trap_m2_a_name_that_cannot_be_kept_is_called_as_its_directory(
+    tmp_path: Path, name: str, mailbox: str, called: str
+) -> None:
+    """So that the report tells it; a name that can be read stays as it reads."""
+    make(tmp_path / name)
+    (folder,) = Maildir(tmp_path).folders()
+    assert (folder.mailbox, folder.called) == (mailbox, called)
 
 
 def test_links_lead_in_no_circle(tmp_path: Path) -> None:
@@ -307,6 +349,20 @@ def test_a_file_is_no_maildir(tmp_path: Path, start: bytes, looks: str) -> None:
         require_maildir(tmp_path / "y")
     with pytest.raises(NotFound):
         require_mbox(tmp_path / "y")
+
+
+def test_a_file_that_begins_otherwise_is_no_mbox(tmp_path: Path) -> None:
+    """Also when it is packed; an empty one, one that cannot be unpacked and a pipe may be some."""
+    for name, data in (("x", b"Subject: x\n\ny\n"), ("x.gz", gzip.compress(b"Subject: x\n\ny\n"))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(Usage, match="not an mbox"):
+            require_mbox(tmp_path / name)
+    good = (b"", b"\n", b"From x\n", b"\xef\xbb\xbfFrom x\n", gzip.compress(b"From x\n"), b"\x1f\x8b")
+    for number, data in enumerate(good):
+        (tmp_path / str(number)).write_bytes(data)
+        require_mbox(tmp_path / str(number))
+    os.mkfifo(tmp_path / "pipe")
+    require_mbox(tmp_path / "pipe")
 
 
 def test_a_maildir_is_no_mbox(tmp_path: Path) -> None:

@@ -17,20 +17,22 @@ from hypothesis import strategies as st
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.ids import Id
-from mairust_core.transfer import mbox as module
+from mairust_core.transfer import ahead
 from mairust_core.transfer.dialects import Dialect, fits, is_postmark, quote, unquote
-from mairust_core.transfer.mbox import Mboxes, MboxFile, MboxMessage, Splitter
+from mairust_core.transfer.mbox import MboxFile, MboxMessage
 from mairust_core.transfer.mbox_files import beside_path, status_flags
+from mairust_core.transfer.mbox_split import Splitter
 from mairust_core.transfer.mbox_write import MboxWriter
+from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Broken
 
 P = b"From ann@example.org Sun May  6 22:17:15 2001\n"
 AT = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
 
 
-def split(data: bytes, dialect: Dialect | None = None, *, exact: bool = False) -> list[bytes]:
+def split(data: bytes, dialect: Dialect | None = None) -> list[bytes]:
     """The messages in these bytes."""
-    splitter = Splitter(io.BytesIO(data).read, dialect, exact=exact)
+    splitter = Splitter(io.BytesIO(data).read, dialect)
     return [b"".join(raw.payload.chunks()) for raw in splitter.messages()]
 
 
@@ -143,7 +145,7 @@ def test_trap_m1_quoting_is_undone_only_for_mboxrd() -> None:
     """Nothing in a file tells the dialects apart; what may have been there before stays."""
     text = b"a: 1\n\n>From me\n>>From you\n> From x\n>from y\n"
     assert split(P + text) == split(P + text, Dialect.MBOXO) == [text]
-    assert split(P + text, Dialect.MBOXRD) == [b"a: 1\n\nFrom me\n>From you\n> From x\n>from y\n"]
+    assert split(P + text + b"\n", Dialect.MBOXRD) == [b"a: 1\n\nFrom me\n>From you\n> From x\n>from y\n"]
 
 
 @given(
@@ -253,7 +255,7 @@ def test_trap_m1_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch, size: 
     data = b"".join(P + one + b"\n" for one in messages)
     source = io.BytesIO(data)
     splitter = Splitter(lambda _: source.read(size * 997))
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(ahead, "BLOCK_BYTES", 1 << 12)
     assert [b"".join(raw.payload.chunks()) for raw in splitter.messages()] == messages
 
 
@@ -285,6 +287,46 @@ def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[
     assert last.reason.code == "damaged"
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+@pytest.mark.parametrize("damage", ["torn", "overwritten"])
+def test_trap_m1_messages_before_the_damage_are_kept(
+    tmp_path: Path, pack: Callable[[bytes], bytes], damage: str
+) -> None:
+    """All that end before it; the one it is in is told by its number."""
+    messages = [b"a: %d\n\n" % number + os.urandom(40_000).hex().encode() + b"\n" for number in range(80)]
+    packed = bytearray(pack(b"".join(P + one + b"\n" for one in messages)))
+    if damage == "torn":
+        del packed[-100_000:]
+    else:
+        packed[-100_000:-99_000] = bytes(1000)
+    (tmp_path / "x").write_bytes(packed)
+    *found, last = MboxFile(str(tmp_path / "x"), "x", None).messages()
+    kept = [b"".join(one.payload.chunks()) for one in found if isinstance(one, MboxMessage)]
+    assert kept[:50] == messages[:50]
+    assert damage == "overwritten" or kept == messages[: len(kept)]
+    assert isinstance(last, Broken)
+    assert (last.path, last.reason.code) == (f"{tmp_path / 'x'}#{len(kept) + 1}", "damaged")
+    # what was overwritten may be noticed only where a checksum is, behind messages it made wrong
+    assert ("other bytes" in last.reason.why()) == (damage == "overwritten")
+
+
+def test_trap_m1_a_file_that_cannot_be_read_on_keeps_what_was_read() -> None:
+    """The message in the midst of which it broke off is not taken for whole."""
+    pieces = iter([P + b"a: 1\n\n" + P + b"a: 2\n"])
+
+    def reading(_: int) -> bytes:
+        for piece in pieces:
+            return piece
+        raise OSError(5, "Input/output error")
+
+    found = []
+    messages = Splitter(reading).messages()
+    found.append(b"".join(next(messages).payload.chunks()))
+    with pytest.raises(OSError, match="Input/output"):
+        next(messages)
+    assert found == [b"a: 1\n"]
+
+
 def test_what_does_not_begin_like_an_mbox_is_told(tmp_path: Path) -> None:
     """It has no messages, and the report says why."""
     path = tmp_path / "x"
@@ -307,7 +349,9 @@ def test_a_directory_has_a_mailbox_for_each_file(tmp_path: Path) -> None:
         "INBOX", "2025", "Apple", "Inbox/Lists".replace("Inbox", "INBOX"), "Sent", "Tom & J", "empty",
     ]  # fmt: skip
     assert source.subscribed() == ("Sent", "Apple")
-    assert [note.partition(" does")[0] for note in source.notes()] == [str(tmp_path / "notes.txt")]
+    assert [(one.path, one.reason.code) for one in source.left()] == [
+        (str(tmp_path / "notes.txt"), "not_mbox")
+    ]
     assert {one.mailbox for one in Mboxes(str(tmp_path), mailbox="All").folders()} == {"All"}
 
 

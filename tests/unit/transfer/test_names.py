@@ -22,7 +22,7 @@ from mairust_core.transfer.names import (
     is_renamed,
     nested_directory,
     plus_plus_directory,
-    plus_plus_parts,
+    plus_plus_levels,
 )
 
 PART = st.text(
@@ -73,7 +73,7 @@ def test_modified_utf7_comes_back(name: str) -> None:
 )
 def test_trap_m2_maildir_plus_plus_names(directory: str, mailbox: str) -> None:
     """Dots part levels; a slash or control character inside of a name becomes harmless."""
-    assert folder_mailbox(plus_plus_parts(directory)) == mailbox
+    assert folder_mailbox(tuple(map(decoded_part, plus_plus_levels(directory)))) == mailbox
 
 
 def test_a_name_that_is_no_utf8_is_read_as_latin1() -> None:
@@ -88,7 +88,8 @@ def _from_nested(path: str) -> str:
 @given(MAILBOX)
 def test_names_come_back_from_both_layouts(mailbox: str) -> None:
     """Whatever a mailbox is called, an export's directory leads back to it."""
-    assert folder_mailbox(plus_plus_parts(plus_plus_directory(mailbox))) == folder_mailbox([mailbox])
+    levels = plus_plus_levels(plus_plus_directory(mailbox))
+    assert folder_mailbox(tuple(map(decoded_part, levels))) == folder_mailbox([mailbox])
     assert _from_nested(nested_directory(mailbox)) == folder_mailbox([mailbox])
     assert _from_nested("/".join(file_parts(mailbox))) == folder_mailbox([mailbox])
 

@@ -1,0 +1,195 @@
+"""Parting mboxes into their messages, in one pass and little memory, however long they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mairust_core.transfer import ahead
+from mairust_core.transfer.ahead import Ahead
+from mairust_core.transfer.dates import HEAD_BYTES
+from mairust_core.transfer.dialects import Dialect, content_length, fits, is_postmark, unquote
+from mairust_core.transfer.payload import Gathering, Payload
+from mairust_core.transfer.unpacking import Read
+
+MAX_LINE_BYTES = 16 << 10
+"""How much behind a `From ` is looked at to know what it is."""
+LONGEST_LINE_BYTES = 4 << 20
+"""A longer line is passed on in pieces."""
+MAX_HELD_BYTES = 16 << 20
+"""A longer message is followed by its `Content-Length` on disk."""
+MAX_GUESSED_BYTES = 1 << 30
+"""A longer `Content-Length` is believed only of an mbox that somebody says has them."""
+MAX_LIES = 3
+"""So many that long are looked into and turn out wrong before none of the mbox is believed any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """One message as it lies in an mbox: its `From ` line, and its bytes.
+
+    `guessed` is one whose `Content-Length` should have told where it ends, and did not.
+    """
+
+    postmark: bytes
+    payload: Payload
+    guessed: bool = False
+
+
+class Splitter(Ahead):
+    """Parts an mbox into its messages; holds little more than one block, however long they are.
+
+    Without a `dialect` each message tells whether its `Content-Length` holds. In mboxrd every `From ` line
+    parts messages, and one line end before it does not belong to them: that of the `From ` line above them.
+    """
+
+    def __init__(self, read: Read, dialect: Dialect | None = None) -> None:
+        super().__init__(read)
+        self._on_line = True  # what is held begins with a whole line
+        self._need(ahead.BLOCK_BYTES)
+        self._held = self._held.removeprefix(b"\xef\xbb\xbf")
+        self._skip_blank()
+        head = self._held[: ahead.BLOCK_BYTES]
+        self._end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
+        self._line_end = self._end
+        self._exact = dialect is Dialect.MBOXRD
+        self._told = dialect in {Dialect.MBOXCL, Dialect.MBOXCL2}
+        self._lengths = dialect is None or self._told
+        self._lies = 0
+
+    @property
+    def head(self) -> bytes:
+        """The beginning of the mbox, empty when there is nothing in it."""
+        return self._held[:HEAD_BYTES]
+
+    def messages(self) -> Iterator[Raw]:
+        """Its messages, in order; nothing when it does not begin like an mbox.
+
+        Raises what reading it raised, behind the last message that is whole for certain.
+        """
+        while self._held.startswith(b"From "):
+            postmark = self._take_line()
+            measured = self._measured()
+            payload = measured or self._scanned()
+            if self._failure is not None and not self._held:
+                payload.close()  # nobody knows what would have followed
+                break
+            yield Raw(postmark=postmark, payload=payload, guessed=self._told and measured is None)
+        if self._failure is not None:
+            raise self._failure
+
+    def _measured(self) -> Payload | None:
+        """The message by its own `Content-Length`, None without one that fits."""
+        if not self._lengths:
+            return None
+        self._need(HEAD_BYTES)
+        length = content_length(self._held[:HEAD_BYTES])
+        if length is None:
+            return None
+        stop = sum(length)
+        if stop > MAX_HELD_BYTES:
+            return self._followed(stop)
+        self._need(stop + 16)
+        if not fits(self._held, stop):
+            return None
+        raw, self._held = self._held[:stop], self._held[stop:]
+        self._skip_blank()
+        return Payload.of(raw)
+
+    def _followed(self, stop: int) -> Payload | None:
+        """The message up to there, on disk meanwhile; None, and all as it was, when none ends there."""
+        if not self._told and (stop > MAX_GUESSED_BYTES or self._lies >= MAX_LIES):
+            return None
+        gathering = Gathering()
+        last = b""
+        for piece in self._pieces(stop):
+            gathering.add(piece)
+            last = piece[-1:]
+        payload = gathering.finish()
+        self._need(16)
+        if payload.size_bytes == stop and fits(last + self._held, 1):
+            self._skip_blank()
+            return payload
+        self._lies += 1
+        self._give_back(payload)
+        return None
+
+    def _scanned(self) -> Payload:
+        """The message up to the next line that parts messages, or to the end."""
+        gathering = Gathering()
+        self._on_line = True
+        if self._held.startswith(b"From ") and self._parts(0, after_blank=False):
+            return gathering.finish()
+        mark, at = self._end + b"From ", 0
+        while True:
+            found = self._held.find(mark, at)
+            if found >= 0:
+                self._need(found + MAX_LINE_BYTES)
+                if self._parts(found + 1, after_blank=self._is_blank(found)):
+                    break
+                at = found + 1
+            elif self._ended:
+                found = len(self._held) - 1
+                break
+            else:
+                at = self._pass_on(gathering)
+        raw, self._held = self._held[: found + 1], self._held[found + 1 :]
+        gathering.add(self._unquoted(self._without_end(raw)))
+        return gathering.finish()
+
+    def _parts(self, start: int, *, after_blank: bool) -> bool:
+        """Whether the line at `start` parts messages."""
+        if self._exact:
+            return True
+        line, _, rest = self._held[start : start + MAX_LINE_BYTES].partition(self._end)
+        return is_postmark(line, after_blank=after_blank, next_line=rest[:200])
+
+    def _is_blank(self, line_end: int) -> bool:
+        """Whether the line that ends there is empty."""
+        before = self._held[max(line_end - 2, 0) : line_end]
+        if before.endswith(b"\r") and self._end == b"\n":
+            before = before[:-1]
+        elif len(before) == 2:
+            before = before[1:]
+        return before == self._end or (not before and self._on_line)
+
+    def _without_end(self, raw: bytes) -> bytes:
+        """A message without the empty line behind it, which belongs to the mbox."""
+        if self._exact:
+            return raw.removesuffix(self._line_end)
+        line_end = b"\r\n" if raw.endswith(b"\r\n") else self._end
+        if not raw.endswith(line_end):
+            return raw
+        shorter = raw[: -len(line_end)]
+        return shorter if shorter.endswith(self._end) or (not shorter and self._on_line) else raw
+
+    def _pass_on(self, gathering: Gathering) -> int:
+        """Take what is searched out of what is held, and hold more; where to go on searching."""
+        keep = max(len(self._held) - MAX_LINE_BYTES, 0)
+        cut = self._held.rfind(self._end, 0, keep) + 1
+        on_line = True
+        if not cut and len(self._held) > LONGEST_LINE_BYTES:
+            cut, on_line = keep, False
+        if cut > ahead.BLOCK_BYTES // 2:
+            gathering.add(self._unquoted(self._held[:cut]))
+            self._held, self._on_line = self._held[cut:], on_line
+        at = max(len(self._held) - len(b"\nFrom "), 0)
+        self._more()
+        return at
+
+    def _unquoted(self, raw: bytes) -> bytes:
+        return unquote(raw) if self._exact else raw
+
+    def _take_line(self) -> bytes:
+        self._need(MAX_LINE_BYTES)
+        line, end, _ = self._held[:MAX_LINE_BYTES].partition(self._end)
+        self._held = self._held[len(line) + len(end) :]
+        self._line_end = b"\r\n" if end == b"\n" and line.endswith(b"\r") else self._end
+        return line
+
+    def _skip_blank(self) -> None:
+        while True:
+            self._held = self._held.lstrip(b"\r\n")
+            if self._held or self._ended:
+                return
+            self._more()

@@ -1,0 +1,133 @@
+"""The mboxes of one account: a file, a stream, or a directory of files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from mairust_core.model.mailbox import INBOX, SEPARATOR
+from mairust_core.transfer.dates import postmark_date
+from mairust_core.transfer.dialects import Dialect
+from mairust_core.transfer.mbox import MboxFile, mbox_start
+from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX
+from mairust_core.transfer.names import called_part, decoded_part, folder_mailbox
+from mairust_core.transfer.opening import open_plain, unreadable
+from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable
+from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
+
+BESIDE = (SUFFIX, ".msf")
+"""What our own list and Thunderbird's index beside an mbox are called behind its name."""
+
+
+class Mboxes:
+    """What one account gets of mboxes.
+
+    `mailbox` is where all of them go; without it a file goes to INBOX, and those of a directory to mailboxes
+    of their names: `Sent.mbox`, Thunderbird's `Inbox.sbd/Lists`, Apple Mail's `Sent.mbox/mbox`.
+    """
+
+    def __init__(
+        self, root: str, *, mailbox: str = "", dialect: Dialect | None = None, stream: IO[bytes] | None = None
+    ) -> None:
+        self.path = root
+        self._mailbox = mailbox
+        self._dialect = dialect
+        self._stream = stream
+        self._left: list[Broken | Aside] = []
+
+    def folders(self) -> Iterator[MboxFile]:
+        """INBOX first, then by name."""
+        self._left.clear()
+        if self._stream is not None or not os.path.isdir(self.path):
+            name = self._mailbox or folder_mailbox(())
+            yield MboxFile(self.path, name, self._dialect, self._stream, named=True)
+            return
+        files = sorted(self._files(Path(self.path), ()), key=lambda one: (one.mailbox != INBOX, one.mailbox))
+        yield from files
+
+    def _files(self, directory: Path, levels: tuple[str, ...], *, hidden: bool = False) -> Iterator[MboxFile]:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError as error:
+            self._left.append(Broken(path=str(directory), reason=unreadable(error)))
+            return
+        for name in names:
+            path = directory / name
+            concealed = hidden or name.startswith(".")
+            belongs = any(name.endswith(end) and name.removesuffix(end) in names for end in BESIDE)
+            kind = self._kind(path)
+            if kind == stat.S_IFDIR:
+                yield from self._files(path, (*levels, name.removesuffix(".sbd")), hidden=concealed)
+            elif kind is None or not self._is_mbox(path, belongs=belongs, hidden=concealed):
+                continue
+            elif concealed:
+                self._left.append(Broken(path=str(path), reason=Reason.of("hidden", key="hidden_mbox")))
+            else:
+                yield self._file(path, levels)
+
+    def _kind(self, path: Path) -> int | None:
+        """What kind of file it is; None for a link and what is gone or cannot be reached, which is told."""
+        try:
+            kind = stat.S_IFMT(path.lstat().st_mode)
+        except OSError as error:
+            self._left.append(Broken(path=str(path), reason=unreadable(error)))
+            return None
+        if kind != stat.S_IFLNK:
+            return kind
+        key = "a_directory_link" if os.path.isdir(path) else "a_link"
+        self._left.append(Broken(path=str(path), reason=Reason.of("unreadable", key=key)))
+        return None
+
+    def _is_mbox(self, path: Path, *, belongs: bool, hidden: bool) -> bool:
+        """Whether it begins like one, or cannot be opened, which reading it tells."""
+        try:
+            with open_plain(path) as file:
+                start = mbox_start(file)
+        except (Unusable, *UNREADABLE):
+            return not belongs
+        if path.name == SUBSCRIBED:
+            return start.startswith(b"From ") and postmark_date(start.split(b"\n")[0]) is not None
+        if start.startswith(b"From ") or (not start and path.suffix in {".mbox", ".mbx"}):
+            return True
+        if not belongs and not hidden:
+            reason = Reason.of("not_mbox", key="left_mbox")
+            self._left.append(Aside(path=str(path), reason=reason, fate=Fate.LEFT))
+        return False
+
+    def _file(self, path: Path, levels: tuple[str, ...]) -> MboxFile:
+        place = _place_of(path.name, levels)
+        mailbox = self._mailbox or SEPARATOR.join(map(decoded_part, place))
+        called = self._mailbox or SEPARATOR.join(map(called_part, place))
+        return MboxFile(str(path), mailbox, self._dialect, called=called)
+
+    def subscribed(self) -> tuple[str, ...]:
+        """As an export wrote them."""
+        path = Path(self.path) / SUBSCRIBED
+        try:
+            with open_plain(path) as file:
+                lines = file.read().decode("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError, Unusable):
+            return ()
+        if lines and postmark_date(lines[0].encode()) is not None:
+            return ()  # it is an mbox of that name
+        return tuple(folder_mailbox([line]) for line in lines if line)
+
+    def expected(self) -> int | None:
+        """Nobody knows before it is read."""
+        return None
+
+    def left(self) -> tuple[Broken | Aside, ...]:
+        """Directories that cannot be read, links, hidden mboxes, and files that are no mboxes."""
+        return tuple(self._left)
+
+
+def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
+    """The path of the mailbox that a file is, each level as it lies there."""
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    if name == "mbox" and levels:
+        return (*levels[:-1], levels[-1].removesuffix(".mbox"))
+    return (*levels, name.removesuffix(".mbox").removesuffix(".mbx"))

@@ -1,0 +1,99 @@
+"""Directories of mboxes: what is in no mailbox is named (trap M1)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mairust_core.transfer.mbox import MboxMessage
+from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.source import Aside, Broken, Fate
+from tests.unit.transfer.test_mbox import P
+
+ONE = P + b"Subject: 1\n\na\n\n"
+
+
+def make(root: Path, *names: str, data: bytes = ONE) -> Path:
+    """A directory with these files."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root
+
+
+def mailboxes(root: Path) -> list[str]:
+    """Those that have a message."""
+    folders = Mboxes(str(root)).folders()
+    return [one.mailbox for one in folders for found in one.messages() if isinstance(found, MboxMessage)]
+
+
+def left(root: Path) -> dict[str, tuple[Fate, str]]:
+    """What is told besides folders: by its path below the root, its fate and the reason."""
+    source = Mboxes(str(root))
+    list(source.folders())
+    return {
+        os.path.relpath(one.path, root): (
+            one.fate if isinstance(one, Aside) else Fate.FAILED,
+            one.reason.key,
+        )
+        for one in source.left()
+    }
+
+
+def test_trap_m1_links_are_named_and_not_followed(tmp_path: Path) -> None:
+    """To files and to directories, wherever they lead."""
+    make(tmp_path / "outside", "x")
+    root = make(tmp_path / "mail", "a", "sub.sbd/b")
+    (root / "linked.mbox").symlink_to(tmp_path / "outside" / "x")
+    (root / "sub.sbd" / "dir").symlink_to(tmp_path / "outside")
+    (root / "dangling").symlink_to(tmp_path / "nowhere")
+    assert mailboxes(root) == ["a", "sub/b"]
+    assert left(root) == {
+        "linked.mbox": (Fate.FAILED, "a_link"),
+        "sub.sbd/dir": (Fate.FAILED, "a_directory_link"),
+        "dangling": (Fate.FAILED, "a_link"),
+    }
+
+
+def test_trap_m1_hidden_mboxes_are_named(tmp_path: Path) -> None:
+    """Also those in hidden directories; other hidden files are nothing that mail programs keep mail in."""
+    make(tmp_path, "a", ".hid", ".dir/b", ".dir/c/d")
+    make(tmp_path, ".DS_Store", ".git/objects/x", data=b"\0")
+    assert mailboxes(tmp_path) == ["a"]
+    assert left(tmp_path) == dict.fromkeys((".hid", ".dir/b", ".dir/c/d"), (Fate.FAILED, "hidden_mbox"))
+
+
+def test_trap_m1_an_mbox_is_one_whatever_it_is_called(tmp_path: Path) -> None:
+    """Lists and indexes are passed over beside their mbox alone, and only where they are no mboxes."""
+    make(tmp_path, "red", "red.flags", "blue.flags", "green.msf", "subscriptions")
+    make(tmp_path, "red.msf", "grey.msf", "grey.flags", data=b"// <!-- <mdb:mork\n")
+    assert mailboxes(tmp_path) == ["blue.flags", "green.msf", "red", "red.flags", "subscriptions"]
+    assert left(tmp_path) == dict.fromkeys(("grey.msf", "grey.flags"), (Fate.LEFT, "left_mbox"))
+    assert Mboxes(str(tmp_path)).subscribed() == ()
+
+
+def test_trap_m1_names_that_cannot_be_kept_are_called_as_their_files(tmp_path: Path) -> None:
+    """So that the report tells them; names in UTF-7 are read."""
+    make(tmp_path, "a\x01b.mbox", "x&AC8-y", "&U9dP4Xux-", "Old\x02.sbd/c")
+    folders = {one.mailbox: one.called for one in Mboxes(str(tmp_path)).folders()}
+    assert folders == {"a_b": "a\x01b", "x_y": "x&AC8-y", "受信箱": "受信箱", "Old_/c": "Old\x02/c"}
+
+
+def test_trap_m1_a_directory_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    """One that is gone stands here for one without permission: root may read all."""
+    source = Mboxes(str(tmp_path / "gone"))
+    assert list(source._files(tmp_path / "gone", ())) == []
+    (told,) = source.left()
+    assert isinstance(told, Broken)
+    assert told.reason.why() == "it cannot be read: no such file or directory"
+
+
+@pytest.mark.parametrize("name", ["x", "x.mbox", "x.flags"])
+def test_trap_m1_a_pipe_without_an_mbox_is_told_once(tmp_path: Path, name: str) -> None:
+    """Whatever it is called."""
+    os.mkfifo(tmp_path / name)
+    source = Mboxes(str(tmp_path))
+    told = [one for file in source.folders() for one in file.messages()]
+    assert [one.path for one in (*told, *source.left())] == [str(tmp_path / name)]
