@@ -132,7 +132,7 @@ def test_rule_b2_an_id_that_is_hard_to_find_counts_as_ours(unit: str, quote: str
 
     shown = message("Subject: s")
     assert _shown(forged(5_000)) == shown
-    assert _calls(forged(4_000)) == _calls(forged(8_000))
+    assert _calls(forged(8_000)) < 1000
 
 
 def _calls(content: bytes) -> int:
