@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mairust_core.smtp.settings import ListenerSettings
 
 log = logging.getLogger("mairust.smtp")
-logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd says there what we say ourselves
+for name in ("mail.log", "mail.debug"):  # aiosmtpd says there what we say ourselves
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 _process = secrets.token_hex(3)
 _numbers = itertools.count(1)
@@ -190,10 +191,13 @@ class ClientConnection(SMTP):
         self._closed_at = self.loop.time()
         if not self.ended and not self._writer.is_closing():
             self._writer.write(b"".join(self._out))
-            if self._peer_done or not self._writer.can_write_eof():
+            try:
+                if self._peer_done or not self._writer.can_write_eof():
+                    self._writer.close()
+                else:
+                    self._writer.write_eof()
+            except OSError:  # the client has reset the connection
                 self._writer.close()
-            else:
-                self._writer.write_eof()
         self._out.clear()
         self.inbox.end()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -49,8 +50,13 @@ class Conversation(ClientConnection, ABC):
         """Learn who the client is; False when it may not stay."""
         name = self._writer.get_extra_info("peername")
         at_socket = Client(ip=name[0], port=name[1]) if isinstance(name, tuple) else Client()
-        # The permissions of a UNIX socket say who gets here at all.
-        self.trusted = at_socket.ip is None or self.settings.trusted.contains(at_socket.ip)
+        if at_socket.ip is not None:
+            self.trusted = self.settings.trusted.contains(at_socket.ip)
+        elif self._writer.get_extra_info("socket").family == socket.AF_UNIX:
+            self.trusted = True  # its permissions say who gets here at all
+        else:
+            log.debug("%s connection was reset before it was accepted", self.id)
+            return False
         refusal = self._refusal or self.peer_refusal()
         if refusal is None and self.trusted and self.settings.proxy_protocol:
             client = await self._proxied(at_socket)
