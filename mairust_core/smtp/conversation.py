@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core.smtp import replies
 from mairust_core.smtp.connection import ClientConnection, Phase
+from mairust_core.smtp.inbox import BLANKS
 from mairust_core.smtp.trusted import Client, read_proxy_header
 
 if TYPE_CHECKING:
@@ -123,11 +124,14 @@ class Conversation(ClientConnection, ABC):
         elif verb:
             # What is not a command may be a password: neither logged nor repeated (trap A3).
             self.say(replies.UNKNOWN_COMMAND)
+        if verb != "BDAT" and line.lstrip(BLANKS)[:4].upper() == b"BDAT":
+            # Where its chunk ends is unknown, and content must never be read as commands.
+            self.say(replies.BDAT_UNREADABLE)
         self._count(verb)
 
     def _read_command(self, line: bytes) -> tuple[str, str | None]:
         """The verb and its argument; an empty verb when the line was refused."""
-        if not line:
+        if not line.endswith(b"\n"):
             self.say(replies.LINE_TOO_LONG)
         elif not line.endswith(b"\r\n"):
             self.say(replies.BARE_NEWLINE_IN_COMMAND)
