@@ -28,10 +28,11 @@ from mairust_core.mime.description import Outline, describe
 from mairust_core.mime.encoded_words import decode_header
 from mairust_core.mime.line_ends import Buffer, crlf_form, crlf_size
 from mairust_core.mime.preview import PREVIEW_BYTES, SNIPPET, read_preview, snippet_of
-from mairust_core.mime.rendering import Ranges, headers, hidden_ranges, render, rendered_size
+from mairust_core.mime.rendering import MAX_HIDDEN, Ranges, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.tree import Part
 
 __all__ = [
+    "MAX_HIDDEN",
     "PREVIEW_BYTES",
     "SNIPPET",
     "Buffer",

@@ -34,7 +34,7 @@ class Copy:
     tags: tuple[str, ...] = ()
     metadata: dict[str, object] = field(default_factory=dict)
     over_quota: bool = False
-    """True when it is stored even beyond the quota: one of several recipients of one SMTP reply (trap S5)."""
+    """True when an account with any room left takes it whole: others share the reply with it (trap S5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

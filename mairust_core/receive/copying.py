@@ -94,6 +94,7 @@ def copies_of(source: Source, added: bytes, planned: Plan, ids: IdSource) -> tup
             address=addresses[account][-1],
             trace_headers=added,
             hidden=source.hidden,
+            over_quota=account in planned.shared,
             **_marks(placing),
         )
         for account, placing in sorted(placings.items())

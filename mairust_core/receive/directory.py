@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -73,6 +74,11 @@ class Directory:
             self._known.clear()
         self._generation = generation
 
+    def forget(self, addresses: Iterable[str]) -> None:
+        """Ask anew for these: no change of the generation tells that an account has become full."""
+        for address in addresses:
+            self._known.pop(address, None)
+
     def _read_generation(self) -> int | None:
         try:
             with self._storage.read() as tx:
@@ -114,8 +120,8 @@ def resolve(tx: Connection, address: str) -> Recipient | Reply:
         return NO_SUCH_DOMAIN
     if found.cut_short:
         return TOO_FAR
+    if found.full:  # one of several, too: nobody is left out in silence
+        return MAILBOX_FULL
     if not found.accounts:
-        return MAILBOX_FULL if found.full else NO_SUCH_USER
-    # Who is full beside others is told or served when the mail is there: nobody is left out in silence.
-    everybody = tuple(sorted((*found.accounts, *found.full)))
-    return Recipient(address=address, accounts=everybody, tenant_id=found.tenant_id)
+        return NO_SUCH_USER
+    return Recipient(address=address, accounts=found.accounts, tenant_id=found.tenant_id)

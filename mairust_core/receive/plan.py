@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mairust_core.errors import MaiRustError
+from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.reply import Reply
 from mairust_core.model.verdict import DELIVER, NO_EFFECTS, REJECTED, TEMPFAILED, Action, Effects, Verdict
@@ -37,6 +39,8 @@ class Plan:
     deferred: dict[int, Verdict]
     refusals: tuple[Reply | None, ...]
     """Per group, in order; None where the reply is 250 once the commit is done."""
+    shared: frozenset[int] = frozenset()
+    """The accounts that share a reply with others."""
 
 
 _INBOX = Placing()
@@ -46,7 +50,7 @@ def plan(groups: Sequence[Group], verdicts: Mapping[int, Verdict]) -> Plan:
     """The plan for one mail; pure. An account in several groups gets one copy (rule E1)."""
     if all(verdict is DELIVER for verdict in verdicts.values()):
         everyone = dict.fromkeys((account for group in groups for account in group), _INBOX)
-        return Plan(stored=everyone, deferred={}, refusals=(None,) * len(groups))
+        return Plan(stored=everyone, deferred={}, refusals=(None,) * len(groups), shared=_shared(groups))
     stored: dict[int, Placing] = {}
     deferred: dict[int, Verdict] = {}
     refusals: list[Reply | None] = []
@@ -61,7 +65,11 @@ def plan(groups: Sequence[Group], verdicts: Mapping[int, Verdict]) -> Plan:
                 deferred[account] = verdict
             else:
                 stored[account] = _placing(verdict)
-    return Plan(stored=stored, deferred=deferred, refusals=tuple(refusals))
+    return Plan(stored=stored, deferred=deferred, refusals=tuple(refusals), shared=_shared(groups))
+
+
+def _shared(groups: Sequence[Group]) -> frozenset[int]:
+    return frozenset([account for group in groups if len(group) > 1 for account in group])
 
 
 def _refusal(verdicts: Sequence[Verdict]) -> Reply | None:
@@ -78,3 +86,46 @@ def _placing(verdict: Verdict) -> Placing:
         return Placing(mailbox=verdict.effects.move_to or INBOX, effects=verdict.effects)
     reason = verdict.reason or str(verdict.reply or REJECTED)
     return Placing(mailbox=QUARANTINE, reason=reason, effects=verdict.effects)
+
+
+class Answers:
+    """What the groups of one mail hear, while it is being committed.
+
+    A group has its mail for every account or for none: nobody is left out behind a 250 (trap S6), and nobody
+    has a copy of what its sender will send again (trap S5), unless another group got it for that account.
+    """
+
+    def __init__(self, groups: Sequence[Group], planned: Plan) -> None:
+        self._groups = groups
+        self._refusals = list(planned.refusals)
+
+    def fail(self, account: int, error: MaiRustError) -> None:
+        """Refuse every group that the account is in: it cannot have its copy.
+
+        Who is gone was there at RCPT. For others beside it 5xx would be wrong: when the sender tries again,
+        RCPT says which of the recipients it is.
+        """
+        for index, group in enumerate(self._groups):
+            if account in group and self._refusals[index] is None:
+                retry = len(group) > 1 and error.reply.code >= 500
+                self._refusals[index] = MaiRustError.reply if retry else error.reply
+
+    def fail_all(self, reply: Reply) -> list[Reply]:
+        """The replies when nothing is stored; `reply` where there is no other reason."""
+        return [refusal or reply for refusal in self._refusals]
+
+    def wanted(self) -> set[int]:
+        """The accounts that shall have a copy."""
+        return {
+            account
+            for group, refusal in zip(self._groups, self._refusals, strict=True)
+            if refusal is None
+            for account in group
+        }
+
+    def stored(self, ids: Mapping[int, Id]) -> list[Reply]:
+        """The replies when these messages are stored, by account."""
+        return [
+            refusal or Reply(250, "2.0.0", f"stored {int(ids[group[0]])}")
+            for group, refusal in zip(self._groups, self._refusals, strict=True)
+        ]

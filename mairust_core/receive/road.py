@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
 from mairust_core.hooks import Chain, NoHooks, Told
 from mairust_core.hooks.call_log import calls_of
-from mairust_core.mime import hidden_ranges, snippet_of
+from mairust_core.mime import MAX_HIDDEN, Ranges, hidden_ranges, snippet_of
 from mairust_core.model.blob import Content
 from mairust_core.model.content import Description, WholeDescription
 from mairust_core.model.delivery import NO_CALLS, Delivery, Stored
@@ -29,7 +29,7 @@ from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
 from mairust_core.receive.describing import LazyDescription, describe_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
-from mairust_core.receive.plan import Group, Plan, plan
+from mairust_core.receive.plan import Answers, Group, Plan, plan
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.trace_headers import trace_headers
 
@@ -43,6 +43,7 @@ INLINE_BYTES = 256 << 10
 TRY_AGAIN = MaiRustError.reply
 MAX_HOPS = 100
 LOOPING = Reply(554, "5.4.6", "Too many hops, this mail is looping")
+TOO_MANY_FORGED = Reply(554, "5.6.0", "Too many Return-Path or Authentication-Results fields")
 
 log = logging.getLogger("mairust.receive")
 
@@ -148,14 +149,18 @@ class MailRoad:
         groups = _groups(envelope)
         if description.received_count > MAX_HOPS:
             return [LOOPING] * len(groups)
-        source = self._source(envelope, content, description)
+        hidden = await self._hidden(content, over_smtp=envelope.connection.road is not Road.DELIVER)
+        if len(hidden) > MAX_HIDDEN:
+            self._parts.refusals.add(envelope, "", TOO_MANY_FORGED)
+            return [TOO_MANY_FORGED] * len(groups)
+        source = Source.of(self._parts.ids.next(), envelope, content, description, hidden)
         told = await self._parts.hooks.ask(source.asked())
         done = _Done()
         try:
             planned = plan(groups, told.verdicts)
             if planned.stored:
                 delivery = self._prepare(source, planned, told)
-                replies = await self._commit(groups, planned, delivery, done)
+                replies = await self._commit(Answers(groups, planned), source, delivery, done)
             else:
                 replies = [refusal or TRY_AGAIN for refusal in planned.refusals]
                 self._parts.refusals.add_whole(trace_of(source, told), source, replies[0])
@@ -171,10 +176,14 @@ class MailRoad:
             return WholeDescription(facts)
         return LazyDescription(content) if crlf_proved else WholeDescription(describe_safely(content))
 
-    def _source(self, envelope: Envelope, content: Content, description: Description) -> Source:
-        over_smtp = envelope.connection.road is not Road.DELIVER
-        hidden = hidden_ranges(content.view(), self._parts.authserv_id, over_smtp)
-        return Source.of(self._parts.ids.next(), envelope, content, description, hidden)
+    async def _hidden(self, content: Content, *, over_smtp: bool) -> Ranges:
+        authserv_id = self._parts.authserv_id
+        if content.size_bytes > INLINE_BYTES:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(
+                self._threads, lambda: hidden_ranges(content.view(), authserv_id, over_smtp)
+            )
+        return hidden_ranges(content.view(), authserv_id, over_smtp)
 
     def _prepare(self, source: Source, planned: Plan, told: Told) -> Delivery:
         ids, envelope = self._parts.ids, source.envelope
@@ -199,38 +208,32 @@ class MailRoad:
             later=later_of(source, copies, planned, told, ids),
         )
 
-    async def _commit(
-        self, groups: Sequence[Group], planned: Plan, delivery: Delivery, done: _Done
-    ) -> list[Reply]:
-        """Commit, leaving out accounts that are gone or full since RCPT, as far as replies allow.
+    async def _commit(self, answers: Answers, source: Source, delivery: Delivery, done: _Done) -> list[Reply]:
+        """Commit, leaving out who cannot have a copy any more, and those who share a reply with them.
 
         What came of it is noted in `done`.
         """
-        failed: dict[int, Reply] = {}
-        while True:
+        while delivery.copies:
             outcome = await self._parts.committer.commit(delivery)
             if isinstance(outcome, Stored):
                 done.stored |= zip((c.account_id for c in delivery.copies), outcome.ids, strict=True)
                 done.written = bool(delivery.calls.log) and not outcome.without_calls
                 if delivery.later:
                     self._parts.ring()
-                return _replies(groups, planned, done.stored, failed)
+                return answers.stored(done.stored)
             culprit = outcome.values.get("account_id")
             if not isinstance(outcome, (NotFound, QuotaExceeded)) or not isinstance(culprit, int):
                 self._note(outcome)
-                return [refusal or outcome.reply for refusal in planned.refusals]
-            shared = isinstance(outcome, QuotaExceeded) and any(
-                culprit in group and len(set(group) - set(failed)) > 1 for group in groups
-            )
-            if shared:  # one reply for several accounts: the others must not get it twice (trap S5)
-                delivery = _force(delivery, culprit)
-                continue
-            failed[culprit] = outcome.reply
-            delivery = replace(
-                delivery, copies=tuple(copy for copy in delivery.copies if copy.account_id != culprit)
-            )
-            if not delivery.copies:
-                return _replies(groups, planned, {}, failed)
+                return answers.fail_all(outcome.reply)
+            self._parts.directory.forget(source.reached[culprit])
+            answers.fail(culprit, outcome)
+            wanted = answers.wanted()
+            copies = tuple(copy for copy in delivery.copies if copy.account_id in wanted)
+            delivery = replace(delivery, copies=copies)
+        replies = answers.fail_all(TRY_AGAIN)
+        assert delivery.trace
+        self._parts.refusals.add_whole(delivery.trace, source, replies[0])
+        return replies
 
     def _note(self, error: MaiRustError) -> None:
         log.warning("mail refused for now: %s", error)
@@ -258,28 +261,3 @@ def _groups(envelope: Envelope) -> list[Group]:
     if envelope.connection.road is Road.SMTP:
         return [tuple(dict.fromkeys(account for one in envelope.recipients for account in one.accounts))]
     return [one.accounts for one in envelope.recipients]
-
-
-def _replies(
-    groups: Sequence[Group], planned: Plan, ids: dict[int, Id], failed: dict[int, Reply]
-) -> list[Reply]:
-    replies = []
-    for group, refusal in zip(groups, planned.refusals, strict=True):
-        stored = next((ids[account] for account in group if account in ids), None)
-        if refusal is not None:
-            replies.append(refusal)
-        elif stored is not None:
-            replies.append(Reply(250, "2.0.0", f"stored {int(stored)}"))
-        else:
-            replies.append(next((failed[account] for account in group if account in failed), TRY_AGAIN))
-    return replies
-
-
-def _force(delivery: Delivery, account_id: int) -> Delivery:
-    return replace(
-        delivery,
-        copies=tuple(
-            replace(copy, over_quota=True) if copy.account_id == account_id else copy
-            for copy in delivery.copies
-        ),
-    )

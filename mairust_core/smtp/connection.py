@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mairust_core.smtp.settings import ListenerSettings
 
 log = logging.getLogger("mairust.smtp")
-logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd says there what we say ourselves
+for name in ("mail.log", "mail.debug"):  # aiosmtpd says there what we say ourselves
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 _process = secrets.token_hex(3)
 _numbers = itertools.count(1)
@@ -76,7 +77,7 @@ class ClientConnection(SMTP):
         self._counted_ip = ""
         self._out: list[bytes] = []
         self._closing = self._stopping = self._failed = self._peer_done = False
-        self._errors = self._junk = 0
+        self._errors = self._junk = self._drained_bytes = 0
         self._phase = Phase.BUSY
         self._started = self._since = self._content_since = loop.time()
         self._closed_at: float | None = None
@@ -152,9 +153,18 @@ class ClientConnection(SMTP):
         limit_s = limits.handshake_s if self._phase is Phase.HANDSHAKE else limits.idle_s
         return replies.IDLE if waited > limit_s else None
 
+    def content_begins(self) -> None:
+        """Measure from here how fast content comes."""
+        self._content_since, self._drained_bytes = self.loop.time(), 0
+
     def content_bytes(self) -> int:
-        """Bytes of the present content, taken and waiting."""
-        return len(self.inbox.buffer) + (self.mail.intake.size_bytes if self.mail.intake else 0)
+        """Bytes of the present content, taken, drained and waiting."""
+        taken = self.mail.intake.size_bytes if self.mail.intake else 0
+        return taken + self._drained_bytes + len(self.inbox.buffer)
+
+    def drain(self, piece: bytes) -> None:
+        """Count content that is refused, and forget it."""
+        self._drained_bytes += len(piece)
 
     def shut(self) -> None:
         """End the session at the next moment at which no transaction is open."""
@@ -190,10 +200,13 @@ class ClientConnection(SMTP):
         self._closed_at = self.loop.time()
         if not self.ended and not self._writer.is_closing():
             self._writer.write(b"".join(self._out))
-            if self._peer_done or not self._writer.can_write_eof():
+            try:
+                if self._peer_done or not self._writer.can_write_eof():
+                    self._writer.close()
+                else:
+                    self._writer.write_eof()
+            except OSError:  # the client has reset the connection
                 self._writer.close()
-            else:
-                self._writer.write_eof()
         self._out.clear()
         self.inbox.end()
 

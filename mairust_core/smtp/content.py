@@ -61,8 +61,8 @@ class ContentSession(HelloSession):
             return
         size_bytes, last = int(match[1]), bool(match[2])
         intake = self._chunk_intake()
-        self._content_since = self.loop.time()
-        write = intake.write if isinstance(intake, Intake) else _drop
+        self.content_begins()
+        write = intake.write if isinstance(intake, Intake) else self.drain
         if not await read_octets(self.inbox, size_bytes, write, self.more_content):
             self._cut_short()
         elif not isinstance(intake, Intake):
@@ -115,7 +115,7 @@ class ContentSession(HelloSession):
             refusal = refusal or replies.NO_ANSWER
             self._note_refusal(refusal)
             return refusal
-        self._content_since = self.loop.time()
+        self.content_begins()
         self.mail.intake = Intake(
             collector,
             max_size_bytes=self.max_size_bytes(),
@@ -176,7 +176,3 @@ class ContentSession(HelloSession):
             log.log(
                 level, "%s mail from %s to %d, %d bytes: %s", self.id, sender, recipients, size_bytes, text
             )
-
-
-def _drop(piece: bytes) -> None:
-    """Where the octets of a refused chunk go."""

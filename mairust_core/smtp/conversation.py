@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from mairust_core.smtp import replies
 from mairust_core.smtp.connection import ClientConnection, Phase
+from mairust_core.smtp.inbox import BLANKS
 from mairust_core.smtp.trusted import Client, read_proxy_header
 
 if TYPE_CHECKING:
@@ -49,8 +51,13 @@ class Conversation(ClientConnection, ABC):
         """Learn who the client is; False when it may not stay."""
         name = self._writer.get_extra_info("peername")
         at_socket = Client(ip=name[0], port=name[1]) if isinstance(name, tuple) else Client()
-        # The permissions of a UNIX socket say who gets here at all.
-        self.trusted = at_socket.ip is None or self.settings.trusted.contains(at_socket.ip)
+        if at_socket.ip is not None:
+            self.trusted = self.settings.trusted.contains(at_socket.ip)
+        elif self._writer.get_extra_info("socket").family == socket.AF_UNIX:
+            self.trusted = True  # its permissions say who gets here at all
+        else:
+            log.debug("%s connection was reset before it was accepted", self.id)
+            return False
         refusal = self._refusal or self.peer_refusal()
         if refusal is None and self.trusted and self.settings.proxy_protocol:
             client = await self._proxied(at_socket)
@@ -117,11 +124,14 @@ class Conversation(ClientConnection, ABC):
         elif verb:
             # What is not a command may be a password: neither logged nor repeated (trap A3).
             self.say(replies.UNKNOWN_COMMAND)
+        if verb != "BDAT" and line.lstrip(BLANKS)[:4].upper() == b"BDAT":
+            # Where its chunk ends is unknown, and content must never be read as commands.
+            self.say(replies.BDAT_UNREADABLE)
         self._count(verb)
 
     def _read_command(self, line: bytes) -> tuple[str, str | None]:
         """The verb and its argument; an empty verb when the line was refused."""
-        if not line:
+        if not line.endswith(b"\n"):
             self.say(replies.LINE_TOO_LONG)
         elif not line.endswith(b"\r\n"):
             self.say(replies.BARE_NEWLINE_IN_COMMAND)

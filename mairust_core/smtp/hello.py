@@ -89,12 +89,17 @@ class HelloSession(Conversation):
         offered += ["ENHANCEDSTATUSCODES", "CHUNKING"]
         if "BINARYMIME" in self.bodies:
             offered.append("BINARYMIME")
-        if self.settings.certificates is not None and not self.tls:
+        if self.offers_tls:
             offered.append("STARTTLS")
         if self.trusted:
             offered.append(" ".join(("XCLIENT", *XCLIENT_ATTRIBUTES)))
             offered.append(" ".join(("XFORWARD", *XFORWARD_ATTRIBUTES)))
         return [*offered, "HELP"]
+
+    @property
+    def offers_tls(self) -> bool:
+        """Whether STARTTLS can be said now."""
+        return self.settings.certificates is not None and not self.tls
 
     def max_size_bytes(self) -> int:
         """The real limit: ours or the road's, whichever is less (trap S2)."""
@@ -102,7 +107,7 @@ class HelloSession(Conversation):
 
     # Security and trust
 
-    @syntax("STARTTLS")
+    @syntax("STARTTLS", when="offers_tls")
     async def smtp_STARTTLS(self, arg: str | None) -> None:
         """Turn TLS on (RFC 3207)."""
         if arg or self.tls or self.settings.certificates is None:

@@ -12,6 +12,12 @@ HIGH_WATER_BYTES = 128 << 10
 """Reading from the socket pauses at twice this (asyncio's rule), so a slow disk slows the sender."""
 
 
+BLANKS = bytes(range(33))
+"""Space and control characters, which no command begins with."""
+HEAD_BYTES = 16
+"""Of an overlong line, enough to know its command."""
+
+
 class Inbox(asyncio.StreamReader):
     """Received bytes of one connection."""
 
@@ -19,7 +25,8 @@ class Inbox(asyncio.StreamReader):
     _eof: bool
     _paused: bool
     _transport: asyncio.Transport
-    _overlong: bool = False
+    _head: bytes | None = None
+    """How the overlong line that is coming begins."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=HIGH_WATER_BYTES, loop=loop)
@@ -30,23 +37,25 @@ class Inbox(asyncio.StreamReader):
         return self._buffer
 
     def line(self, limit_bytes: int) -> bytes | None:
-        """The next line with its LF, None when it is not complete yet, empty when it is over the limit.
+        """The next line with its LF, None when it is not complete yet.
 
-        Of an overlong line nothing is kept while it comes (trap S4).
+        Of one over the limit only how it begins, after blanks, is kept and returned (trap S4); without an LF.
         """
         buffer = self._buffer
         end = buffer.find(b"\n") + 1
         if not end:
             if len(buffer) > limit_bytes:
-                self._overlong = True
+                self._head = self._beginning(bytes(buffer))
                 buffer.clear()
             return None
         line = bytes(buffer[:end])
         del buffer[:end]
-        if self._overlong or end > limit_bytes:
-            self._overlong = False
-            return b""
+        if self._head is not None or end > limit_bytes:
+            line, self._head = self._beginning(line[:-1]), None
         return line
+
+    def _beginning(self, piece: bytes) -> bytes:
+        return ((self._head or b"") + piece).lstrip(BLANKS)[:HEAD_BYTES]
 
     def take(self, size_bytes: int) -> bytes:
         """The first `size_bytes` bytes, or as many as there are."""
@@ -62,7 +71,7 @@ class Inbox(asyncio.StreamReader):
     def drop(self) -> None:
         """Forget everything received so far (RFC 3207 §4.2: nothing sent in clear survives STARTTLS)."""
         self._buffer.clear()
-        self._overlong = False
+        self._head = None
 
     def end(self) -> None:
         """Nothing is wanted any more: wake the reader, and let the socket be read empty."""

@@ -33,7 +33,10 @@ class LmtpSession(SmtpSession):
     @syntax("LHLO hostname")
     async def smtp_LHLO(self, hostname: str | None) -> None:
         """LMTP's hello, with the semantics of EHLO (RFC 2033 §4.1)."""
-        await super().smtp_EHLO(hostname)
+        if hostname:
+            await super().smtp_EHLO(hostname)
+        else:
+            self.say(replies.LHLO_SYNTAX)
 
     async def smtp_HELO(self, hostname: str | None) -> None:
         """Not in LMTP."""

@@ -34,6 +34,7 @@ BYE = Reply(221, "2.0.0", "Bye")
 
 # HELO, EHLO, LHLO
 HELLO_SYNTAX = Reply(501, "5.5.4", "Say your host name, such as EHLO mail.example.org")
+LHLO_SYNTAX = Reply(501, "5.5.4", "Say your host name, such as LHLO mail.example.org")
 HELLO_NEEDED = Reply(503, "5.5.1", "Say hello first")
 HELLO_IN_LMTP = Reply(500, "5.5.1", "This is LMTP, say LHLO")
 
@@ -72,6 +73,7 @@ RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
 NO_VALID_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 START_INPUT = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 BDAT_SYNTAX = Reply(501, "5.5.4", "Syntax: BDAT size [LAST]")
+BDAT_UNREADABLE = Reply(421, "4.7.0", "No content after a BDAT that cannot be read, closing connection")
 BDAT_OPEN = Reply(503, "5.5.1", "DATA cannot follow BDAT")
 BDAT_ONLY = Reply(502, "5.5.1", "Send content by BDAT here")
 BARE_NEWLINE = Reply(550, "5.6.11", "Message contains bare CR or LF")

@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from aiosmtpd.proxy_protocol import AF, PROTO, V2_CMD, ProxyData, get_proxy
+from aiosmtpd.proxy_protocol import AF, PROTO, V2_SIGNATURE, ProxyData, get_proxy
 
 from mairust_core.networks import plain_address
 
 if TYPE_CHECKING:
-    import asyncio
-
     from mairust_core.networks import Network
+    from mairust_core.smtp.inbox import Inbox
 
 XCLIENT_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO")
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
+_LOCAL = V2_SIGNATURE + b"\x20"
+_V2_HEAD_BYTES = 16
 _UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _MAX_HELO = 255
@@ -52,17 +53,32 @@ class TrustedNetworks:
         return address is not None and any(address in network for network in self._networks)
 
 
-async def read_proxy_header(reader: asyncio.StreamReader, peer: Client) -> Client | None:
-    """The client a PROXY header names; `peer` itself for LOCAL and UNKNOWN; None when it is malformed."""
-    header: ProxyData = await get_proxy(reader)
+async def read_proxy_header(inbox: Inbox, peer: Client) -> Client | None:
+    """The client a PROXY header names; `peer` itself for LOCAL and UNKNOWN; None when it is malformed.
+
+    Raises `asyncio.IncompleteReadError` when the connection ends before.
+    """
+    if await _read_local(inbox):
+        return peer
+    header: ProxyData = await get_proxy(inbox)
     if not header:
         return None
-    if header.version == 2 and header.command == V2_CMD.LOCAL:
-        return peer
     if header.protocol == PROTO.UNSPEC or header.family in (AF.UNSPEC, AF.UNIX):
         return peer
     address = plain_address(str(header.src_addr))
     return Client(ip=str(address), port=header.src_port) if address else None
+
+
+async def _read_local(inbox: Inbox) -> bool:
+    """Whether a LOCAL header was read, whose addresses mean nothing, whatever they are; else nothing was."""
+    head = await inbox.readexactly(5)
+    if V2_SIGNATURE.startswith(head):
+        head += await inbox.readexactly(_V2_HEAD_BYTES - len(head))
+    if head.startswith(_LOCAL):
+        await inbox.readexactly(int.from_bytes(head[-2:], "big"))
+        return True
+    inbox.buffer[:0] = head
+    return False
 
 
 def with_attributes(client: Client, argument: str, allowed: tuple[str, ...]) -> Client | None:

@@ -23,6 +23,15 @@ class Located(NamedTuple):
     location: Locator
 
 
+def room_for(copies: Sequence[Copy]) -> int:
+    """How many bytes must be left of an account's quota for all of these to get in, one after the other."""
+    needed = taken = 0
+    for copy in copies:
+        needed = max(needed, taken + (1 if copy.over_quota else copy.size_bytes))
+        taken += copy.size_bytes
+    return needed
+
+
 Charged = tuple[int, Copy]
 """The index of a delivery, and one of its copies."""
 
@@ -78,9 +87,7 @@ def _without_room(charged: Sequence[Charged], room_bytes: int) -> list[int]:
     """The deliveries that do not fit, those that came first having been let in."""
     found = []
     for index, copy in charged:
-        if copy.over_quota:
-            continue
-        if copy.size_bytes > room_bytes:
+        if room_for([copy]) > room_bytes:
             found.append(index)
         else:
             room_bytes -= copy.size_bytes

@@ -23,7 +23,7 @@ from mairust_core.model.ids import Id
 from mairust_core.observe.faults import crash_point
 from mairust_core.store import StorageBackend, call_rows, idempotency, jobs, ledger, threads
 from mairust_core.store.facts import cleaned, content_row, to_json
-from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts
+from mairust_core.store.guilt import Charged, Guilty, Located, MissingMailbox, guilty_accounts, room_for
 from mairust_core.store.tables import (
     content,
     index_queue,
@@ -284,9 +284,8 @@ def _charge_accounts(storage: StorageBackend, tx: Connection, located: Sequence[
     rows = []
     for account_id in account_ids:
         copies = [copy for _, copy in charged[account_id]]
-        bound = sum(copy.size_bytes for copy in copies if not copy.over_quota)
         used = sum(copy.size_bytes for copy in copies)
-        rows.append((used, len(copies), len(copies), account_id, bound if bound else -(1 << 62)))
+        rows.append((used, len(copies), len(copies), account_id, room_for(copies)))
     found = storage.fetch_each(tx, _ACCOUNT, rows)
     refused = [one for one, row in zip(account_ids, found, strict=True) if row is None]
     if refused:

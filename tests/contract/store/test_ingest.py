@@ -163,13 +163,20 @@ def test_rule_c4_only_what_does_not_fit_the_quota_is_refused(kit: Kit) -> None:
     assert kit.problems() == []
 
 
-def test_trap_s5_a_copy_over_quota_is_stored_when_it_shares_a_reply(kit: Kit) -> None:
-    """`over_quota` copies count, but never refuse."""
+def test_trap_s5_a_copy_that_shares_a_reply_is_stored_while_there_is_any_room(kit: Kit) -> None:
+    """`over_quota` copies count, and are refused when the account is full before them, in a batch too."""
     ann = kit.account("ann@example.org", quota_bytes=10)
-    one = kit.mail(ann)
-    kit.store(replace(one, copies=tuple(replace(copy, over_quota=True) for copy in one.copies)))
-    [(used, count)] = kit.rows("SELECT used_bytes, messages FROM account")
-    assert (used, count) == (one.content.size_bytes, 1)
+    shared = [_shared(_sized(kit.mail(ann), size)) for size in (4, 4, 100, 1)]
+    outcomes = kit.commit(*shared, _sized(kit.mail(ann), 1))
+    assert [type(one) for one in outcomes] == [Stored, Stored, Stored, QuotaExceeded, QuotaExceeded]
+    assert kit.rows("SELECT used_bytes, messages FROM account") == [(108, 3)]
+    [again] = kit.commit(_shared(_sized(kit.mail(ann), 1)))
+    assert isinstance(again, QuotaExceeded)
+    assert kit.problems() == []
+
+
+def _shared(one: Delivery) -> Delivery:
+    return replace(one, copies=tuple(replace(copy, over_quota=True) for copy in one.copies))
 
 
 def test_rule_c4_a_flood_to_a_full_account_costs_one_more_try_not_one_each(kit: Kit) -> None:

@@ -289,6 +289,38 @@ async def test_chunks_without_a_transaction_are_read(listen: Listen) -> None:
         assert await client.ask("NOOP") == "250 2.0.0 Ok"
 
 
+_UNREADABLE = {
+    "bare LF": b"BDAT %d LAST\n",
+    "tab": b"BDAT\t%d LAST\r\n",
+    "blank before": b" BDAT %d LAST\r\n",
+    "NUL": b"BDAT %d LAST\0\r\n",
+    "NUL before": b"\0bdat %d LAST\r\n",
+    "no blank": b"BDAT%d LAST\r\n",
+    "broken UTF-8": b"bdat %d \xff\r\n",
+    "too long": b"BDAT %d LAST" + b" " * 3000 + b"\r\n",
+    "blanks, too long": b" " * 5000 + b"BDAT %d LAST\r\n",
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "byte by byte"])
+@pytest.mark.parametrize("line", _UNREADABLE.values(), ids=_UNREADABLE)
+async def test_trap_s1_after_a_bdat_that_cannot_be_read_nothing_is(
+    line: bytes, apart: bool, listen: Listen, receiver: MemoryReceiver
+) -> None:
+    """Its chunk follows, and content is never read as commands: 421, and the rest is dropped."""
+    async with await connect(await listen()) as client:
+        await client.greet()
+        await client.ask("MAIL FROM:<b@c>")
+        await client.ask("RCPT TO:<ann@example.org>")
+        inner = b"RSET\r\n" + SMUGGLED + b".\r\n"
+        data = line % len(inner) + inner
+        await (client.send_apart(data) if apart else client.send(data))
+        refused, last = (await client.rest()).splitlines()
+    assert refused.startswith("500 5.5.2")
+    assert last == "421 4.7.0 No content after a BDAT that cannot be read, closing connection"
+    assert receiver.arrived == []
+
+
 @pytest.mark.parametrize("line", ["BDAT", "BDAT x", "BDAT -1", "BDAT 5 LAST x", "BDAT 123456789012345678901"])
 async def test_a_chunk_of_unknown_size_ends_the_session(line: str, listen: Listen) -> None:
     """What follows such a command could be anything, so nothing of it is executed."""

@@ -149,6 +149,8 @@ SMTP = {
         C: XCLIENT ADDR=192.0.2.1
         S: 550 5.7.1 *
         C: HELP
+        S: 214 2.0.0 Commands: BDAT DATA EHLO HELO HELP MAIL NOOP QUIT RCPT RSET VRFY
+        C: HELP STARTTLS
         S: 214 2.0.0 Commands: BDAT DATA *
         C: help mail
         S: 214 2.0.0 Syntax: MAIL FROM:<address> [[]SP parameters]
@@ -174,6 +176,8 @@ LMTP = {
         S: 500 5.5.1 *
         C: EHLO front
         S: 500 5.5.1 *
+        C: LHLO
+        S: 501 5.5.4 Say your host name, such as LHLO mail.example.org
         C: LHLO front
         S: 250-mx.example.org*PIPELINING*
         C: MAIL FROM:<>

@@ -70,6 +70,23 @@ async def test_trap_s4_slow_content_ends_it(command: str, listen: Listen, receiv
     assert receiver.collectors[0].discarded
 
 
+async def test_trap_s4_a_refused_chunk_counts_as_content(listen: Listen) -> None:
+    """It is drained, and whoever sends it fast enough is not cut for being slow; who dribbles is."""
+    limits = Limits(data_grace_s=0.1, data_bytes_per_s=100_000)
+    async with await connect(await listen(limits=limits)) as client:
+        await client.greet()
+        await client.ask("MAIL FROM:<b@c>")
+        await client.send(b"BDAT 2000000\r\n")
+        for _ in range(20):
+            await client.send(b"x" * 100_000)
+            await asyncio.sleep(0.02)
+        assert (await client.reply()).startswith("503")
+        await client.send(b"BDAT 2000000\r\n")
+        dribbling = asyncio.create_task(dribble(client, b"x" * 1500))
+        assert "421 4.4.2" in await client.rest()
+        dribbling.cancel()
+
+
 async def test_trap_s4_sessions_end(listen: Listen) -> None:
     """A busy session ends when its time is over."""
     async with await connect(await listen(limits=Limits(session_s=0.3))) as client:

@@ -47,11 +47,13 @@ async def test_mail_over_tls(
     content = b"x" * 77 + b"\r\n"
     async with await connect(await listen(certificates=store)) as client:
         assert "STARTTLS" in await client.greet()
+        assert "STARTTLS" in await client.ask("HELP")
         assert (await client.ask("STARTTLS now")).startswith("501")
         assert (await client.ask("STARTTLS")).startswith("220")
         await client.start_tls(trusting)
         assert (await client.ask("MAIL FROM:<b@c>")).startswith("503")
         assert "STARTTLS" not in await client.ask("EHLO again.example.net")
+        assert "STARTTLS" not in await client.ask("HELP")
         assert (await client.ask("STARTTLS")).startswith("503")
         assert (await client.mail(content * 10_000)).startswith("250")
         assert (await client.ask("QUIT")).startswith("221")

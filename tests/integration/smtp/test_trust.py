@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import struct
 from pathlib import Path
 
@@ -40,6 +42,8 @@ HEADERS = {
         4000,
     ),
     "v2 local": (V2 + b"\x20\x00\x00\x00", None, None),
+    "v2 local with addresses": (V2 + b"\x20\x11\x00\x04abcd", None, None),
+    "v2 local of a family to come": (V2 + b"\x20\xf7\x00\x02ab", None, None),
     "v2 unix": (V2 + b"\x21\x31" + struct.pack("!H", 216) + bytes(216), None, None),
 }
 MALFORMED = {
@@ -78,9 +82,9 @@ async def test_rule_j2_proxy_header_tells_the_client(
 
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_malformed_proxy_headers_are_dropped(
-    name: str, listen: Listen, receiver: MemoryReceiver
+    name: str, listen: Listen, receiver: MemoryReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a valid header the connection ends without a word, and the listener goes on."""
+    """Without a valid header the connection ends without a word, and the listener goes on; our log tells."""
     address = await listen(trusted=LOOPBACK, proxy_protocol=True)
     async with await connect(address) as client:
         await client.send(MALFORMED[name])
@@ -89,6 +93,7 @@ async def test_malformed_proxy_headers_are_dropped(
     async with await connect(address) as client:
         await client.send(b"PROXY TCP4 192.0.2.9 192.0.2.2 4000 25\r\n")
         assert (await told(client, receiver)).ip == "192.0.2.9"
+    assert {one.name for one in caplog.records if one.levelname != "DEBUG"} == {"mairust.smtp"}
 
 
 async def test_a_proxy_header_must_come_in_time(listen: Listen) -> None:
@@ -104,6 +109,26 @@ async def test_untrusted_peers_cannot_use_proxy_headers(listen: Listen) -> None:
     async with await connect(address) as client:
         assert (await client.reply()).startswith("220")
         assert (await client.ask("PROXY TCP4 192.0.2.1 192.0.2.2 4000 25")).startswith("500 5.5.2")
+
+
+async def test_rule_j2_a_peer_that_is_gone_already_is_not_taken_for_a_socket(
+    listen: Listen, receiver: MemoryReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reset at once, a TCP connection has no address any more, as a UNIX socket has none: it is ended."""
+    address = await listen(trusted=TrustedNetworks(["192.0.2.0/24"]), proxy_protocol=True)
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port))) as peer:
+        peer.sendall(
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 25\r\nEHLO evil\r\nMAIL FROM:<a@b>\r\n"
+            b"RCPT TO:<ann@example.org>\r\nBDAT 3 LAST\r\nx\r\n"
+        )
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for _ in range(3):  # whoever came first is done by then
+        async with await connect(address) as client:
+            await told(client, receiver)
+    assert {one.envelope.connection.helo for one in receiver.arrived} == {"client.example.net"}
+    gc.collect()  # a task that failed is told of when it goes
+    assert [one.name for one in caplog.records if one.levelname in {"WARNING", "ERROR"}] == []
 
 
 async def test_rule_j2_connections_are_limited_by_the_real_address(listen: Listen) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_core.mime import crlf_form, describe, headers, hidden_ranges, render, rendered_size
+from mairust_core.mime import MAX_HIDDEN, crlf_form, describe, headers, hidden_ranges, render, rendered_size
 from mairust_core.mime.fields import Fields, shown_fields, unfold
+from mairust_core.mime.rendering import MAX_RESULTS
 from tests.unit.mime.messages import MULTIPART, message
 
 OURS = "mx.example.org"
@@ -36,6 +39,8 @@ def _shown(content: bytes, over_smtp: bool = True) -> bytes:
         "mx.example.org.; none",
         "mx.example.org",
         "mx．example．org; none",
+        "mx．example．org．; none",
+        "(c)" * 20 + "mx.example.org; none",
     ],
 )
 @pytest.mark.parametrize(
@@ -88,12 +93,70 @@ def test_rule_b2_a_field_after_a_megabyte_is_still_hidden() -> None:
 
 def test_hidden_ranges_ascend_and_cover_whole_fields() -> None:
     """Ranges are in order, begin at a line, and end after the last line end of the field."""
-    content = message("Authentication-Results: mx.example.org\nReturn-Path: <a@x>\nSubject: s")
+    content = message(
+        "Authentication-Results: mx.example.org\nReturn-Path: <a@x>\nSubject: s\nReturn-Path: <b@x>"
+    )
     ranges = hidden_ranges(content, OURS, True)
     assert [content[start:end] for start, end in ranges] == [
-        b"Authentication-Results: mx.example.org\r\n",
-        b"Return-Path: <a@x>\r\n",
+        b"Authentication-Results: mx.example.org\r\nReturn-Path: <a@x>\r\n",
+        b"Return-Path: <b@x>\r\n",
     ]
+
+
+def test_hidden_ranges_are_few() -> None:
+    """Fields in a row are one range, and of ranges beyond the limit no list is made."""
+    assert hidden_ranges(b"Return-Path:\r\n" * 3000 + b"\r\n", OURS, True) == ((0, 42_000),)
+    assert len(hidden_ranges(b"Return-Path:\r\nX:\r\n" * MAX_HIDDEN + b"\r\n", OURS, True)) == MAX_HIDDEN
+    assert len(hidden_ranges(b"Return-Path:\r\nX:\r\n" * 3000 + b"\r\n", OURS, True)) == MAX_HIDDEN + 1
+
+
+_LABORIOUS = {
+    "dots": "ü.",
+    "one label": "ü",
+    "fullwidth": "mx．",
+    "quoted pairs": "\\x",
+    "parentheses": "(",
+    "comments": "() ",
+    "padding": " ",
+    "folds": "\n ",
+}
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("unit", _LABORIOUS.values(), ids=_LABORIOUS)
+def test_rule_b2_an_id_that_is_hard_to_find_counts_as_ours(unit: str, quote: str) -> None:
+    """Only the beginning of a value is looked at: however long the rest is, the work is the same."""
+
+    def forged(times: int) -> bytes:
+        return message(f"Subject: s\nAuthentication-Results:{quote}{unit * times}mx.example.org; spf=pass")
+
+    shown = message("Subject: s")
+    assert _shown(forged(5_000)) == shown
+    assert _calls(forged(8_000)) < 1000
+
+
+def _calls(content: bytes) -> int:
+    """How many functions are called to find what to hide."""
+    count = 0
+
+    def note(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    hidden_ranges(content, OURS, True)  # what is loaded with the first call does not count
+    sys.setprofile(note)
+    try:
+        hidden_ranges(content, OURS, True)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_rule_b2_of_many_results_only_some_are_looked_at() -> None:
+    """Further ones count as ours; nobody has so many."""
+    some = b"Authentication-Results: other.example.org; spf=pass\r\n" * MAX_RESULTS
+    content = some + b"Authentication-Results: third.example.org\r\n" * 1000 + b"\r\nbody"
+    assert _shown(content) == some + b"\r\nbody"
 
 
 @given(st.binary())

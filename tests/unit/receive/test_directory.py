@@ -53,13 +53,17 @@ def test_trap_s6_each_kind_of_stranger_has_its_reply(kit: Kit) -> None:
 
 
 def test_trap_s6_an_alias_leaves_nobody_out(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is full beside others is a recipient, too; where a limit ends the walk the mail is not taken."""
-    ann, full = kit.account("ann@example.org"), kit.account("full@example.org", quota_bytes=0)
-    kit.alias("both@example.org", "ann@example.org", "full@example.org")
+    """Where one is full, or a limit ends the walk, the mail is not taken: its sender tries again."""
+    ann = kit.account("ann@example.org")
+    kit.account("full@example.org", quota_bytes=0)
+    bob = kit.account("bob@example.org", quota_bytes=1)
+    kit.alias("both@example.org", "ann@example.org", "bob@example.org")
+    kit.alias("three@example.org", "both@example.org", "full@example.org")
     with kit.storage.read() as tx:
         found = resolve(tx, "both@example.org")
         assert isinstance(found, Recipient)
-        assert found.accounts == (ann, full)
+        assert found.accounts == (ann, bob)
+        assert resolve(tx, "three@example.org") == MAILBOX_FULL
         monkeypatch.setattr(addressing, "MAX_ACCOUNTS", 1)
         assert resolve(tx, "both@example.org") == TOO_FAR
 
