@@ -48,6 +48,7 @@ class Replay:
         self._ignored = ignored or (lambda _name, _path: False)
         self._began: dict[int, int] = {}
         self._sent: dict[str, bytearray] = {}
+        self._ends: dict[str, int] = {}
 
     def run(self, moments: Sequence[Moment]) -> Iterator[Promise | Commit]:
         """Yields before each promise and each COMMIT goes out; `disk` is then as it was at that moment."""
@@ -97,6 +98,16 @@ class Replay:
             self.disk.created(path, at)
         if "O_TRUNC" in call.bare:
             self.disk.sized(path, 0, at)
+            self._ends[path] = 0
+
+    def _write(self, call: Call, at: int) -> None:
+        path, data = call.target, call.data[: call.result]
+        if not self._ours(path):
+            return
+        if path not in self._ends:
+            raise NotUnderstood(f"write on {path}, which was not empty")
+        self.disk.written(path, self._ends[path], data, at)
+        self._ends[path] += len(data)
 
     def _pwrite64(self, call: Call, at: int) -> None:
         if self._ours(call.target):
