@@ -72,12 +72,11 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A message whose bytes are known by now, and which of the equal ones it is."""
+    """A message whose bytes are known by now."""
 
     found: Found
     key: bytes
     sha256: bytes
-    nth: int
     payload: Payload | None
 
 
@@ -181,7 +180,7 @@ class ImportRun:
                 self._failed(found.path, mailbox, error.reason)
                 return None
             sha256 = payload.sha256
-        return _Wanted(found, key, sha256, self._nth(mailbox, sha256), payload)
+        return _Wanted(found, key, sha256, payload)
 
     def _nth(self, mailbox: str, sha256: bytes) -> int:
         key = (mailbox, sha256[:12])
@@ -193,15 +192,18 @@ class ImportRun:
         """What the ledger does not count yet; the rest is skipped."""
         counted = self._counted(mailbox, group)
         for one in group:
-            if one.nth <= counted[one.sha256]:
+            nth = self._nth(mailbox, one.sha256)
+            if nth <= counted[one.sha256]:
                 self._skipped(mailbox, one)
             elif (read := self._read(mailbox, one)) is None:
                 continue
             elif self._wishes.dry_run:
                 self._would_import(mailbox, read)
             else:
+                if read.sha256 != one.sha256:  # it changed since it was cached
+                    nth = self._nth(mailbox, read.sha256)
                 try:
-                    item = self._item(mailbox, read)
+                    item = self._item(mailbox, read, nth)
                 except Invalid as error:
                     self._failed(one.found.path, mailbox, Reason.refused(error))
                     continue
@@ -223,10 +225,9 @@ class ImportRun:
         except Unusable as error:
             self._failed(one.found.path, mailbox, error.reason)
             return None
-        nth = one.nth if payload.sha256 == one.sha256 else self._nth(mailbox, payload.sha256)
-        return _Wanted(one.found, one.key, payload.sha256, nth, payload)
+        return _Wanted(one.found, one.key, payload.sha256, payload)
 
-    def _item(self, mailbox: str, one: _Wanted) -> Item[NewCopy]:
+    def _item(self, mailbox: str, one: _Wanted, nth: int) -> Item[NewCopy]:
         payload = one.payload
         assert payload is not None
         at = self._wishes.received(payload.head(1 << 16)) if self._wishes.received else None
@@ -234,7 +235,7 @@ class ImportRun:
             mailbox=mailbox,
             sha256=one.sha256.hex(),
             received_at=at or one.found.received_at(),
-            copy=one.nth,
+            copy=nth,
             flags=self._flags(mailbox, one.found),
         )
         return Item(value=new, content=BytesIn(chunks=_Again(payload), size_bytes=payload.size_bytes))

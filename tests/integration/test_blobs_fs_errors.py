@@ -12,7 +12,7 @@ from mairust_core.blobs.fileops import FileOps
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.errors import Damaged, DiskFull, MaiRustError, StorageDown
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content, Locator
-from tests.support.disk import FailingOps, RecordingOps
+from tests.support.disk import FailingOps, RecordingOps, room_for
 
 OPS = [
     "mkdir",
@@ -242,6 +242,17 @@ def test_trap_s12_a_full_disk_is_452_and_service_resumes(tmp_path: Path, op: str
     assert len(session.acknowledged) == 3
     session.check()
     session.store.close()
+
+
+def test_rule_c3_a_write_that_the_kernel_cuts_short_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """A segment may grow by half a blob: refused for now, and with room it reads back."""
+    store = FsBlobStore(tmp_path)
+    content = Bytes.of(os.urandom(3000))
+    with room_for(1500), pytest.raises(StorageDown):
+        store.put_many([content])
+    [locator] = store.put_many([content])
+    assert store.get(locator, content.sha256) == content.data
+    store.close()
 
 
 def test_a_blob_that_cannot_be_opened_is_not_reported_as_lost(tmp_path: Path) -> None:

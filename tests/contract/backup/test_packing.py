@@ -11,6 +11,7 @@ from mairust_core.backup.packing import GROUP_MAILS
 from mairust_core.model.backup import NewBackup, Wanted
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.services.backups import Backups
+from mairust_core.store import collecting
 from mairust_core.transfer.repository.packs import Directory, Unpacker, read_directory
 from tests.support.sites import ANN, TESTER, deliver
 from tests.support.stores import message
@@ -53,3 +54,17 @@ def test_trap_d6_what_cannot_be_read_is_named_and_the_rest_is_there(embedded: Si
     _, directory = fetched(embedded, [nobodys, *wanted])
     assert set(directory.damaged) == {nobodys, wanted[-1]}
     assert [entry.id.hex() for entry in directory.entries()] == wanted[:-1]
+
+
+def test_trap_d6_large_mail_where_another_lies_is_named(embedded: Site) -> None:
+    """What is streamed is verified too: two rows with each other's place are two damaged mails."""
+    mails = [message(body=letter * MEMORY_LIMIT_BYTES) for letter in "ab"]
+    deliver(embedded, ANN, *mails)
+    one, other = (hashlib.sha256(data).digest() for data in mails)
+    with embedded.storage.write() as tx:
+        places = collecting.locations(embedded.storage, tx, [one, other])
+        rows = [(places[other], one), (places[one], other)]
+        embedded.storage.execute_many(tx, "UPDATE blob SET location = ? WHERE sha256 = ?", rows)
+    _, directory = fetched(embedded, [one.hex(), other.hex()])
+    assert directory.damaged == (one.hex(), other.hex())
+    assert list(directory.entries()) == []

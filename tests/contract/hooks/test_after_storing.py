@@ -13,6 +13,7 @@ from mairust_core.hooks.log import Came, Line, Noted
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.ids import now_ms
 from mairust_core.jobs import Later, LeaseLost
+from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.hook_forms import NewHook, Outcome
 from mairust_core.model.ids import Id
@@ -126,6 +127,17 @@ async def test_rule_e2_a_copy_that_is_rejected_later_stays_in_quarantine(house: 
     await house.run(job)
     [found] = house.box(house.bob, QUARANTINE)
     assert found.metadata["quarantine"] == "guard: no"
+
+
+async def test_rule_c4_a_list_that_the_pipe_repeats_leaves_no_second_job(house: House) -> None:
+    """A front server brings a mail to Ann, then to Ann and Bob: each has it once, and one job for it."""
+    await house.hook(lambda _: {"action": "deliver"}, registered("after", POST))
+    data = mail()
+    replies = await house.receive(house.ann, data=data, road=Road.DELIVER)
+    replies += await house.receive(house.ann, house.bob, data=data, road=Road.DELIVER)
+    assert [one.code for one in replies] == [250, 250, 250]
+    assert [len(house.box(one)) for one in (house.ann, house.bob)] == [1, 1]
+    assert [one.payload["addresses"] for one in house.jobs("hook")] == [[house.ann], [house.bob]]
 
 
 async def test_a_copy_that_somebody_released_is_left_where_it_is(house: House) -> None:

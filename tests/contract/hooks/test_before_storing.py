@@ -12,14 +12,16 @@ from mairust_core.errors import StorageDown
 from mairust_core.hooks.book import Registered
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.mime import SNIPPET, describe
+from mairust_core.model.account import AccountChange
 from mairust_core.model.blob import Bytes
 from mairust_core.model.delivery import Delivery
 from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.plugin import Attachments, Body, Permissions
+from mairust_core.services.accounts import Accounts
 from mairust_core.store.facts import content_row
-from tests.contract.hooks.conftest import House, mail, stored_id
+from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
 PRE, EACH = HookType.PRE_RECEIVE, HookType.PRE_DELIVERY
@@ -243,6 +245,28 @@ async def test_rule_e2_none_deliverable_and_one_tempfailed(house: House) -> None
     assert reply.code == 451
     assert house.box(house.ann) == house.box(house.bob) == []
     assert house.jobs("delivery") == []
+
+
+async def test_trap_s5_an_account_that_fills_up_after_rcpt_is_left_out_behind_no_250(house: House) -> None:
+    """One reply for both: each has the mail, or nobody; repeated when it was refused, each has it once."""
+    accounts = house.site.service(Accounts, TESTER)
+
+    def fill(_: dict[str, Any]) -> dict[str, Any]:
+        accounts.edit(house.bob, AccountChange(quota_bytes=1))
+        return {"action": "deliver"}
+
+    await house.hook(fill, registered())
+    data = mail()
+    [reply] = await house.receive(house.ann, house.bob, data=data)
+    there = [len(house.box(one)) for one in (house.ann, house.bob)]
+    assert (reply.code // 100, there) in ((2, [1, 1]), (4, [0, 0]))
+    house.book.write()
+    await house.changed()
+    accounts.edit(house.bob, AccountChange(quota_bytes=1 << 20))
+    if reply.code != 250:
+        [reply] = await house.receive(house.ann, house.bob, data=data)
+    assert reply.code == 250
+    assert [len(house.box(one)) for one in (house.ann, house.bob)] == [1, 1]
 
 
 async def test_rule_e2_over_lmtp_each_recipient_hears_for_itself(house: House) -> None:

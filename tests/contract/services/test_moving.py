@@ -13,6 +13,7 @@ from mairust_core.errors import Invalid, NotFound, TooLarge
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.copies import AskedCopies, ImportedCopy, NewCopy, NewFolders, Outcome
 from mairust_core.model.ids import Id
+from mairust_core.model.message_change import MessageChange
 from mairust_core.operations import BytesIn, Item, ItemsIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.exporting import PAGE, Exports
@@ -82,6 +83,13 @@ def test_rule_b1_messages_arrive_with_all_that_belongs_to_them(ops: Ops, ann: Ac
     raw = b"".join(ops(Messages).raw(str(listed[0].id)).chunks)
     assert raw == mail(1)
     assert ops(Accounts).show(ann.address).messages == 4
+
+
+def test_a_message_that_came_deleted_stays_so_whatever_its_flags_are_set_to(ops: Ops, ann: Account) -> None:
+    """A Maildir's `T`: what only IMAP sets, only IMAP takes away."""
+    [one] = send(ops, ann, Batch(datas=[mail(1)], flags=("\\Seen", "\\Deleted")))
+    changed = ops(Messages).change(str(int(one.id or 0)), MessageChange(flags=("\\Flagged", "later")))
+    assert changed.flags == ("\\Flagged", "\\Deleted", "later")
 
 
 def test_rule_i1_the_same_batch_again_adds_nothing(ops: Ops, ann: Account) -> None:

@@ -25,6 +25,7 @@ from mairust_core.services.messages import Messages
 from mairust_core.store import tombstones
 from tests.support.changes import Changes
 from tests.support.stores import ADMIN, Kit
+from tests.support.waiting import OneMore
 
 ANN = "ann@example.org"
 STEPS = 250
@@ -203,6 +204,22 @@ def test_rule_d2_a_large_mailbox_is_deleted_step_by_step(kit: Kit, site: Site) -
     account = site.service(Accounts, ADMIN).show(ANN)
     assert (account.messages, account.used_bytes) == (0, 0)
     assert kit.rows("SELECT count(*), min(mailbox) FROM trash") == [(250, "Work")]
+    assert [row[0] for row in kit.rows("SELECT name FROM mailbox ORDER BY name")] == ["INBOX", QUARANTINE]
+    assert kit.problems() == []
+
+
+@pytest.mark.parametrize("site_settings", ["postgresql"], indirect=True)
+def test_rule_a2_what_moves_out_of_a_mailbox_meanwhile_is_not_deleted_with_it(kit: Kit, site: Site) -> None:
+    """Deletion waits for the message and finds it elsewhere. SQLite has one writer at a time."""
+    [moved] = stored(kit, 1, "Work")
+    with OneMore() as other:
+        with kit.storage.write() as tx:
+            held = store.placements.hold(tx, ADMIN, Id.parse(moved))
+            other.begin(lambda: site.service(Mailboxes, ADMIN).delete(ANN, name="Work"))
+            assert other.waits(kit.storage.url)
+            store.placements.change(tx, held, MessageChange(mailbox="INBOX"))
+        other.end()
+    assert [str(int(one.id)) for one in site.service(Messages, ADMIN).browse(ANN).items] == [moved]
     assert [row[0] for row in kit.rows("SELECT name FROM mailbox ORDER BY name")] == ["INBOX", QUARANTINE]
     assert kit.problems() == []
 

@@ -54,6 +54,12 @@ def test_rule_i1_a_copy_is_stored_while_fewer_are_counted(kit: Kit, ann: int) ->
     assert kit.problems() == []
 
 
+def test_rule_i1_copies_of_a_batch_are_counted_in_their_order(kit: Kit, ann: int) -> None:
+    """The second copy of equal mails may come before the first: both are stored."""
+    assert how_many(kit, [imported(kit, ann, b"a", 2), imported(kit, ann, b"a", 1)]) == [1, 1]
+    assert counted(kit) == [(INBOX, 2)]
+
+
 def test_rule_i1_each_mailbox_counts_for_itself(kit: Kit, ann: int) -> None:
     """The same bytes for another mailbox are another message; mailboxes are made as needed."""
     there = imported(kit, ann, b"a", 1)

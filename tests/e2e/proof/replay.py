@@ -100,19 +100,21 @@ class Replay:
             self._ends[path] = 0
         if "O_TRUNC" in call.bare:
             self.disk.sized(path, 0, at)
+            self._ends[path] = 0
+
+    def _write(self, call: Call, at: int) -> None:
+        """Behind what was written, in a file that was made in this trace and is only added to."""
+        path, data = call.target, call.data[: call.result]
+        if not self._ours(path):
+            return
+        if path not in self._ends:
+            raise NotUnderstood(f"write on {path}, which was not empty")
+        self.disk.written(path, self._ends[path], data, at)
+        self._ends[path] += len(data)
 
     def _pwrite64(self, call: Call, at: int) -> None:
         if self._ours(call.target):
             self.disk.written(call.target, call.numbers[-1], call.data[: call.result], at)
-
-    def _write(self, call: Call, at: int) -> None:
-        """Behind what was written, in a file that was made in this trace and is only added to."""
-        if self._ours(call.target):
-            if call.target not in self._ends:
-                raise NotUnderstood(f"write on {call.target}, somewhere")
-            data = call.data[: call.result]
-            self.disk.written(call.target, self._ends[call.target], data, at)
-            self._ends[call.target] += len(data)
 
     def _sendto(self, call: Call, at: int) -> None:
         """Sockets are none of the disk's business."""

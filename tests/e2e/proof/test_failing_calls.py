@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.proof.audit import audit
+from tests.e2e.proof.audit import audit, copies
 from tests.e2e.proof.ledger import Ledger, only_temporary_refusals
 from tests.e2e.proof.load import Load, make_mail, submit
 from tests.e2e.proof.trace import Call, ended_calls, strace
@@ -74,6 +74,8 @@ def test_rule_c4_a_mail_refused_for_a_failed_sync_of_the_log_does_not_come_back(
         server.kill()
     assert ledger.answers["451 4.3.0"], "no sync failed: nothing is proved"
     audit(sqlite_site, ledger)
+    with sqlite_site.opened() as here:  # stricter than for a COMMIT whose outcome nobody can learn
+        assert len(list(copies(here, ledger))) == ledger.acknowledged
 
 
 def _touched_after_a_failed_sync(calls: Sequence[Call]) -> list[str]:

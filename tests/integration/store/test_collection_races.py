@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import Connection
 
 from mairust_core import store
 from mairust_core.app import open_site
@@ -15,13 +19,15 @@ from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
 from mairust_core.first_run import create_site
-from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Locator
 from mairust_core.model.ids import Id
 from mairust_core.observe.faults import STEPS
 from mairust_core.receive.collection import Ages, Collection
+from mairust_core.receive.committer import Committer
+from mairust_core.store import StorageBackend
 from tests.integration.store.conftest import Start
 from tests.support.invariants import check_site
-from tests.support.stores import ADMIN, Kit, message, open_kit
+from tests.support.stores import ADMIN, Kit, message, open_kit, settings_for
 
 OUR_STEPS = [step.name for step in STEPS if step.name.startswith(("gc.", "compact."))]
 AT_ONCE = Ages(condemned_s=-1, leftover_s=-1, sealed_s=-1)
@@ -125,6 +131,66 @@ def test_rule_c2_a_reader_never_misses_mail_that_compaction_moves(site_settings:
             for source in early:
                 assert len(site.read_blob(source)) == source.size_bytes
             site.ids.next()
+
+
+def test_rule_c2_what_a_transaction_under_way_is_about_to_name_is_not_swept(tmp_path: Path) -> None:
+    """On SQLite a process may sleep just before its COMMIT, until its bytes look old: it is waited for."""
+    with open_kit(settings_for(tmp_path / "site")) as kit, ThreadPoolExecutor(1) as beside:
+        kit.domain()
+        mail = kit.mail(kit.account("ann@example.org"), data=message(body="z" * MEMORY_LIMIT_BYTES))
+        asleep, awake = threading.Event(), threading.Event()
+
+        def sleep() -> None:
+            asleep.set()
+            awake.wait(60)
+
+        def wake() -> None:
+            if asleep.is_set():
+                awake.set()
+
+        class Swept(FsBlobStore):
+            def locators_of_files(self, older_than_s: float) -> Iterator[Locator]:
+                """Those that are there once the mail is about to be committed."""
+                beside.submit(committer.commit_many, [mail])
+                assert asleep.wait(60)
+                yield from super().locators_of_files(older_than_s)
+
+        committer = Committer(_around(kit.storage, at_end=sleep), kit.blobs, lambda: kit.ids)
+        with closing(Swept(kit.settings.blobs.path)) as blobs:
+            Collection(_around(kit.storage, before=wake), blobs, AT_ONCE, rest=lambda _: None).run()
+        beside.shutdown()
+        assert kit.rows("SELECT id FROM message") == [(mail.copies[0].id,)]
+        assert kit.problems() == []
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
+
+
+class Around:
+    """A storage that does something before each of its transactions, and before it is committed."""
+
+    def __init__(
+        self, storage: StorageBackend, before: Callable[[], None], at_end: Callable[[], None]
+    ) -> None:
+        self._storage, self._before, self._at_end = storage, before, at_end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As the storage does."""
+        self._before()
+        with self._storage.write() as tx:
+            yield tx
+            self._at_end()
+
+
+def _around(
+    storage: StorageBackend, before: Callable[[], None] = _nothing, at_end: Callable[[], None] = _nothing
+) -> StorageBackend:
+    return cast(StorageBackend, Around(storage, before, at_end))
 
 
 def _read_until(site: object, kept: list[Id], stop: threading.Event, failures: list[MaiRustError]) -> None:

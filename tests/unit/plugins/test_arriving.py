@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -16,21 +13,11 @@ from mairust_core.plugins.arriving import Reader
 from mairust_core.plugins.manifest import on_paper
 from mairust_core.plugins.package import ArchiveLimits
 from mairust_core.store import StorageBackend
+from tests.support.disk import room_for
 from tests.support.linking import TESTER, manifest_text, new_id
 from tests.support.packaging import body, made
 
 NOBODY_ASKS = cast(StorageBackend, None)
-
-
-@contextmanager
-def room_for(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def arrive(reader: Reader, content: BytesIn) -> None:

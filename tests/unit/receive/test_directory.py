@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from mairust_core.receive.directory import (
     MAILBOX_FULL,
     NO_SUCH_DOMAIN,
     NO_SUCH_USER,
+    REFUSAL_REMEMBERED_S,
+    REMEMBERED_S,
     TOO_FAR,
     Directory,
     resolve,
@@ -93,16 +96,40 @@ async def test_rule_d3_a_change_is_known_after_the_next_poll(kit: Kit) -> None:
         directory.close()
 
 
-async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_long(tmp_path: Path) -> None:
-    """It says nothing about the address."""
-    with open_kit(settings_for(tmp_path / "site")) as kit:
-        directory = Directory(kit.storage)
-        path = kit.settings.database.sqlite_path
-        assert path is not None
+async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_long(kit: Kit) -> None:
+    """It says nothing about the address, which is known soon after the database is back."""
+    kit.account("ann@example.org")
+    directory = Directory(kit.storage)
+    path = kit.settings.database.sqlite_path
+    assert path is not None
+    try:
+        await directory.poll()
         kit.storage.engine.dispose()
         path.rename(path.with_name("away"))
         try:
             assert await directory.find("ann@example.org") == StorageDown.reply
         finally:
             path.with_name("away").rename(path)
-            directory.close()
+        await _until_accepted(directory, "ann@example.org")
+    finally:
+        directory.close()
+
+
+async def test_trap_s6_a_refusal_is_not_remembered_for_long(kit: Kit) -> None:
+    """An account that was full takes mail soon after there is room, which is no administrative change."""
+    kit.account("full@example.org", quota_bytes=0)
+    directory = Directory(kit.storage)
+    try:
+        await directory.poll()
+        assert await directory.find("full@example.org") == MAILBOX_FULL
+        kit.run("UPDATE account SET quota_bytes = 1000")
+        await _until_accepted(directory, "full@example.org")
+    finally:
+        directory.close()
+
+
+async def _until_accepted(directory: Directory, address: str) -> None:
+    """Ask until it is: long before what is known of an account would be asked again."""
+    async with asyncio.timeout(REMEMBERED_S / 2):
+        while not isinstance(await directory.find(address), Recipient):  # noqa: ASYNC110 - time is what counts
+            await asyncio.sleep(REFUSAL_REMEMBERED_S / 4)

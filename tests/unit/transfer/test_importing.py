@@ -245,6 +245,15 @@ def test_a_cache_that_lies_does_no_harm(bench: Bench) -> None:
     assert bench.target.kept[-1] == ("INBOX", b"other")
 
 
+def test_rule_i1_a_file_that_changed_since_it_was_cached_is_counted_anew(bench: Bench) -> None:
+    """Two equal files were read before; one of them has other bytes now, and so has a further one."""
+    bench.run(box(b"a", b"a"))
+    bench.target.counted.clear()
+    bench.target.kept.clear()
+    assert counts(bench.run(box(b"a", b"b", b"b"))) == (3, 0, 0)
+    assert sorted(bench.target.kept) == [("INBOX", one) for one in (b"a", b"b", b"b")]
+
+
 def test_again_sends_everything(bench: Bench) -> None:
     """Whatever the ledger says; which copy it is, is said all the same."""
     bench.run(box(b"a", b"a"))
