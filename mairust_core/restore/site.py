@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
 from mairust_core.blobs import BlobStore, drivers
@@ -44,9 +45,11 @@ log = logging.getLogger("mairust.backup")
 class Restored:
     """What a restore brought back.
 
-    `damaged` are objects that could not be read, `left_out` counts the messages without their mail;
-    `reissued` are tables of secrets that nothing opens here, so that new ones are needed. `trusted` are the
-    root keys, each with the list of revocations that is in force again: a newer one may be out.
+    `damaged` are objects that could not be read, those of accounts' rows also in `damaged_rows`, with the
+    address; `lost_accounts` are addresses of which nothing is there, `left_out` counts the messages without
+    their mail. `reissued` are tables of secrets that nothing opens here, so that new ones are needed.
+    `trusted` are the root keys, each with the list of revocations that is in force again: a newer one may be
+    out.
     """
 
     snapshot: str
@@ -54,6 +57,8 @@ class Restored:
     messages: int
     left_out: int = 0
     damaged: tuple[str, ...] = ()
+    damaged_rows: dict[str, str] = field(default_factory=dict)
+    lost_accounts: tuple[str, ...] = ()
     reissued: tuple[str, ...] = ()
     admin_token_file: str = ""
     settings_file: str = ""
@@ -74,6 +79,13 @@ class _Run:
     settings_file: str = ""
     damaged: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
+    lost: tuple[str, ...] = ()
+
+    def damaged_rows(self) -> dict[str, str]:
+        """Whose rows the damaged objects are, as far as they are any account's."""
+        parts = self.snapshot.accounts
+        owners = {object_: part.address for part in parts for object_ in part.objects}
+        return {id_: owners[id_] for id_ in self.damaged if id_ in owners}
 
 
 def restore_site(
@@ -114,7 +126,10 @@ def restore_site(
             name_of_site = sites.name(tx)
         drivers.claim(settings, name_of_site, fresh=created)
         _write_keys(settings, keys)
-        totals = _fill(run, settings, storage)
+        try:
+            totals = _fill(run, settings, storage)
+        except IntegrityError as error:
+            raise Damaged("snapshot_contradicts", id=name, why=error.orig) from error
         with storage.read() as tx:
             trusted = tuple(trust.page(tx, run.by, "", MAX_ROOTS))
     crash_point("restore.committed")
@@ -124,6 +139,8 @@ def restore_site(
         messages=totals[1],
         left_out=run.left_out,
         damaged=tuple(run.damaged),
+        damaged_rows=run.damaged_rows(),
+        lost_accounts=run.lost,
         reissued=_sealed_tables() if run.sealed else (),
         admin_token_file=str(settings.data_dir / ADMIN_TOKEN),
         settings_file=run.settings_file,
@@ -220,7 +237,7 @@ def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows)
     for part in run.snapshot.accounts:
         accounts.insert(part)
         run.watch.advance(part.messages)
-    run.left_out = accounts.left_out
+    run.left_out, run.lost = accounts.left_out, tuple(accounts.lost)
     late = {one.name for one in SITE} - early - (set(_sealed_tables()) if run.sealed else set())
     insert_site(storage, tx, run.snapshot, rows, tables=late, accounts=accounts.accounts)
     _judge(run)
