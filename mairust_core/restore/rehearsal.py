@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mairust_core.app import opened
 from mairust_core.blobs import BlobStore
 from mairust_core.config import load_settings
+from mairust_core.disk import needing_room
 from mairust_core.errors import Damaged
 from mairust_core.model.blob import Locator
 from mairust_core.model.trust import TrustKey
@@ -80,7 +81,10 @@ def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = N
     `restore_site` raises, also for what only the second reader cannot read.
     """
     watch.expect(repository.read_snapshot(name).messages)
-    with tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch:
+    with (
+        needing_room("rehearsal", Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch,
+    ):
         settings = load_settings(data_dir=Path(scratch, "site"), env={})
         done = restore_site(settings, repository, name, os_user=os_user, watch=watch)
         with opened(settings) as site:

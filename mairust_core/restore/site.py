@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
 from mairust_core.blobs import BlobStore, drivers
 from mairust_core.config import Settings
+from mairust_core.disk import needing_room
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
 from mairust_core.model.ids import Id
@@ -70,12 +71,13 @@ class _Run:
     """One restore, and what was found on the way."""
 
     repository: Repository
+    name: str
     snapshot: Snapshot
     skip_damaged: bool
-    sealed: bool
-    """Whether rows that need the master key stay out."""
     watch: Watcher
     by: Principal
+    sealed: bool = True
+    """Whether rows that need the master key stay out."""
     settings_file: str = ""
     damaged: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
@@ -108,30 +110,16 @@ def restore_site(
     snapshot = repository.read_snapshot(name)
     if snapshot.schema > SCHEMA_VERSION:
         raise NewerSite("snapshot", id=name, found=snapshot.schema, known=SCHEMA_VERSION)
-    keys = _keys(repository, snapshot, settings, master_key)
-    enter_data_dir(settings)
     run = _Run(
         repository=repository,
+        name=name,
         snapshot=snapshot,
         skip_damaged=skip_damaged,
-        sealed=keys is None,
         watch=watch,
         by=Principal.local(os_user),
     )
-    with closing(storage_of(settings)) as storage:
-        created = make_database(storage)
-        with storage.read() as tx:
-            if not restoring.is_empty(tx):
-                raise Conflict("site_not_empty", path=settings.data_dir)
-            name_of_site = sites.name(tx)
-        drivers.claim(settings, name_of_site, fresh=created)
-        _write_keys(settings, keys)
-        try:
-            totals = _fill(run, settings, storage)
-        except IntegrityError as error:
-            raise Damaged("snapshot_contradicts", id=name, why=error.orig) from error
-        with storage.read() as tx:
-            trusted = tuple(trust.page(tx, run.by, "", MAX_ROOTS))
+    with needing_room("restore", settings.data_dir):
+        totals, trusted = _restore(run, settings, master_key)
     crash_point("restore.committed")
     return Restored(
         snapshot=name,
@@ -146,6 +134,26 @@ def restore_site(
         settings_file=run.settings_file,
         trusted=trusted,
     )
+
+
+def _restore(
+    run: _Run, settings: Settings, master_key: Path | None
+) -> tuple[tuple[int, int], tuple[TrustKey, ...]]:
+    """How many accounts and messages there are then, and the root keys that are trusted."""
+    keys = _keys(run.repository, run.snapshot, settings, master_key)
+    run.sealed = keys is None
+    enter_data_dir(settings)
+    with closing(storage_of(settings)) as storage:
+        created = make_database(storage)
+        with storage.read() as tx:
+            if not restoring.is_empty(tx):
+                raise Conflict("site_not_empty", path=settings.data_dir)
+            name_of_site = sites.name(tx)
+        drivers.claim(settings, name_of_site, fresh=created)
+        _write_keys(settings, keys)
+        totals = _fill(run, settings, storage)
+        with storage.read() as tx:
+            return totals, tuple(trust.page(tx, run.by, "", MAX_ROOTS))
 
 
 def _keys(repository: Repository, snapshot: Snapshot, settings: Settings, given: Path | None) -> bytes | None:
@@ -179,6 +187,13 @@ def _write_keys(settings: Settings, keys: bytes | None) -> None:
 
 def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
     """Everything in one transaction; how many accounts and messages there are."""
+    try:
+        return _fill_all(run, settings, storage)
+    except IntegrityError as error:
+        raise Damaged("snapshot_contradicts", id=run.name, why=error.orig) from error
+
+
+def _fill_all(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
     rows = Rows(run.repository, run.damaged)
     rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
     wanted = wanted_mail(run.repository, run.snapshot, rows)

@@ -373,7 +373,18 @@ def test_a_full_disk_of_the_site_can_be_tried_again(request: pytest.FixtureReque
     with small_disk(tmp_path / "disk", 6 << 20) as disk:
         target = Site(directory=disk.path / "site")
         code, _, err = run(target, "restore", tmp_path / "r", "--yes")
-        assert code == 75, err
+        assert (code, "restore it again" in err, "senders" in err) == (75, True, False), err
+        shutil.rmtree(target.directory)
+        done = subprocess.run(
+            command_line(full, "restore", tmp_path / "r", "--rehearse"),
+            env=clean_environment({"TMPDIR": str(disk.path)}), capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, b"TMPDIR" in done.stderr, b"senders" in done.stderr) == (75, True, False)
+        assert [*disk.path.iterdir()] == []
+        filler = disk.fill()
+        code, _, err = run(target, "init")
+        assert (code, "do it again" in err) == (75, True), err
+        filler.unlink()
         shutil.rmtree(target.directory)
         make_site(target.settings())
         disk.fill()
