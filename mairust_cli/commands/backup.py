@@ -105,6 +105,7 @@ def create(
 
     source = session.operations(Backups)
     keys = keys_of(passphrase_file, recipient, identity)
+    session.hear_log()
     repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
     keys_file = _master_keys(session, repository)
     with working(session, "backup") as watch:
