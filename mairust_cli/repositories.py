@@ -46,6 +46,7 @@ def opened(session: Session, path: str, keys: Keys) -> Repository:
     """The repository at `path`; raises `NotFound`."""
     from mairust_core.transfer.repository import Repository
 
+    session.hear_log()
     return Repository.open(Path(path).absolute(), keys, session.backup_cache())
 
 

@@ -39,6 +39,7 @@ class Session:
         self._stack = ExitStack()
         self._site: Site | None = None
         self._server: Server | None = None
+        self._hears_log = False
 
     @classmethod
     def of(cls, ctx: typer.Context) -> Session:
@@ -118,6 +119,14 @@ class Session:
             return Path(home) / "mairust" / "backup"
         return self.settings().data_dir / "backup" / "known"
 
+    def hear_log(self) -> None:
+        """Tell from now on what is logged, as warnings; for what works on files of this machine."""
+        if not self._hears_log:
+            from mairust_cli.heard import heard  # not before: it costs what needs no log its start
+
+            self._hears_log = True
+            self._stack.enter_context(heard(self.output))
+
     def confirm(self, question: str, yes: bool, **values: object) -> None:
         """Return when it may be done; asks on a terminal, elsewhere `--yes` must say so.
 
@@ -153,6 +162,7 @@ class Session:
         if self._site is None:
             from mairust_core.app import opened
 
+            self.hear_log()
             self._site = self._stack.enter_context(opened(self.settings()))
         return self._site
 

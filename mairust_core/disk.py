@@ -9,7 +9,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mairust_core.errors import DiskFull
 
 FREE_BYTES = 1 << 30
 FREE_SHARE = 0.05
@@ -17,6 +21,8 @@ FREE_SHARE = 0.05
 RESERVE = "reserve"
 RESERVE_SHARE = 0.05
 """Of the disk, at most."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 log = logging.getLogger("mairust.disk")
 
@@ -31,6 +37,19 @@ def require_room(directory: Path, size_bytes: int) -> None:
     free, total = _disk(directory)
     if not has_room(free - size_bytes, total):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+
+
+@contextmanager
+def needing_room(what: str, directory: Path) -> Iterator[None]:
+    """Raise `DiskFull` of `what` naming the directory, instead of what met the full disk inside."""
+    try:
+        yield
+    except DiskFull as error:
+        raise DiskFull(what, path=directory) from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DiskFull(what, path=directory) from error
 
 
 def keep_reserve(data_dir: Path, size_bytes: int) -> bool:

@@ -89,8 +89,8 @@ def create(
 
     `mairust backup DEST` is short for it. Only what the repository lacks is written. The server may run, and
     mail may come in, meanwhile. The repository is encrypted when --passphrase-file or --recipient is given
-    the first time; later runs need the same. With --server the site is fetched from there. Nothing is
-    printed where nobody looks on, unless something is wrong.
+    the first time; later runs need the passphrase, too. With --server the site is fetched from there.
+    Nothing is printed where nobody looks on, unless something is wrong.
 
     Exit status: 0 done; 3 done, but some mail of the site is damaged and not in it; 5 DEST is something else;
     75 another backup runs, or the site or the disk is busy, full or away; 77 wrong passphrase or key.
@@ -105,6 +105,7 @@ def create(
 
     source = session.operations(Backups)
     keys = keys_of(passphrase_file, recipient, identity)
+    session.hear_log()
     repository = Repository.create(Path(dest).absolute(), keys, session.backup_cache())
     keys_file = _master_keys(session, repository)
     with working(session, "backup") as watch:

@@ -41,6 +41,7 @@ def deliver(
     reverse_path = pipe.reverse_path(sender or "")
     if reverse_path is None:
         session.output.note(f"the sender {clean(sender or '')[:80]} is no address, <> is put in its place")
+    session.hear_log()
     answers = pipe.deliver(session.settings(), addresses, session.input_bytes, reverse_path or "")
     failure = pipe.failure(answers)
     if failure is not None:

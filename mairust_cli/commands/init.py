@@ -57,7 +57,7 @@ def init(
     owner only.
 
     Exit status: 0 the site is there, now or before; 5 it has another database; 75 the database cannot be
-    reached.
+    reached, or the disk is full.
 
     Examples:
       mairust init
@@ -66,13 +66,15 @@ def init(
     session = Session.of(ctx)
     session.stay_local("init")
     from mairust_core.config.first_file import write_first_file
+    from mairust_core.disk import needing_room
     from mairust_core.first_run import create_site
 
     settings = session.settings({"database.url": database})
     if database is not None:
         _require_same_database(session.settings(), settings)
-    made = create_site(settings, os_user())
-    config_file = settings.config_file or write_first_file(settings, with_database=database is not None)
+    with needing_room("init", settings.data_dir):
+        made = create_site(settings, os_user())
+        config_file = settings.config_file or write_first_file(settings, with_database=database is not None)
     if settings.database.sqlite_path is not None:
         session.output.note("this is the embedded store, SQLite; for PostgreSQL: mairust init --database URL")
     result = Initialised(

@@ -304,12 +304,13 @@ def verify(
 ) -> None:
     """Check a package, and tell what came of each check.
 
-    Without a site and without a network: the archive, every file against manifest.json, plugin.toml,
-    signatures and licence. Whose signature it is
-    shows only beside keys that you trust: --trust takes public keys of roots.
+    Without a network, and without a site where there is none: the archive, every file against manifest.json,
+    plugin.toml, signatures and licence. Whose signature it is shows only beside keys that are trusted:
+    --trust takes public keys of roots. Without it those count that the site of this machine trusts, if there
+    is one, and what they took back.
 
-    Exit status: 0 it is sound, and what --trust and --revocations ask for holds; 1 that does not hold; 2 it
-    is no sound package.
+    Exit status: 0 it is sound, and what --trust and --revocations ask for holds; 1 that does not hold, or the
+    signature of a root that the site trusts is wrong or was taken back; 2 it is no sound package.
 
     Examples:
       mairust plugin verify spam.mairust-plugin
@@ -317,7 +318,7 @@ def verify(
     """
     session = Session.of(ctx)
     session.stay_local("plugin verify")
-    told = _checked(Path(file), trust or [], revocations or [], session.output.lang)
+    told = _checked(session, Path(file), trust or [], revocations or [])
     if session.output.json:
         session.output.document(told)
     else:
@@ -326,18 +327,26 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-def _checked(path: Path, trust: list[str], lists: list[str], lang: str) -> CheckedPackage:
+def _checked(session: Session, path: Path, trust: list[str], lists: list[str]) -> CheckedPackage:
     from datetime import UTC, datetime
 
+    from mairust_cli.site_trust import site_trust
     from mairust_core.plugins.manifest import on_paper
     from mairust_core.plugins.package import keys, read_package, revocations
-    from mairust_core.plugins.package.checking import check
+    from mairust_core.plugins.package.checking import check, taken_back
 
     with told_files(), path.open("rb") as file:
         package = read_package(file, on_paper())
     roots = {keys.key_id(public): public for public in map(public_key, trust)}
     revoked = [revocations.read(small_file(one, revocations.MAX_BYTES), one) for one in lists]
+    site = None if trust else site_trust(session, package)
+    if site is not None and (lists or site.knows_signer(package)):
+        roots = site.trusted.roots
     outcomes = list(check(package, roots, revoked, datetime.now(UTC)))
+    if site is not None:
+        root = next((one.values.get("root") for one in outcomes if one.name == "marketplace"), None)
+        outcomes += taken_back(package, site.trusted.revoked, root)
+        session.output.note(say("verify.site", session.output.lang, path=site.site))
     stands = [one for one in outcomes if one.name in ("marketplace", "revocations")]
     return CheckedPackage(
         id=package.manifest.id,
@@ -346,7 +355,8 @@ def _checked(path: Path, trust: list[str], lists: list[str], lang: str) -> Check
         files=len(package.files),
         size=package.size_bytes,
         trusted=all(one.state is CheckState.PASSED for one in stands),
-        checks=tuple(_told(one, lang) for one in outcomes),
+        trust_of=None if site is None else site.site,
+        checks=tuple(_told(one, session.output.lang) for one in outcomes),
     )
 
 

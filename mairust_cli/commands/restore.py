@@ -19,7 +19,7 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.backups import Backups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mairust_core.model.trust import TrustKey
     from mairust_core.restore import Restored
@@ -105,6 +105,8 @@ def restore(
     session = Session.of(ctx)
     if (mailbox is not None and account is None) or (rehearse and (account or message)):
         raise Usage("restore_what")
+    if rehearse and skip_damaged:
+        raise Usage("rehearse_damaged")
     repository = opened(session, src, keys_of(passphrase_file, None, identity))
     with repository.reading():
         name = repository.find_snapshot(snapshot)
@@ -141,12 +143,24 @@ def _restore_site(
         )
     for table in done.reissued:
         session.output.note(say("restore.reissued", session.output.lang, table=table))
-    for id_ in done.damaged:
+    for id_ in _without_rows(session, done.damaged, done.damaged_rows):
         session.output.warn(say("restore.damaged_object", session.output.lang, object=id_))
+    for address in done.lost_accounts:
+        session.output.warn(say("restore.lost_account", session.output.lang, address=clean(address)))
     _tell_revocations(session, done.trusted)
     session.output.change(done, RESTORED)
     if done.damaged or done.left_out:
         raise typer.Exit(SOME_FAILED)
+
+
+def _without_rows(session: Session, damaged: Iterable[str], rows: Mapping[str, str]) -> Iterator[str]:
+    """Tell whose rows are damaged; the other objects that are."""
+    for id_ in damaged:
+        if id_ in rows:
+            address = clean(rows[id_])
+            session.output.warn(say("restore.damaged_rows", session.output.lang, object=id_, address=address))
+        else:
+            yield id_
 
 
 def _tell_revocations(session: Session, trusted: Sequence[TrustKey]) -> None:
@@ -178,7 +192,7 @@ def _put_back(session: Session, repository: Repository, name: str, pick: Pick) -
             watch.advance(len(added.messages), size_bytes=len(pack))
     for text in failed:
         session.output.warn(text)
-    for id_ in picker.damaged:
+    for id_ in _without_rows(session, picker.damaged, picker.damaged_rows):
         session.output.warn(say("restore.damaged_mail", session.output.lang, object=id_))
     done = PutBack(
         snapshot=name,

@@ -8,6 +8,7 @@ databases.py   SQLite and PostgreSQL: versions, settings, growth
 usage.py       domains, accounts, postmaster, collection
 sandbox.py     how well local plugins are held here
 backups.py     age and health of the last backup
+searches.py    whether the index holds all mail
 later.py       jobs that nobody does, a rotation of the master key that nobody ended
 filters.py     plugins that wait or cannot run, hooks that fail
 packages.py    plugins that are blocked or past their time, packages that are not whole
@@ -34,6 +35,7 @@ from mairust_core.doctor import (
     network,
     packages,
     places,
+    searches,
     trusted,
     usage,
 )
@@ -71,6 +73,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     usage.postmaster,
     usage.collection,
     backups.backups,
+    searches.index,
     later.jobs,
     later.master_key,
     filters.plugins,

@@ -59,6 +59,7 @@ LEVELS: dict[str, Level] = {
     "backup.incomplete": Level.WARNING,
     "backup.damaged": Level.ERROR,
     "backup.damaged_elsewhere": Level.INFO,
+    "search.index": Level.WARNING,
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,

@@ -100,7 +100,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedPackage:
-    """A sound package and what came of each check; `trusted` when a trusted key stands for it."""
+    """A sound package and what came of each check; `trusted` when a trusted key stands for it.
+
+    `trust_of` is the site whose root keys were taken for trusted, null when none were, or keys were given.
+    """
 
     id: str
     version: str
@@ -108,6 +111,7 @@ class CheckedPackage:
     files: int
     size: int
     trusted: bool
+    trust_of: str | None
     checks: tuple[Check, ...]
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from mairust_core.app import opened
 from mairust_core.blobs import BlobStore
 from mairust_core.config import load_settings
+from mairust_core.disk import needing_room
 from mairust_core.errors import Damaged
 from mairust_core.model.blob import Locator
 from mairust_core.model.trust import TrustKey
 from mairust_core.restore.site import restore_site
 from mairust_core.store.portable import by_name
 from mairust_core.store.restoring import UIDNEXT_MORE
-from mairust_core.transfer.plain_reader import Mail, Reader
+from mairust_core.transfer.plain_reader import Mail, Reader, Unreadable
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
@@ -77,16 +78,17 @@ def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = N
     """Restore a snapshot into a scratch directory, compare it with what the backup says, and delete it.
 
     The scratch directory is where `TMPDIR` says and needs as much room as the site. Raises what
-    `restore_site` raises.
+    `restore_site` raises, also for what only the second reader cannot read.
     """
     watch.expect(repository.read_snapshot(name).messages)
-    with tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch:
+    with (
+        needing_room("rehearsal", Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="mairust-rehearsal-") as scratch,
+    ):
         settings = load_settings(data_dir=Path(scratch, "site"), env={})
         done = restore_site(settings, repository, name, os_user=os_user, watch=watch)
-        reader = Reader(repository.path, list(repository.identities))
-        snapshot = reader.snapshot(name)
         with opened(settings) as site:
-            differences = list(islice(compare(site, reader, snapshot, watch), MAX_DIFFERENCES))
+            differences = _differences(site, repository, name, watch)
             mailboxes = len(_all(site, _COUNTS))
     return Rehearsed(
         snapshot=name,
@@ -96,6 +98,14 @@ def rehearse(repository: Repository, name: str, os_user: str, watch: Watcher = N
         differences=tuple(differences),
         trusted=done.trusted,
     )
+
+
+def _differences(site: Site, repository: Repository, name: str, watch: Watcher) -> list[str]:
+    try:
+        reader = Reader(repository.path, list(repository.identities))
+        return list(islice(compare(site, reader, reader.snapshot(name), watch), MAX_DIFFERENCES))
+    except Unreadable as error:
+        raise Damaged("repository", name=error.name, why=error.why) from error
 
 
 def _all(site: Site, sql: str) -> list[tuple[object, ...]]:

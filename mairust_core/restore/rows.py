@@ -93,6 +93,8 @@ class AccountRows:
         self.accounts: set[int] = set()
         self.left_out = 0
         """Messages whose mail is damaged or gone."""
+        self.lost: list[str] = []
+        """The addresses of accounts whose own row is damaged: nothing of them is there."""
 
     def insert(self, part: AccountPart) -> None:
         """Insert one account, or nothing of it when its own row is damaged."""
@@ -101,13 +103,15 @@ class AccountRows:
             if one in ACCOUNT_STATE:
                 account.note(one, some)
             elif account.row is None:
-                return
+                break
             else:
                 some = self._filtered(one, some, account)
             restoring.insert(self._storage, self._tx, one, some)
-        if account.row is not None:
-            self.accounts.add(account.row["id"])
-            self._place_lost(account)
+        if account.row is None:
+            self.lost.append(part.address)
+            return
+        self.accounts.add(account.row["id"])
+        self._place_lost(account)
 
     def _filtered(self, one: Portable, rows: list[Row], account: _Account) -> list[Row]:
         if one.name == "message":

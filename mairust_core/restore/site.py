@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from mairust_core.backup.offering import SETTINGS, key_ids, read_keys
 from mairust_core.blobs import BlobStore, drivers
 from mairust_core.config import Settings
+from mairust_core.disk import needing_room
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
 from mairust_core.model.ids import Id
@@ -44,9 +46,11 @@ log = logging.getLogger("mairust.backup")
 class Restored:
     """What a restore brought back.
 
-    `damaged` are objects that could not be read, `left_out` counts the messages without their mail;
-    `reissued` are tables of secrets that nothing opens here, so that new ones are needed. `trusted` are the
-    root keys, each with the list of revocations that is in force again: a newer one may be out.
+    `damaged` are objects that could not be read, those of accounts' rows also in `damaged_rows`, with the
+    address; `lost_accounts` are addresses of which nothing is there, `left_out` counts the messages without
+    their mail. `reissued` are tables of secrets that nothing opens here, so that new ones are needed.
+    `trusted` are the root keys, each with the list of revocations that is in force again: a newer one may be
+    out.
     """
 
     snapshot: str
@@ -54,6 +58,8 @@ class Restored:
     messages: int
     left_out: int = 0
     damaged: tuple[str, ...] = ()
+    damaged_rows: dict[str, str] = field(default_factory=dict)
+    lost_accounts: tuple[str, ...] = ()
     reissued: tuple[str, ...] = ()
     admin_token_file: str = ""
     settings_file: str = ""
@@ -65,15 +71,23 @@ class _Run:
     """One restore, and what was found on the way."""
 
     repository: Repository
+    name: str
     snapshot: Snapshot
     skip_damaged: bool
-    sealed: bool
-    """Whether rows that need the master key stay out."""
     watch: Watcher
     by: Principal
+    sealed: bool = True
+    """Whether rows that need the master key stay out."""
     settings_file: str = ""
     damaged: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
+    lost: tuple[str, ...] = ()
+
+    def damaged_rows(self) -> dict[str, str]:
+        """Whose rows the damaged objects are, as far as they are any account's."""
+        parts = self.snapshot.accounts
+        owners = {object_: part.address for part in parts for object_ in part.objects}
+        return {id_: owners[id_] for id_ in self.damaged if id_ in owners}
 
 
 def restore_site(
@@ -96,16 +110,39 @@ def restore_site(
     snapshot = repository.read_snapshot(name)
     if snapshot.schema > SCHEMA_VERSION:
         raise NewerSite("snapshot", id=name, found=snapshot.schema, known=SCHEMA_VERSION)
-    keys = _keys(repository, snapshot, settings, master_key)
-    enter_data_dir(settings)
     run = _Run(
         repository=repository,
+        name=name,
         snapshot=snapshot,
         skip_damaged=skip_damaged,
-        sealed=keys is None,
         watch=watch,
         by=Principal.local(os_user),
     )
+    with needing_room("restore", settings.data_dir):
+        totals, trusted = _restore(run, settings, master_key)
+    crash_point("restore.committed")
+    return Restored(
+        snapshot=name,
+        accounts=totals[0],
+        messages=totals[1],
+        left_out=run.left_out,
+        damaged=tuple(run.damaged),
+        damaged_rows=run.damaged_rows(),
+        lost_accounts=run.lost,
+        reissued=_sealed_tables() if run.sealed else (),
+        admin_token_file=str(settings.data_dir / ADMIN_TOKEN),
+        settings_file=run.settings_file,
+        trusted=trusted,
+    )
+
+
+def _restore(
+    run: _Run, settings: Settings, master_key: Path | None
+) -> tuple[tuple[int, int], tuple[TrustKey, ...]]:
+    """How many accounts and messages there are then, and the root keys that are trusted."""
+    keys = _keys(run.repository, run.snapshot, settings, master_key)
+    run.sealed = keys is None
+    enter_data_dir(settings)
     with closing(storage_of(settings)) as storage:
         created = make_database(storage)
         with storage.read() as tx:
@@ -116,19 +153,7 @@ def restore_site(
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
         with storage.read() as tx:
-            trusted = tuple(trust.page(tx, run.by, "", MAX_ROOTS))
-    crash_point("restore.committed")
-    return Restored(
-        snapshot=name,
-        accounts=totals[0],
-        messages=totals[1],
-        left_out=run.left_out,
-        damaged=tuple(run.damaged),
-        reissued=_sealed_tables() if run.sealed else (),
-        admin_token_file=str(settings.data_dir / ADMIN_TOKEN),
-        settings_file=run.settings_file,
-        trusted=trusted,
-    )
+            return totals, tuple(trust.page(tx, run.by, "", MAX_ROOTS))
 
 
 def _keys(repository: Repository, snapshot: Snapshot, settings: Settings, given: Path | None) -> bytes | None:
@@ -162,6 +187,13 @@ def _write_keys(settings: Settings, keys: bytes | None) -> None:
 
 def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
     """Everything in one transaction; how many accounts and messages there are."""
+    try:
+        return _fill_all(run, settings, storage)
+    except IntegrityError as error:
+        raise Damaged("snapshot_contradicts", id=run.name, why=error.orig) from error
+
+
+def _fill_all(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
     rows = Rows(run.repository, run.damaged)
     rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
     wanted = wanted_mail(run.repository, run.snapshot, rows)
@@ -220,7 +252,7 @@ def _insert_rows(run: _Run, storage: StorageBackend, tx: Connection, rows: Rows)
     for part in run.snapshot.accounts:
         accounts.insert(part)
         run.watch.advance(part.messages)
-    run.left_out = accounts.left_out
+    run.left_out, run.lost = accounts.left_out, tuple(accounts.lost)
     late = {one.name for one in SITE} - early - (set(_sealed_tables()) if run.sealed else set())
     insert_site(storage, tx, run.snapshot, rows, tables=late, accounts=accounts.accounts)
     _judge(run)

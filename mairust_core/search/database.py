@@ -17,9 +17,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from zstandard import ZstdError
+
+from mairust_core.errors import Damaged
 from mairust_core.search.documents import Document, Extent, Key
 from mairust_core.search.engine import Asked, Step
-from mairust_core.search.postings import MAX_DOCUMENTS, build, hashes, place, positions
+from mairust_core.search.postings import MAX_DOCUMENTS, MOST_BUCKET_BITS, build, hashes, place, positions
 from mairust_core.search.query import All, Node, Some, Text
 from mairust_core.search.terms import document_terms, query_terms
 from mairust_core.store import StorageBackend, indexing, searching
@@ -200,8 +203,10 @@ class _Walk:
         """By segment: how many of its keys are in the heap."""
 
     def keys(self) -> Iterator[Key]:
-        """The keys of all candidates, newest first."""
+        """The keys of all candidates, newest first; raises `Damaged` before one that might be left out."""
         asked = self._asked
+        if searching.is_short(self._storage, self._tx, asked.account_id):
+            raise Damaged("index_short", account=asked.account_id)
         parts = searching.parts(self._storage, self._tx, asked.account_id, asked.since_ms, asked.before)
         while True:
             if parts and self._found < asked.wanted:
@@ -258,18 +263,24 @@ class _Walk:
         return taken
 
     def _superset_of(self, parts: Sequence[Part]) -> dict[int, set[int]]:
+        _require_shapes(parts)
         shapes = {part.bucket_bits for part in parts}
         by_shape = {bits: {term: place(term, bits) for term in self._terms} for bits in shapes}
         places = {part.id: by_shape[part.bucket_bits] for part in parts}
         wanted = [(id_, bucket) for id_, terms in places.items() for bucket, _ in terms.values()]
         rows = searching.buckets(self._storage, self._tx, wanted)
-        found = {}
-        for part in parts:
-            having = _having(part.id, places[part.id], rows)
-            narrowed = superset(self._asked.query, having)
-            known = set(range(part.documents)) if narrowed is None else narrowed
-            found[part.id] = known | set(_little(array("H", part.partial)))
-        return found
+        return {part.id: self._superset_in(part, places[part.id], rows) for part in parts}
+
+    def _superset_in(
+        self, part: Part, places: dict[str, tuple[int, int]], rows: dict[tuple[int, int], bytes]
+    ) -> set[int]:
+        try:
+            narrowed = superset(self._asked.query, _having(part.id, places, rows))
+            not_whole = set(_little(array("H", part.partial)))
+        except (ValueError, LookupError, ZstdError) as error:
+            raise Damaged("index_part", id=part.id, why=f"{type(error).__name__}: {error}") from error
+        known = set(range(part.documents)) if narrowed is None else narrowed
+        return known | not_whole
 
     def _load(self, segment_ids: Sequence[int]) -> None:
         """Read the next newest keys of segments, in one statement."""
@@ -279,9 +290,18 @@ class _Walk:
             taken = unread[-MOST_KEYS:]
             del unread[-MOST_KEYS:]
             places += [(segment_id, at) for at in taken]
-        for (segment_id, _), key in searching.keys_at(self._storage, self._tx, places).items():
+        found = searching.keys_at(self._storage, self._tx, places)
+        if lost := set(places) - found.keys():
+            raise Damaged("index_part", id=min(lost)[0], why="some of its messages are missing")
+        for (segment_id, _), key in found.items():
             heapq.heappush(self._heap, (-key[0], -key[1], segment_id))
             self._read[segment_id] += 1
+
+
+def _require_shapes(parts: Sequence[Part]) -> None:
+    for part in parts:
+        if not 0 <= part.bucket_bits <= MOST_BUCKET_BITS:
+            raise Damaged("index_part", id=part.id, why=f"{part.bucket_bits} bits")
 
 
 def _having(

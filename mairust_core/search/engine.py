@@ -60,7 +60,10 @@ class Engine(Protocol):
         ...
 
     def candidates(self, tx: Connection, asked: Asked) -> Iterator[Key]:
-        """The keys of all documents that might match, newest first, found as they are asked for."""
+        """The keys of all documents that might match, newest first, found as they are asked for.
+
+        Raises `Damaged` before a key that it might leave out: who asks goes on without the index.
+        """
         ...
 
 

@@ -1,19 +1,21 @@
 """A page of hits: candidates newest first, each decided on its text and its row (rule J1).
 
-What the index holds is narrowed by it; what it does not hold yet, and all while it is dropped, is read.
+What the index holds is narrowed by it; what it does not hold yet, and all while it is dropped or damaged,
+is read.
 A search that takes too long ends where it is, says so, and its cursor goes on from there.
 """
 
 from __future__ import annotations
 
 import heapq
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mairust_core.errors import NotFound
+from mairust_core.errors import Damaged, NotFound
 from mairust_core.model.flags import split
 from mairust_core.model.principal import Principal
 from mairust_core.model.search import Found, IndexMode
@@ -41,6 +43,8 @@ SMALLEST_BATCH, LARGEST_BATCH = 8, 512
 """How many candidates are decided on at a time, after the first batch."""
 PAGE = 64
 """How many keys of messages that are not indexed are read at first."""
+
+log = logging.getLogger("mairust.search")
 
 _FLAG_BITS = {State.READ: 1, State.UNREAD: 1, State.ANSWERED: 2, State.FLAGGED: 4, State.DRAFT: 16}
 
@@ -137,10 +141,21 @@ class _Search:
         engine: Engine = self._site.engine
         if mode is not IndexMode.ON or not engine.narrows(self._asked.query):
             return self._pages(self._walk)
-        return heapq.merge(engine.candidates(self._tx, self._asked), self._pages(self._tail), reverse=True)
+        return self._narrowed(engine)
 
-    def _pages(self, fetch: Callable[[Key, int], list[Key]]) -> Iterator[Key]:
-        before, size = self._asked.before, PAGE
+    def _narrowed(self, engine: Engine) -> Iterator[Key]:
+        """What the index gives; from where it is damaged on, everything."""
+        last = self._asked.before
+        indexed = engine.candidates(self._tx, self._asked)
+        try:
+            for last in heapq.merge(indexed, self._pages(self._tail), reverse=True):
+                yield last
+        except Damaged as error:
+            log.warning("%s", error)
+            yield from self._pages(self._walk, last)
+
+    def _pages(self, fetch: Callable[[Key, int], list[Key]], before: Key | None = None) -> Iterator[Key]:
+        before, size = before or self._asked.before, PAGE
         while True:
             keys = fetch(before, size)
             yield from keys

@@ -1,6 +1,7 @@
 """Indexing: what is queued becomes part of the index, in small steps, after the 250 and beside it.
 
     fill     after a drop, queue all mail again
+    look     after a rebuild was asked for, queue what is in neither a segment nor the queue
     texts    make the text of each content that has none, from the message itself
     index    a segment of an account's queued messages, which leave the queue in the same transaction
     merge    when an account has several small segments, one in place of them
@@ -18,6 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import Locked
@@ -66,11 +68,11 @@ def index_some(site: Site, stopping: threading.Event | None = None, rest: Rest =
 
 
 def has_work(site: Site) -> bool:
-    """Whether a round would find something to do; two cheap reads."""
+    """Whether a round would find something to do; some cheap reads."""
     with site.storage.read() as tx:
-        mode = indexing.state(tx, DEFAULT_TENANT).mode
-        if mode is not IndexMode.ON:
-            return mode is IndexMode.FILLING
+        state = indexing.state(tx, DEFAULT_TENANT)
+        if state.mode is not IndexMode.ON or state.filled_to:
+            return state.mode is not IndexMode.OFF
         return indexing.next_account(tx, 0) is not None or indexing.stale_account(tx, 0) is not None
 
 
@@ -103,6 +105,8 @@ class _Round:
         with self._storage.read() as tx:
             left = indexing.hidden_segments(tx, self._tenant_id)
         self._delete(left)
+        if state.mode is IndexMode.ON and state.filled_to:
+            self._look(state.filled_to)
         done = sum(map(self._index_account, self._accounts(indexing.next_account)))
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
 
@@ -135,6 +139,16 @@ class _Round:
                     return True
             self._pause()
         return False
+
+    def _look(self, asked_ms: int) -> None:
+        """Queue what is missing, account by account; a look that was stopped begins anew, with less to do."""
+        for account_id in self._accounts(indexing.account_with_mail):
+            with self._storage.read() as tx:
+                ids = indexing.missing(tx, account_id)
+            for start in range(0, len(ids), FILL_ROWS):
+                if not self._do(partial(_queue, ids[start : start + FILL_ROWS])):
+                    return
+        self._do(lambda tx: indexing.end_look(tx, self._tenant_id, asked_ms))
 
     def _index_account(self, account_id: int) -> int:
         with self._storage.read() as tx:
@@ -199,7 +213,7 @@ class _Round:
         return documents.count
 
     def _do(self, step: Step) -> bool:
-        """Write a part of what nobody sees yet; False when it is in vain."""
+        """Write a part, in a transaction of its own; False when it is in vain."""
         with self._storage.write() as tx:
             self._storage.serialise(tx, indexing.LOCK)
             if self._stopping.is_set() or not self._is_current(tx):
@@ -293,6 +307,10 @@ def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         if at and size > MAX_TEXT_BYTES:
             return waiting[:at]
     return waiting
+
+
+def _queue(ids: Sequence[int], tx: Connection) -> None:
+    indexing.queue(tx, ids)
 
 
 def _row(sha256: bytes, tenant_id: int, extent: Extent, text: str) -> tuple[object, ...]:

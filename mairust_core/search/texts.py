@@ -33,7 +33,7 @@ def read_text(site: Site, original: Original) -> tuple[Extent, str]:
     try:
         content = site.read_blob(original)
     except Damaged as error:
-        log.error("%s; searches know its heading only", error)
+        log.error("searches know the heading of a message only: %s", error)
         content = None
     text, extent = text_of(heading_of(original), content)
     return extent, text

@@ -31,7 +31,8 @@ class Index(Service):
     def rebuild(self, of: Rebuild) -> IndexStatus:
         """Have the index made anew, of one account or of the site, from the messages themselves.
 
-        A running server does it in the background; searches are exact meanwhile.
+        What the index lacks of any account is put into it. A running server does it in the background;
+        searches are exact meanwhile.
         """
         indexing = store.indexing
         with change(self, "rebuild", of.account or "site") as tx:
@@ -44,6 +45,7 @@ class Index(Service):
                 indexing.set_mode(tx, self.by.tenant_id, IndexMode.FILLING, now_ms())
             else:
                 indexing.mark_stale(tx, self.by.tenant_id, now_ms(), account_id=account_id)
+                indexing.begin_look(tx, self.by.tenant_id, now_ms())
             return self._status(tx)
 
     @operation("DELETE", "/index", scope=ADMIN, reach=SITE)

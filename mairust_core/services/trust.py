@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
@@ -10,6 +12,7 @@ from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, 
 from mairust_core.operations import BytesIn, Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import cut, limited
+from mairust_core.store.trust import Trusted
 
 ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
 REVOCATIONS = "application/vnd.mairust.revocations+json"
@@ -37,6 +40,11 @@ class Trust(Service):
         with self.site.storage.read() as tx:
             found = store.trust.page(tx, self.by, cursor, limited(limit) + 1)
         return cut(found, limit, lambda last: last.id)
+
+    def trusted(self, about: Collection[str]) -> Trusted:
+        """All roots, and which of these keys and packages they took back; on the site's machine only."""
+        with self.site.storage.read() as tx:
+            return store.trust.trusted(tx, self.by, about)
 
     @operation("DELETE", "/trust/keys/{id}", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def remove(self, id: str) -> RemovedById:

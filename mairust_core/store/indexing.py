@@ -1,16 +1,29 @@
 """What the index is made of, written: queue, texts, segments, state (rule J1).
 
 Every message is in the queue or in a segment, from the transaction that stores it on, unless the index was
-dropped: a message moves from the one to the other in one transaction.
+dropped: a message moves from the one to the other in one transaction. A rebuild looks whether it is so.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    except_,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from mairust_core.model.search import IndexMode
 from mairust_core.store import StorageBackend
@@ -22,7 +35,9 @@ from mairust_core.store.tables import (
     index_queue,
     index_segment,
     index_state,
+    mailbox,
     message,
+    trash,
 )
 
 BUCKETS = 16
@@ -38,7 +53,11 @@ _IS_SEEN = index_segment.c.documents > HIDDEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The state of a site's index; `epoch` differs after every change."""
+    """The state of a site's index; `epoch` differs after every change.
+
+    `filled_to`: while filling, queued up to this message; while on, 0, or when a look for what is missing
+    was asked for.
+    """
 
     mode: IndexMode
     epoch: int
@@ -90,13 +109,26 @@ def state(tx: Connection, tenant_id: int) -> State:
 def set_mode(tx: Connection, tenant_id: int, mode: IndexMode, texts_ms: int = 0) -> None:
     """Change what the index holds; the caller has serialised on LOCK, and so has every indexer."""
     found = state(tx, tenant_id)
+    texts_ms = max(texts_ms, found.texts_ms)
+    _write_state(tx, tenant_id, State(mode=mode, epoch=found.epoch + 1, filled_to=0, texts_ms=texts_ms))
+
+
+def begin_look(tx: Connection, tenant_id: int, at_ms: int) -> None:
+    """Have the next round queue what is missing, of an index that is on; serialised as `set_mode`."""
+    _write_state(tx, tenant_id, replace(state(tx, tenant_id), filled_to=at_ms))
+
+
+def end_look(tx: Connection, tenant_id: int, at_ms: int) -> None:
+    """The look that was asked for then is done; one that was asked for since is not."""
+    found = state(tx, tenant_id)
+    if found.filled_to == at_ms:
+        _write_state(tx, tenant_id, replace(found, filled_to=0))
+
+
+def _write_state(tx: Connection, tenant_id: int, new: State) -> None:
     tx.execute(delete(index_state).where(index_state.c.tenant_id == tenant_id))
-    tx.execute(
-        insert(index_state).values(
-            tenant_id=tenant_id, mode=mode, epoch=found.epoch + 1, filled_to=0,
-            texts_ms=max(texts_ms, found.texts_ms),
-        )
-    )  # fmt: skip
+    values = {"mode": new.mode, "epoch": new.epoch, "filled_to": new.filled_to, "texts_ms": new.texts_ms}
+    tx.execute(insert(index_state).values(tenant_id=tenant_id, **values))
 
 
 def fill(tx: Connection, tenant_id: int, limit: int) -> int:
@@ -108,23 +140,57 @@ def fill(tx: Connection, tenant_id: int, limit: int) -> int:
         return delete_segments(tx, [left[0][0]])
     after = state(tx, tenant_id).filled_to
     each = message.c
-    some = (
-        select(each.account_id, each.received_ms, each.id.label("message_id"), each.tenant_id)
-        .where(each.id > after, each.tenant_id == tenant_id)
-        .order_by(each.id)
-        .limit(limit)
-    )
-    rows = [dict(row._mapping) for row in tx.execute(some)]
-    if not rows:
+    some = select(each.id).where(each.id > after, each.tenant_id == tenant_id)
+    ids = list(tx.execute(some.order_by(each.id).limit(limit)).scalars())
+    if not ids:
         set_mode(tx, tenant_id, IndexMode.ON)
         return 0
-    ids = [row["message_id"] for row in rows]
-    queued_already = select(index_queue.c.message_id).where(index_queue.c.message_id.in_(ids))
-    there = set(tx.execute(queued_already).scalars())
-    if new := [row for row in rows if row["message_id"] not in there]:
-        tx.execute(insert(index_queue), new)
+    queue(tx, ids)
     tx.execute(update(index_state).where(index_state.c.tenant_id == tenant_id).values(filled_to=ids[-1]))
-    return len(rows)
+    return len(ids)
+
+
+def queue(tx: Connection, message_ids: Sequence[int]) -> None:
+    """Queue those of at most MANY messages that are there and not queued yet."""
+    each = message.c
+    rows = select(each.account_id, each.received_ms, each.id, each.tenant_id)
+    queued_already = exists().where(
+        index_queue.c.account_id == each.account_id,
+        index_queue.c.received_ms == each.received_ms,
+        index_queue.c.message_id == each.id,
+    )
+    names = ["account_id", "received_ms", "message_id", "tenant_id"]
+    some = rows.where(each.id.in_(message_ids), ~queued_already)
+    tx.execute(insert(index_queue).from_select(names, some))
+
+
+def missing(tx: Connection, account_id: int) -> list[int]:
+    """The messages of an account that are neither in a segment that is seen nor in the queue."""
+    indexed = (
+        select(index_document.c.message_id)
+        .join(index_segment, index_segment.c.id == index_document.c.segment_id)
+        .where(index_segment.c.account_id == account_id, _IS_SEEN)
+    )
+    waiting = select(index_queue.c.message_id).where(index_queue.c.account_id == account_id)
+    all_ = select(message.c.id).where(message.c.account_id == account_id)
+    return list(tx.execute(except_(all_, indexed, waiting)).scalars())
+
+
+def lacking(tx: Connection, tenant_id: int) -> Counter[int]:
+    """How many messages the index lacks at least, by account; by counts, and what is purged conceals some."""
+
+    def of(table: Table, count: Any) -> Counter[int]:
+        query = select(table.c.account_id, count).where(table.c.tenant_id == tenant_id)
+        return Counter({id_: int(some) for id_, some in tx.execute(query.group_by(table.c.account_id))})
+
+    there = of(mailbox, func.sum(mailbox.c.messages)) + of(trash, func.count())
+    return there - of(index_segment, func.sum(index_segment.c.documents)) - of(index_queue, func.count())
+
+
+def account_with_mail(tx: Connection, after: int) -> int | None:
+    """The next account, by id, that has messages."""
+    query = select(func.min(message.c.account_id)).where(message.c.account_id > after)
+    return tx.execute(query).scalar_one_or_none()
 
 
 def next_account(tx: Connection, after: int) -> int | None:
@@ -201,6 +267,7 @@ def unqueue(tx: Connection, account_id: int, message_ids: Sequence[int]) -> None
 def begin_segment(tx: Connection, made: Segment) -> int:
     """Begin one that nobody sees yet; its id. The caller is the only one that writes any."""
     segment_id = (tx.execute(select(func.max(index_segment.c.id))).scalar_one() or 0) + 1
+    delete_segments(tx, [segment_id])  # rows without a segment, where its own was lost
     documents = made.documents
     tx.execute(
         insert(index_segment).values(

@@ -32,6 +32,14 @@ class Mail:
     received_ms: int
 
 
+class Unreadable(Exception):
+    """Something of the repository, by its `name`, is not what the book says, and `why`."""
+
+    def __init__(self, name: str, why: object) -> None:
+        super().__init__(f"{name} is damaged: {why}")
+        self.name, self.why = name, str(why)
+
+
 HELD = 2
 """Packs in the clear that are kept: messages and their places are read side by side."""
 
@@ -40,19 +48,20 @@ class Reader:
     """A repository; `identities` are age secret keys when it is encrypted.
 
     It holds some rows at a time and remembers where rows are, but not where mail is: there may be very much.
+    Raises `Unreadable` for what it needs and cannot read.
     """
 
     def __init__(self, path: Path, identities: list[str] | None = None) -> None:
         self.path = path
         self._identities = identities or []
-        self._packs = sorted((path / "packs").glob("??/*"))
+        self._packs: list[Path] = []
+        self._unread: list[Unreadable] = []
+        """Of packs whose directory cannot be read: what is missing may lie in them."""
         self._where: dict[str, tuple[Path, int, int]] = {}
         self._tables: dict[str, set[str]] = {}
         self._held: dict[Path, bytes] = {}
-        for pack in self._packs:
-            for kind, id_, place in self._listed(pack):
-                if kind != "m":
-                    self._where.setdefault(id_, place)
+        for pack in sorted((path / "packs").glob("??/*")):
+            self._note(pack)
 
     def snapshot(self, name: str) -> dict[str, Any]:
         """One snapshot by its id."""
@@ -65,9 +74,13 @@ class Reader:
         pack, start, length = self._where.get(id_) or self._search(id_)
         with self._open(pack) as file:
             file.seek(start)
-            data = zstandard.ZstdDecompressor().decompressobj().decompress(file.read(length))
+            stored = file.read(length)
+        try:
+            data = zstandard.ZstdDecompressor().decompressobj().decompress(stored)
+        except zstandard.ZstdError as error:
+            raise Unreadable(f"the object {id_}", error) from error
         if hashlib.sha256(data).hexdigest() != id_:
-            raise ValueError(f"object {id_} is damaged")
+            raise Unreadable(f"the object {id_}", "its bytes have another SHA-256")
         return data
 
     def mails(self, snapshot: dict[str, Any]) -> Iterator[Mail]:
@@ -81,7 +94,7 @@ class Reader:
                 while message is not None and message["id"] < place["message_id"]:
                     message = next(messages, None)
                 if message is None or message["id"] != place["message_id"]:
-                    raise ValueError(f"message {place['message_id']} has a place and no row, or out of order")
+                    raise Unreadable(f"the message {place['message_id']}", "it has a place and no row")
                 yield Mail(
                     account=account["address"],
                     mailbox=boxes[place["mailbox_id"]],
@@ -105,13 +118,24 @@ class Reader:
                 if part["table"] == table:
                     yield from (dict(zip(part["columns"], row, strict=True)) for row in part["rows"])
 
+    def _note(self, pack: Path) -> None:
+        """Remember a pack, and where its rows and files are."""
+        try:
+            found = [(id_, place) for kind, id_, place in self._listed(pack) if kind != "m"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            self._unread.append(Unreadable(pack.name.partition(".")[0], error))
+            return
+        self._packs.append(pack)
+        for id_, place in found:
+            self._where.setdefault(id_, place)
+
     def _listed(self, pack: Path) -> Iterator[tuple[str, str, tuple[Path, int, int]]]:
         """The kind and id of each object of a pack, and where it lies."""
         with self._open(pack) as file:
             file.seek(-8, 2)
             tail = file.read(8)
             if tail[4:] != b"MRPK":
-                return
+                raise ValueError("it does not end with a directory")
             length = int.from_bytes(tail[:4], "little")
             file.seek(-8 - length, 2)
             directory = json.loads(file.read(length))
@@ -126,7 +150,7 @@ class Reader:
             for _, found, place in self._listed(pack):
                 if found == id_:
                     return place
-        raise KeyError(id_)
+        raise self._unread[0] if self._unread else Unreadable(f"the object {id_}", "it is in no pack")
 
     def _open(self, file: Path) -> BinaryIO:
         if file.suffix != ".age":
@@ -143,4 +167,8 @@ class Reader:
             return data
         import pyrage
 
-        return bytes(pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(one) for one in self._identities]))
+        try:
+            identities = [pyrage.x25519.Identity.from_str(one) for one in self._identities]
+            return bytes(pyrage.decrypt(data, identities))
+        except pyrage.DecryptError as error:
+            raise ValueError(f"it does not decrypt ({error})") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from mairust_core.model.package import CheckState
 from mairust_core.plugins.package.documents import spelt
 from mairust_core.plugins.package.reading import Package
 from mairust_core.plugins.package.revocations import RevocationList
-from mairust_core.plugins.package.vouching import require_not_revoked, voucher
+from mairust_core.plugins.package.vouching import require_not_named, require_not_revoked, voucher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,15 @@ def check(
         yield _tried("revocations", one.root, {"serial": one.serial}, revoked)
     yield marketplace
     yield _licence(package, roots, now)
+
+
+def taken_back(package: Package, revoked: Mapping[str, Collection[str]], root: object) -> Iterator[Outcome]:
+    """What of a package each root took back, by what is known of it without a list; nothing when nothing."""
+    for by, named in sorted(revoked.items()):
+        if root in (None, by):
+            outcome = _tried("revocations", by, {}, partial(require_not_named, package, named, by))
+            if outcome.state is CheckState.FAILED:
+                yield outcome
 
 
 def _passed(name: str, values: dict[str, object]) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from mairust_core.errors import Invalid
@@ -38,8 +38,13 @@ def _standing(mark: Signature, roots: Mapping[str, bytes], now: datetime) -> tup
 
 def require_not_revoked(package: Package, revoked: RevocationList) -> None:
     """Require that a list names neither the package nor a key that signed it; raises `Invalid`."""
-    if package.digest in revoked.manifests:
-        raise Invalid("package", "package_manifest_revoked", digest=package.digest, root=revoked.root)
+    require_not_named(package, revoked.manifests | revoked.keys, revoked.root)
+
+
+def require_not_named(package: Package, revoked: Collection[str], root: str) -> None:
+    """Require that a root took back neither the package nor a key that signed it; raises `Invalid`."""
+    if package.digest in revoked:
+        raise Invalid("package", "package_manifest_revoked", digest=package.digest, root=root)
     for mark in (package.marketplace, package.developer):
-        if mark is not None and mark.key_id in revoked.keys:
-            raise Invalid("package", "package_key_revoked", key=mark.key_id, root=revoked.root)
+        if mark is not None and mark.key_id in revoked:
+            raise Invalid("package", "package_key_revoked", key=mark.key_id, root=root)

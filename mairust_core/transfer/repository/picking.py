@@ -87,7 +87,10 @@ class _Places:
 
 
 class Picker:
-    """Finds what is wanted; `damaged` are the mails that were left out."""
+    """Finds what is wanted; `damaged` are the objects that were left out.
+
+    Those of them that hold rows are in `damaged_rows`, with the address whose rows they are.
+    """
 
     def __init__(self, repository: Repository, snapshot: Snapshot, pick: Pick) -> None:
         self._repository = repository
@@ -95,6 +98,7 @@ class Picker:
         self._pick = pick
         self._found = False
         self.damaged: list[str] = []
+        self.damaged_rows: dict[str, str] = {}
 
     def expected(self) -> int | None:
         """How many messages that is; None when only reading would tell."""
@@ -134,6 +138,7 @@ class Picker:
                 if not self._pick.skip_damaged:
                     raise
                 self.damaged.append(object_)
+                self.damaged_rows[object_] = part.address
                 continue
             for line in data.splitlines():
                 section = json.loads(line)

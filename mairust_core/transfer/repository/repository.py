@@ -12,7 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -89,6 +89,8 @@ class Repository:
     """A repository that exists. Reading needs nothing else; writing happens inside `writing`."""
 
     def __init__(self, path: Path, config: Config, sealing: Sealing, cache: Path | None = None) -> None:
+        self.config_damage: Damaged | None = None
+        """What is wrong with `config`, where it can be done without."""
         self._clear: tuple[str, IO[bytes]] | None = None
         """The pack that was decrypted last: who reads one object of it reads the next."""
         self.path = path
@@ -100,23 +102,32 @@ class Repository:
     def open(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
         """The repository at `path`.
 
-        Raises `NotFound` when there is none, `Damaged`, `NewerSite`, `Forbidden` for a wrong key,
-        `StorageDown` when it cannot be read.
+        One that is not encrypted is read without its `config` when that is lost. Raises `NotFound` when
+        there is none, `Damaged`, `NewerSite`, `Forbidden` for a wrong key, `StorageDown` when it cannot be
+        read.
         """
         keys = keys or Keys()
         with on_disk(path):
             try:
-                config = Config.from_bytes((path / CONFIG).read_bytes())
-            except (FileNotFoundError, NotADirectoryError) as error:
-                raise NotFound("repository", path=path) from error
-            return cls(path, config, _sealing(path, config, keys), cache)
+                config, damage = _read_config(path), None
+            except Damaged as error:
+                if not _is_plain(path):
+                    raise
+                config, damage = Config(id="", created=""), error
+            made = cls(path, config, _sealing(path, config, keys), cache)
+            made.config_damage = damage
+            return made
 
     @classmethod
     def create(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
-        """The repository at `path`, made when there is none; raises `Conflict` when something else is."""
+        """The repository at `path`, to be written to, and made when there is none.
+
+        A `config` that can be done without is written anew. Raises `Conflict` when something else is there,
+        `Forbidden` without the passphrase of one that has one, and what `open` raises.
+        """
         keys = keys or Keys()
-        if (path / CONFIG).exists():
-            return cls.open(path, keys, cache)
+        with suppress(NotFound):
+            return _writable(cls.open(path, keys, cache), keys)
         with on_disk(path):
             _require_free(path)
             for directory in (path, *(path / name for name in (DRAFTS, PACKS, INDEX, SNAPSHOTS))):
@@ -469,6 +480,39 @@ class Writer:
         return freed
 
 
+def _read_config(path: Path) -> Config:
+    try:
+        return Config.from_bytes((path / CONFIG).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if any(_content(path)):
+            raise Damaged("repository", name=CONFIG, why="it is missing") from error
+        raise NotFound("repository", path=path) from error
+
+
+def _content(path: Path) -> Iterator[Path]:
+    """The packs and snapshots of a repository, whether it has a configuration or not."""
+    yield from (path / PACKS).glob("??/*.zst*")
+    yield from (path / SNAPSHOTS).glob("*.json*")
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether there is something in a repository, and nothing of it is encrypted."""
+    found = {one.suffix == seals.SUFFIX for one in _content(path)}
+    return found == {False} and not (path / KEY).exists()
+
+
+def _writable(found: Repository, keys: Keys) -> Repository:
+    if found.config.passphrase and not found.sealing.readable:
+        raise Forbidden("backup_passphrase", path=found.path)
+    if found.config_damage is None:
+        return found
+    log.warning("%s It is written anew.", found.config_damage)
+    with on_disk(found.path), locked(found.path / WRITERS):
+        (found.path / DRAFTS).mkdir(mode=0o700, exist_ok=True)
+        _write_config(found.path, keys)
+    return Repository.open(found.path, keys)
+
+
 def _sealing(path: Path, config: Config, keys: Keys) -> Sealing:
     if not config.recipients:
         if keys.passphrase or keys.identities or keys.recipients:
@@ -506,8 +550,6 @@ def _require_free(path: Path) -> None:
         return
     if not path.is_dir() or {one.name for one in path.iterdir()} - _OURS:
         raise Conflict("not_a_repository", path=path)
-    if any((path / PACKS).glob("*/*")) or any((path / SNAPSHOTS).glob("*")):
-        raise Damaged("repository", name=CONFIG, why="it is missing")
 
 
 def _clear(drafts: Path) -> None:

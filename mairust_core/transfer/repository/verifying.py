@@ -12,7 +12,7 @@ from pathlib import Path
 from mairust_core.errors import Damaged
 from mairust_core.transfer.repository.needs import needs_of
 from mairust_core.transfer.repository.packs import Directory, Kind, Unpacker, read_directory
-from mairust_core.transfer.repository.repository import INDEX, PACKS, SNAPSHOTS, Repository
+from mairust_core.transfer.repository.repository import CONFIG, INDEX, PACKS, SNAPSHOTS, Repository
 from mairust_core.transfer.repository.watching import NOBODY, Watcher
 
 PIECE_BYTES = 1 << 20
@@ -50,7 +50,7 @@ def verify(
     found: dict[tuple[str, str], str] = {}
     names = sorted(repository.pack_names())
     closed = tuple(_directories(repository))
-    for finding in (*closed, *_indexes(repository), *_packs(repository)):
+    for finding in (*_config(repository), *closed, *_indexes(repository), *_packs(repository)):
         found.setdefault((finding.kind, finding.name), finding.why)
     read = names
     if part < 1.0 and names:
@@ -68,6 +68,11 @@ def verify(
         objects=len(repository.index.ids),
         damaged=tuple(Damage(kind=kind, name=name, why=why) for (kind, name), why in found.items()),
     )
+
+
+def _config(repository: Repository) -> Iterator[Damage]:
+    if repository.config_damage is not None:
+        yield Damage(kind="file", name=CONFIG, why=str(repository.config_damage.values["why"]))
 
 
 def _directories(repository: Repository) -> Iterator[Damage]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mairust_core.app import Site
-from mairust_core.errors import Conflict, Damaged, MaiRustError, NewerSite, NotFound
+from mairust_core.errors import Conflict, Damaged, Forbidden, MaiRustError, NewerSite, NotFound
 from mairust_core.restore import restore_site
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.packs import Kind
+from mairust_core.transfer.repository.sealing import Keys
+from mairust_core.transfer.repository.snapshots import Snapshot, name_of
 from mairust_core.transfer.repository.taking import Taken
 from mairust_core.transfer.repository.verifying import verify
 from tests.contract.backup.conftest import EmptySettings
@@ -138,12 +142,43 @@ def test_a_damaged_config_is_told(embedded: Site, repository: Repository) -> Non
     assert back.config.id != repository.config.id, "nothing was in it"
 
 
-def test_a_repository_without_its_config_is_not_made_anew(embedded: Site, repository: Repository) -> None:
-    """Packs that somebody may want are there."""
-    back_up(embedded, repository)
-    (repository.path / "config").unlink()
-    with pytest.raises(Damaged):
-        Repository.create(repository.path)
+@pytest.mark.parametrize("left", [None, b"", b"{}", b"[1]"])
+def test_a_plain_repository_is_read_without_its_config_and_the_next_run_writes_it(
+    embedded: Site, repository: Repository, empty: EmptySettings, left: bytes | None
+) -> None:
+    """Nothing in it is needed to read the rest; `verify` names it until then."""
+    taken = back_up(embedded, repository)
+    config = repository.path / "config"
+    config.unlink()
+    if left is not None:
+        config.write_bytes(left)
+    assert [(one.kind, one.name) for one in verify(again(repository)).damaged] == [("file", "config")]
+    done = restore_site(empty(), again(repository), taken.snapshot, os_user="tester")
+    assert done.messages == taken.messages
+    with pytest.raises(Conflict):
+        Repository.create(repository.path, Keys(passphrase="secret"))
+    made = Repository.create(repository.path)
+    assert back_up(embedded, made).objects_new <= 1
+    assert verify(again(repository), read_data=True).damaged == ()
+
+
+def test_an_encrypted_repository_without_its_config_is_no_plain_one(embedded: Site, tmp_path: Path) -> None:
+    """It is there, it is damaged, and nothing is written into it."""
+    sealed = Repository.create(tmp_path / "sealed", Keys(passphrase="secret"))
+    back_up(embedded, sealed)
+    (sealed.path / "config").unlink()
+    for open_ in (Repository.open, Repository.create):
+        with pytest.raises(Damaged, match="config"):
+            open_(sealed.path)
+    assert not (sealed.path / "config").exists()
+
+
+def test_a_run_without_the_passphrase_is_refused(tmp_path: Path) -> None:
+    """It could read nothing that is there, and would write everything once more."""
+    Repository.create(tmp_path / "sealed", Keys(passphrase="secret"))
+    with pytest.raises(Forbidden, match="--passphrase-file"):
+        Repository.create(tmp_path / "sealed", cache=tmp_path / "cache")
+    assert Repository.create(tmp_path / "sealed", Keys(passphrase="secret")).sealing.readable
 
 
 def test_a_directory_with_something_else_is_refused(tmp_path: Path) -> None:
@@ -235,6 +270,8 @@ def test_a_damaged_account_leaves_the_others(
     settings = empty()
     done = restore_site(settings, again(repository), taken.snapshot, os_user="tester", skip_damaged=True)
     assert done.accounts == 1
+    assert done.lost_accounts == (BOB,)
+    assert done.damaged_rows == {bob.objects[0]: BOB}
     assert check_site(settings) == []
     assert {row[0] for row in contents_of(settings).mail} == {ANN}
 
@@ -251,6 +288,31 @@ def test_what_no_site_can_do_without_is_never_skipped(
     flip_object(again(repository), tables["domain"][0])
     with pytest.raises(Damaged, match="no site can do without"):
         restore_site(empty(), again(repository), taken.snapshot, os_user="tester", skip_damaged=True)
+
+
+def crafted(repository: Repository, snapshot: Snapshot) -> str:
+    """Put a snapshot into a repository that no run wrote."""
+    data = snapshot.to_bytes()
+    name = name_of(snapshot.at, hashlib.sha256(data).hexdigest())
+    repository.snapshot_path(name).write_bytes(data)
+    return name
+
+
+@pytest.mark.parametrize("table", ["domain", "address"])
+@pytest.mark.parametrize("skip_damaged", [False, True])
+def test_a_snapshot_that_lacks_a_table_is_refused(
+    site: Site, repository: Repository, empty: EmptySettings, table: str, skip_damaged: bool
+) -> None:
+    """By name, with a way out; nothing is there then."""
+    taken = back_up(site, repository)
+    snapshot = repository.read_snapshot(taken.snapshot)
+    kept = tuple(one for one in snapshot.tables if one.table != table)
+    name = crafted(repository, replace(snapshot, tables=kept))
+    settings = empty(site.storage.name)
+    with pytest.raises(Damaged, match=f"{name} contradicts itself"):
+        restore_site(settings, again(repository), name, os_user="tester", skip_damaged=skip_damaged)
+    done = restore_site(settings, again(repository), taken.snapshot, os_user="tester")
+    assert done.messages == taken.messages
 
 
 @pytest.mark.parametrize("kind", ["packs/*/*", "index/*"])
@@ -314,7 +376,7 @@ Break = Callable[[Repository], None]
 
 
 def _no_repository(repository: Repository) -> None:
-    (repository.path / "config").unlink()
+    shutil.rmtree(repository.path)
 
 
 def _no_snapshot(repository: Repository) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mairust_core.app import Site, opened
+from mairust_core.errors import Damaged
 from mairust_core.restore import restore_site
-from mairust_core.restore.rehearsal import compare
+from mairust_core.restore.rehearsal import compare, rehearse
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
 from tests.contract.backup.conftest import EmptySettings
@@ -93,6 +96,25 @@ def test_other_bytes_are_told(rehearsed: Rehearsed) -> None:
     data[-10] ^= 1
     segment.write_bytes(data)
     assert any(one.startswith("message ") for one in rehearsed.differences())
+
+
+@pytest.mark.parametrize("junk", [b"junk", b"\x01\0\0\0MRPK", b"\xff\xff\xff\x7fMRPK"])
+def test_what_only_the_second_reader_cannot_read_is_named(
+    embedded: Site, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, junk: bytes
+) -> None:
+    """A pack with something behind it, whose directory only the index has: a restore does without it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    snapshot = back_up(embedded, repository).snapshot
+    (object_, *_) = repository.read_snapshot(snapshot).accounts[0].objects
+    name, _ = repository.index.find(bytes.fromhex(object_))
+    path = repository.pack_path(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole + junk)
+    with pytest.raises(Damaged, match=name):
+        rehearse(Repository.open(repository.path), snapshot, "tester")
+    path.write_bytes(whole)
+    assert rehearse(Repository.open(repository.path), snapshot, "tester").differences == ()
 
 
 def test_more_messages_than_are_compared_at_once(

@@ -20,7 +20,7 @@ from tests.support import docs
 from tests.support.invariants import check_site
 from tests.support.postgres import PostgresServer
 from tests.support.server import Server, Site, clean_environment, command_line
-from tests.support.sites import ANN, Contents, contents_of, deliver, furnish, mail_of, make_site
+from tests.support.sites import ANN, BOB, Contents, contents_of, deliver, furnish, mail_of, make_site
 
 
 def run(site: Site, *arguments: object) -> tuple[int, str, str]:
@@ -95,6 +95,7 @@ def test_refusals_have_their_exit_codes(site: Site, tmp_path: Path) -> None:
         (("restore", tmp_path / "r", "--mailbox", "INBOX", "--yes"), 2),
         (("restore", tmp_path / "r", "--account", "nobody@example.org", "--yes"), 4),
         (("restore", tmp_path / "r", "--rehearse", "--account", ANN), 2),
+        (("restore", tmp_path / "r", "--rehearse", "--skip-damaged"), 2),
     ]
     for arguments, code in cases:
         found, out, err = run(site, *arguments)
@@ -138,6 +139,24 @@ def test_a_flipped_byte_is_found_and_named(site: Site, tmp_path: Path) -> None:
     code, _, err = run(target, "restore", tmp_path / "r", "--yes", "--skip-damaged")
     assert code == 3
     assert sha256 in err
+
+
+def test_an_account_whose_rows_are_damaged_is_named(site: Site, tmp_path: Path) -> None:
+    """By its address, whether a site is restored without it or its mail is added."""
+    snapshot = json.loads(must(site, "backup", tmp_path / "r", "--json"))["snapshot"]
+    repository = Repository.open(tmp_path / "r")
+    (bob,) = (one for one in repository.read_snapshot(snapshot).accounts if one.address == BOB)
+    pack, entry = repository.index.find(bytes.fromhex(bob.objects[0]))
+    path = repository.pack_path(pack)
+    damaged = bytearray(path.read_bytes())
+    damaged[entry.offset + entry.stored_bytes - 5] ^= 0x10
+    path.write_bytes(damaged)
+    target = Site(directory=tmp_path / "restored")
+    code, _, err = run(target, "restore", tmp_path / "r", "--yes", "--skip-damaged")
+    assert (code, f"the account {BOB} is lost" in err) == (3, True), err
+    code, _, err = run(site, "restore", tmp_path / "r", "--account", BOB, "--yes", "--skip-damaged")
+    assert (code, f"rows of the account {BOB} are damaged" in err) == (3, True), err
+    assert "mail " + bob.objects[0] not in err
 
 
 def test_doctor_and_status_know_what_became_of_it(site: Site, tmp_path: Path) -> None:
@@ -185,6 +204,7 @@ def test_damage_of_a_copy_or_of_the_config_is_known_as_what_it_is(site: Site, tm
     whole = config.read_bytes()
     config.write_bytes(whole.replace(b'"format": 1', b'"format": 2'))
     code, _, err = run(site, "backup", "verify", tmp_path / "r")
+    assert "config" in err
     assert (code, damaged()) == (1, 1), err
     assert run(site, "backup", "verify", tmp_path / "copy", "--read-data") == (0, "", "")
     assert damaged() == 1
@@ -269,6 +289,7 @@ def test_an_encrypted_backup_carries_all_it_needs(site: Site, tmp_path: Path) ->
     assert (target.directory / "master.key").read_bytes() == master
     assert contents_of(target.settings()).mail == contents_of(site.settings()).mail
     assert run(site, "backup", "list", tmp_path / "r")[0] == 77
+    assert run(site, "backup", tmp_path / "r")[0] == 77
     (tmp_path / "passphrase").write_text("wrong\n")
     assert run(site, "backup", "list", tmp_path / "r", *key)[0] == 77
 
@@ -352,7 +373,18 @@ def test_a_full_disk_of_the_site_can_be_tried_again(request: pytest.FixtureReque
     with small_disk(tmp_path / "disk", 6 << 20) as disk:
         target = Site(directory=disk.path / "site")
         code, _, err = run(target, "restore", tmp_path / "r", "--yes")
-        assert code == 75, err
+        assert (code, "restore it again" in err, "senders" in err) == (75, True, False), err
+        shutil.rmtree(target.directory)
+        done = subprocess.run(
+            command_line(full, "restore", tmp_path / "r", "--rehearse"),
+            env=clean_environment({"TMPDIR": str(disk.path)}), capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, b"TMPDIR" in done.stderr, b"senders" in done.stderr) == (75, True, False)
+        assert [*disk.path.iterdir()] == []
+        filler = disk.fill()
+        code, _, err = run(target, "init")
+        assert (code, "do it again" in err) == (75, True), err
+        filler.unlink()
         shutil.rmtree(target.directory)
         make_site(target.settings())
         disk.fill()

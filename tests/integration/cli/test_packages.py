@@ -9,7 +9,7 @@ import pytest
 
 from mairust_core.app import opened
 from mairust_core.config import load_settings
-from tests.support.command_line import Run, process
+from tests.support.command_line import Ran, Run, process
 from tests.support.linking import allow_unsigned, manifest_text
 from tests.support.packaging import Marketplace, Signing, made, offer
 
@@ -168,3 +168,54 @@ def test_a_rollback_to_more_rights_shows_them_and_asks(run: Run, site: Path, tmp
     assert run("plugin", "rollback", ID, "--to", "1.0.0").code == 0
     forth = run("plugin", "rollback", ID, "--to", "1.1.0", "--yes", "--json")
     assert (forth.code, forth.json["version"]) == (0, "1.1.0")
+
+
+def marks(ran: Ran) -> dict[str, str]:
+    """What came of each check of `plugin verify --json`, by its name; of several the last."""
+    return {one["name"]: one["state"] for one in ran.json["checks"]}
+
+
+def test_verify_goes_by_whom_the_site_trusts(
+    run: Run, offers: Marketplace, site: Path, tmp_path: Path
+) -> None:
+    """When no other keys are given; it says whose trust it was, and heeds what they took back."""
+    path = str(tmp_path / "spam-1.0.0.mairust-plugin")
+    done = run("plugin", "verify", path, "--json")
+    assert (done.code, marks(done)["marketplace"], done.json["trusted"]) == (0, "passed", True)
+    assert done.json["trust_of"] == str(site)
+    assert f"the root keys of the site {site}" in done.stderr
+    other = Marketplace()
+    (tmp_path / "other.pub").write_text(other.public)
+    given = run("plugin", "verify", path, "--trust", str(tmp_path / "other.pub"), "--json")
+    assert (given.code, marks(given)["marketplace"], given.json["trust_of"]) == (1, "failed", None)
+    assert str(site) not in given.stderr
+    taken = tmp_path / "taken.json"
+    taken.write_bytes(b"".join(offers.revoke(9, manifests=[done.json["digest"]]).chunks))
+    assert run("trust", "import-revocations", str(taken)).code == 0
+    refused = run("plugin", "verify", path, "--json")
+    assert (refused.code, marks(refused)["revocations"], refused.json["trusted"]) == (1, "failed", False)
+    other_version = run("plugin", "verify", str(tmp_path / "spam-1.1.0.mairust-plugin"), "--json")
+    assert (other_version.code, other_version.json["trusted"]) == (0, True)
+
+
+def test_verify_leaves_open_what_nobody_asked_for(run: Run, offers: Marketplace, tmp_path: Path) -> None:
+    """A package of nobody whom the site knows, and one that no marketplace signed, are sound all the same."""
+    stranger, own = tmp_path / "stranger.mairust-plugin", tmp_path / "own.mairust-plugin"
+    stranger.write_bytes(made(manifest_text(ID), Signing(key=Marketplace().root)))
+    own.write_bytes(made(manifest_text(ID)))
+    for path, state in ((stranger, "open"), (own, "absent")):
+        done = run("plugin", "verify", str(path), "--json")
+        assert (done.code, marks(done)["marketplace"], done.json["trusted"]) == (0, state, False)
+
+
+def test_verify_works_where_no_site_can_be_asked(run: Run, tmp_path: Path, home: Path) -> None:
+    """None, or one whose configuration is wrong: that is told, and the rest is checked."""
+    path = tmp_path / "spam.mairust-plugin"
+    path.write_bytes(made(manifest_text(ID), Signing(key=Marketplace().root)))
+    at = ("--data-dir", str(tmp_path / "nowhere"))
+    done = run("plugin", "verify", str(path), "--json", *at)
+    assert (done.code, done.stderr, done.json["trust_of"]) == (0, "", None)
+    (tmp_path / "wrong.toml").write_text("[nonsense]\n")
+    done = run("plugin", "verify", str(path), "--json", "--config", str(tmp_path / "wrong.toml"), *at)
+    assert (done.code, done.json["trust_of"]) == (0, None)
+    assert "is not known" in done.stderr

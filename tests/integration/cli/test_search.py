@@ -47,6 +47,22 @@ def test_a_search_prints_lines_for_people(run: Run, mails: list[str]) -> None:
     assert (nothing.code, nothing.out) == (0, "")
 
 
+def test_damaged_mails_are_told_in_one_form_and_once_with_a_count(
+    run: Run, mails: list[str], site: Path
+) -> None:
+    """As every warning of a command; in the language of the command."""
+    for segment in (site / "blobs" / "segments").iterdir():
+        segment.write_bytes(bytes(segment.stat().st_size))
+    for lang, more in (("en", "2 more of this kind: "), ("ja", "ほかに 2 件あります")):
+        found = run("search", "needle", *AT, "--json", "--lang", lang)
+        lines = found.stderr.splitlines()
+        first, second = (line for line in lines if "The blob" in line)
+        assert (found.code, found.json["unsearched"]) == (0, 3)
+        assert first.startswith("mairust: searches know the heading of a message only: The blob ")
+        assert all(line.startswith("mairust: ") for line in lines)
+        assert more in second
+
+
 def test_pages_and_all_of_them(run: Run, mails: list[str]) -> None:
     """--limit, --cursor and --all, as every list."""
     first = run("search", "needle", *AT, "--limit", "2", "--json").json

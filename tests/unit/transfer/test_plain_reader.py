@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mairust_core.transfer import plain_reader
-from mairust_core.transfer.plain_reader import Reader
+from mairust_core.transfer.plain_reader import Reader, Unreadable
 from mairust_core.transfer.repository import Repository
 from tests.support import docs
 from tests.support.docs import CHECKOUT
@@ -46,8 +46,21 @@ def test_it_does_not_believe_a_damaged_object(tmp_path: Path) -> None:
     data = bytearray(repository.pack_path(pack).read_bytes())
     data[entry.offset + entry.stored_bytes - 5] ^= 1
     repository.pack_path(pack).write_bytes(data)
-    with pytest.raises(Exception, match=r"damaged|checksum|decompress"):
+    with pytest.raises(Unreadable, match=object_):
         Reader(tmp_path / "r").object(object_)
+
+
+def test_it_says_which_pack_it_cannot_read(tmp_path: Path) -> None:
+    """Once something is missing that may lie in it; without any such pack, what is missing."""
+    fill(tmp_path / "r", 1)
+    with pytest.raises(Unreadable, match=f"{'0' * 64}.*in no pack"):
+        Reader(tmp_path / "r").object("0" * 64)
+    path = min((tmp_path / "r" / "packs").glob("*/*"))
+    for data in (b"", b"junk", path.read_bytes() + b"junk"):
+        path.write_bytes(data)
+        with pytest.raises(Unreadable) as refused:
+            Reader(tmp_path / "r").object("0" * 64)
+        assert refused.value.name == path.name.removesuffix(".zst")
 
 
 def test_the_script_of_the_specification_is_python() -> None:

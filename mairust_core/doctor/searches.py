@@ -1,0 +1,25 @@
+"""Whether the index that searches are narrowed with holds all mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mairust_core.config import Settings
+from mairust_core.doctor.findings import Found
+from mairust_core.model.principal import DEFAULT_TENANT
+from mairust_core.model.search import IndexMode
+from mairust_core.store import StorageBackend, indexing
+
+OURS = "database"
+
+
+def index(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Every message is indexed or queued for it, as far as counts tell, unless the index was dropped."""
+    if settings.search.engine != OURS:
+        return
+    with storage.read() as tx:
+        if indexing.state(tx, DEFAULT_TENANT).mode is not IndexMode.ON:
+            return
+        lacking = indexing.lacking(tx, DEFAULT_TENANT)
+    if lacking:
+        yield Found("search.index", count=sum(lacking.values()), accounts=len(lacking))
