@@ -100,10 +100,21 @@ class Site(PluginParts):
         return self.open_blobs()
 
     def open_blobs(self) -> BlobStore:
-        """Another handle on the blob store, which appends to a segment of its own; the caller closes it."""
+        """Another handle on the blob store, which appends to a segment of its own; the caller closes it.
+
+        Raises `BadConfig` when the blobs are not this site's, or not there: to open a store makes it.
+        """
         from mairust_core.blobs.drivers import blobs_of
 
+        check_blobs(self.settings, self.storage)
         return blobs_of(self.settings)
+
+    def free_bytes(self) -> tuple[int, int]:
+        """Room for mail, free and in all; raises `StorageDown`, also where the blobs are not mounted."""
+        from mairust_core.blobs.drivers import require_mounted
+
+        require_mounted(self.settings)
+        return self.blobs.free_bytes()
 
     @cached_property
     def committer(self) -> Committer:
@@ -468,12 +479,11 @@ class Site(PluginParts):
 def open_site(settings: Settings) -> Site:
     """The site at `settings.data_dir`, as its owner (rule D3).
 
-    Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded), `Forbidden` (somebody else's),
-    `StorageDown`.
+    Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded, blobs that are another site's or not
+    there), `Forbidden` (somebody else's), `StorageDown`.
     """
-    from mairust_core.blobs import drivers
     from mairust_core.disk import give_up_reserve
-    from mairust_core.store import schema, sites
+    from mairust_core.store import schema
 
     become_owner(settings)
     path = settings.database.sqlite_path
@@ -485,12 +495,20 @@ def open_site(settings: Settings) -> Site:
         if not schema.exists(storage):
             raise NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
-        with storage.read() as tx:
-            drivers.check_owner(settings, sites.name(tx))
+        check_blobs(settings, storage)
     except BaseException:
         storage.close()
         raise
     return Site(settings, storage)
+
+
+def check_blobs(settings: Settings, storage: StorageBackend) -> None:
+    """Raise `BadConfig` when the blobs are another site's, or not where the settings say."""
+    from mairust_core.blobs import drivers
+    from mairust_core.store import inspection, sites
+
+    with storage.read() as tx:
+        drivers.check_owner(settings, sites.name(tx), partial(inspection.some_locations, tx))
 
 
 @contextmanager

@@ -66,6 +66,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     databases.sqlite,
     databases.postgresql,
     databases.clock,
+    databases.site_of_blobs,
     databases.damaged_blobs,
     usage.people,
     usage.postmaster,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 from mairust_core.blobs import BlobStore
+from mairust_core.blobs.drivers import FS, are_claimed, blobs_of, check_owner
 from mairust_core.config import Settings
+from mairust_core.doctor import places
 from mairust_core.doctor.findings import Found
-from mairust_core.errors import Damaged, StorageDown
+from mairust_core.errors import BadConfig, Damaged
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
 from mairust_core.model.principal import Principal
-from mairust_core.store import Pool, StorageBackend, counting, inspection, schema, traces
+from mairust_core.store import Pool, StorageBackend, counting, inspection, schema, sites, traces
 from mairust_core.store.inspection import ServerFacts
 from mairust_core.store.sqlite import Sqlite
 from mairust_core.store.tables import SCHEMA_VERSION
@@ -33,7 +36,10 @@ _DOCTOR = Principal.local("doctor")
 def schema_version(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """There is a schema, and it is the one of this version; anything found ends the examination."""
     if not schema.exists(storage):
-        yield Found("database.empty", path=settings.data_dir)
+        if are_claimed(settings):
+            yield Found("blobs.foreign", path=settings.blobs.path, database=storage.name)
+        else:
+            yield Found("database.empty", path=settings.data_dir)
         return
     with storage.read() as tx:
         found = schema.version(tx)
@@ -111,10 +117,24 @@ def judged_clock(now: int, theirs: int, newest: int) -> Iterator[Found]:
         yield Found("clock.back", seconds=(newest - now) // 1000)
 
 
+def site_of_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The blobs are this site's, and where the settings say."""
+    if places.unreachable_blobs(settings) is not None:
+        return
+    try:
+        with storage.read() as tx:
+            check_owner(settings, sites.name(tx), partial(inspection.some_locations, tx))
+    except BadConfig as error:
+        if error.detail == "foreign_blobs":
+            yield Found("blobs.foreign", path=settings.blobs.path, database=storage.name)
+        else:
+            yield Found("blobs.unreachable", path=settings.blobs.path, why=error)
+
+
 def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Some blobs, picked by chance, are where their rows say and have the hash they should."""
-    from mairust_core.blobs.drivers import FS, blobs_of
-
+    if places.unreachable_blobs(settings) is not None or any(site_of_blobs(settings, storage)):
+        return
     with storage.read() as tx:
         picked = inspection.some_blobs(tx, secrets.token_bytes(32), BLOBS_READ)
         picked = picked or inspection.some_blobs(tx, b"", BLOBS_READ)
@@ -133,6 +153,6 @@ def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found
 def _is_whole(blobs: BlobStore, location: Locator, sha256: bytes) -> bool:
     try:
         blobs.get(location, sha256)
-    except (Damaged, StorageDown):
+    except Damaged:
         return False
     return True

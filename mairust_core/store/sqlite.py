@@ -81,6 +81,8 @@ class Sqlite:
         self.engine = self._make_engine(pool or Pool())
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
+        self._file: tuple[int, int] | None = None
+        """Device and inode of what is open: the path may come to lead elsewhere, or nowhere."""
         self._commits = 0
         self.clock: Callable[[], int] = now_ms
 
@@ -103,6 +105,7 @@ class Sqlite:
         return engine
 
     def _connect(self) -> Any:
+        before = self._require_same_file()
         try:
             uri = self.path.absolute().as_uri() + "?mode=rw"
             connection = self._driver.connect(
@@ -112,7 +115,22 @@ class Sqlite:
             raise StorageDown("open", url=self.url, why=error) from error
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        self._file = self._file or before
         return connection
+
+    def _require_same_file(self) -> tuple[int, int] | None:
+        """Where the path leads; raises `StorageDown` when that is no longer the file that is open.
+
+        What is written to a file that was deleted or replaced is gone as soon as this process ends.
+        """
+        try:
+            status = os.stat(self.path)
+            found = status.st_dev, status.st_ino
+        except OSError:
+            found = None  # nobody has opened it: SQLite says why not
+        if self._file not in (None, found):
+            raise StorageDown("replaced", path=self.path)
+        return found
 
     def create_file(self) -> None:
         """Create the empty database file, readable by its owner only, durable with its directory."""
@@ -129,12 +147,14 @@ class Sqlite:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection:
+            self._require_same_file()
             connection.connection.cursor().execute("BEGIN")
             yield connection  # giving the connection back to its pool ends the transaction
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection, self._lock.held():
+            self._require_same_file()
             cursor = connection.connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
             try:

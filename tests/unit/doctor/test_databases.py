@@ -107,6 +107,7 @@ def test_a_database_without_a_site(data_dir: Path, found: Examine) -> None:
     for name in ("mairust.db-wal", "mairust.db-shm"):
         (data_dir / name).unlink(missing_ok=True)
     os.truncate(data_dir / "mairust.db", 0)
+    (data_dir / "blobs" / "owner").unlink()
     assert "database.empty" in found()
 
 
