@@ -53,7 +53,7 @@ def find_document(
 
 
 def _refuse_dangling(path: Path) -> None:
-    if path.is_symlink() and not os.path.exists(path):
+    if os.path.islink(path) and not os.path.exists(path):
         raise BadConfig("dangling", where=path, file=path, line=None, key="")
 
 

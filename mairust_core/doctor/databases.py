@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +14,8 @@ from mairust_core.blobs.drivers import FS, are_claimed, blobs_of, check_owner
 from mairust_core.config import Settings
 from mairust_core.doctor import places
 from mairust_core.doctor.findings import Found
-from mairust_core.errors import BadConfig, Damaged
+from mairust_core.errors import BadConfig, Damaged, Locked, MaiRustError, StorageDown
+from mairust_core.i18n import explain
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
 from mairust_core.model.principal import Principal
@@ -28,6 +31,8 @@ SIZE_BYTES = 10 << 30
 SKEW_MS = 5_000
 BACK_MS = 10_000
 BLOBS_READ = 20
+CHECK_S = 20.0
+"""So long the file of a database is read; a few gigabytes."""
 ON = "on"
 WRITTEN_AT_LEAST = frozenset({"on", "remote_apply", "remote_write", "local"})
 _DOCTOR = Principal.local("doctor")
@@ -48,6 +53,16 @@ def schema_version(settings: Settings, storage: StorageBackend) -> Iterator[Foun
         yield Found(id_, found=found or "none", known=SCHEMA_VERSION)
 
 
+def unusable(settings: Settings, error: MaiRustError) -> Found:
+    """What it means that the database could not be used at all."""
+    path = settings.database.sqlite_path
+    if isinstance(error, Damaged):
+        return Found("database.damaged", path=path, why=error.values.get("why", error))
+    if path is None or isinstance(error, Locked):
+        return Found("database.unreachable", why=explain(error)[0])
+    return Found("database.file", path=path, directory=path.parent, why=error.values.get("why", error))
+
+
 def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """SQLite is one that cannot corrupt the database (rule D1), and the site is of its size (R-DB-2)."""
     if not isinstance(storage, Sqlite):
@@ -56,6 +71,31 @@ def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
         if not storage.is_safe:
             yield Found("sqlite.version", found=storage.version(tx))
     yield from outgrown(storage)
+
+
+def sqlite_whole(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The file of the database is whole, as far as can be seen in a while."""
+    if not isinstance(storage, Sqlite):
+        return
+    with storage.read() as tx:
+        faults = storage.faults(tx, CHECK_S)
+    if faults:
+        yield Found("database.damaged", path=storage.path, why=faults[0])
+
+
+def sqlite_writable(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The owner of the site can write to the database: to its files, and a transaction begins."""
+    if not isinstance(storage, Sqlite):
+        return
+    directory = storage.path.parent
+    if shut := places.first_shut(settings, storage.files):
+        yield Found("database.not_writable", path=shut, directory=directory, why=os.strerror(errno.EACCES))
+    elif settings.data_dir.stat().st_uid == os.geteuid():  # otherwise what it makes would be root's
+        try:
+            storage.try_write()
+        except StorageDown as error:
+            why = error.values.get("why", error)
+            yield Found("database.not_writable", path=storage.path, directory=directory, why=why)
 
 
 def outgrown(storage: StorageBackend) -> list[Found]:

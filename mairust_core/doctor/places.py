@@ -105,6 +105,8 @@ def unreachable_blobs(settings: Settings) -> Found | None:
         if settings.data_dir in directory.parents:
             return None  # the first mail makes it
         return Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOENT))
+    if not directory.is_dir():
+        return Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOTDIR))
     shut = first_shut(settings, _files_of_blobs(directory))
     return None if shut is None else Found("blobs.unreachable", path=shut, why=os.strerror(errno.EACCES))
 
