@@ -115,9 +115,9 @@ class Repository:
     def create(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
         """The repository at `path`, made when there is none; raises `Conflict` when something else is."""
         keys = keys or Keys()
-        if (path / CONFIG).exists():
-            return cls.open(path, keys, cache)
         with on_disk(path):
+            if (path / CONFIG).exists():
+                return cls.open(path, keys, cache)
             _require_free(path)
             for directory in (path, *(path / name for name in (DRAFTS, PACKS, INDEX, SNAPSHOTS))):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
