@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, MaiRustError, NoSite
+from mairust_core.errors import BadConfig, Damaged, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
@@ -488,18 +488,26 @@ def open_site(settings: Settings) -> Site:
     become_owner(settings)
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
-        raise NoSite("directory", path=settings.data_dir)
+        raise _lost_database(settings) or NoSite("directory", path=settings.data_dir)
     give_up_reserve(settings.data_dir)  # opening an SQLite database needs room, too
     storage = storage_of(settings, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):
-            raise NoSite("database", path=settings.data_dir, url=_shown(storage))
+            lost = _lost_database(settings)
+            raise lost or NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
         check_blobs(settings, storage)
     except BaseException:
         storage.close()
         raise
     return Site(settings, storage)
+
+
+def _lost_database(settings: Settings) -> BadConfig | None:
+    """Why not to make a site where there is none: there was one, whose blobs are still here."""
+    from mairust_core.blobs import drivers
+
+    return BadConfig("foreign_blobs", path=settings.blobs.path) if drivers.are_claimed(settings) else None
 
 
 def check_blobs(settings: Settings, storage: StorageBackend) -> None:

@@ -42,7 +42,7 @@ def schema_version(settings: Settings, storage: StorageBackend) -> Iterator[Foun
     """There is a schema, and it is the one of this version; anything found ends the examination."""
     if not schema.exists(storage):
         if are_claimed(settings):
-            yield Found("blobs.foreign", path=settings.blobs.path, database=storage.name)
+            yield _foreign(settings, storage)
         else:
             yield Found("database.empty", path=settings.data_dir)
         return
@@ -157,6 +157,11 @@ def judged_clock(now: int, theirs: int, newest: int) -> Iterator[Found]:
         yield Found("clock.back", seconds=(newest - now) // 1000)
 
 
+def _foreign(settings: Settings, storage: StorageBackend) -> Found:
+    database = settings.database.sqlite_path or storage.name
+    return Found("blobs.foreign", path=settings.blobs.path, database=database)
+
+
 def site_of_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """The blobs are this site's, and where the settings say."""
     if places.unreachable_blobs(settings) is not None:
@@ -166,7 +171,7 @@ def site_of_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found
             check_owner(settings, sites.name(tx), partial(inspection.some_locations, tx))
     except BadConfig as error:
         if error.detail == "foreign_blobs":
-            yield Found("blobs.foreign", path=settings.blobs.path, database=storage.name)
+            yield _foreign(settings, storage)
         else:
             yield Found("blobs.unreachable", path=settings.blobs.path, why=error)
 

@@ -44,6 +44,8 @@ def test_rule_c2_a_new_database_is_not_given_the_blobs_of_another(kept: Settings
     with pytest.raises(BadConfig, match="belong to another database"):
         create_site(other, "tester")
     assert not (tmp_path / "other.db").exists()
+    with pytest.raises(BadConfig, match="put a lost database back"):
+        open_site(other)
     create_site(settings_of(tmp_path / "else", tmp_path / "other.db"), "tester")
     with pytest.raises(BadConfig, match="belong to another database"):
         open_site(other)
