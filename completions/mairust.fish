@@ -513,7 +513,7 @@ complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a s
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a export -d 'Print all settings in force, hooks and plugin.toml files as one document.'
 complete -c mairust -n 'string match -q -- "mairust config" (__mairust_at)' -a check -d 'Read the configuration and tell what is wrong with it.'
 complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a upgrade -d 'Bring the database schema up to this version.'
-complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a check -d 'Tell whether the database schema is the one this version needs.'
+complete -c mairust -n 'string match -q -- "mairust db" (__mairust_at)' -a check -d 'Tell whether the database is whole, and its schema the one this version needs.'
 complete -c mairust -n 'string match -q -- "mairust deliver*" (__mairust_at)' -l from -x -d 'The envelope sender; none: <>.'
 complete -c mairust -n 'string match -q -- "mairust deliver*" (__mairust_at)' -a '(__mairust_values accounts)'
 complete -c mairust -n 'string match -q -- "mairust completion*" (__mairust_at)' -a 'bash fish zsh'

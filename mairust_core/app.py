@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import Damaged, MaiRustError, NoSite
+from mairust_core.errors import BadConfig, Damaged, MaiRustError, NoSite
 from mairust_core.ids import IdSource
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
@@ -100,10 +100,21 @@ class Site(PluginParts):
         return self.open_blobs()
 
     def open_blobs(self) -> BlobStore:
-        """Another handle on the blob store, which appends to a segment of its own; the caller closes it."""
+        """Another handle on the blob store, which appends to a segment of its own; the caller closes it.
+
+        Raises `BadConfig` when the blobs are not this site's, or not there: to open a store makes it.
+        """
         from mairust_core.blobs.drivers import blobs_of
 
+        check_blobs(self.settings, self.storage)
         return blobs_of(self.settings)
+
+    def free_bytes(self) -> tuple[int, int]:
+        """Room for mail, free and in all; raises `StorageDown`, also where the blobs are not mounted."""
+        from mairust_core.blobs.drivers import require_mounted
+
+        require_mounted(self.settings)
+        return self.blobs.free_bytes()
 
     @cached_property
     def committer(self) -> Committer:
@@ -468,29 +479,44 @@ class Site(PluginParts):
 def open_site(settings: Settings) -> Site:
     """The site at `settings.data_dir`, as its owner (rule D3).
 
-    Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded), `Forbidden` (somebody else's),
-    `StorageDown`.
+    Raises `NoSite`, `NewerSite`, `BadConfig` (schema to be upgraded, blobs that are another site's or not
+    there), `Forbidden` (somebody else's), `StorageDown`.
     """
-    from mairust_core.blobs import drivers
     from mairust_core.disk import give_up_reserve
-    from mairust_core.store import schema, sites
+    from mairust_core.store import schema
 
     become_owner(settings)
     path = settings.database.sqlite_path
     if not settings.data_dir.is_dir() or (path is not None and not path.exists()):
-        raise NoSite("directory", path=settings.data_dir)
+        raise _lost_database(settings) or NoSite("directory", path=settings.data_dir)
     give_up_reserve(settings.data_dir)  # opening an SQLite database needs room, too
     storage = storage_of(settings, Pool(size=settings.database.pool_size))
     try:
         if not schema.exists(storage):
-            raise NoSite("database", path=settings.data_dir, url=_shown(storage))
+            lost = _lost_database(settings)
+            raise lost or NoSite("database", path=settings.data_dir, url=_shown(storage))
         schema.check(storage)
-        with storage.read() as tx:
-            drivers.check_owner(settings, sites.name(tx))
+        check_blobs(settings, storage)
     except BaseException:
         storage.close()
         raise
     return Site(settings, storage)
+
+
+def _lost_database(settings: Settings) -> BadConfig | None:
+    """Why not to make a site where there is none: there was one, whose blobs are still here."""
+    from mairust_core.blobs import drivers
+
+    return BadConfig("foreign_blobs", path=settings.blobs.path) if drivers.are_claimed(settings) else None
+
+
+def check_blobs(settings: Settings, storage: StorageBackend) -> None:
+    """Raise `BadConfig` when the blobs are another site's, or not where the settings say."""
+    from mairust_core.blobs import drivers
+    from mairust_core.store import inspection, sites
+
+    with storage.read() as tx:
+        drivers.check_owner(settings, sites.name(tx), partial(inspection.some_locations, tx))
 
 
 @contextmanager

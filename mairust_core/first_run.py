@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mairust_core.app import Site, become_owner, open_site
@@ -19,7 +20,7 @@ from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import FIRST, Tokens
-from mairust_core.store import InFile, StorageBackend, schema, sites, storage_of
+from mairust_core.store import InFile, StorageBackend, inspection, schema, sites, storage_of
 
 MASTER_KEY_BYTES = 32
 ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
@@ -46,15 +47,15 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     write_once(settings.secrets.master_key_file)
     storage = storage_of(settings)
     try:
-        created = make_database(storage)
+        created = make_database(settings, storage)
         if not created and settings.database.auto_upgrade and schema.is_old(storage):
             from mairust_core.store.migrations import migrate_for
 
             migrate_for(storage, Principal.local(os_user))
         schema.check(storage)
         with storage.read() as tx:
-            site = sites.name(tx)
-        drivers.claim(settings, site, fresh=created)
+            named = partial(inspection.some_locations, tx)
+            drivers.claim(settings, sites.name(tx), named, fresh=created)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN
@@ -87,11 +88,23 @@ def make_data_dir(path: Path) -> None:
         raise BadConfig("data_dir", path=path, why=error.strerror) from error
 
 
-def make_database(storage: StorageBackend) -> bool:
-    """Make the database file, where there is one, and the tables; False when they are there already."""
+def make_database(settings: Settings, storage: StorageBackend) -> bool:
+    """Make the database file, where there is one, and the tables; False when they are there already.
+
+    Raises `BadConfig` before it makes anything where blobs are that no new database can know.
+    """
+    if drivers.are_claimed(settings) and _is_missing(settings, storage):
+        raise BadConfig("foreign_blobs", path=settings.blobs.path)
     if isinstance(storage, InFile):
         storage.create_file()
     return schema.create(storage)
+
+
+def _is_missing(settings: Settings, storage: StorageBackend) -> bool:
+    path = settings.database.sqlite_path
+    if path is None and isinstance(storage, InFile):
+        return False  # whether its file is there is not known; `drivers.claim` comes later
+    return (path is not None and not path.exists()) or not schema.exists(storage)
 
 
 def _check_writable(path: Path) -> None:

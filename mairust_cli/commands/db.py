@@ -9,6 +9,7 @@ import typer
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_core.errors import Damaged
 
 app = noun(COMMANDS["db"])
 
@@ -53,22 +54,31 @@ def upgrade(ctx: typer.Context) -> None:
 
 @app.command("check", cls=Command)
 def check(ctx: typer.Context) -> None:
-    """Tell whether the database schema is the one this version needs.
+    """Tell whether the database is whole, and its schema the one this version needs.
 
-    Exit status: 0 it is; 78 it is not, or there is no site.
+    The file of an SQLite database is read from beginning to end.
+
+    Exit status: 0 it is; 1 it is damaged; 78 the schema is another one, or there is no site.
 
     Examples:
       mairust db check
     """
     session = Session.of(ctx)
     session.stay_local("db check")
-    session.output.change(_schema(session), COLUMNS)
+    session.output.change(_schema(session, whole=True), COLUMNS)
 
 
-def _schema(session: Session) -> Schema:
-    """The schema, after the site was opened; raises `NoSite`, `NewerSite`, `BadConfig` for an old one."""
+def _schema(session: Session, *, whole: bool = False) -> Schema:
+    """The schema, after the site was opened; raises `NoSite`, `NewerSite`, `BadConfig` for an old one.
+
+    With `whole` raises `Damaged` for a file that is not.
+    """
     from mairust_core.app import opened
     from mairust_core.store import schema
+    from mairust_core.store.sqlite import Sqlite
 
     with opened(session.settings()) as site, site.storage.read() as tx:
+        storage = site.storage
+        if whole and isinstance(storage, Sqlite) and (faults := storage.faults(tx)):
+            raise Damaged("database", path=storage.path, why="; ".join(faults))
         return Schema(database=site.storage.name, version=schema.version(tx))

@@ -67,6 +67,6 @@ class _Readiness:
     def _try(self) -> None:
         with self._site.storage.write() as tx:
             store.generations.current(tx)
-        free, total = self._site.blobs.free_bytes()
+        free, total = self._site.free_bytes()
         if not has_room(free, total):
             raise DiskFull("blobs", directory=self._site.settings.blobs.path, why=f"{free} bytes are free")

@@ -39,6 +39,8 @@ def put_back(site: Site, by: Principal, content: BytesIn) -> Additions:
     try:
         return _put_back(site, by, content)
     except Damaged as error:
+        if error.detail == "database":
+            raise
         raise Invalid("content", "not_a_pack", why=error.values.get("why", error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid("content", "not_rows_of_mail", why=repr(error)) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mairust_core.blobs import BlobStore, owner
+from mairust_core.blobs.owner import Named
+from mairust_core.errors import StorageDown
 from mairust_core.installed.drivers import provided
 
 if TYPE_CHECKING:
@@ -36,16 +38,27 @@ def blobs_of(settings: Settings) -> BlobStore:
     )
 
 
-def check_owner(settings: Settings, site: str) -> None:
-    """Raise `BadConfig` when the blobs are another site's; the driver of an extension guards its own."""
+def check_owner(settings: Settings, site: str, named: Named) -> None:
+    """Raise `BadConfig` as `owner.check` does; the driver of an extension guards its own."""
     if settings.blobs.driver == FS:
-        owner.check(settings.blobs.path, site)
+        owner.check(settings.blobs.path, site, named)
 
 
-def claim(settings: Settings, site: str, *, fresh: bool) -> None:
+def claim(settings: Settings, site: str, named: Named, *, fresh: bool) -> None:
     """Note that the blobs are this site's, as `owner.claim` does."""
     if settings.blobs.driver == FS:
-        owner.claim(settings.blobs.path, site, fresh=fresh)
+        owner.claim(settings.blobs.path, site, named, fresh=fresh)
+
+
+def are_claimed(settings: Settings) -> bool:
+    """Whether blobs of some site are where the settings say; unknown, and so False, of an extension's."""
+    return settings.blobs.driver == FS and owner.is_claimed(settings.blobs.path)
+
+
+def require_mounted(settings: Settings) -> None:
+    """Raise `StorageDown` when the directory that a server has claimed is another one now."""
+    if settings.blobs.driver == FS and not owner.is_claimed(settings.blobs.path):
+        raise StorageDown("unmounted", directory=settings.blobs.path)
 
 
 def used_bytes(settings: Settings, room: tuple[int, int]) -> int:

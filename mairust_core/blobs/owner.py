@@ -7,21 +7,38 @@ that the configuration names by mistake, does not know what refers to them.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mairust_core.blobs.fileops import FileOps, failure
+from mairust_core.blobs.locators import InSegment, place_of
 from mairust_core.errors import BadConfig
+from mairust_core.model.blob import Locator
 
 OWNER = "owner"
 _HOLD = ("segments", "files")
 """The directories that hold blobs."""
 
+Named = Callable[[], Sequence[Locator]]
+"""Some blobs that the site's database names; asked for only where nothing says whose the directory is."""
 
-def check(directory: Path, site: str) -> bool:
-    """Raise `BadConfig` when the blobs belong to another site; False when nobody has claimed them."""
+
+def is_claimed(directory: Path) -> bool:
+    """Whether anything says whose blobs these are: not so where their disk is not mounted."""
+    return (directory / OWNER).exists()
+
+
+def check(directory: Path, site: str, named: Named) -> bool:
+    """False when nobody has claimed the blobs.
+
+    Raises `BadConfig` when they belong to another site, and when nobody has claimed them and none of `named`
+    is there: then this is not the directory that they lie in, which may not be mounted.
+    """
     try:
         found = (directory / OWNER).read_text("ascii").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if (some := named()) and not any(_is_there(directory, one) for one in some):
+            raise BadConfig("blobs_gone", path=directory, note=directory / OWNER, site=site) from None
         return False
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig("blobs_owner", path=directory / OWNER, why=error) from error
@@ -30,13 +47,13 @@ def check(directory: Path, site: str) -> bool:
     return True
 
 
-def claim(directory: Path, site: str, *, fresh: bool) -> None:
+def claim(directory: Path, site: str, named: Named, *, fresh: bool) -> None:
     """Note durably that the blobs here are this site's; harmless when they are already.
 
-    Raises `BadConfig` for those of another site, and when a database that was made just now (`fresh`)
-    finds blobs that it cannot know.
+    Raises `BadConfig` as `check` does, and when a database that was made just now (`fresh`) finds blobs that
+    it cannot know.
     """
-    if check(directory, site):
+    if check(directory, site, named):
         return
     try:
         if fresh and any(_holds_files(directory / place) for place in _HOLD):
@@ -45,6 +62,13 @@ def claim(directory: Path, site: str, *, fresh: bool) -> None:
         _write(directory, site)
     except OSError as error:
         raise failure(error, directory) from error
+
+
+def _is_there(directory: Path, locator: Locator) -> bool:
+    place = place_of(locator)
+    if isinstance(place, InSegment):
+        return any((directory / "segments").glob(f"{place.name}.*"))
+    return place is not None and (directory / "files" / place.shard / place.name).exists()
 
 
 def _holds_files(directory: Path) -> bool:

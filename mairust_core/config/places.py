@@ -36,7 +36,8 @@ def find_document(
     """The configuration file to use, or None when there is none.
 
     A named file (`config_file`, else `MAIRUST_CONFIG`) must exist. Otherwise the first found is taken,
-    of `data_dir` alone when `only_there`. Raises `BadConfig`.
+    of `data_dir` alone when `only_there`. Raises `BadConfig`, also for a symbolic link that leads nowhere:
+    somebody made it to be configured, and another site would come of the defaults.
     """
     named = config_file or (Path(env["MAIRUST_CONFIG"]) if env.get("MAIRUST_CONFIG") else None)
     if named is not None:
@@ -47,8 +48,13 @@ def find_document(
             try:
                 return read_document(directory / name)
             except FileNotFoundError:
-                continue
+                _refuse_dangling(directory / name)
     return None
+
+
+def _refuse_dangling(path: Path) -> None:
+    if os.path.islink(path) and not os.path.exists(path):
+        raise BadConfig("dangling", where=path, file=path, line=None, key="")
 
 
 def _read_named(path: Path) -> Document:
@@ -60,13 +66,17 @@ def _read_named(path: Path) -> Document:
 
 
 def _reachable(*directories: Path | None) -> Iterator[Path]:
-    """Those that exist and can be entered.
+    """Those that exist and can be entered; raises `BadConfig` for a link that leads nowhere.
 
     A data directory of another owner is passed over here and refused by whoever opens it (rule D3).
     """
     for directory in directories:
-        if directory is not None and os.path.isdir(directory) and os.access(directory, os.X_OK):
+        if directory is None:
+            continue
+        if os.path.isdir(directory) and os.access(directory, os.X_OK):
             yield directory
+        elif os.access(directory.parent, os.X_OK):
+            _refuse_dangling(directory)
 
 
 def _xdg(env: Mapping[str, str], variable: str, fallback: str, own: str) -> Path | None:

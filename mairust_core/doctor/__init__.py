@@ -40,7 +40,7 @@ from mairust_core.doctor import (
     usage,
 )
 from mairust_core.doctor.findings import Found, explained
-from mairust_core.errors import MaiRustError
+from mairust_core.errors import Damaged, MaiRustError
 from mairust_core.i18n import explain
 from mairust_core.model.finding import Examination
 from mairust_core.store import Pool, StorageBackend, storage_of
@@ -66,8 +66,11 @@ CHECKS: tuple[Check, ...] = (
 
 STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     databases.sqlite,
+    databases.sqlite_whole,
+    databases.sqlite_writable,
     databases.postgresql,
     databases.clock,
+    databases.site_of_blobs,
     databases.damaged_blobs,
     usage.people,
     usage.postmaster,
@@ -116,12 +119,24 @@ def _opened(settings: Settings) -> Iterator[Found]:
             found = [*databases.schema_version(settings, storage)]
             yield from found or _inside(settings, storage)
     except MaiRustError as error:
-        yield Found("database.unreachable", why=explain(error)[0])
+        yield databases.unusable(settings, error)
 
 
 def _inside(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
-    for check in STORAGE_CHECKS:
-        yield from _tried(check.__name__, partial(check, settings, storage))
+    found = [
+        one
+        for check in STORAGE_CHECKS
+        for one in _tried(check.__name__, partial(_unless_damaged, check, settings, storage))
+    ]
+    damage = [one for one in found if one.id == "database.damaged"]
+    yield from (one for one in found if one not in damage[1:])
+
+
+def _unless_damaged(check: StorageCheck, settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    try:
+        yield from check(settings, storage)
+    except Damaged as error:
+        yield databases.unusable(settings, error)
 
 
 def _tried(name: str, check: Callable[[], Iterable[Found]]) -> list[Found]:

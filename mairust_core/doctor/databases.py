@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 from mairust_core.blobs import BlobStore
+from mairust_core.blobs.drivers import FS, are_claimed, blobs_of, check_owner
 from mairust_core.config import Settings
+from mairust_core.doctor import places
 from mairust_core.doctor.findings import Found
-from mairust_core.errors import Damaged, StorageDown
+from mairust_core.errors import BadConfig, Damaged, Locked, MaiRustError, StorageDown
+from mairust_core.i18n import explain
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import Locator
 from mairust_core.model.principal import Principal
-from mairust_core.store import Pool, StorageBackend, counting, inspection, schema, traces
+from mairust_core.store import Pool, StorageBackend, counting, inspection, schema, sites, traces
 from mairust_core.store.inspection import ServerFacts
 from mairust_core.store.sqlite import Sqlite
 from mairust_core.store.tables import SCHEMA_VERSION
@@ -25,6 +31,8 @@ SIZE_BYTES = 10 << 30
 SKEW_MS = 5_000
 BACK_MS = 10_000
 BLOBS_READ = 20
+CHECK_S = 20.0
+"""So long the file of a database is read; a few gigabytes."""
 ON = "on"
 WRITTEN_AT_LEAST = frozenset({"on", "remote_apply", "remote_write", "local"})
 _DOCTOR = Principal.local("doctor")
@@ -33,13 +41,26 @@ _DOCTOR = Principal.local("doctor")
 def schema_version(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """There is a schema, and it is the one of this version; anything found ends the examination."""
     if not schema.exists(storage):
-        yield Found("database.empty", path=settings.data_dir)
+        if are_claimed(settings):
+            yield _foreign(settings, storage)
+        else:
+            yield Found("database.empty", path=settings.data_dir)
         return
     with storage.read() as tx:
         found = schema.version(tx)
     if found != SCHEMA_VERSION:
         id_ = "database.old_schema" if found < SCHEMA_VERSION else "database.newer_schema"
         yield Found(id_, found=found or "none", known=SCHEMA_VERSION)
+
+
+def unusable(settings: Settings, error: MaiRustError) -> Found:
+    """What it means that the database could not be used at all."""
+    path = settings.database.sqlite_path
+    if isinstance(error, Damaged):
+        return Found("database.damaged", path=path, why=error.values.get("why", error))
+    if path is None or isinstance(error, Locked):
+        return Found("database.unreachable", why=explain(error)[0])
+    return Found("database.file", path=path, directory=path.parent, why=error.values.get("why", error))
 
 
 def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
@@ -50,6 +71,31 @@ def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
         if not storage.is_safe:
             yield Found("sqlite.version", found=storage.version(tx))
     yield from outgrown(storage)
+
+
+def sqlite_whole(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The file of the database is whole, as far as can be seen in a while."""
+    if not isinstance(storage, Sqlite):
+        return
+    with storage.read() as tx:
+        faults = storage.faults(tx, CHECK_S)
+    if faults:
+        yield Found("database.damaged", path=storage.path, why=faults[0])
+
+
+def sqlite_writable(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The owner of the site can write to the database: to its files, and a transaction begins."""
+    if not isinstance(storage, Sqlite):
+        return
+    directory = storage.path.parent
+    if shut := places.first_shut(settings, storage.files):
+        yield Found("database.not_writable", path=shut, directory=directory, why=os.strerror(errno.EACCES))
+    elif settings.data_dir.stat().st_uid == os.geteuid():  # otherwise what it makes would be root's
+        try:
+            storage.try_write()
+        except StorageDown as error:
+            why = error.values.get("why", error)
+            yield Found("database.not_writable", path=storage.path, directory=directory, why=why)
 
 
 def outgrown(storage: StorageBackend) -> list[Found]:
@@ -111,10 +157,29 @@ def judged_clock(now: int, theirs: int, newest: int) -> Iterator[Found]:
         yield Found("clock.back", seconds=(newest - now) // 1000)
 
 
+def _foreign(settings: Settings, storage: StorageBackend) -> Found:
+    database = settings.database.sqlite_path or storage.name
+    return Found("blobs.foreign", path=settings.blobs.path, database=database)
+
+
+def site_of_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """The blobs are this site's, and where the settings say."""
+    if places.unreachable_blobs(settings) is not None:
+        return
+    try:
+        with storage.read() as tx:
+            check_owner(settings, sites.name(tx), partial(inspection.some_locations, tx))
+    except BadConfig as error:
+        if error.detail == "foreign_blobs":
+            yield _foreign(settings, storage)
+        else:
+            yield Found("blobs.unreachable", path=settings.blobs.path, why=error)
+
+
 def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Some blobs, picked by chance, are where their rows say and have the hash they should."""
-    from mairust_core.blobs.drivers import FS, blobs_of
-
+    if places.unreachable_blobs(settings) is not None or any(site_of_blobs(settings, storage)):
+        return
     with storage.read() as tx:
         picked = inspection.some_blobs(tx, secrets.token_bytes(32), BLOBS_READ)
         picked = picked or inspection.some_blobs(tx, b"", BLOBS_READ)
@@ -133,6 +198,6 @@ def damaged_blobs(settings: Settings, storage: StorageBackend) -> Iterator[Found
 def _is_whole(blobs: BlobStore, location: Locator, sha256: bytes) -> bool:
     try:
         blobs.get(location, sha256)
-    except (Damaged, StorageDown):
+    except Damaged:
         return False
     return True

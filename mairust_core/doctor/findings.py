@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mairust_core.i18n import finding_text
+from mairust_core.errors import MaiRustError
+from mairust_core.i18n import explain, finding_text
 from mairust_core.model.finding import Examination, Finding, Level
 
 LEVELS: dict[str, Level] = {
@@ -21,9 +22,13 @@ LEVELS: dict[str, Level] = {
     "master_key.unknown": Level.ERROR,
     "master_key.rotation": Level.WARNING,
     "blobs.unreachable": Level.ERROR,
+    "blobs.foreign": Level.ERROR,
     "blobs.unreadable": Level.ERROR,
     "blobs.damaged": Level.ERROR,
     "database.unreachable": Level.ERROR,
+    "database.file": Level.ERROR,
+    "database.not_writable": Level.ERROR,
+    "database.damaged": Level.ERROR,
     "database.empty": Level.ERROR,
     "database.old_schema": Level.ERROR,
     "database.newer_schema": Level.ERROR,
@@ -101,7 +106,7 @@ _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
 
 
 class Found:
-    """A finding before it is told: its id, and the values of its texts."""
+    """A finding before it is told: its id, and the values of its texts; errors among them are explained."""
 
     def __init__(self, id_: str, /, **values: object) -> None:
         self.id = id_
@@ -120,5 +125,9 @@ def explained(found: Iterable[Found], lang: str) -> Examination:
 
 
 def _told(found: Found, lang: str) -> Finding:
-    what, why, mend = finding_text(found.id, lang, found.values)
+    values = {
+        name: explain(one, lang)[0].rstrip(".。") if isinstance(one, MaiRustError) else one
+        for name, one in found.values.items()
+    }
+    what, why, mend = finding_text(found.id, lang, values)
     return Finding(id=found.id, level=found.level, what=what, why=why, mend=mend)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mairust_core.blobs.drivers import FS
+from mairust_core.blobs.drivers import FS, are_claimed
 from mairust_core.blobs.records import MAGIC
 from mairust_core.config import Settings
 from mairust_core.config.effective import is_secret, value_of
@@ -35,8 +35,11 @@ def site(settings: Settings) -> Iterator[Found]:
         return
     if status.st_uid != os.geteuid() != 0:
         yield Found("data_dir.owner", path=path, owner=status.st_uid, why=os.strerror(errno.EACCES))
-    elif settings.database.sqlite_path is not None and not settings.database.sqlite_path.exists():
-        yield Found("site.missing", path=path)
+    elif (file := settings.database.sqlite_path) is not None and not file.exists():
+        if are_claimed(settings):
+            yield Found("blobs.foreign", path=settings.blobs.path, database=file)
+        else:
+            yield Found("site.missing", path=path)
 
 
 def _owner(path: Path) -> int | str:
@@ -86,19 +89,50 @@ def blobs(settings: Settings) -> Iterator[Found]:
     """The blob directory can be used, and its newest segments begin as segments do."""
     if settings.blobs.driver != FS:
         return
-    directory = settings.blobs.path
-    segments = directory / "segments"
-    if not directory.exists():
-        if settings.data_dir in directory.parents:
-            return  # the first mail makes it
-        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOENT))
+    if found := unreachable_blobs(settings):
+        yield found
         return
-    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        yield Found("blobs.unreachable", path=directory, why=os.strerror(errno.EACCES))
-        return
+    segments = settings.blobs.path / "segments"
     bad = [path.name for path in _newest(segments) if not _begins_well(path)]
     if bad:
         yield Found("blobs.unreadable", path=segments, count=len(bad), names=", ".join(sorted(bad)[:3]))
+
+
+def unreachable_blobs(settings: Settings) -> Found | None:
+    """What keeps the site from its blobs: a directory that is not there, or is somebody else's."""
+    directory = settings.blobs.path
+    if not directory.exists():
+        if settings.data_dir in directory.parents:
+            return None  # the first mail makes it
+        return Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOENT))
+    if not directory.is_dir():
+        return Found("blobs.unreachable", path=directory, why=os.strerror(errno.ENOTDIR))
+    shut = first_shut(settings, _files_of_blobs(directory))
+    return None if shut is None else Found("blobs.unreachable", path=shut, why=os.strerror(errno.EACCES))
+
+
+def _files_of_blobs(directory: Path) -> Iterator[Path]:
+    yield directory
+    yield from (directory / name for name in ("segments", "files", "tmp"))
+    yield from _newest(directory / "segments")
+
+
+def first_shut(settings: Settings, paths: Iterable[Path]) -> Path | None:
+    """The first of these, if they are there, that the owner of the site cannot read and write."""
+    owner = settings.data_dir.stat().st_uid
+    return next((path for path in paths if not _may_use(path, owner)), None)
+
+
+def _may_use(path: Path, owner: int) -> bool:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return True
+    wanted = 7 if stat.S_ISDIR(status.st_mode) else 6
+    if owner == os.geteuid():
+        return os.access(path, wanted)
+    ways = (status.st_mode, status.st_mode >> 3, status.st_mode >> 6 if status.st_uid == owner else 0)
+    return any(way & wanted == wanted for way in ways)  # root, whom nothing stops, asks for the owner
 
 
 def _newest(segments: Path) -> list[Path]:

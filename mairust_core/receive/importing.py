@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from mairust_core.errors import MaiRustError, NotFound, Refused, Temporary, TooLarge
+from mairust_core.errors import Damaged, MaiRustError, NotFound, Refused, Temporary, TooLarge
 from mairust_core.ids import to_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import Facts
@@ -214,7 +214,7 @@ def _answer(outcome: Committed) -> ImportedCopy:
             return ImportedCopy(outcome=Outcome.IMPORTED, id=outcome.ids[0])
         return ImportedCopy(outcome=Outcome.SKIPPED)
     by_itself = outcome.key == "storage_down.message"  # the database takes others, and never this one
-    if isinstance(outcome, (Temporary, NotFound)) and not by_itself:
+    if isinstance(outcome, (Temporary, NotFound, Damaged)) and not by_itself:
         raise outcome
     return failed(outcome)
 

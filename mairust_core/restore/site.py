@@ -144,12 +144,12 @@ def _restore(
     run.sealed = keys is None
     enter_data_dir(settings)
     with closing(storage_of(settings)) as storage:
-        created = make_database(storage)
+        created = make_database(settings, storage)
         with storage.read() as tx:
             if not restoring.is_empty(tx):
                 raise Conflict("site_not_empty", path=settings.data_dir)
             name_of_site = sites.name(tx)
-        drivers.claim(settings, name_of_site, fresh=created)
+        drivers.claim(settings, name_of_site, tuple, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
         with storage.read() as tx:

@@ -112,7 +112,7 @@ class _Worker:
         self._committer = committing.committer(site) if committing else None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._health = Health(site.blobs.free_bytes, self._probe)
+        self._health = Health(site.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
         self._jobs: list[Runner] = [site.job_runner()] if site.settings.jobs.workers else []
 

@@ -60,6 +60,11 @@ def some_blobs(tx: Connection, after: bytes, limit: int) -> list[tuple[bytes, Lo
     return [(row[0], Locator(row[1])) for row in tx.execute(query)]
 
 
+def some_locations(tx: Connection, limit: int = 20) -> list[Locator]:
+    """Where some blobs lie, whichever."""
+    return [Locator(one) for one in tx.execute(select(blob.c.location).limit(limit)).scalars()]
+
+
 def without_postmaster(tx: Connection, limit: int) -> list[str]:
     """Domains that have no address `postmaster` of their own, by name."""
     own = select(address.c.id).where(address.c.folded == literal(f"{POSTMASTER}@") + domain.c.name)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy.pool import QueuePool
 from mairust_core.durable import sync_directory
 from mairust_core.errors import (
     BadConfig,
+    Damaged,
     DiskFull,
     Locked,
     MaiRustError,
@@ -43,6 +45,9 @@ NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
 COMMITS_BETWEEN_CHECKPOINTS = 64
 LOCK_TIMEOUT_S = 10.0
+MAX_FAULTS = 10
+_DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
+_SHUT = (3, 8)  # SQLITE_PERM, SQLITE_READONLY
 MAX_VALUES = 8000
 """In one statement; SQLite takes four times as many."""
 _PRAGMAS = (
@@ -81,6 +86,8 @@ class Sqlite:
         self.engine = self._make_engine(pool or Pool())
         self._lock = _WriteLock(self.path.with_name("write.lock"))
         self._wal = f"{self.path}-wal"
+        self._file: tuple[int, int] | None = None
+        """Device and inode of what is open: the path may come to lead elsewhere, or nowhere."""
         self._commits = 0
         self.clock: Callable[[], int] = now_ms
 
@@ -103,16 +110,37 @@ class Sqlite:
         return engine
 
     def _connect(self) -> Any:
+        before = self._require_same_file()
         try:
             uri = self.path.absolute().as_uri() + "?mode=rw"
             connection = self._driver.connect(
                 uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10
             )
         except self._driver.OperationalError as error:
-            raise StorageDown("open", url=self.url, why=error) from error
+            raise self._unopened(error) from error
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        self._file = self._file or before
         return connection
+
+    def _require_same_file(self) -> tuple[int, int] | None:
+        """Where the path leads; raises `StorageDown` when that is no longer the file that is open.
+
+        What is written to a file that was deleted or replaced is gone as soon as this process ends.
+        """
+        try:
+            status = os.stat(self.path)
+            found = status.st_dev, status.st_ino
+        except OSError:
+            found = None  # nobody has opened it: SQLite says why not
+        if self._file not in (None, found):
+            raise StorageDown("replaced", path=self.path)
+        return found
+
+    def _unopened(self, error: Exception) -> StorageDown:
+        shut = self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK)
+        why = os.strerror(errno.EACCES) if shut else str(error)
+        return StorageDown("open_file", path=self.path, directory=self.path.parent, why=why)
 
     def create_file(self) -> None:
         """Create the empty database file, readable by its owner only, durable with its directory."""
@@ -129,12 +157,14 @@ class Sqlite:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection:
+            self._require_same_file()
             connection.connection.cursor().execute("BEGIN")
             yield connection  # giving the connection back to its pool ends the transaction
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection, self._lock.held():
+            self._require_same_file()
             cursor = connection.connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
             try:
@@ -215,7 +245,7 @@ class Sqlite:
         try:
             fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageDown("open", url=path, why=error.strerror) from error
+            raise StorageDown("lock_file", path=path, why=error.strerror) from error
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,7 +267,12 @@ class Sqlite:
             raise self._translate(error) from error
 
     def _translate(self, error: Exception) -> MaiRustError:
-        text = str(getattr(error, "orig", error))
+        cause = getattr(error, "orig", error)
+        text, code = str(cause), getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            return Damaged("database", path=self.path, why=text)
+        if code in _SHUT:
+            return StorageDown("read_only", path=self.path, directory=self.path.parent, why=text)
         if "disk is full" in text:
             return DiskFull("database", url=self.url)
         if "locked" in text:
@@ -304,6 +339,39 @@ class Sqlite:
         except self._driver.DataError as error:
             raise sqlalchemy.exc.DataError(None, None, error) from error
 
+    def faults(self, tx: Connection, limit_s: float = inf) -> list[str]:
+        """What is wrong with the file, at most ten lines; nothing more is looked for after `limit_s`.
+
+        Reads all of it, but for what indexes say of tables.
+        """
+        connection: Any = tx.connection.driver_connection
+        deadline = time.monotonic() + limit_s
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+        try:
+            rows = connection.execute(f"PRAGMA quick_check({MAX_FAULTS})").fetchall()
+        except self._driver.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            return []
+        except self._driver.DatabaseError as error:
+            return [str(error)]
+        finally:
+            connection.set_progress_handler(None, 0)
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    def try_write(self) -> None:
+        """Begin what a writer begins, and undo it; raises what `write` would."""
+        with self._translated(), self.engine.connect() as connection, self._lock.held():
+            cursor = connection.connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What every writer needs to write to, where it is there."""
+        beside = (Path(f"{self.path}{suffix}") for suffix in ("-wal", "-shm"))
+        return self.path.parent, self.path, *beside, self._lock.path
+
     def version(self, tx: Connection) -> str:
         return str(self._driver.sqlite_version)
 
@@ -328,7 +396,7 @@ class _WriteLock:
     """`write.lock`: one writer among the threads of a process and among all processes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._threads = threading.Lock()
         self._fd: int | None = None
 
@@ -336,7 +404,7 @@ class _WriteLock:
     def held(self) -> Iterator[None]:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
         if not self._threads.acquire(timeout=LOCK_TIMEOUT_S):
-            raise Locked("database", url=self._path)
+            raise Locked("database", url=self.path)
         try:
             fd = self._open()
             self._flock(fd, deadline)
@@ -350,9 +418,9 @@ class _WriteLock:
     def _open(self) -> int:
         if self._fd is None:
             try:
-                self._fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                self._fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                raise StorageDown("open", url=self._path, why=error.strerror) from error
+                raise StorageDown("lock_file", path=self.path, why=error.strerror) from error
         return self._fd
 
     def _flock(self, fd: int, deadline: float) -> None:
@@ -367,7 +435,7 @@ class _WriteLock:
                 return
             now = time.monotonic()
             if now > deadline:
-                raise Locked("database", url=self._path)
+                raise Locked("database", url=self.path)
             # a batch of mail holds it for a millisecond or two: whoever waits shall not oversleep by as much
             time.sleep(min(max(0.0002, (now - began) / 8), 0.005))
 

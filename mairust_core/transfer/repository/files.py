@@ -105,7 +105,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 @contextmanager
 def on_disk(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into an error of ours that names the repository."""
+    """Turn what the operating system refuses into an error of ours that names the path."""
     try:
         yield
     except OSError as error:
@@ -113,6 +113,10 @@ def on_disk(path: Path) -> Iterator[None]:
 
 
 def failure(error: OSError, path: Path) -> MaiRustError:
-    """What a failed system call on the repository means."""
+    """What a failed system call means, on the repository or on what the site keeps for its backups."""
     kind = DiskFull if error.errno in _NO_ROOM else StorageDown
-    return kind("repository", path=path, why=error.strerror or str(error))
+    named = Path(error.filename) if isinstance(error.filename, str) else path
+    why = error.strerror or str(error)
+    if named.is_relative_to(path):
+        return kind("repository", path=named, why=why)
+    return kind("spool", path=named, why=why)

@@ -235,6 +235,28 @@ def test_a_directory_without_permission_is_told_and_not_called_missing(site: Sit
     assert told["verify_damaged"] == len(kinds)
 
 
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@pytest.mark.parametrize("shut", ["site/backup", "r", "r/packs"])
+def test_a_backup_names_what_it_may_not_use(site: Site, tmp_path: Path, shut: str) -> None:
+    """The site's own directory is not called the repository."""
+    must(site, "backup", tmp_path / "r")
+    must(site, "account", "add", "new@example.org")
+    path = site.directory / "backup" if shut == "site/backup" else tmp_path / shut
+    path.mkdir(exist_ok=True)
+    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    path.chmod(0)
+    try:
+        done = subprocess.run(
+            [*weak, *command_line(site, "backup", tmp_path / "r")],
+            env=clean_environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        path.chmod(0o700)
+    assert done.returncode == 75
+    assert str(path) in done.stderr
+    assert ("repository" in done.stderr) is (shut != "site/backup")
+
+
 def test_a_repository_can_be_verified_where_no_site_is(site: Site, tmp_path: Path) -> None:
     """Or another one: nobody is told, and nothing is said. A server that is away is told of."""
     must(site, "backup", tmp_path / "r")

@@ -46,3 +46,11 @@ def test_a_site_of_a_newer_version_is_not_served_and_not_changed(sqlite_site: Si
     with pytest.raises(ServerFailed, match=r"exit 78: .*newer_site.*9999"):
         Server(site=sqlite_site).start()
     assert sqlite_site.command("domain", "list").returncode == 78
+
+
+def test_a_configuration_that_leads_nowhere_makes_no_other_site(sqlite_site: Site) -> None:
+    """A disk that is not mounted: `serve` exits 78, `deliver` 75, so that mail waits."""
+    (sqlite_site.directory / "mairust.toml").symlink_to(sqlite_site.directory / "not-mounted.toml")
+    with pytest.raises(ServerFailed, match=r"exit 78: .*leads nowhere"):
+        Server(site=sqlite_site).start()
+    assert sqlite_site.command("deliver", "user0@example.org").returncode == 75

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import TIMEOUT_S, environment, heed_interrupts, started
+from tests.support.docs import CHECKOUT
+
+NOBODY = 65534
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "fastapi", "httpx", "boto3"}
 WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer"}
@@ -120,6 +124,29 @@ def test_an_unexpected_error_is_one_line(home: Path, site: Path) -> None:
         assert done.returncode == 1
         assert "ZeroDivisionError: by hand" in done.stderr.splitlines()[-1]
         assert ("Traceback" in done.stderr) is traceback
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_rule_d3_root_is_told_when_the_owner_cannot_read_what_runs(home: Path, site: Path) -> None:
+    """One line in each language, although nothing more can be loaded by then."""
+    installed = home / "shut"
+    for package in ("mairust_core", "mairust_cli"):
+        shutil.copytree(CHECKOUT / package, installed / package)
+    installed.chmod(0o700)
+    for parent in (home, *home.parents[:-1]):
+        parent.chmod(parent.stat().st_mode | 0o711)
+    for path in (site, *site.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    for lang, word in (("en", "cannot read"), ("ja", "読めません")):
+        words = ["domain", "list", "--data-dir", str(site), "--lang", lang]
+        done = subprocess.run(
+            [sys.executable, "-m", "mairust_cli.entry", *words],
+            env=environment(home, {"PYTHONPATH": str(installed)}),
+            cwd=installed, capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+        assert done.returncode == 78, done.stderr
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_passwords_are_read_from_stdin_and_never_shown(home: Path, site: Path) -> None:

@@ -276,6 +276,41 @@ def test_rule_d3_doctor_for_somebody_else(site: Path, home: Path) -> None:
     assert [one["id"] for one in json.loads(done.stdout)["findings"]] == ["data_dir.owner"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@pytest.mark.parametrize(
+    ("name", "mode", "id_"),
+    [
+        ("mairust.db", 0o400, "database.not_writable"),
+        ("mairust.db", 0o000, "database.file"),
+        ("write.lock", 0o000, "database.not_writable"),
+    ],
+)
+def test_a_database_that_cannot_be_written_to(site: Path, home: Path, name: str, mode: int, id_: str) -> None:
+    """Doctor and commands name the path, and the command that mends it."""
+    (site / name).chmod(mode)
+    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+
+    def mairust(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*weak, sys.executable, "-m", "mairust_cli.entry", *words, "--data-dir", str(site)],
+            env=environment(home), capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+
+    found = {one["id"]: one for one in json.loads(mairust("doctor", "--json").stdout)["findings"]}
+    assert found[id_]["level"] == "error"
+    assert f"{site / name}" in found[id_]["what"]
+    assert f"chown -R USER {site}" in found[id_]["mend"]
+    assert "database.unreachable" not in found
+    done = mairust("domain", "add", "shut.example")
+    assert done.returncode == 75
+    assert str(site / name) in done.stderr
+    assert "chown" in done.stderr
+    command = re.search(r"chown[^;]*", found[id_]["mend"])
+    assert command is not None
+    subprocess.run(["sh", "-euc", command[0].replace("USER", str(os.geteuid()))], check=True)
+    assert mairust("domain", "add", "shut.example").returncode == 0
+
+
 def test_an_export_is_a_configuration_that_gives_the_same(run: Run, site: Path, tmp_path: Path) -> None:
     """Key by key, with every origin in the new file."""
     exported = run("config", "export")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,10 +13,11 @@ import pytest
 from mairust_core.app import open_site, opened
 from mairust_core.blobs import owner
 from mairust_core.config import Settings
-from mairust_core.errors import BadConfig
+from mairust_core.errors import BadConfig, Damaged, StorageDown
 from mairust_core.first_run import create_site
 from mairust_core.model.blob import Bytes
-from tests.support.stores import settings_for
+from tests.support.sites import ANN, LARGE, deliver, mail_of, make_site
+from tests.support.stores import message, settings_for
 
 
 def settings_of(data_dir: Path, database: Path | None = None) -> Settings:
@@ -40,6 +43,10 @@ def test_rule_c2_a_new_database_is_not_given_the_blobs_of_another(kept: Settings
     other = settings_of(tmp_path / "site", tmp_path / "other.db")
     with pytest.raises(BadConfig, match="belong to another database"):
         create_site(other, "tester")
+    assert not (tmp_path / "other.db").exists()
+    with pytest.raises(BadConfig, match="put a lost database back"):
+        open_site(other)
+    create_site(settings_of(tmp_path / "else", tmp_path / "other.db"), "tester")
     with pytest.raises(BadConfig, match="belong to another database"):
         open_site(other)
     create_site(kept, "tester")
@@ -65,6 +72,85 @@ def test_rule_c2_a_site_without_a_note_gets_one(kept: Settings) -> None:
         assert not note.exists(), "a command changes nothing"
     create_site(kept, "tester")
     assert note.read_text() == was
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Settings:
+    """A site with a mail, small or large."""
+    settings = settings_of(tmp_path / "site")
+    make_site(settings)
+    return settings
+
+
+def fill(settings: Settings, data: bytes) -> None:
+    """Store a mail."""
+    with opened(settings) as site:
+        deliver(site, ANN, data)
+
+
+@pytest.mark.parametrize("size_bytes", [10, LARGE])
+def test_rule_c2_a_note_alone_that_is_lost_is_written_anew(filled: Settings, size_bytes: int) -> None:
+    """What the database names lies there: small mail in a segment, large mail in a file of its own."""
+    fill(filled, message(body="x" * size_bytes))
+    note = filled.blobs.path / owner.OWNER
+    was = note.read_text()
+    note.unlink()
+    with opened(filled):
+        assert not note.exists(), "a command changes nothing"
+    create_site(filled, "tester")
+    assert note.read_text() == was
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_rule_c2_nothing_is_made_where_the_blobs_are_not_mounted(filled: Settings, there: bool) -> None:
+    """An empty directory in their place, or none: refused, untouched, and well when they are back."""
+    fill(filled, message())
+    blobs, away = filled.blobs.path, filled.data_dir / "away"
+    blobs.rename(away)
+    if there:
+        blobs.mkdir()
+    for work in (open_site, lambda settings: create_site(settings, "tester")):
+        with pytest.raises(BadConfig, match="disk is not mounted"):
+            work(filled)
+    assert not list(blobs.glob("*"))
+    if there:
+        blobs.rmdir()
+    away.rename(blobs)
+    with opened(filled) as site:
+        assert len(mail_of(site)) == 1
+
+
+def test_a_site_goes_on_without_its_blobs_by_the_command_that_is_named(filled: Settings) -> None:
+    """Whoever lost them for good takes mail again; collection leaves the rest alone."""
+    fill(filled, message())
+    shutil.rmtree(filled.blobs.path)
+    with pytest.raises(BadConfig) as refused:
+        open_site(filled)
+    _, _, command = str(refused.value).rpartition("without them: ")
+    subprocess.run(["sh", "-euc", command], check=True)
+    create_site(filled, "tester")
+    fill(filled, message())
+    with opened(filled) as site:
+        site.collect()
+        with pytest.raises(Damaged):
+            mail_of(site)
+
+
+def test_rule_c2_an_open_site_makes_no_store_in_a_directory_that_is_not_its_own(filled: Settings) -> None:
+    """The disk went away while it ran: no room for mail, no second handle, and on by itself."""
+    fill(filled, message())
+    with opened(filled) as site:
+        assert site.free_bytes()[0] > 0
+        filled.blobs.path.rename(filled.data_dir / "away")
+        filled.blobs.path.mkdir()
+        with pytest.raises(StorageDown, match="no longer in"):
+            site.free_bytes()
+        with pytest.raises(BadConfig, match="disk is not mounted"):
+            site.open_blobs()
+        assert not list(filled.blobs.path.iterdir())
+        filled.blobs.path.rmdir()
+        (filled.data_dir / "away").rename(filled.blobs.path)
+        assert site.free_bytes()[0] > 0
 
 
 def test_a_note_that_cannot_be_read_is_told(kept: Settings) -> None:

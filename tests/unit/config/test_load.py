@@ -12,6 +12,7 @@ import pytest
 from mairust_core.config import ListenAddress, Origin, Settings, load_settings
 from mairust_core.config.effective import effective
 from mairust_core.config.places import find_document
+from mairust_core.errors import BadConfig
 from mairust_core.model.settings import Setting
 
 
@@ -169,6 +170,29 @@ def test_files_are_searched_in_order(tmp_path: Path) -> None:
         assert found.path == file
         file.unlink()
     assert find_document(config_file=None, data_dir=None, only_there=False, env={}, system=system) is None
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["data/mairust.toml", "data", "xdg/mairust/mairust.yaml", "xdg/mairust", "system/mairust.yml", "system"],
+)
+def test_a_link_that_leads_nowhere_is_not_no_configuration(tmp_path: Path, place: str) -> None:
+    """Wherever a file is looked for: the defaults would make another site."""
+    link = tmp_path / place
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "not-mounted")
+    with pytest.raises(BadConfig, match="leads nowhere") as caught:
+        find_document(
+            config_file=None,
+            data_dir=tmp_path / "data",
+            only_there=False,
+            env={"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")},
+            system=tmp_path / "system",
+        )
+    assert str(link) in str(caught.value)
+    write(tmp_path / "not-mounted", "")
+    if link.suffix:
+        load_settings(config_file=link, env={})
 
 
 @pytest.mark.parametrize("by_option", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mairust_core.model.finding import Level
 from mairust_core.store.inspection import ServerFacts
 from tests.unit.doctor.conftest import Examine
 
+NOBODY = 65534
 GOOD = {
     "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "synchronous_standby_names": "",
     "max_connections": "100", "superuser_reserved_connections": "3", "reserved_connections": "0",
@@ -107,6 +109,7 @@ def test_a_database_without_a_site(data_dir: Path, found: Examine) -> None:
     for name in ("mairust.db-wal", "mairust.db-shm"):
         (data_dir / name).unlink(missing_ok=True)
     os.truncate(data_dir / "mairust.db", 0)
+    (data_dir / "blobs" / "owner").unlink()
     assert "database.empty" in found()
 
 
@@ -117,8 +120,40 @@ def test_a_database_that_is_garbage(data_dir: Path, found: Examine) -> None:
     (data_dir / "mairust.db").write_bytes(b"not a database at all" * 500)
     (data_dir / "admin.token").chmod(0o644)
     told = found()
-    assert "not a database" in told["database.unreachable"].what
+    assert "not a database" in told["database.damaged"].what
+    assert told["database.damaged"].level is Level.ERROR
     assert "admin_token.readable" in told
+
+
+def test_a_page_that_is_garbage(data_dir: Path, found: Examine) -> None:
+    """One finding, an error, however many checks come upon it."""
+    with closing(sqlite3.connect(data_dir / "mairust.db")) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'domain'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(data_dir / "mairust.db", "rb+") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    told = found()
+    assert told["database.damaged"].level is Level.ERROR
+    assert "restore the last backup" in told["database.damaged"].mend
+    assert "doctor.check_failed" not in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("name", ["mairust.db", "write.lock"])
+def test_a_file_of_root_that_the_site_has_to_write(data_dir: Path, found: Examine, name: str) -> None:
+    """As a command run by root in another way leaves it; the command that is named mends it."""
+    (data_dir / "write.lock").touch(0o600)
+    for path in (data_dir, *data_dir.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.chown(data_dir / name, 0, 0)
+    one = found()["database.not_writable"]
+    assert one.level is Level.ERROR
+    assert f"{data_dir / name}: " in one.what
+    command = one.mend.partition(";")[0].replace("USER", str(NOBODY))
+    subprocess.run(["sh", "-euc", command], check=True)
+    assert "database.not_writable" not in found()
 
 
 def test_a_server_that_does_not_answer(found: Examine) -> None:

@@ -12,6 +12,8 @@ from mairust_core.model.finding import Level
 from tests.support.stores import open_kit, settings_for
 from tests.unit.doctor.conftest import Examine
 
+NOBODY = 65534
+
 
 def mend(command: str) -> None:
     """Do what a finding says."""
@@ -26,6 +28,7 @@ def test_a_fresh_site_is_well_but_for_what_is_not_done_yet(found: Examine) -> No
 def test_there_is_no_site(data_dir: Path, found: Examine, tmp_path: Path) -> None:
     """Neither a directory without a database, nor no directory at all, is a failure of doctor's."""
     (data_dir / "mairust.db").unlink()
+    (data_dir / "blobs" / "owner").unlink()
     assert set(found()) == {"site.missing"}
     data_dir.rename(tmp_path / "away")
     one = found()["site.missing"]
@@ -87,6 +90,68 @@ def test_the_blobs_are_out_of_reach(data_dir: Path, found: Examine, tmp_path: Pa
     elsewhere = tmp_path / "mounted" / "blobs"
     assert "blobs.unreachable" in found(blobs__path=str(elsewhere))
     assert not elsewhere.exists()
+
+
+def with_mail(data_dir: Path) -> None:
+    """Put a mail into the site."""
+    with open_kit(settings_for(data_dir)) as kit:
+        kit.domain()
+        kit.store(kit.mail(kit.account("ann@example.org"), data=b"x" * 100))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_blobs_that_are_not_mounted_are_not_called_damaged(
+    data_dir: Path, found: Examine, there: bool
+) -> None:
+    """Nothing needs to be restored: the disk has to be mounted."""
+    with_mail(data_dir)
+    (data_dir / "blobs").rename(data_dir / "away")
+    if there:
+        (data_dir / "blobs").mkdir()
+    one = found()["blobs.unreachable"]
+    assert one.level is Level.ERROR
+    assert "not mounted" in one.what
+    assert one.mend.startswith("Mount it")
+    assert "マウントされていない" in found("ja")["blobs.unreachable"].what
+    assert "blobs.damaged" not in found()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_blobs_without_their_database(data_dir: Path, found: Examine, gone: bool) -> None:
+    """It was deleted, or emptied: `mairust init` would make one that cannot know them."""
+    for name in ("mairust.db-wal", "mairust.db-shm"):
+        (data_dir / name).unlink(missing_ok=True)
+    if gone:
+        (data_dir / "mairust.db").unlink()
+    else:
+        os.truncate(data_dir / "mairust.db", 0)
+    told = found()
+    assert told["blobs.foreign"].level is Level.ERROR
+    assert "Put the database back" in told["blobs.foreign"].mend
+    assert not {"site.missing", "database.empty"} & set(told)
+
+
+def test_blobs_of_another_database(data_dir: Path, found: Examine) -> None:
+    """The note beside them names another site."""
+    (data_dir / "blobs" / "owner").write_text("0" * 32 + "\n")
+    assert found()["blobs.foreign"].level is Level.ERROR
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("name", ["", "segments", "segments/*"])
+def test_blobs_of_another_owner_are_not_called_damaged(data_dir: Path, found: Examine, name: str) -> None:
+    """Also root, whom nothing stops, hears what the owner of the site would; the command mends it."""
+    with_mail(data_dir)
+    for path in (data_dir, *data_dir.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    (path,) = (data_dir / "blobs").glob(name) if name else [data_dir / "blobs"]
+    os.chown(path, 0, 0)
+    path.chmod(0o700 if path.is_dir() else 0o600)
+    one = found()["blobs.unreachable"]
+    assert f"{path} " in one.what
+    assert not {"blobs.unreadable", "blobs.damaged"} & set(found())
+    mend(one.mend.split(": ", 1)[1].partition(";")[0].replace("USER", str(NOBODY)))
+    assert "blobs.unreachable" not in found()
 
 
 def test_segments_and_blobs_that_are_broken(data_dir: Path, found: Examine) -> None:
