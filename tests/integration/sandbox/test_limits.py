@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -279,6 +281,20 @@ async def test_cpu_of_its_children_counts(machine: Machine, plugin: Make) -> Non
     with pytest.raises(CallFailed, match="more than 400 ms of CPU"):
         await burners.ask()
     await burners.until_gone()
+
+
+async def test_what_it_was_told_is_left_in_no_core_file(machine: Machine, plugin: Make) -> None:
+    """Whatever the server itself may leave: its limit is nothing, and it cannot raise it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        sleeper = plugin(machine, "import sys; sys.stdin.readline(); print('{}'); sys.stdin.readline()")
+        await sleeper.ask()
+        limits = Path(f"/proc/{await sleeper.pid()}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    [core] = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert core.split()[-3:] == ["0", "0", "bytes"]
 
 
 async def test_its_tmp_is_its_own_and_small(full: Machine, plugin: Make) -> None:
