@@ -64,10 +64,11 @@ async def _hook(house: House, plugin: Fragile, on_error: Fallback = Fallback.ALL
     await house.hook(plugin, registered(HOOK, on_error=on_error))
 
 
-async def test_rule_e5_it_opens_after_three_mails_and_a_failed_probe(house: House) -> None:
+@pytest.mark.parametrize("type_", [HookType.PRE_RECEIVE, HookType.PRE_DELIVERY])
+async def test_rule_e5_it_opens_after_three_mails_and_a_failed_probe(house: House, type_: HookType) -> None:
     """From then on nobody is asked; the hook answers with its `on_error`, and the trace says why."""
     plugin = Fragile()
-    await _hook(house, plugin)
+    await house.hook(plugin, registered(HOOK, type_, on_error=Fallback.ALLOW))
     for expected in (BreakerState.CLOSED, BreakerState.CLOSED, BreakerState.OPEN):
         await house.receive()
         assert _state(house) is expected

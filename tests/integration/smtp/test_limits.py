@@ -101,6 +101,19 @@ async def test_trap_s4_errors_are_counted(listen: Listen) -> None:
     assert codes == ["500", "500", "500", "500", "421"]
 
 
+@pytest.mark.parametrize(("command", "code", "most"), [("WIZ", "500", 20), ("NOOP", "250", 100)])
+async def test_trap_s4_errors_and_junk_have_the_limits_the_docs_tell_of(
+    command: str, code: str, most: int, listen: Listen
+) -> None:
+    """`docs/explanation/how-mail-flows.md`, Limits: twenty, and a hundred."""
+    async with await connect(await listen()) as client:
+        await client.greet()
+        await client.send(f"{command}\r\n".encode() * 2 * most + b"QUIT\r\n")
+        codes = [line[:3] for line in (await client.rest()).splitlines()]
+    assert codes[-1] == "421"
+    assert most <= codes.count(code) == len(codes) - 1 <= most + 1
+
+
 async def test_trap_s4_address_harvesting_is_an_error(listen: Listen) -> None:
     """Unknown recipients are errors of an SMTP client, and an accepted mail clears the account."""
     async with await connect(await listen(limits=Limits(max_errors=3))) as client:
