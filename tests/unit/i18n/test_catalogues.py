@@ -16,6 +16,7 @@ from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
+CALLED = re.compile(rf"\b(?:{'|'.join(CLASSES)})\(")
 
 
 class Raised(NamedTuple):
@@ -32,7 +33,8 @@ def made() -> Iterator[tuple[Path, ast.Call]]:
     """Where the product makes an error."""
     for room in ("mairust_core", "mairust_cli"):
         for path in sorted((CHECKOUT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            text = path.read_text("utf-8")
+            for node in ast.walk(ast.parse(text)) if CALLED.search(text) else ():
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
                     yield path.relative_to(CHECKOUT), node
 
