@@ -64,21 +64,23 @@ class Throttle:
 
     def require_address(self, ip: str | None) -> None:
         """Raise `TooMany` when this process knows that the address is out of tries; reads nothing."""
-        address = counted(ip, self._trusted)
-        if address is not None and (until := self._closed.get(f"from:{address}")) is not None:
-            if until > self._clock():
-                raise _too_many(until - self._clock())
-            self._closed.pop(f"from:{address}", None)
+        address, now = counted(ip, self._trusted), self._clock()
+        until = self._closed.get(f"from:{address}", 0)
+        if now < until <= now + PER_ADDRESS.pause_ms:  # beyond that it is from before the clock went back
+            raise _too_many(until - now)
 
     def require(self, tx: Connection, weights: Sequence[Weight]) -> None:
         """Raise `TooMany` while one of these is out of tries."""
         now = self._clock()
         found = failures.until(tx, [one.subject for one in weights])
         for one in weights:
-            # a clock that went back must not keep anybody out for longer than all failures are worth
-            until = min(found.get(one.subject, 0), now + one.most_ms)
-            if until - now > one.most_ms - one.each_ms:
-                opens = until - one.most_ms + one.each_ms
+            until = found.get(one.subject, 0)
+            opens = until - one.most_ms + one.each_ms
+            if until > now + one.most_ms:
+                # the clock went back, and the row stays as it is until a failure is counted again
+                pause_ends = now + one.each_ms
+                opens = min(pause_ends, self._closed.get(one.subject, pause_ends))
+            if opens > now:
                 self._remember(one.subject, opens)
                 raise _too_many(opens - now)
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from mairust_core.errors import Temporary, Unauthenticated
+from mairust_core.hooks.chain import HookChain
 from mairust_core.hooks.transport import CallFailed
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.hook import Fallback, HookType
 from mairust_core.plugins import tokens
+from mairust_core.receive.road import open_road
 from mairust_core.store import breakers
 from tests.contract.hooks.conftest import House, mail, stored_id
 from tests.support.hooking import registered, runnable
@@ -29,13 +31,17 @@ class Fragile:
         self.probes = 0
 
     def __call__(self, told: dict[str, Any]) -> dict[str, Any]:
-        probe = told["envelope"]["mail_from"] != "eve@elsewhere.example"
+        probe = _is_probe(told)
         self.probes += probe
         self.mails += not probe
         broken = self.word is None or self.word in str(told["message"])
         if self.down and broken:
             raise CallFailed("it crashed")
         return {"action": "deliver", "tags": ["seen"]}
+
+
+def _is_probe(told: dict[str, Any]) -> bool:
+    return bool(told["envelope"]["mail_from"] != "eve@elsewhere.example")
 
 
 LONG_AGO_MS = 2
@@ -60,10 +66,11 @@ async def _hook(house: House, plugin: Fragile, on_error: Fallback = Fallback.ALL
     await house.hook(plugin, registered(HOOK, on_error=on_error))
 
 
-async def test_rule_e5_it_opens_after_three_mails_and_a_failed_probe(house: House) -> None:
+@pytest.mark.parametrize("type_", [HookType.PRE_RECEIVE, HookType.PRE_DELIVERY])
+async def test_rule_e5_it_opens_after_three_mails_and_a_failed_probe(house: House, type_: HookType) -> None:
     """From then on nobody is asked; the hook answers with its `on_error`, and the trace says why."""
     plugin = Fragile()
-    await _hook(house, plugin)
+    await house.hook(plugin, registered(HOOK, type_, on_error=Fallback.ALLOW))
     for expected in (BreakerState.CLOSED, BreakerState.CLOSED, BreakerState.OPEN):
         await house.receive()
         assert _state(house) is expected
@@ -171,6 +178,46 @@ async def test_half_open_lets_one_mail_through_of_many(house: House) -> None:
     assert plugin.mails == 4
 
 
+async def test_half_open_lets_one_mail_through_of_all_processes(house: House) -> None:
+    """Both saw that the minute is over: whoever writes it down first asks."""
+    plugin = Fragile()
+    await _hook(house, plugin)
+    for _ in range(3):
+        await house.receive()
+    _let_time_pass(house)
+    other = house.site.open_chain()
+    try:
+        await house.chain.poll()
+        await other.poll()
+        await house.receive()
+        await _receive_at(house, other)
+    finally:
+        await other.close()
+    assert plugin.mails == 4
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "timeout_ms", "expected"),
+    [(60, 2000, BreakerState.CLOSED), (30_000, 60, BreakerState.OPEN)],
+)
+async def test_rule_e5_a_call_that_the_budget_cut_short_counts_for_no_breaker(
+    house: House, budget_ms: int, timeout_ms: int, expected: BreakerState
+) -> None:
+    """It had less time than its hook has; one that takes longer than that does count."""
+    house.chain._budget_ms = budget_ms  # as `hooks.budget_ms` would have it
+
+    async def slow(told: dict[str, Any]) -> dict[str, Any]:
+        if _is_probe(told):
+            raise CallFailed("it crashed")
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    await house.hook(slow, registered(HOOK, timeout_ms=timeout_ms))
+    for _ in range(4):
+        await house.receive()
+    assert _state(house) is expected
+
+
 async def test_every_process_sees_an_open_breaker(house: House) -> None:
     """It is in the database: another chain learns of it by its next poll, and of its reset."""
     plugin = Fragile()
@@ -198,18 +245,23 @@ async def test_two_processes_count_into_one_breaker(house: House) -> None:
     other = house.site.open_chain()
     try:
         await other.poll()
-        first = house.chain
         await house.receive()
         await house.receive()
-        from mairust_core.receive.road import open_road
-
-        house.chain, house.road = other, open_road(house.site, refusals=house.refusals, hooks=other)
-        await house.receive()
-        house.road.close()
-        house.chain, house.road = first, open_road(house.site, refusals=house.refusals, hooks=first)
+        await _receive_at(house, other)
     finally:
         await other.close()
     assert (_state(house), plugin.probes) == (BreakerState.OPEN, 1)
+
+
+async def _receive_at(house: House, chain: HookChain) -> None:
+    """One mail in at another process."""
+    kept = house.chain, house.road
+    house.chain, house.road = chain, open_road(house.site, refusals=house.refusals, hooks=chain)
+    try:
+        await house.receive()
+    finally:
+        house.road.close()
+        house.chain, house.road = kept
 
 
 async def test_post_receive_opens_after_ten(house: House) -> None:

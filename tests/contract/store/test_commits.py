@@ -8,18 +8,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mairust_core.errors import NotFound, OutcomeUnknown, QuotaExceeded, TooMany
+from mairust_core.blobs.memory import MemoryBlobStore
+from mairust_core.errors import NotFound, OutcomeUnknown, QuotaExceeded, StorageDown, TooMany
 from mairust_core.mime import Outline
-from mairust_core.model.blob import MEMORY_LIMIT_BYTES
+from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Content, Locator
 from mairust_core.model.delivery import CallRows, Delivery, Later, Stored
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
-from mairust_core.receive.committer import Commits, Outcome
+from mairust_core.receive.committer import Commits, Committer, Outcome
 from mairust_core.receive.distant_committer import DistantCommitter
 from tests.support import forks
 from tests.support.stores import Kit, message
@@ -362,3 +364,39 @@ def test_a_full_queue_takes_no_more(kit: Kit, process: Process) -> None:
     assert isinstance(refused, TooMany)
     assert {type(one) for one in rest} == {Stored}
     distant.close()
+
+
+class Stuck(MemoryBlobStore):
+    """A disk that hangs until it is let go, and then fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.gate = threading.Event(), threading.Event()
+
+    def put_many(self, contents: Sequence[Content]) -> list[Locator]:
+        """Nothing is kept."""
+        self.reached.set()
+        assert self.gate.wait(END_S)
+        raise StorageDown("blobs", directory="memory", why="it hung")
+
+
+def test_a_full_queue_of_a_thread_takes_no_more(kit: Kit) -> None:
+    """4096 mails wait beside those that are being written; one more is 4xx at once."""
+    kit.domain()
+    blobs, mail = Stuck(), kit.mail(kit.account("ann@example.org"))
+    committer = Committer(kit.storage, blobs, lambda: kit.ids)
+
+    async def run() -> list[Outcome]:
+        written = asyncio.ensure_future(committer.commit(mail))
+        assert await asyncio.to_thread(blobs.reached.wait, END_S)
+        waiting = [asyncio.ensure_future(committer.commit(mail)) for _ in range(4096)]
+        await asyncio.sleep(0)
+        further = asyncio.ensure_future(committer.commit(mail))
+        await asyncio.sleep(0)
+        blobs.gate.set()
+        return [await further, await written, *await asyncio.gather(*waiting)]
+
+    with contextlib.closing(committer):
+        refused, *rest = asyncio.run(run())
+    assert isinstance(refused, TooMany)
+    assert {type(one) for one in rest} == {StorageDown}

@@ -90,6 +90,19 @@ def test_rule_j4_after_thirty_days_a_subject_joins_nothing(kit: Kit, ann: int) -
     assert store(kit, ann, "c@x", subject="Re: Hello", day=76) != root
 
 
+def test_rule_j4_a_reply_of_long_before_joins_nothing(kit: Kit, ann: int) -> None:
+    """Thirty days are thirty days either way: an import brings old mail last."""
+    root = store(kit, ann, "root@x")
+    assert store(kit, ann, "a@x", subject="Re: Hello", day=-31) != root
+
+
+def test_the_newest_references_count(kit: Kit, ann: int) -> None:
+    """Of a long thread only the last mail may be here, and it is the one that is answered."""
+    root = store(kit, ann, "root@x")
+    lost = " ".join(f"<lost{number}@x>" for number in range(24))
+    assert store(kit, ann, "a@x", refs=f"{lost} <root@x>", subject="Other") == root
+
+
 def test_rule_j4_strangers_do_not_join_by_subject(kit: Kit, ann: int) -> None:
     """The reader's own address is no shared correspondent."""
     root = store(kit, ann, "root@x")

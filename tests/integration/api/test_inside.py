@@ -17,7 +17,7 @@ import pytest
 from mairust_core.api import create_app
 from mairust_core.api.edge import Bounds
 from mairust_core.api.server import HttpServer
-from mairust_core.errors import StorageDown
+from mairust_core.errors import Damaged, StorageDown
 from mairust_core.model.account import Account
 from mairust_core.model.forms import Removed
 from mairust_core.model.principal import Principal, ReachKind, Scope
@@ -43,6 +43,11 @@ class Trouble(Service):
     def down(self) -> Removed:
         """Fail as a lost database does."""
         raise StorageDown("open", url="postgresql://inside.example/db", why="secret-host refused")
+
+    @operation("GET", "/trouble/damaged", scope=Scope.READ)
+    def damaged(self) -> Removed:
+        """Fail as bytes that the disk lost do."""
+        raise Damaged("blob", sha256="0" * 64, locator="inside.example:7", why="secret-host lost it")
 
     @operation("GET", "/trouble/wait", scope=Scope.READ)
     def wait(self) -> Removed:
@@ -81,19 +86,25 @@ async def test_a_bug_is_a_500_with_the_request_s_id(web: Web, caplog: pytest.Log
     assert "secret-detail-of-a-bug" in caplog.text
 
 
-async def test_trap_a6_outsiders_learn_nothing_of_the_inside(web: Web, ann: Account) -> None:
-    """Where the database is and why it failed is told to keys of the site only."""
-    new = NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject=ann.address)
+@pytest.mark.parametrize("reach", [ReachKind.ACCOUNT, ReachKind.DOMAIN])
+@pytest.mark.parametrize(("trouble", "code"), [("down", "storage_down"), ("damaged", "damaged")])
+async def test_trap_a6_outsiders_learn_nothing_of_the_inside(
+    web: Web, ann: Account, reach: ReachKind, trouble: str, code: str
+) -> None:
+    """Where database and bytes are and why they failed is told to keys of the site only."""
+    subject = ann.address if reach is ReachKind.ACCOUNT else ann.address.partition("@")[2]
+    new = NewToken(name="x", scopes=(Scope.READ,), reach=reach, subject=subject)
     narrow = web.site.service(Tokens, Principal.local("tester")).create(new).key
+    path = f"/api/v1/trouble/{trouble}"
     async with client(web) as one:
-        inside = await one.get("/api/v1/trouble/down")
-        outside = await one.get("/api/v1/trouble/down", headers={"authorization": f"Bearer {narrow}"})
+        inside = await one.get(path)
+        outside = await one.get(path, headers={"authorization": f"Bearer {narrow}"})
     assert "secret-host" in inside.json()["detail"]
-    assert outside.status_code == inside.status_code == 503
-    assert outside.json()["code"] == "storage_down"
+    assert outside.status_code == inside.status_code
+    assert outside.json()["code"] == code
     assert "inside.example" not in outside.text
     assert "secret-host" not in outside.text
-    assert outside.headers["retry-after"] == inside.headers["retry-after"]
+    assert outside.headers.get("retry-after") == inside.headers.get("retry-after")
 
 
 async def test_more_requests_than_places_are_sent_away(web: Web) -> None:

@@ -174,6 +174,15 @@ async def test_rule_h2_our_own_listener_hears_callbacks_and_nothing_else(
     assert b"GET /api" not in said
 
 
+async def test_rule_h2_a_callback_reaches_no_other_listener(proxy: Egress, origin: int) -> None:
+    """SMTP, the database or S3: what looks like a callback is none there."""
+    own = [("127.0.0.1", origin)]
+    site = Site(listeners=lambda: own, callbacks=lambda: [("127.0.0.1", 1)])
+    proxy.reach = Reach(network=Network.LOCAL_ONLY, allow=proxy.reach.allow, site=site)
+    head = b"POST http://127.0.0.1:%d/api/v1/plugin/metrics HTTP/1.1\r\nContent-Length: 2" % origin
+    assert (await _said(proxy, head + b"\r\n\r\nhi")).startswith(b"HTTP/1.1 403 ")
+
+
 async def test_a_callback_is_no_tunnel(proxy: Egress, origin: int) -> None:
     """What is said in one nobody sees."""
     own = [("127.0.0.1", origin)]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -279,6 +282,23 @@ async def test_cpu_of_its_children_counts(machine: Machine, plugin: Make) -> Non
     with pytest.raises(CallFailed, match="more than 400 ms of CPU"):
         await burners.ask()
     await burners.until_gone()
+
+
+async def test_what_it_was_told_is_left_in_no_core_file(machine: Machine, plugin: Make) -> None:
+    """Whatever the server itself may leave: its limit is nothing, and it cannot raise it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        sleeper = plugin(machine, "import sys; sys.stdin.readline(); print('{}'); sys.stdin.readline()")
+        await sleeper.ask()
+        limits = _limits(await sleeper.pid())
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    assert re.findall(r"^Max core file size +(\S+) +(\S+)", limits, re.MULTILINE) == [("0", "0")]
+
+
+def _limits(pid: int) -> str:
+    return Path(f"/proc/{pid}/limits").read_text()
 
 
 async def test_its_tmp_is_its_own_and_small(full: Machine, plugin: Make) -> None:

@@ -41,6 +41,15 @@ async def test_rule_e4_who_waits_too_long_gets_none_and_holds_up_nobody() -> Non
     assert await patient
 
 
+async def test_rule_e4_a_place_given_back_is_one_place() -> None:
+    """Also when nobody waits for it."""
+    places = Bulkhead(1)
+    for _ in range(2):
+        assert await places.take(0)
+        assert not await places.take(0)
+        places.give_back()
+
+
 @pytest.mark.parametrize("given", [False, True])
 async def test_no_place_is_lost_with_who_is_cancelled(given: bool) -> None:
     """Neither while it waits nor at the very moment when the place becomes its own."""

@@ -16,6 +16,7 @@ from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
+CALLED = re.compile(rf"\b(?:{'|'.join(CLASSES)})\(")
 
 
 class Raised(NamedTuple):
@@ -28,13 +29,21 @@ class Raised(NamedTuple):
     """True when further values come by `**`."""
 
 
-def raised() -> Iterator[Raised]:
-    """Every one of them in the product."""
+def made() -> Iterator[tuple[Path, ast.Call]]:
+    """Where the product makes an error."""
     for room in ("mairust_core", "mairust_cli"):
         for path in sorted((CHECKOUT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            text = path.read_text("utf-8")
+            for node in ast.walk(ast.parse(text)) if CALLED.search(text) else ():
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
-                    yield from _error(node, CLASSES[node.func.id].code, path)
+                    yield path.relative_to(CHECKOUT), node
+
+
+def raised() -> Iterator[Raised]:
+    """Every one that says what it is about."""
+    for path, node in MADE:
+        assert isinstance(node.func, ast.Name)
+        yield from _error(node, CLASSES[node.func.id].code, path)
 
 
 def _error(node: ast.Call, code: str, path: Path) -> Iterator[Raised]:
@@ -42,20 +51,17 @@ def _error(node: ast.Call, code: str, path: Path) -> Iterator[Raised]:
     detail = node.args[place] if len(node.args) > place else None
     if isinstance(detail, ast.Constant) and isinstance(detail.value, str) and detail.value != "remote":
         names = [keyword.arg for keyword in node.keywords]
-        where = f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+        where = f"{path}:{node.lineno}"
         values = frozenset(name for name in names if name) | ({"field"} if code == Invalid.code else set())
         yield Raised(where, f"{code}.{detail.value}", values, None in names)
 
 
 def untranslated() -> Iterator[str]:
     """Where a bad value is explained in words of the code, which only English readers understand."""
-    for room in ("mairust_core", "mairust_cli"):
-        for path in sorted((CHECKOUT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if not isinstance(node, ast.Call) or ast.unparse(node.func) != Invalid.__name__:
-                    continue
-                if len(node.args) > 2 or _is_text(node.args[1]):
-                    yield f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+    for path, node in MADE:
+        assert isinstance(node.func, ast.Name)
+        if node.func.id == Invalid.__name__ and (len(node.args) > 2 or _is_text(node.args[1])):
+            yield f"{path}:{node.lineno}"
 
 
 def _is_text(node: ast.expr) -> bool:
@@ -69,6 +75,7 @@ def placeholders(lang: str, key: str) -> set[str]:
     return set(re.findall(r"{(\w+)}", " ".join(catalogue(lang)[key])))
 
 
+MADE = list(made())
 RAISED = list(raised())
 
 

@@ -77,6 +77,14 @@ def test_another_endpoint_or_place_is_more() -> None:
     )
 
 
+def test_rule_g1_one_place_for_another_is_more() -> None:
+    """Though there are no more of them than before."""
+    limits = '[limits]\nnetwork = "outbound-limited"\nnetwork_allow = ["a.example:443"]\n'
+    old = manifest(SPAM + limits)
+    assert asks_for_more(changed("a.example", "b.example", SPAM + limits), old)
+    assert not asks_for_more(manifest(SPAM + limits), old)
+
+
 def test_the_transport_of_an_extension_is_a_right() -> None:
     """Where it leads, and that it is another than before."""
     filed = replace(manifest(SPAM), entry=Entry(protocol=Protocol.EXTENSION, transport="acme", endpoint="/a"))

@@ -18,8 +18,8 @@ from mairust_core.plugins.sockets import fault_of, make_socket_dir
 from mairust_core.sandbox.probing import probe
 from mairust_core.services.plugins import Plugins
 from mairust_core.store import breakers, hooks
+from tests.integration.doctor.conftest import Examine
 from tests.support.linking import TESTER, allow_unsigned, approved, http_text, link, manifest_text
-from tests.unit.doctor.conftest import Examine
 
 ID = "com.example.spam"
 

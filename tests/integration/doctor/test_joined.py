@@ -11,9 +11,9 @@ from mairust_core.model.finding import Level
 from mairust_core.plugins.inside import declare, read_inside
 from mairust_core.plugins.joined import ground_of
 from mairust_core.plugins.manifest import read_directory
+from tests.integration.doctor.conftest import Examine
 from tests.support.installed import ACME, installed
 from tests.support.linking import TESTER, allow_unsigned, manifest_text, write
-from tests.unit.doctor.conftest import Examine
 
 
 def test_what_configuration_names_and_is_not_there(found: Examine) -> None:

@@ -11,8 +11,8 @@ from mairust_core.doctor import examine, examine_site, usage
 from mairust_core.ids import now_ms
 from mairust_core.model.finding import Level
 from mairust_core.running import Running, presence
+from tests.integration.doctor.conftest import Examine
 from tests.support.stores import open_kit, settings_for
-from tests.unit.doctor.conftest import Examine
 
 DAY_MS = 86_400_000
 

@@ -18,9 +18,9 @@ from mairust_core.services.plugins import Plugins
 from mairust_core.services.trust import Trust
 from mairust_core.store import forms
 from mairust_core.store.tables import plugin_package, plugin_package_part
+from tests.integration.doctor.conftest import Examine
 from tests.support.linking import TESTER, allow_unsigned, manifest_text
 from tests.support.packaging import Marketplace, Signing, install, made
-from tests.unit.doctor.conftest import Examine
 
 ID = "com.example.spam"
 

@@ -13,9 +13,9 @@ from mairust_core.ids import now_ms
 from mairust_core.model.backup import BackedUp, NewBackup, Verification
 from mairust_core.model.finding import Level
 from mairust_core.services.backups import Backups
+from tests.integration.doctor.conftest import Examine
 from tests.support.sites import ANN, TESTER, deliver, make_site
 from tests.support.stores import message
-from tests.unit.doctor.conftest import Examine
 
 DAY_MS = 86_400_000
 WHERE = "/mnt/my backup"

@@ -20,7 +20,7 @@ from mairust_core.doctor.databases import (
 )
 from mairust_core.model.finding import Level
 from mairust_core.store.inspection import ServerFacts
-from tests.unit.doctor.conftest import Examine
+from tests.integration.doctor.conftest import Examine
 
 NOBODY = 65534
 GOOD = {

@@ -14,8 +14,8 @@ from mairust_core.ids import now_ms
 from mairust_core.model.finding import Level
 from mairust_core.model.job import NewJob
 from mairust_core.running import Running, presence
+from tests.integration.doctor.conftest import Examine
 from tests.support.jobs import change, enqueue, kill
-from tests.unit.doctor.conftest import Examine
 
 HOUR_MS = 3_600_000
 

@@ -9,7 +9,7 @@ import pytest
 from mairust_core import __version__
 from mairust_core.doctor.machine import judged_python, judged_room
 from mairust_core.running import Running, presence
-from tests.unit.doctor.conftest import Examine
+from tests.integration.doctor.conftest import Examine
 
 GIB = 1 << 30
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mairust_core.model.finding import Level
+from tests.integration.doctor.conftest import Examine
 from tests.support.stores import open_kit, settings_for
-from tests.unit.doctor.conftest import Examine
 
 NOBODY = 65534
 

@@ -12,9 +12,9 @@ from mairust_core.config import load_settings
 from mairust_core.ids import now_ms
 from mairust_core.services.trust import Trust
 from mairust_core.store.tables import trust_key
+from tests.integration.doctor.conftest import Examine
 from tests.support.linking import TESTER
 from tests.support.packaging import Marketplace
-from tests.unit.doctor.conftest import Examine
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import trustme
 from mairust_core.config import ListenAddress
 from mairust_core.doctor.network import certificate, is_open
 from mairust_core.running import Running, presence
-from tests.unit.doctor.conftest import Examine
+from tests.integration.doctor.conftest import Examine
 
 NOW = datetime.now(UTC)
 
