@@ -263,7 +263,7 @@ class Process:
             return Usage(cpu_us=self._spawned.group.cpu_us())
         used = self._tree.look()
         if used.memory_bytes > self._program.limits.memory_mb * MIB:
-            used = replace(used, memory_bytes=fair_memory_bytes(self._pid))
+            used = replace(used, memory_bytes=fair_memory_bytes(self._pid, MOST_TASKS))
         return used
 
     # Its end

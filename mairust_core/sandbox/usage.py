@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,34 +36,34 @@ class Tree:
         self._ticks = 0
 
     def look(self) -> Usage:
-        """What they use together; with more tasks than the most, of as many as were found by then.
+        """What they use together; of more tasks than the most, who may be a bomb, no more than their number.
 
         Children whose end nobody waits for are in no parent's account: what was seen of them counts.
         """
+        pids = _tree(self._pid, self._most_tasks)
+        if len(pids) > self._most_tasks:
+            return Usage(cpu_us=self._ticks * _TICK_US, tasks=len(pids))
         found: dict[tuple[int, int], int] = {}
         waited = pages = tasks = 0
-        for one in _tree(self._pid):
+        for one in pids:
             with suppress(OSError, IndexError):  # it ended meanwhile
                 fields = Path(f"/proc/{one}/stat").read_bytes().rpartition(b")")[2].split()
                 found[one, int(fields[_STARTED])] = sum(map(int, fields[_UTIME:_CUTIME]))
                 waited += sum(map(int, fields[_CUTIME : _CUTIME + 2]))
                 pages += int(fields[_RSS])
                 tasks += int(fields[_THREADS])
-            if tasks > self._most_tasks:
-                break
-        else:
-            self._gone_ticks += sum(ticks for key, ticks in self._seen.items() if key not in found)
-            self._seen = found
+        self._gone_ticks += sum(ticks for key, ticks in self._seen.items() if key not in found)
+        self._seen = found
         self._ticks = max(self._ticks, sum(found.values()) + max(waited, self._gone_ticks))
         return Usage(cpu_us=self._ticks * _TICK_US, memory_bytes=pages * _PAGE_BYTES, tasks=tasks)
 
 
-def fair_memory_bytes(pid: int) -> int:
+def fair_memory_bytes(pid: int, most_tasks: int) -> int:
     """The memory of this process and its descendants, what they share counted once; slow.
 
     All of it for a process that does not let itself be looked at.
     """
-    return sum(_fair_bytes(one) for one in _tree(pid))
+    return sum(_fair_bytes(one) for one in _tree(pid, most_tasks))
 
 
 def _fair_bytes(pid: int) -> int:
@@ -85,13 +84,21 @@ def _resident_bytes(pid: int) -> int:
         return 0
 
 
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return
-    for thread in threads:
-        with suppress(OSError):
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split():
-                yield from _tree(int(child))
+def _tree(pid: int, most: int) -> list[int]:
+    """A process and its living descendants, or as many of them as there are more than the most."""
+    found = [pid]
+    for one in found:
+        found += _children(one, most)
+        if len(found) > most:
+            break
+    return found
+
+
+def _children(pid: int, most: int) -> list[int]:
+    """Those of each thread; of more threads than the most nothing needs to be known."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task")[: most + 1]:
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    return found
