@@ -30,6 +30,8 @@ def _in_words(right: Right, lang: str) -> str:
         text = say("review.given_up" if nothing else f"review.{right.name}.{right.value}", lang, name=name)
     elif right.kind is RightKind.USE and not value:
         text = say("review.time_as_hook", lang)
+    elif right.name == "max_calls" and value == "0":
+        text = say("review.keeps_nothing", lang)
     else:
         text = say(f"review.{right.name}", lang, value=value)
     if right.was is None:

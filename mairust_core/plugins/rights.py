@@ -13,7 +13,17 @@ from enum import Enum
 from typing import Any
 
 from mairust_core.model.hook import POST_TIMEOUT_MS, Filter, Hook, HookType
-from mairust_core.model.plugin import Attachments, Body, Limits, Manifest, Network, Permissions, Protocol
+from mairust_core.model.plugin import (
+    Attachments,
+    Body,
+    Entry,
+    Limits,
+    Manifest,
+    Network,
+    Permissions,
+    ProcessMode,
+    Protocol,
+)
 from mairust_core.model.plugin_forms import Review, Right, RightKind
 from mairust_core.model.trust import Signers
 from mairust_core.wire import encode
@@ -21,6 +31,7 @@ from mairust_core.wire import encode
 READS = ("read_headers", "read_body", "read_attachments")
 _DECIDES = ("type", "on_timeout", "on_error", "filter")
 NOBODY = "nobody"
+USUAL_CALLS = Entry(protocol=Protocol.STDIN).max_calls
 USES = ("cpu_ms", "memory_mb", "wall_time_ms")
 _ORDERS: dict[type, tuple[Any, ...]] = {
     Body: tuple(Body),
@@ -48,7 +59,7 @@ LINKED = Standing()
 def review(wanted: Manifest, approved: Manifest | None, standing: Standing = LINKED) -> Review:
     """What a version asks for, beside what was approved of an earlier one."""
     rights = (*_of_mail(wanted, approved), *_decides(wanted, approved), *_reaches(wanted, approved),
-              *_uses(wanted, approved), *_stands(standing))  # fmt: skip
+              *_uses(wanted, approved), *_keeps(wanted, approved), *_stands(standing))  # fmt: skip
     return Review(id=fingerprint(wanted, standing), version=wanted.version, rights=rights)
 
 
@@ -67,8 +78,9 @@ def fingerprint(manifest: Manifest, standing: Standing = LINKED) -> str:
 def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
     """Whether nobody needs to be asked (rule G1).
 
-    It reads headers at most, is asked after storing, reaches nothing and takes the usual limits. Whoever
-    listens at a socket is beyond the sandbox: that is a power, too, and only a local process has it not.
+    It reads headers at most, is asked after storing, reaches nothing, takes the usual limits and keeps what
+    it saw no longer than usual. Whoever listens at a socket is beyond the sandbox: that is a power, too, and
+    only a local process has it not.
     """
     usual = Limits()
     modest = Permissions(read_headers=manifest.permissions.read_headers)
@@ -83,6 +95,7 @@ def approves_itself(manifest: Manifest, *, marketplace_signed: bool) -> bool:
         and limits.cpu_ms <= usual.cpu_ms
         and limits.memory_mb <= usual.memory_mb
         and (limits.wall_time_ms is None or limits.wall_time_ms <= POST_TIMEOUT_MS)
+        and _kept_calls(manifest) <= USUAL_CALLS
     )
 
 
@@ -198,6 +211,20 @@ def _uses(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
 def _beyond(new: int | None, old: int | None) -> bool:
     """Whether a limit is further out; without one of its own only the hook's time-out holds."""
     return old is not None and (new is None or new > old)
+
+
+def _keeps(wanted: Manifest, approved: Manifest | None) -> Iterator[Right]:
+    """For how many calls a process remembers what it saw: for none but its own unless it stays (rule H3)."""
+    new, old = _kept_calls(wanted), _kept_calls(approved) if approved else 0
+    if new or old:
+        was = str(old) if approved else None
+        yield Right(kind=RightKind.USE, name="max_calls", value=str(new), was=was, more=new > old)
+
+
+def _kept_calls(manifest: Manifest) -> int:
+    entry = manifest.entry
+    stays = entry.protocol is Protocol.STDIN and entry.mode is ProcessMode.WORKER
+    return entry.max_calls if stays else 0
 
 
 def _stands(standing: Standing) -> Iterator[Right]:

@@ -18,6 +18,8 @@ from mairust_core.sandbox.reach import Site
 MIB = 1 << 20
 PROCESSES = 64
 """Processes and threads that one process of a plugin may have, itself included."""
+BESIDE = 16 * PROCESSES
+"""And beside all others of the server's user, where it has none of its own: who has too many is seen."""
 OPEN_FILES = 256
 FILE_BYTES = 16 * MIB
 TMP_BYTES = 16 * MIB
@@ -164,6 +166,7 @@ class Confinement:
             "user": user_of(program.plugin) if self.machine.has(Layer.OWN_USER) else None,
             "relay": (_RELAY_INSIDE, RELAY_PORT, _EGRESS_INSIDE) if limited else None,
             "rlimits": self._rlimits(program),
+            "beside": BESIDE if self._is_among_ours else None,
             "landlock": self._landlock(program) if self.machine.has(Layer.LANDLOCK) else None,
             "seccomp": self._seccomp(program.limits.network) if self.machine.has(Layer.SECCOMP) else None,
             "argv": list(program.command),
@@ -187,11 +190,20 @@ class Confinement:
             (resource.RLIMIT_AS, memory + ADDRESS_SPACE_BYTES),
             (resource.RLIMIT_FSIZE, FILE_BYTES),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
-            (resource.RLIMIT_NPROC, PROCESSES * (8 if self.machine.has(Layer.OWN_USER) else 1)),
+            *([] if self._is_among_ours else [(resource.RLIMIT_NPROC, self._processes)]),
             (resource.RLIMIT_MEMLOCK, 1 << 16),
             (resource.RLIMIT_MSGQUEUE, 0),
             (resource.RLIMIT_SIGPENDING, 1024),
         ]
+
+    @property
+    def _is_among_ours(self) -> bool:
+        """Whether the kernel counts its processes with the server's, and with those of other plugins."""
+        return self.machine.grade is not Layers.NAMESPACES and not self.machine.has(Layer.OWN_USER)
+
+    @property
+    def _processes(self) -> int:
+        return PROCESSES * (8 if self.machine.has(Layer.OWN_USER) else 1)
 
     def _landlock(self, program: Program) -> dict[str, object]:
         namespaces = self.machine.grade is Layers.NAMESPACES

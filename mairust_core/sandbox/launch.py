@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -79,8 +80,9 @@ def _begin(told: dict[str, Any]) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """End when the server does, where no process namespace sees to it."""
+    """End when the server does, and keep what lost its parent, where no process namespace sees to it."""
     _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
         raise OSError("the server is gone")
 
@@ -159,6 +161,21 @@ def _add_rule(ruleset: int, kind: int, rule: bytes) -> None:
 def _limit(told: dict[str, Any]) -> None:
     for which, most in told["rlimits"]:
         resource.setrlimit(which, (most, most))
+    if told["beside"] is not None:
+        most, hard = _tasks_of_its_user() + told["beside"], resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def _tasks_of_its_user() -> int:
+    """Processes and threads of the server's user now, which the kernel counts as the plugin's."""
+    found = 0
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):  # it ended meanwhile
+            threads = os.stat(f"/proc/{name}/task")
+            if threads.st_uid == os.getuid():
+                found += threads.st_nlink - 2
+    return found
 
 
 def _filter_calls(told: dict[str, Any]) -> None:
@@ -196,8 +213,8 @@ _STEPS = (
     ("own-user", _become),
     ("start", _gain_nothing),
     ("start", _start_relay),
-    ("landlock", _restrict),
     ("rlimits", _limit),
+    ("landlock", _restrict),
     ("seccomp", _filter_calls),
 )
 """Named by the layer that each is; `start` is none."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from mairust_core.sandbox.confinement import MIB, Confinement, Program
 from mairust_core.sandbox.spawn import FAILED, STARTED, Spawned, spawn
-from mairust_core.sandbox.usage import Usage, fair_memory_bytes, of_tree
-from mairust_core.sandbox.watch import Watch
+from mairust_core.sandbox.usage import Tree, Usage, fair_memory_bytes
+from mairust_core.sandbox.watch import MOST_TASKS, Watch
 
 if TYPE_CHECKING:
     from resource import struct_rusage
@@ -69,6 +69,7 @@ class Process:
         self._gone = asyncio.Event()
         self._pid = spawned.process.pid
         self._pidfd = spawned.pidfd
+        self._tree = Tree(self._pid, MOST_TASKS)
         self._reading: dict[int, Callable[[], None]] = {}
         self._transports: list[asyncio.BaseTransport] = []
         self._ending: asyncio.Task[None] | None = None
@@ -260,9 +261,9 @@ class Process:
         """What it has used; its group bounds memory by itself."""
         if self._spawned.group is not None:
             return Usage(cpu_us=self._spawned.group.cpu_us())
-        used = of_tree(self._pid)
+        used = self._tree.look()
         if used.memory_bytes > self._program.limits.memory_mb * MIB:
-            used = replace(used, memory_bytes=fair_memory_bytes(self._pid))
+            used = replace(used, memory_bytes=fair_memory_bytes(self._pid, MOST_TASKS))
         return used
 
     # Its end

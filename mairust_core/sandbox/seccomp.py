@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -16,15 +17,39 @@ _ARGUMENTS = 16
 _ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 _X32 = 0x40000000
-_NEW_NAMESPACES = 0x7E020080
-"""CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
-_PUSH_INPUT = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX: typing into a terminal."""
-_INET, _INET6, _NETLINK, _STREAM, _TYPE_MASK = 2, 10, 16, 1, 0xF
+_NOT_A_CHILD = 0x7E020080 | 0x8000
+"""CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET; CLONE_PARENT."""
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_STREAM, _SEQPACKET, _TYPE_MASK = 1, 5, 0xF
+_DESCRIPTOR_REQUESTS = (
+    0x5401,  # TCGETS: isatty
+    0x802C542A,  # TCGETS2
+    0x5413,  # TIOCGWINSZ
+    0x540F,  # TIOCGPGRP
+    0x541B,  # FIONREAD
+    0x5421,  # FIONBIO
+    0x5450,  # FIONCLEX
+    0x5451,  # FIOCLEX
+    0x8905,  # SIOCATMARK
+    0x8910,  # SIOCGIFNAME
+    0x8912,  # SIOCGIFCONF
+    0x8913,  # SIOCGIFFLAGS
+    0x8915,  # SIOCGIFADDR
+    0x891B,  # SIOCGIFNETMASK
+    0x8921,  # SIOCGIFMTU
+    0x8927,  # SIOCGIFHWADDR
+    0x8933,  # SIOCGIFINDEX
+)
+"""What programs ask of their pipes and sockets; others change inodes, terminals and devices."""
+_DESCRIPTOR_COMMANDS = (*range(8), 9, 36, 37, 38, 1027, 1030, 1031, 1032, 1034)
+"""Descriptors, their flags, locks and pipe sizes; not who gets signals, leases, or hints kept in an inode."""
+_COLD, _PAGEOUT = 20, 21
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER, _SIGKILL = 1, 36, 9
+_WHO_PROCESS, _IO_WHO_PROCESS = 0, 1
 
 
 class Sockets(Enum):
-    """Which sockets a process may make; a pair that is connected to itself it always may.
+    """Which sockets a process may make; a connected pair it always may.
 
     UNIX sockets it never may: who listens on one trusts whoever can reach it.
     """
@@ -41,7 +66,7 @@ class Denials:
 
     sockets: Sockets = Sockets.NONE
     outside_namespaces: bool = False
-    """Leaving the process group, and changing attributes of files."""
+    """Leaving the process group or tree, limits of other processes, and changing attributes of files."""
     signals: bool = False
 
 
@@ -53,8 +78,9 @@ def is_known(arch: str) -> bool:
 def program(arch: str, denials: Denials) -> bytes:
     """The filter, an array of `struct sock_filter`: calls of another architecture kill the process.
 
-    What is denied answers EPERM; `clone3`, whose flags lie in memory that a filter cannot read, ENOSYS, so
-    that C libraries fall back to `clone`.
+    What is denied answers EPERM, or what programs know from kernels and files that have no such thing;
+    `clone3`, whose flags lie in memory that a filter cannot read, ENOSYS, so that C libraries fall back to
+    `clone`.
     """
     calls = dict(syscalls.NEVER)
     if denials.outside_namespaces:
@@ -68,25 +94,66 @@ def program(arch: str, denials: Denials) -> bytes:
     lines += _when(_EQUAL, syscalls.CLONE3[arch], _refusal(errno.ENOSYS))
     for number in syscalls.numbers(calls, arch):
         lines += _when(_EQUAL, number, _refusal(errno.EPERM))
-    for number, judged in (
-        (syscalls.CLONE[arch], _judged_clone()),
-        (syscalls.IOCTL[arch], _judged_ioctl()),
-        (syscalls.SOCKET[arch], _judged_socket(denials.sockets)),
-    ):
+    for number, judged in _judged(arch, denials):
         lines += [_step(_EQUAL, number, 0, len(judged)), *judged]
-    lines.append(_step(_RETURN, _ALLOW))
+    lines.append(_ALLOWED)
     return b"".join(lines)
 
 
+def _judged(arch: str, denials: Denials) -> Iterator[tuple[int, list[bytes]]]:
+    """Calls that are allowed or not by their arguments."""
+    yield syscalls.CLONE[arch], _judged_clone()
+    yield syscalls.SOCKET[arch], _judged_socket(denials.sockets)
+    yield syscalls.SOCKETPAIR[arch], _judged_pair()
+    yield syscalls.IOCTL[arch], _one_of(1, _DESCRIPTOR_REQUESTS, errno.ENOTTY)
+    yield syscalls.FCNTL[arch], _one_of(1, _DESCRIPTOR_COMMANDS, errno.EINVAL)
+    yield syscalls.PREADV2[arch], _one_of(5, (0,), errno.EOPNOTSUPP)
+    yield syscalls.MADVISE[arch], _none_of(2, (_COLD, _PAGEOUT), errno.EINVAL)
+    if denials.outside_namespaces:
+        for number in syscalls.numbers(syscalls.OF_A_PROCESS, arch):
+            yield number, _one_of(0, (0,), errno.EPERM)
+        yield syscalls.SETPRIORITY[arch], _judged_priority(_WHO_PROCESS)
+        yield syscalls.IOPRIO_SET[arch], _judged_priority(_IO_WHO_PROCESS)
+        yield syscalls.PRCTL[arch], _judged_prctl()
+
+
 def _judged_clone() -> list[bytes]:
-    return [_argument(0), *_when(_ANY_BIT, _NEW_NAMESPACES, _refusal(errno.EPERM)), _step(_RETURN, _ALLOW)]
+    return [_argument(0), *_when(_ANY_BIT, _NOT_A_CHILD, _refusal(errno.EPERM)), _ALLOWED]
 
 
-def _judged_ioctl() -> list[bytes]:
-    lines = [_argument(1)]
-    for request in _PUSH_INPUT:
-        lines += _when(_EQUAL, request, _refusal(errno.EPERM))
-    return [*lines, _step(_RETURN, _ALLOW)]
+def _one_of(argument: int, values: Iterable[int], refused: int) -> list[bytes]:
+    lines = [_argument(argument)]
+    for value in values:
+        lines += _when(_EQUAL, value, _ALLOW)
+    return [*lines, _step(_RETURN, _refusal(refused))]
+
+
+def _none_of(argument: int, values: Iterable[int], refused: int) -> list[bytes]:
+    lines = [_argument(argument)]
+    for value in values:
+        lines += _when(_EQUAL, value, _refusal(refused))
+    return [*lines, _ALLOWED]
+
+
+def _judged_priority(process: int) -> list[bytes]:
+    """The caller's own, neither that of another process nor that of a user."""
+    own = [_argument(0), *_unless(_EQUAL, process, _refusal(errno.EPERM))]
+    return [*own, *_one_of(1, (0,), errno.EPERM)]
+
+
+def _judged_prctl() -> list[bytes]:
+    """Who ends with the server goes on to, and who adopts its orphans as well."""
+    lines = [_argument(0), *_when(_EQUAL, _SET_CHILD_SUBREAPER, _refusal(errno.EPERM))]
+    return [*lines, *_unless(_EQUAL, _SET_PDEATHSIG, _ALLOW), *_one_of(1, (_SIGKILL,), errno.EPERM)]
+
+
+def _judged_pair() -> list[bytes]:
+    """A datagram socket sends to any other by its path, a connected one only to its peer."""
+    lines = [_argument(0), *_unless(_EQUAL, _UNIX, _refusal(errno.EPERM))]
+    lines += [_argument(1), _step(_AND, _TYPE_MASK)]
+    for kind in (_STREAM, _SEQPACKET):
+        lines += _when(_EQUAL, kind, _ALLOW)
+    return [*lines, _step(_RETURN, _refusal(errno.EPERM))]
 
 
 def _judged_socket(sockets: Sockets) -> list[bytes]:
@@ -120,3 +187,6 @@ def _refusal(number: int) -> int:
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)
+
+
+_ALLOWED = _step(_RETURN, _ALLOW)

@@ -15,7 +15,12 @@ AUDIT_ARCH = {X86_64: 0xC000003E, AARCH64: 0xC00000B7}
 CLONE = {X86_64: 56, AARCH64: 220}
 CLONE3 = {X86_64: 435, AARCH64: 435}
 SOCKET = {X86_64: 41, AARCH64: 198}
+SOCKETPAIR = {X86_64: 53, AARCH64: 199}
 IOCTL = {X86_64: 16, AARCH64: 29}
+FCNTL = {X86_64: 72, AARCH64: 25}
+MADVISE = {X86_64: 28, AARCH64: 233}
+PREADV2 = {X86_64: 327, AARCH64: 286}
+PRCTL = {X86_64: 157, AARCH64: 167}
 
 _BOTH = (X86_64, AARCH64)
 
@@ -61,6 +66,13 @@ NEVER: dict[str, Numbers] = {
     "shmget": Numbers(29, 194),
     "msgget": Numbers(68, 186),
     "semget": Numbers(64, 190),
+    # what of a file is in the page cache, which outlives a process and is everybody's
+    "fadvise64": Numbers(221, 223),
+    "readahead": Numbers(187, 213),
+    "mincore": Numbers(27, 232),
+    "cachestat": Numbers(451, 451),
+    "io_setup": Numbers(206, 0),
+    "io_submit": Numbers(209, 2),
     # large, young or rarely reviewed parts of the kernel
     "bpf": Numbers(321, 280),
     "perf_event_open": Numbers(298, 241),
@@ -134,6 +146,17 @@ CHANGE_ATTRIBUTES: dict[str, Numbers] = {
     "inotify_add_watch": Numbers(254, 27),
 }
 """Denied where no view of its own hides our files: Landlock judges only that they are opened."""
+
+OF_A_PROCESS: dict[str, Numbers] = {
+    "prlimit64": Numbers(302, 261),
+    "sched_setparam": Numbers(142, 118),
+    "sched_setscheduler": Numbers(144, 119),
+    "sched_setattr": Numbers(314, 274),
+    "sched_setaffinity": Numbers(203, 122),
+}
+"""Allowed for the caller itself, by the id 0: without a user of its own the server is within their reach."""
+SETPRIORITY: dict[str, int] = {X86_64: 141, AARCH64: 140}
+IOPRIO_SET: dict[str, int] = {X86_64: 251, AARCH64: 30}
 
 SIGNAL: dict[str, Numbers] = {
     "kill": Numbers(62, 129),

@@ -3,42 +3,67 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_UTIME, _CSTIME, _RSS = 11, 14, 21
-"""Fields of /proc/PID/stat, counted behind the name: utime, stime, cutime, cstime; rss."""
+_UTIME, _CUTIME, _THREADS, _STARTED, _RSS = 11, 13, 17, 19, 21
+"""Fields of /proc/PID/stat, counted behind the name: utime, stime; cutime, cstime; threads; start; rss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """CPU time so far, children that were waited for included; memory now, what processes share in each."""
+    """CPU time so far; memory now, what processes share in each; processes and threads now."""
 
     cpu_us: int = 0
     memory_bytes: int = 0
+    tasks: int = 0
 
 
-def of_tree(pid: int) -> Usage:
-    """What this process and its living descendants use together."""
-    cpu_ticks = pages = 0
-    for one in _tree(pid):
-        with suppress(OSError, IndexError):  # it ended meanwhile
-            fields = Path(f"/proc/{one}/stat").read_bytes().rpartition(b")")[2].split()
-            cpu_ticks += sum(map(int, fields[_UTIME : _CSTIME + 1]))
-            pages += int(fields[_RSS])
-    return Usage(cpu_us=cpu_ticks * _TICK_US, memory_bytes=pages * _PAGE_BYTES)
+class Tree:
+    """A process and its living descendants, looked at again and again.
+
+    Where no process namespace collects what lost its parent, its first process does (`launch.py`).
+    """
+
+    def __init__(self, pid: int, most_tasks: int) -> None:
+        self._pid = pid
+        self._most_tasks = most_tasks
+        self._seen: dict[tuple[int, int], int] = {}
+        self._gone_ticks = 0
+        self._ticks = 0
+
+    def look(self) -> Usage:
+        """What they use together; of more tasks than the most, who may be a bomb, no more than their number.
+
+        Children whose end nobody waits for are in no parent's account: what was seen of them counts.
+        """
+        pids = _tree(self._pid, self._most_tasks)
+        if len(pids) > self._most_tasks:
+            return Usage(cpu_us=self._ticks * _TICK_US, tasks=len(pids))
+        found: dict[tuple[int, int], int] = {}
+        waited = pages = tasks = 0
+        for one in pids:
+            with suppress(OSError, IndexError):  # it ended meanwhile
+                fields = Path(f"/proc/{one}/stat").read_bytes().rpartition(b")")[2].split()
+                found[one, int(fields[_STARTED])] = sum(map(int, fields[_UTIME:_CUTIME]))
+                waited += sum(map(int, fields[_CUTIME : _CUTIME + 2]))
+                pages += int(fields[_RSS])
+                tasks += int(fields[_THREADS])
+        self._gone_ticks += sum(ticks for key, ticks in self._seen.items() if key not in found)
+        self._seen = found
+        self._ticks = max(self._ticks, sum(found.values()) + max(waited, self._gone_ticks))
+        return Usage(cpu_us=self._ticks * _TICK_US, memory_bytes=pages * _PAGE_BYTES, tasks=tasks)
 
 
-def fair_memory_bytes(pid: int) -> int:
+def fair_memory_bytes(pid: int, most_tasks: int) -> int:
     """The memory of this process and its descendants, what they share counted once; slow.
 
     All of it for a process that does not let itself be looked at.
     """
-    return sum(_fair_bytes(one) for one in _tree(pid))
+    return sum(_fair_bytes(one) for one in _tree(pid, most_tasks))
 
 
 def _fair_bytes(pid: int) -> int:
@@ -59,13 +84,21 @@ def _resident_bytes(pid: int) -> int:
         return 0
 
 
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return
-    for thread in threads:
-        with suppress(OSError):
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split():
-                yield from _tree(int(child))
+def _tree(pid: int, most: int) -> list[int]:
+    """A process and its living descendants, or as many of them as there are more than the most."""
+    found = [pid]
+    for one in found:
+        found += _children(one, most)
+        if len(found) > most:
+            break
+    return found
+
+
+def _children(pid: int, most: int) -> list[int]:
+    """Those of each thread; of more threads than the most nothing needs to be known."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task")[: most + 1]:
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    return found

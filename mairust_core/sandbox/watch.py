@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from mairust_core.sandbox.confinement import Program
+from mairust_core.sandbox.confinement import PROCESSES, Program
 from mairust_core.sandbox.usage import Usage
 
 SHORTEST_S = 0.005
@@ -14,7 +14,11 @@ IDLE_S = 1.0
 JUST_NOW_S = 0.005
 """What is used between two calls so short after each other counts for the second."""
 UNCOUNTED_S = 0.02
-"""Memory that no control group bounds is looked at so often."""
+"""Memory and processes that no control group bounds are looked at so often during a call."""
+UNCOUNTED_IDLE_S = 0.25
+"""And so often between two: without a user of its own, its processes take the place of others'."""
+MOST_TASKS = PROCESSES + 2
+"""With bubblewrap and the first process of its namespace."""
 _CPUS = os.cpu_count() or 1
 
 
@@ -106,7 +110,7 @@ class Watch:
 
     def _delay_s(self, used_us: int) -> float:
         if not self._called:
-            return IDLE_S
+            return IDLE_S if self._counted else UNCOUNTED_IDLE_S
         left_s = (self._limit_us() - used_us) / 1_000_000 / _CPUS
         return max(left_s if self._counted else min(left_s, UNCOUNTED_S), SHORTEST_S)
 
@@ -123,4 +127,6 @@ class Watch:
             self._stop(f"it used more than {self._limits.cpu_ms} ms of CPU")
         elif used.memory_bytes > self._limits.memory_mb << 20:
             self._stop(f"it used more than {self._limits.memory_mb} MB of memory")
+        elif used.tasks > MOST_TASKS:
+            self._stop(f"it had more than {PROCESSES} processes and threads")
         return not self._closed

@@ -141,6 +141,20 @@ def test_what_asks_for_more_waits_while_the_old_runs(ops: Ops, served: Served, t
     assert len(runs(served, id_)) == 2
 
 
+def test_rule_h3_a_process_that_would_stay_waits(ops: Ops, served: Served, tmp_path: Path) -> None:
+    """R-PERM-3: what keeps nothing of a mail becomes what does, and for more mails, when somebody says so."""
+    once = 'protocol = "stdin"\ncommand = ["./plugin.sh"]'
+    id_ = approved(served.site, tmp_path, manifest_text(new_id(), entry=once))
+    for calls in (1_000, 1_000_000):
+        stays = f'{once}\nmode = "worker"\nmax_calls = {calls}'
+        linked = link(served.site, tmp_path / str(calls), manifest_text(id_, entry=stays))
+        assert linked.state is PluginState.PENDING
+        assert linked.review is not None
+        more = [right for right in linked.review.rights if right.more]
+        assert [(right.name, right.value) for right in more] == [("max_calls", str(calls))]
+        ops(Plugins).approve_review(id_, linked.review.id)
+
+
 def test_nothing_is_approved_that_was_not_reviewed(ops: Ops, served: Served, tmp_path: Path) -> None:
     """Between review and approval the directory was linked again, asking for more."""
     id_ = new_id()

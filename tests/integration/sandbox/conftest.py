@@ -23,6 +23,7 @@ FEWER = {
     "all-layers": (),
     "as-a-user": (Layer.OWN_USER, Layer.CGROUP),
     "no-namespaces": (Layer.NAMESPACES,),
+    "among-ours": (Layer.NAMESPACES, Layer.OWN_USER, Layer.CGROUP),
 }
 """What is taken away from this machine; without namespaces an interpreter in root's home needs root, too."""
 
@@ -62,6 +63,12 @@ def machine(request: pytest.FixtureRequest) -> Machine:
 def full() -> Machine:
     """This machine, with all it has."""
     return machine_without()
+
+
+@pytest.fixture
+def among_ours() -> Machine:
+    """A machine whose plugins are processes of the server's user like any other, held by no group."""
+    return machine_without(*FEWER["among-ours"])
 
 
 @pytest.fixture

@@ -301,6 +301,110 @@ def _limits(pid: int) -> str:
     return Path(f"/proc/{pid}/limits").read_text()
 
 
+LEAVING = """
+    import ctypes, mmap, os, sys, time
+    libc = ctypes.CDLL(None)
+    def of_nobody():
+        if (middle := os.fork()) == 0:
+            return os.fork() and os._exit(0)
+        os.waitpid(middle, 0)
+        return 1
+    def of_somebody_else():
+        return libc.syscall(56 if os.uname().machine == "x86_64" else 220, 0x8011, 0, 0, 0, 0)
+    sys.stdin.readline()
+    libc.prctl(36, 0, 0, 0, 0)
+    left = {leave}()
+    if left < 0:
+        sys.exit(1)
+    if left == 0:
+        for fd in range(3):
+            os.close(fd)
+        {take}
+        os._exit(0)
+    time.sleep(3)
+    os.killpg(0, 9)
+"""
+"""A child that is not its parent's any more takes what it may not; its group gives up by itself."""
+SHARED = """
+        kept = mmap.mmap(-1, 256 << 20)
+        for at in range(0, 256 << 20, 1 << 20):  # not so fast that nobody could see it in time
+            kept[at : at + (1 << 20)] = b"x" * (1 << 20)
+            time.sleep(0.003)
+        time.sleep(60)"""
+
+
+@pytest.mark.parametrize(
+    ("leave", "why"),
+    [("of_nobody", "more than 400 ms of CPU"), ("of_somebody_else", "with exit status 1")],
+)
+async def test_trap_h8_cpu_of_a_child_that_left_its_parent_counts(
+    machine: Machine, plugin: Make, leave: str, why: str
+) -> None:
+    """A process forked twice is an orphan; to be the server's own child none gets."""
+    burners = plugin(
+        machine,
+        LEAVING.format(leave=leave, take="while True: pass"),
+        mode=ProcessMode.ONESHOT,
+        limits=Limits(cpu_ms=400),
+    )
+    call = asyncio.ensure_future(burners.ask())
+    used = 0
+    while not call.done():
+        used = max(used, sum(cpu_ms(pid) for pid in burners.pids()))
+        await asyncio.sleep(0.005)
+    with pytest.raises(CallFailed, match=why):
+        await call
+    assert used <= 1_000
+    await burners.until_gone()
+
+
+async def test_trap_h8_memory_shared_by_a_child_that_left_its_parent_counts(
+    machine: Machine, plugin: Make
+) -> None:
+    """Of 256 MB that no limit of a process counts it gets no more than it may have."""
+    eater = plugin(
+        machine,
+        LEAVING.format(leave="of_nobody", take=SHARED),
+        mode=ProcessMode.ONESHOT,
+        limits=Limits(memory_mb=64, cpu_ms=10_000),
+    )
+    call = asyncio.ensure_future(eater.ask())
+    most = 0
+    while not call.done():
+        most = max(most, resident_bytes(eater.pids()))
+        await asyncio.sleep(0.002)
+    with pytest.raises(CallFailed, match=r"64 MB|ended"):
+        await call
+    assert most < 140 * MIB
+    await eater.until_gone()
+
+
+async def test_trap_h8_cpu_of_children_that_nobody_waits_for_counts(machine: Machine, plugin: Make) -> None:
+    """One after the other takes less than the limit, and the kernel books none of it to their parent."""
+    ignoring = plugin(
+        machine,
+        """
+        import os, signal, sys, time
+        sys.stdin.readline()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for _ in range(40):
+            if (child := os.fork()) == 0:
+                while time.process_time() < 0.2:
+                    pass
+                os._exit(0)
+            try:
+                os.waitpid(child, 0)
+            except ChildProcessError:
+                pass
+        """,
+        mode=ProcessMode.ONESHOT,
+        limits=Limits(cpu_ms=800),
+    )
+    with pytest.raises(CallFailed, match="more than 800 ms of CPU"):
+        await ignoring.ask()
+    await ignoring.until_gone()
+
+
 async def test_its_tmp_is_its_own_and_small(full: Machine, plugin: Make) -> None:
     """Sixteen mebibytes, seen through its root from outside; nothing of it is on our disk."""
     writer = plugin(

@@ -12,7 +12,7 @@ import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -46,6 +46,11 @@ CALLER = """
                 say(kind, family, address)
             except OSError:
                 pass
+        for address in (told["unix"] + "d", chr(0) + told["abstract"] + "d"):
+            try:
+                socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"here I am", address)
+            except OSError:
+                pass
         print("{}", flush=True)
 """
 """Calls at every door; run outside of the sandbox it gets through each of them."""
@@ -66,11 +71,17 @@ class Doors:
         self._streams["abstract"].bind(f"\0{self.abstract}")
         self._udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         self._udp.bind(("127.0.0.1", 0))
-        self._udp.setblocking(False)
+        self._letters = {"udp": self._udp}
+        for name, address in (("letter", f"{self.path}d"), ("abstract letter", f"\0{self.abstract}d")):
+            self._letters[name] = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            self._letters[name].bind(address)
+        for letters in self._letters.values():
+            letters.setblocking(False)
         for one in self._streams.values():
             one.listen()
             one.setblocking(False)
-        self.path.chmod(0o777)
+        for path in (self.path, Path(f"{self.path}d")):
+            path.chmod(0o777)
 
     def told(self) -> bytes:
         """Where they are, as the caller reads it."""
@@ -89,11 +100,10 @@ class Doors:
                 except BlockingIOError:
                     break
                 found.append(name)
-        try:
-            self._udp.recv(100)
-            found.append("udp")
-        except BlockingIOError:
-            pass
+        for name, letters in self._letters.items():
+            with suppress(BlockingIOError):
+                letters.recv(100)
+                found.append(name)
         return found
 
 
@@ -111,7 +121,7 @@ def test_the_caller_gets_through_where_nothing_holds_it(doors: Doors) -> None:
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(CALLER)], input=doors.told(), check=True, timeout=30
     )
-    assert doors.came() == ["tcp", "tcp", "unix", "abstract", "udp"]
+    assert doors.came() == ["tcp", "tcp", "unix", "abstract", "udp", "letter", "abstract letter"]
 
 
 async def test_rule_h1_without_network_no_listener_of_ours_is_reached(

@@ -36,7 +36,7 @@ FORMED = {
     )),
     *(f"review.{name}" for name in (
         "endpoint", "protocol", "network", "cpu_ms", "memory_mb", "wall_time_ms",
-        "root", "developer",
+        "max_calls", "root", "developer",
     )),
     *(f"lint.{rule}" for rule in LEVELS),
     *(f"verify.{check}" for check in (

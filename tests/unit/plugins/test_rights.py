@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 
 from mairust_core.model.hook import HookType
-from mairust_core.model.plugin import Body, Entry, Limits, Manifest, Network, Permissions, Protocol
+from mairust_core.model.plugin import (
+    Body,
+    Entry,
+    Limits,
+    Manifest,
+    Network,
+    Permissions,
+    ProcessMode,
+    Protocol,
+)
 from mairust_core.model.plugin_forms import RightKind
 from mairust_core.model.trust import Signers
 from mairust_core.plugins.rights import Standing, approves_itself, asks_for_more, fingerprint, review
@@ -50,6 +59,37 @@ def changed(old: str, new: str, text: str = SPAM) -> Manifest:
 def test_what_asks_for_more_needs_approval(wanted: Manifest, more: bool) -> None:
     """Reading, writing, deciding, reaching, using: any of them."""
     assert asks_for_more(wanted, manifest(SPAM)) is more
+
+
+WORKER = SPAM.replace("[[hooks]]", 'mode = "worker"\n[[hooks]]')
+
+
+@pytest.mark.parametrize(
+    ("was", "wanted", "told"),
+    [
+        (SPAM, WORKER, ("1000", "0", True)),
+        (WORKER, WORKER, ("1000", "1000", False)),
+        (WORKER, WORKER.replace('"worker"', '"worker"\nmax_calls = 1000000'), ("1000000", "1000", True)),
+        (WORKER, WORKER.replace('"worker"', '"worker"\nmax_calls = 10'), ("10", "1000", False)),
+        (WORKER, SPAM, ("0", "1000", False)),
+        (SPAM, SPAM.replace("[[hooks]]", "max_calls = 5000\n[[hooks]]"), None),
+        (TICKETS, WORKER, ("1000", "0", True)),
+    ],
+)
+def test_rule_h3_to_keep_what_it_saw_is_a_right(
+    was: str, wanted: str, told: tuple[str, str, bool] | None
+) -> None:
+    """A process that stays, and for more calls: R-PERM-3 has somebody decide."""
+    found = {right.name: right for right in review(manifest(wanted), manifest(was)).rights}.get("max_calls")
+    assert told == (None if found is None else (found.value, found.was, found.more))
+    assert asks_for_more(manifest(wanted), manifest(was)) is (was == TICKETS or bool(told and told[2]))
+
+
+def test_rule_h3_the_first_review_tells_what_is_kept() -> None:
+    """Of a worker; of a process for each call there is nothing to tell."""
+    (kept,) = (right for right in review(manifest(WORKER), None).rights if right.name == "max_calls")
+    assert (kept.kind, kept.value, kept.was, kept.more) == (RightKind.USE, "1000", None, True)
+    assert "max_calls" not in {right.name for right in review(manifest(SPAM), None).rights}
 
 
 def test_one_expression_is_not_taken_for_two() -> None:
@@ -133,6 +173,8 @@ def test_rule_g1_modest_plugins_approve_themselves() -> None:
     """Signed by the marketplace, headers at most, after storing, no network, the usual limits."""
     assert approves_itself(QUIET, marketplace_signed=True)
     assert approves_itself(replace(QUIET, permissions=Permissions()), marketplace_signed=True)
+    worker = replace(QUIET, entry=replace(QUIET.entry, mode=ProcessMode.WORKER))
+    assert approves_itself(worker, marketplace_signed=True)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +190,7 @@ def test_rule_g1_modest_plugins_approve_themselves() -> None:
         replace(QUIET, limits=Limits(cpu_ms=501)),
         replace(QUIET, limits=Limits(memory_mb=257)),
         replace(QUIET, limits=Limits(wall_time_ms=40_000)),
+        replace(QUIET, entry=replace(QUIET.entry, mode=ProcessMode.WORKER, max_calls=1_001)),
     ],
 )
 def test_rule_g1_any_power_needs_somebody(manifest_: Manifest) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers, Limits, Network
-from mairust_core.sandbox.confinement import FIRST_USER, Confinement, Program, Unconfinable, user_of
+from mairust_core.sandbox.confinement import (
+    BESIDE,
+    FIRST_USER,
+    PROCESSES,
+    Confinement,
+    Program,
+    Unconfinable,
+    user_of,
+)
 from mairust_core.sandbox.machine import Machine
 from mairust_core.sandbox.places import Interpreter, interpreter, is_below
 
@@ -187,3 +195,21 @@ def test_paths_are_compared_by_their_parts() -> None:
     assert not is_below(Path("/usrlocal"), ["/usr"])
     assert interpreter().program.is_file()
     assert interpreter().path.startswith(str(interpreter().prefix))
+
+
+@pytest.mark.parametrize(
+    ("missing", "counted", "beside"),
+    [
+        ((), 8 * PROCESSES, None),
+        ((Layer.OWN_USER,), PROCESSES, None),
+        ((Layer.NAMESPACES,), 8 * PROCESSES, None),
+        ((Layer.NAMESPACES, Layer.OWN_USER), None, BESIDE),
+    ],
+)
+def test_processes_of_the_servers_user_are_no_plugins_own(
+    tmp_path: Path, missing: tuple[Layer, ...], counted: int | None, beside: int | None
+) -> None:
+    """Where the kernel counts all of a user together, a plugin may have some beside those that are there."""
+    told = Confinement(machine=_machine(*missing)).told(_program(str(tmp_path)), 3, [], 1)
+    limits = dict(told["rlimits"])  # type: ignore[call-overload]
+    assert (limits.get(resource.RLIMIT_NPROC), told["beside"]) == (counted, beside)

@@ -89,8 +89,9 @@ def test_a_plugin_keeps_away_from_what_is_hidden(tmp_path: Path) -> None:
 def test_the_launcher_runs_nothing_in_another_directory(tmp_path: Path, is_same: bool) -> None:
     """One that took the place of the judged one after it was judged."""
     told: dict[str, object] = {
-        "cgroups": [], "parent": None, "user": None, "relay": None, "rlimits": [], "landlock": None,
-        "seccomp": None, "argv": ["/bin/echo", json.dumps("it runs")], "env": {}, "directory": str(tmp_path),
+        "cgroups": [], "parent": None, "user": None, "relay": None, "rlimits": [], "beside": None,
+        "landlock": None, "seccomp": None, "argv": ["/bin/echo", json.dumps("it runs")], "env": {},
+        "directory": str(tmp_path),
         "identity": identified(tmp_path if is_same else Path("/")),
     }  # fmt: skip
     reading, writing = os.pipe()

@@ -58,10 +58,70 @@ def test_threads_and_children_are_made_but_no_namespaces(arch: str) -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_nothing_is_typed_into_a_terminal(arch: str) -> None:
-    """TIOCSTI; other requests pass."""
-    assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, 0x5412) == REFUSED | errno.EPERM
-    assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, 0x5401) == ALLOWED
+def test_nothing_is_made_a_sibling(arch: str) -> None:
+    """CLONE_PARENT: a child of the server's, which no look at the plugin's own finds."""
+    assert _says(arch, Denials(), syscalls.CLONE[arch], 0x8000 | 17) == REFUSED | errno.EPERM
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [0x5412, 0x541C, 0x40087602, 0x40086602, 0x401C5820, 0x8901, 0x8902, 0x5423],
+    ids=[
+        "TIOCSTI",
+        "TIOCLINUX",
+        "SETVERSION",
+        "SETFLAGS",
+        "FSSETXATTR",
+        "FIOSETOWN",
+        "SIOCSPGRP",
+        "TIOCSETD",
+    ],
+)
+@pytest.mark.parametrize("arch", ARCHES)
+def test_requests_to_files_and_terminals_are_as_if_there_were_none(arch: str, request_: int) -> None:
+    """Only what is asked of pipes and sockets passes."""
+    assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, request_) == REFUSED | errno.ENOTTY
+    for asked in (0x5401, 0x541B, 0x5421, 0x5451):
+        assert _says(arch, Denials(), syscalls.IOCTL[arch], 1, asked) == ALLOWED
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_descriptors_are_managed_but_no_inodes_and_no_signals(arch: str) -> None:
+    """F_SET_RW_HINT and its like, leases, F_SETOWN and F_SETSIG; copies and locks pass."""
+    for command in (1036, 1038, 1024, 1026, 8, 10, 15):
+        assert _says(arch, Denials(), syscalls.FCNTL[arch], 1, command) == REFUSED | errno.EINVAL
+    for command in (0, 1, 2, 3, 4, 6, 37, 1030, 1031):
+        assert _says(arch, Denials(), syscalls.FCNTL[arch], 1, command) == ALLOWED
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_reading_says_nothing_of_the_page_cache(arch: str) -> None:
+    """RWF_NOWAIT, and what would take pages out of it."""
+    for flags in (0x8, 0x80, 0x9):
+        said = _says(arch, Denials(), syscalls.PREADV2[arch], 3, 0, 1, 0, 0, flags)
+        assert said == REFUSED | errno.EOPNOTSUPP
+    assert _says(arch, Denials(), syscalls.PREADV2[arch], 3, 0, 1, 0x8, 0, 0) == ALLOWED
+    for advice in (20, 21):
+        assert _says(arch, Denials(), syscalls.MADVISE[arch], 0, 0, advice) == REFUSED | errno.EINVAL
+    assert _says(arch, Denials(), syscalls.MADVISE[arch], 0, 0, 4) == ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "allowed"),
+    [
+        (socket.AF_UNIX, socket.SOCK_STREAM, True),
+        (socket.AF_UNIX, socket.SOCK_SEQPACKET | 0o2004000, True),
+        (socket.AF_UNIX, socket.SOCK_DGRAM, False),
+        (socket.AF_UNIX, socket.SOCK_DGRAM | 0o2000000, False),
+        (socket.AF_UNIX, socket.SOCK_RAW, False),
+        (30, socket.SOCK_STREAM, False),
+    ],
+)
+@pytest.mark.parametrize("arch", ARCHES)
+def test_a_pair_is_connected(arch: str, family: int, kind: int, allowed: bool) -> None:
+    """One that is not sends to whom it likes."""
+    said = _says(arch, Denials(), syscalls.SOCKETPAIR[arch], family, kind)
+    assert said == (ALLOWED if allowed else REFUSED | errno.EPERM)
 
 
 STREAM, DATAGRAM = int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM)
@@ -109,6 +169,24 @@ def test_outside_of_namespaces_more_is_refused(arch: str) -> None:
     (kill,) = syscalls.numbers({"kill": syscalls.SIGNAL["kill"]}, arch)
     assert _says(arch, Denials(outside_namespaces=True), kill) == ALLOWED
     assert _says(arch, Denials(signals=True), kill) == REFUSED | errno.EPERM
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_outside_of_namespaces_a_process_sets_its_own_alone(arch: str) -> None:
+    """Limits, schedulers and priorities; who adopts its orphans it does not change."""
+    out = Denials(outside_namespaces=True)
+    for number in syscalls.numbers(syscalls.OF_A_PROCESS, arch):
+        assert _says(arch, Denials(), number, 4711) == ALLOWED
+        assert _says(arch, out, number, 4711) == REFUSED | errno.EPERM
+        assert _says(arch, out, number, 0) == ALLOWED
+    for number, own in ((syscalls.SETPRIORITY[arch], 0), (syscalls.IOPRIO_SET[arch], 1)):
+        assert _says(arch, out, number, own, 0) == ALLOWED
+        for which, who in ((own, 4711), (own + 1, 0), (own + 2, 0)):
+            assert _says(arch, out, number, which, who) == REFUSED | errno.EPERM
+    prctl = syscalls.PRCTL[arch]
+    assert _says(arch, out, prctl, 36, 0) == REFUSED | errno.EPERM
+    assert _says(arch, out, prctl, 1, 0) == REFUSED | errno.EPERM
+    assert _says(arch, out, prctl, 1, 9) == _says(arch, out, prctl, 15) == ALLOWED
 
 
 def test_an_unknown_machine_has_no_filter() -> None:
