@@ -17,6 +17,8 @@ from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mairust_core import wire
+from mairust_core.api.bodies import NOTHING
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
@@ -127,9 +129,21 @@ def _signed(op: Operation) -> Callable[..., Any]:
         for p in op.query
     ]
     if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
-        params.append(inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()]))
+        default = None if _needs_no_body(op) else inspect.Parameter.empty
+        params.append(
+            inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()], default=default)
+        )
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
+
+
+def _needs_no_body(op: Operation) -> bool:
+    """Whether a body without fields, which is what no body counts as, says enough."""
+    try:
+        wire.decode_request(op.body_type, NOTHING)
+    except MaiRustError:
+        return False
+    return True
 
 
 def _description(op: Operation) -> str:

@@ -432,6 +432,10 @@ def test_what_rest_shows_is_what_json_shows(served: Served, tmp_path: Path) -> N
         shown = client.get(f"/plugins/{id_}").json()
         assert client.post(f"/plugins/{id_}/approve").json()["state"] == "enabled"
         assert client.post(f"/plugins/{id_}/disable").json()["state"] == "disabled"
-        assert client.delete(f"/plugins/{id_}").json() == {"name": id_, "removed": True}
+        assert client.delete(f"/plugins/{id_}").json() == {
+            "id": id_,
+            "name": id_,
+            "removed": True,
+        }
     assert (shown["id"], shown["state"], shown["permissions"]["read_body"]) == (id_, "enabled", "none")
     assert json.dumps(shown)
