@@ -153,8 +153,9 @@ def test_trap_d5_killed_in_the_middle_the_old_schema_is_whole(empty: Settings, d
 def test_two_processes_that_migrate_at_once_do_it_once(empty: Settings) -> None:
     """One migrates, the other waits and finds it done."""
     running = [start(empty) for _ in range(3)]
-    answers = sorted(process.communicate(timeout=60)[0].strip() for process in running)
-    assert answers == [SCHEMA_VERSION, *[f"{SCHEMA_VERSION} {SCHEMA_VERSION}"] * 2]
+    told = [process.communicate(timeout=60) for process in running]
+    answers = sorted(out.strip() for out, _ in told)
+    assert answers == [SCHEMA_VERSION, *[f"{SCHEMA_VERSION} {SCHEMA_VERSION}"] * 2], told
 
 
 def test_trap_d5_what_0001_holds_is_kept_and_found(empty: Settings) -> None:
