@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +153,13 @@ class House:
                 continue  # it ended meanwhile
         return found
 
+    def until_gone(self, pids: Iterable[str]) -> None:
+        """Wait until none of these processes is left: the reply goes out while the kernel ends them."""
+        deadline, left = time.monotonic() + PATIENCE_S, set(pids)
+        while not left.isdisjoint(self.running()):
+            assert time.monotonic() < deadline, f"{left} were not ended"
+            time.sleep(0.01)
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
@@ -170,10 +177,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             for plugin in ("local", "web"):
                 _until_asked(made, plugin)
             yield made
-    deadline = time.monotonic() + PATIENCE_S
-    while made.running():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    made.until_gone(made.running())
 
 
 def _hook(word: str) -> str:
@@ -247,7 +251,7 @@ def test_trap_h1_no_answer_is_a_temporary_failure(house: House, plugin: str, wha
     before = set(house.running())
     assert house.replies(plugin, what) == (FAILED, "252")
     if plugin == "local" and what not in {"bytes", "list", "unknown"}:
-        assert before.isdisjoint(house.running()), "its process was ended"
+        house.until_gone(before)
     assert pss_bytes([house.server.pid]) - memory_bytes < 64 << 20
     assert house.replies(plugin, "fine")[0].startswith("250 2.0.0 stored")
     assert _tags(house) == ["fine"]
@@ -259,7 +263,7 @@ def test_trap_h8_a_flood_beside_the_answer_ends_the_process(house: House) -> Non
     before = set(house.running())
     assert house.replies("local", "flood") == (FAILED, "252")
     assert before
-    assert before.isdisjoint(house.running())
+    house.until_gone(before)
 
 
 @pytest.mark.parametrize("what", ["moved", "broken", "busy", "page"])
