@@ -107,7 +107,7 @@ class Operation:
     since: int
     produces: str
     """The media type of bytes in the answer, where they have one in common."""
-    accepts: str
+    accepts: tuple[str, ...]
     """The media type of bytes in the body."""
     deprecated: Deprecated | None
     encoded: str
@@ -194,14 +194,15 @@ def operation(
     errors: tuple[type[MaiRustError], ...] = (),
     since: int = 1,
     produces: str = "message/rfc822",
-    accepts: str = "message/rfc822",
+    accepts: tuple[str, ...] = ("message/rfc822",),
     deprecated: Deprecated | None = None,
     encoded: str = "",
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
 
-    `encoded` names a method with the same parameters that gives the answer as JSON values, for lists that
-    are asked for all the time.
+    `accepts` are the media types of a body of bytes, first the one that our own clients send. `encoded` names
+    a method with the same parameters that gives the answer as JSON values, for lists that are asked for all
+    the time.
     """
 
     def declare(method_: F) -> F:

@@ -101,7 +101,7 @@ class _Call:
         if isinstance(body, ItemsIn):
             body, media_type = BytesIn(chunks=write_items(body.items)), MEDIA_TYPE
         else:
-            media_type = self.op.accepts
+            media_type = self.op.accepts[0]
         if isinstance(body, BytesIn):
             return replace(sent, upload=body, media_type=media_type)
         return sent if body is None else replace(sent, json=wire.dumps(body))

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from mairust_core.model.principal import Principal, ReachKind, Scope
 
 MAIL_TYPES = ("message/rfc822", "message/global")
-BARE_TYPES = ("application/octet-stream", "application/gzip", "application/x-gzip")
-"""What programs call bytes of which they know no more; what they are is seen when they are read."""
 MORE_BYTES = 64 << 20
 """What a body of another type may be larger than a message: it holds some, and what is said of them."""
 MAX_BATCH_BYTES = 64 << 20
@@ -186,9 +184,9 @@ class Edge:
 
     def _taken(self, op: Operation) -> tuple[tuple[str, ...], int]:
         """The media types that a body of bytes may have, and how large it may be."""
-        if op.accepts in MAIL_TYPES:
+        if op.accepts[0] in MAIL_TYPES:
             return MAIL_TYPES, self._site.settings.smtp.max_size
-        return (op.accepts, *BARE_TYPES), self._site.settings.smtp.max_size + MORE_BYTES
+        return op.accepts, self._site.settings.smtp.max_size + MORE_BYTES
 
     @asynccontextmanager
     async def _uploaded(

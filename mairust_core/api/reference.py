@@ -156,7 +156,7 @@ def _operation(op: Operation) -> Iterator[str]:
         default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
         yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
     if op.body_type is BytesIn:
-        yield f"* Body: `{op.accepts}`"
+        yield f"* Body: {' or '.join(f'`{one}`' for one in op.accepts)}"
     elif kind := items_of(op.body_type):
         yield f"* Body: a [stream](#streams) of {_members(kind)}, each with its bytes"
     elif op.body:

@@ -198,9 +198,9 @@ def prefix(op: Operation) -> str:
 def _extra(op: Operation) -> dict[str, Any] | None:
     """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
     found: dict[str, Any] = {}
-    uploaded = op.accepts if op.body_type is BytesIn else ITEMS_TYPE
+    uploaded = op.accepts if op.body_type is BytesIn else (ITEMS_TYPE,)
     if op.body_type is BytesIn or items_of(op.body_type) is not None:
-        found["requestBody"] = {"required": True, "content": {uploaded: {"schema": _OCTETS}}}
+        found["requestBody"] = {"required": True, "content": {one: {"schema": _OCTETS} for one in uploaded}}
     if op.creates:
         found["parameters"] = [_IDEMPOTENCY_KEY]
     return found or None

@@ -76,7 +76,7 @@ class Backups(Service):
         with self.site.storage.write() as tx:
             return store.backups.verified(tx, self.by, found, now_ms())
 
-    @operation("PUT", "/backups", scope=ADMIN, reach=SITE, errors=(NotFound,), accepts=PACK)
+    @operation("PUT", "/backups", scope=ADMIN, reach=SITE, errors=(NotFound,), accepts=(PACK,))
     def put_back(self, content: BytesIn) -> Additions:
         """Append messages of a snapshot to their mailboxes, with new ids and UIDs.
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
 PACKAGE = "application/vnd.mairust.plugin"
+ALSO_PACKAGE = ("application/gzip", "application/x-gzip", "application/octet-stream")
+"""What other programs call it; whether it is one shows when it is read."""
 
 
 class Plugins(Service):
@@ -50,7 +52,7 @@ class Plugins(Service):
         reach=SITE,
         status=201,
         errors=(Invalid, TooLarge, NotFound, Conflict, Forbidden),
-        accepts=PACKAGE,
+        accepts=(PACKAGE, *ALSO_PACKAGE),
     )
     def install(self, package: BytesIn, *, upgrade: bool = False, allow_downgrade: bool = False) -> Installed:
         """Take in a plugin's package, and have it run or wait for approval.

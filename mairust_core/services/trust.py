@@ -65,7 +65,7 @@ class Trust(Service):
         scope=ADMIN,
         reach=SITE,
         errors=(Invalid, Conflict, TooLarge, Locked),
-        accepts=REVOCATIONS,
+        accepts=(REVOCATIONS,),
     )
     def import_revocations(self, revocations: BytesIn) -> RevocationsTaken:
         """Put a list of revocations in force that a trusted root signed, and block at once what it names.

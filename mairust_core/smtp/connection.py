@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from mairust_core.smtp.settings import ListenerSettings
 
 log = logging.getLogger("mairust.smtp")
-for name in ("mail.log", "mail.debug"):  # aiosmtpd says there what we say ourselves
-    logging.getLogger(name).setLevel(logging.CRITICAL)
+# aiosmtpd says there, with warnings of its own for bad PROXY headers, what we say ourselves
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+logging.getLogger("mail.debug").setLevel(logging.CRITICAL)
 
 _process = secrets.token_hex(3)
 _numbers = itertools.count(1)

@@ -7,8 +7,12 @@ server that is somewhere else.
     payload    the bytes of one message, in memory or in a file
     dates      when a message was received
     maildir    reading Maildirs       maildir_files   what lies beside the messages: keywords, UIDs
-    mbox       reading mboxes         dialects        how one of them is written
+    mboxes     a directory of mboxes  mbox            one of them; dialects: how it is written
+    mbox_split parts one into its messages, ahead of what is taken (`ahead`)
+    opening    opens what is there, and nothing that waits; unpacking: compressed ones
     looks      what a path looks like when it is something else
+    source     what an import reads: messages, and what stands beside them; telling: of both
+    room       what of it an account has room for
     cache      the hashes of files read before
     importing  one run of an import: what to send, in which order, and what became of it
     exporting  one run of an export   maildir_write, mbox_write

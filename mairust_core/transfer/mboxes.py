@@ -89,7 +89,7 @@ class Mboxes:
         except (Unusable, *UNREADABLE):
             return not belongs
         if path.name == SUBSCRIBED:
-            return start.startswith(b"From ") and postmark_date(start.split(b"\n")[0]) is not None
+            return not _is_list(start)
         if start.startswith(b"From ") or (not start and path.suffix in {".mbox", ".mbx"}):
             return True
         if not belongs and not hidden:
@@ -108,11 +108,11 @@ class Mboxes:
         path = Path(self.path) / SUBSCRIBED
         try:
             with open_plain(path) as file:
-                lines = file.read().decode("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError, Unusable):
+                is_list = _is_list(mbox_start(file))
+            with open_plain(path) as file:
+                lines = file.read().decode("utf-8").splitlines() if is_list else []
+        except (UnicodeDecodeError, Unusable, *UNREADABLE):
             return ()
-        if lines and postmark_date(lines[0].encode()) is not None:
-            return ()  # it is an mbox of that name
         return tuple(folder_mailbox([line]) for line in lines if line)
 
     def expected(self) -> int | None:
@@ -131,3 +131,8 @@ def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
     if name == "mbox" and levels:
         return (*levels[:-1], levels[-1].removesuffix(".mbox"))
     return (*levels, name.removesuffix(".mbox").removesuffix(".mbx"))
+
+
+def _is_list(start: bytes) -> bool:
+    """Whether a file of that name has mailboxes, a line each, and is no mbox that is called so."""
+    return not start.startswith(b"From ") or postmark_date(start.split(b"\n")[0]) is None

@@ -20,7 +20,7 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.messages import Messages
 from tests.support.server import Server, Site, addresses, clean_environment, make_site
 
-SECONDS = int(os.environ.get("MAIRUST_FUZZ_SECONDS", "18"))
+SECONDS = int(os.environ.get("MAIRUST_FUZZ_SECONDS", "9"))
 SEED = int(os.environ.get("MAIRUST_FUZZ_SEED", random.randrange(1 << 31)))
 HARMLESS = "positive_data_acceptance"
 """Values mean more than their schema says: an address that is none is refused, and the document says 422."""

@@ -97,7 +97,7 @@ def test_every_parameter_is_described() -> None:
             ("query", p.name) for p in op.query
         }
         body = entry.get("requestBody", {}).get("content", {})
-        expected = [op.accepts] if op.body_type is BytesIn else ["application/json"]
+        expected = list(op.accepts) if op.body_type is BytesIn else ["application/json"]
         if items_of(op.body_type) is not None:
             expected = [MEDIA_TYPE]
         assert list(body) == (expected if op.body else [])

@@ -97,3 +97,13 @@ def test_trap_m1_a_pipe_without_an_mbox_is_told_once(tmp_path: Path, name: str) 
     source = Mboxes(str(tmp_path))
     told = [one for file in source.folders() for one in file.messages()]
     assert [one.path for one in (*told, *source.left())] == [str(tmp_path / name)]
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b"\xef\xbb\xbf"])
+def test_a_list_of_mailboxes_is_one_or_an_mbox_and_never_both(tmp_path: Path, before: bytes) -> None:
+    """Whatever stands before its first line."""
+    make(tmp_path, "subscriptions", data=before + ONE)
+    assert (mailboxes(tmp_path), Mboxes(str(tmp_path)).subscribed()) == (["subscriptions"], ())
+    make(tmp_path, "subscriptions", data=before + b"From a list\nred\n")
+    assert mailboxes(tmp_path) == []
+    assert "red" in Mboxes(str(tmp_path)).subscribed()
