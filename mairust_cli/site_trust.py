@@ -21,14 +21,6 @@ class SiteTrust:
     site: str
     trusted: Trusted
 
-    def knows_signer(self, package: Package) -> bool:
-        """Whether the signature of a marketplace leads to one of the roots, as it says itself."""
-        mark = package.marketplace
-        if mark is None:
-            return False
-        named = {mark.key_id} if mark.certificate is None else {mark.key_id, mark.certificate.root}
-        return not named.isdisjoint(self.trusted.roots)
-
 
 def site_trust(session: Session, package: Package) -> SiteTrust | None:
     """Whom the local site trusts; None when there is none, or it trusts nobody, or it cannot be asked."""

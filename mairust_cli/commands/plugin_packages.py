@@ -334,13 +334,15 @@ def _checked(session: Session, path: Path, trust: list[str], lists: list[str]) -
     from mairust_core.plugins.manifest import on_paper
     from mairust_core.plugins.package import keys, read_package, revocations
     from mairust_core.plugins.package.checking import check, taken_back
+    from mairust_core.plugins.package.vouching import leads_to
 
     with told_files(), path.open("rb") as file:
         package = read_package(file, on_paper())
     roots = {keys.key_id(public): public for public in map(public_key, trust)}
     revoked = [revocations.read(small_file(one, revocations.MAX_BYTES), one) for one in lists]
     site = None if trust else site_trust(session, package)
-    if site is not None and (lists or site.knows_signer(package)):
+    # A signature that leads to nobody trusted here stays open, unless lists are to be judged by the roots.
+    if site is not None and (lists or leads_to(package, site.trusted.roots)):
         roots = site.trusted.roots
     outcomes = list(check(package, roots, revoked, datetime.now(UTC)))
     if site is not None:

@@ -43,7 +43,10 @@ def check(
 
 
 def taken_back(package: Package, revoked: Mapping[str, Collection[str]], root: object) -> Iterator[Outcome]:
-    """What of a package each root took back, by what is known of it without a list; nothing when nothing."""
+    """What of a package each root took back, by what is known of it without a list; nothing when nothing.
+
+    No root speaks for another, for what has none all do, as on a site (`store.trust.Trusted.revoked_by`).
+    """
     for by, named in sorted(revoked.items()):
         if root in (None, by):
             outcome = _tried("revocations", by, {}, partial(require_not_named, package, named, by))

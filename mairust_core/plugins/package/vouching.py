@@ -26,6 +26,15 @@ def voucher(package: Package, roots: Mapping[str, bytes], now: datetime) -> str:
     return root
 
 
+def leads_to(package: Package, roots: Collection[str]) -> bool:
+    """Whether the signature of a marketplace leads to one of these roots, as it says itself."""
+    mark = package.marketplace
+    if mark is None:
+        return False
+    named = {mark.key_id} if mark.certificate is None else {mark.key_id, mark.certificate.root}
+    return not named.isdisjoint(roots)
+
+
 def _standing(mark: Signature, roots: Mapping[str, bytes], now: datetime) -> tuple[str, bytes]:
     """The root, and the key that has to have signed."""
     if mark.key_id in roots:
