@@ -22,8 +22,8 @@ from mairust_core.model.finding import Level
 from mairust_core.store.inspection import ServerFacts
 from tests.integration.doctor.conftest import Examine
 from tests.support.harm import harm
+from tests.support.users import NOBODY
 
-NOBODY = 65534
 GOOD = {
     "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "synchronous_standby_names": "",
     "max_connections": "100", "superuser_reserved_connections": "3", "reserved_connections": "0",
