@@ -30,10 +30,10 @@ WRITER = """
     import ctypes, mmap, os, sys
     libc = ctypes.CDLL(None)
     def tries(fd):
-        yield lambda: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         seen = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
         yield lambda: sum(seen[::mmap.PAGESIZE])
         yield lambda: seen.madvise(21)
+        seen.close()
         yield lambda: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     for line in sys.stdin:
         fd = os.open("store", os.O_RDONLY)
