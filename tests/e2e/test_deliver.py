@@ -25,9 +25,9 @@ from tests.support.server import (
     command_line,
     make_site,
 )
+from tests.support.users import AS_NOBODY
 
 MAIL = b"Subject: by pipe\nMessage-ID: <%d@example.org>\n\nhello\n"
-NOBODY = 65534
 ODD = '"q q"@example.org'
 
 
@@ -187,10 +187,9 @@ def test_closed_output_is_nothing_to_stumble_over(site: Site) -> None:
 
 def test_rule_d3_another_user_is_told_whose_site_it_is() -> None:
     """75 for the pipe; the line names the directory and its owner, and nothing is called unexpected."""
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     roots = Site(directory=Path("/root"))
     done = subprocess.run(
-        [*(as_nobody if os.geteuid() == 0 else ()), *command_line(roots, "deliver", "user0@example.org")],
+        [*AS_NOBODY, *command_line(roots, "deliver", "user0@example.org")],
         input=MAIL % 1, env=clean_environment(), capture_output=True, timeout=END_TIMEOUT_S, check=False,
         cwd="/",
     )  # fmt: skip

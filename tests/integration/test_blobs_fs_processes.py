@@ -107,9 +107,7 @@ def test_rule_c2_a_forked_child_leases_its_own_segment(tmp_path: Path) -> None:
     """A fork inherits the descriptor but not the lease; the parent goes on in its segment."""
     script = """
 import os, sys
-from collections.abc import Callable
 from pathlib import Path
-from mairust_core.blobs.fileops import FileOps
 from mairust_core.blobs.fs import FsBlobStore
 from mairust_core.model.blob import Bytes
 store = FsBlobStore(Path(sys.argv[1]))

@@ -21,11 +21,11 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.mboxes import Mboxes
 from tests.support.server import TESTER, Site, addresses, make_site
+from tests.support.users import NOBODY
 
 ADDRESS, OTHER = addresses(2)
 NO_MAILDIR = {"email-folder-mh": "an MH folder"}
 """Archives that hold none, and what they look like."""
-NOBODY = 65_534
 """Dovecot reads no mail as root."""
 PACKED = 4
 LEFT_ALONE = 3

@@ -23,6 +23,7 @@ from tests.support.postgres import (
     require_server,
 )
 from tests.support.processes import process_tree, state
+from tests.support.users import NOBODY
 
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -93,7 +94,7 @@ def test_fast_mode_gives_durability_up(server: PostgresServer) -> None:
 def test_the_server_is_not_root(server: PostgresServer) -> None:
     """As root the server runs as nobody, and no system user is made."""
     owners = {Path(f"/proc/{pid}").stat().st_uid for pid in server.processes()}
-    assert owners == {65534 if os.geteuid() == 0 else os.geteuid()}
+    assert owners == {NOBODY if os.geteuid() == 0 else os.geteuid()}
 
 
 def test_a_paused_server_freezes_and_goes_on(server: PostgresServer) -> None:

@@ -33,11 +33,11 @@ from psycopg import sql
 
 from tests.support import memory
 from tests.support.processes import process_tree, state
+from tests.support.users import NOBODY
 
 PREFIX = "mairust_test_"
 """Every database made here has it, and none without it is ever dropped."""
 
-NOBODY = 65534
 START_TIMEOUT_S = 30.0
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB")
 """For functional tests; proofs and benchmarks take the server's durable defaults."""

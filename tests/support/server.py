@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,7 @@ CHECKOUT = Path(__file__).parents[2]
 DOMAIN = "example.org"
 READY_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 60.0
+HEALTH_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 SMALL_RESERVE = {"MAIRUST_NODE__RESERVE_SIZE": "64KiB"}
 """A server of every test would keep 32 MiB."""
@@ -281,6 +283,22 @@ class Server:
     def stderr(self) -> str:
         """The end of what it said."""
         return self.stderr_file.read_text(errors="replace")[-4000:].strip() or "nothing on stderr"
+
+
+def health(server: Server) -> int:
+    """Whether it takes mail: the status that a load balancer hears."""
+    host, port = _host_and_port(server.ready["http"])
+    with contextlib.closing(HTTPConnection(host, port, timeout=HEALTH_TIMEOUT_S)) as connection:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status
+
+
+def wait_for_health(server: Server, status: int) -> None:
+    """Wait until it says so."""
+    deadline = time.monotonic() + HEALTH_TIMEOUT_S
+    while (found := health(server)) != status:
+        assert time.monotonic() < deadline, f"{found} stays, {status} was to come"
+        time.sleep(0.1)
 
 
 def _wait_until_gone(pids: Sequence[int]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection
 
 from mairust_core import store
 from mairust_core.blobs import BlobStore
@@ -156,6 +159,37 @@ def facts_of(content: Content) -> Facts:
 def settings_for(data_dir: Path, url: str | None = None) -> Settings:
     """The settings of a test's site."""
     return load_settings(data_dir=data_dir, env={}, overrides={"database.url": url})
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
+
+
+@dataclass
+class _Around:
+    """A storage that does something before each of its transactions, and before it is committed."""
+
+    storage: StorageBackend
+    before: Callable[[], object]
+    at_end: Callable[[], object]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As the storage does."""
+        self.before()
+        with self.storage.write() as tx:
+            yield tx
+            self.at_end()
+
+
+def around(
+    storage: StorageBackend, before: Callable[[], object] = _nothing, at_end: Callable[[], object] = _nothing
+) -> StorageBackend:
+    """The storage, with something done before each transaction, and in it before it is committed."""
+    return cast(StorageBackend, _Around(storage, before, at_end))
 
 
 @contextmanager

@@ -137,6 +137,11 @@ class House:
         self.chain = self.site.open_chain()
         self.road = open_road(self.site, refusals=self.refusals, hooks=self.chain, committer=self.committer)
 
+    async def close(self) -> None:
+        """Close both; they may be opened again."""
+        await self.chain.close()
+        self.road.close()
+
     async def hook(self, function: Plugin, *registered: Registered) -> None:
         """Write hooks down, all answered by one function, beside those that are there."""
         for one in registered:
@@ -248,8 +253,7 @@ async def house(site: Site) -> AsyncIterator[House]:
     made = await asyncio.to_thread(House, site)
     await made.open()
     yield made
-    await made.chain.close()
-    made.road.close()
+    await made.close()
 
 
 def mail(subject: str = "hello", body: str = "Hi.", headers: Sequence[str] = ()) -> bytes:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection
 
 from mairust_core import store
 from mairust_core.config import Settings
@@ -21,10 +18,9 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.receive.committer import Committer
-from mairust_core.store import StorageBackend
 from mairust_core.store.guilt import Located
 from mairust_core.store.ingest import BYTES_GOOD_S, boot_clock, write_batch
-from tests.support.stores import ADMIN, Kit, message, open_kit
+from tests.support.stores import ADMIN, Kit, around, message, open_kit
 
 DAY_MS = 86_400_000
 
@@ -352,32 +348,17 @@ def test_rule_c2_bytes_that_lay_too_long_are_given_up(kit: Kit) -> None:
 def test_rule_d2_a_batch_of_much_mail_is_several_transactions(kit: Kit) -> None:
     """It ends at 32 MiB: others write between two mails of 20 MiB, not between two small ones."""
     ann = kit.account("ann@example.org")
-    counting = Counting(kit.storage)
-    committer = Committer(cast(StorageBackend, counting), kit.blobs, lambda: kit.ids)
+    written: list[None] = []
+    counting = around(kit.storage, before=lambda: written.append(None))
+    committer = Committer(counting, kit.blobs, lambda: kit.ids)
     large = message(body="x" * (20 << 20))
     for batch, transactions in (
         ([kit.mail(ann), kit.mail(ann)], 1),
         ([kit.mail(ann, data=large), kit.mail(ann, data=large)], 2),
     ):
-        counting.written = 0
+        written.clear()
         assert all(isinstance(one, Stored) for one in committer.commit_many(batch))
-        assert counting.written == transactions
-
-
-class Counting:
-    """A storage that counts its transactions."""
-
-    def __init__(self, storage: StorageBackend) -> None:
-        self.written = 0
-        self._storage = storage
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-    def write(self) -> AbstractContextManager[Connection]:
-        """As the storage does."""
-        self.written += 1
-        return self._storage.write()
+        assert len(written) == transactions
 
 
 def test_an_empty_batch_is_nothing(kit: Kit) -> None:

@@ -21,6 +21,7 @@ from tests.support.invariants import check_site
 from tests.support.postgres import PostgresServer
 from tests.support.server import Server, Site, clean_environment, command_line
 from tests.support.sites import ANN, BOB, Contents, contents_of, deliver, furnish, mail_of, make_site
+from tests.support.users import POWERLESS, needs_setpriv_as_root
 
 
 def run(site: Site, *arguments: object) -> tuple[int, str, str]:
@@ -213,15 +214,14 @@ def test_damage_of_a_copy_or_of_the_config_is_known_as_what_it_is(site: Site, tm
     assert damaged() == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_setpriv_as_root
 def test_a_directory_without_permission_is_told_and_not_called_missing(site: Site, tmp_path: Path) -> None:
     """Nor is each pack in it; and the site knows that something is wrong."""
     must(site, "backup", tmp_path / "r")
-    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
     (tmp_path / "r" / "packs").chmod(0)
     try:
         done = subprocess.run(
-            [*weak, *command_line(site, "backup", "verify", tmp_path / "r", "--json")],
+            [*POWERLESS, *command_line(site, "backup", "verify", tmp_path / "r", "--json")],
             env=clean_environment(), capture_output=True, check=False,
         )  # fmt: skip
     finally:
@@ -235,7 +235,7 @@ def test_a_directory_without_permission_is_told_and_not_called_missing(site: Sit
     assert told["verify_damaged"] == len(kinds)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_setpriv_as_root
 @pytest.mark.parametrize("shut", ["site/backup", "r", "r/packs"])
 def test_a_backup_names_what_it_may_not_use(site: Site, tmp_path: Path, shut: str) -> None:
     """The site's own directory is not called the repository."""
@@ -243,11 +243,10 @@ def test_a_backup_names_what_it_may_not_use(site: Site, tmp_path: Path, shut: st
     must(site, "account", "add", "new@example.org")
     path = site.directory / "backup" if shut == "site/backup" else tmp_path / shut
     path.mkdir(exist_ok=True)
-    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
     path.chmod(0)
     try:
         done = subprocess.run(
-            [*weak, *command_line(site, "backup", tmp_path / "r")],
+            [*POWERLESS, *command_line(site, "backup", tmp_path / "r")],
             env=clean_environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
     finally:

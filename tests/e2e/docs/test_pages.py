@@ -23,6 +23,17 @@ MAIL = r"""
 printf 'Subject: invoice\r\n\r\nhello\r\n' | mairust message append - --account ann@example.org
 """
 ANN = "ann@example.org"
+CARL = "carl@example.org"
+FOLLOWED = {
+    f"mairust deliver {ANN} < lunch.eml": rf"""
+        until mairust deliver {CARL} < lunch.eml &&
+            mairust message list --account {CARL} --limit 1 --json | grep -F "\"tags\":[\"hello\"]"
+        do sleep 0.1; done""",
+    f"mairust deliver {ANN} < casino.eml": f"""
+        until mairust deliver {CARL} < casino.eml; test $? = 65
+        do sleep 0.1; done""",
+}
+"""A server follows an approval within a second (rule D3); a reader who types fast sees it by other mail."""
 MESSAGE = b"From: Bob <bob@x.example>\nSubject: moved\n\nAs it was.\n"
 PATH = 'export PATH="$PWD/.venv/bin:$PATH"\n'
 SITE = """\
@@ -54,9 +65,11 @@ def test_the_tutorial_of_plugins_works(tmp_path: Path) -> None:
     who = with_tools(reader(tmp_path))
     allow_unsigned(who.home / ".local/share/mairust")
     with serving(who, ".venv/bin/mairust serve") as server:
-        # A server follows an approval within a second (rule D3), and nobody types much faster than that.
-        typed = script(FIRST_PLUGIN, server).replace("mairust deliver", "sleep 2\nmairust deliver")
-        read = who.types(SITE + typed)
+        typed = script(FIRST_PLUGIN, server)
+        for delivered, seen in FOLLOWED.items():
+            assert typed.count(delivered) == 1
+            typed = typed.replace(delivered, f"timeout 60 sh -c '{seen}' > /dev/null 2>&1\n{delivered}")
+        read = who.types(f"{SITE}mairust account add {CARL}\n{typed}")
     assert read.count("hello") > 3
     assert re.findall(r"^exit code (\d+)$", read, re.MULTILINE) == ["65"]
     assert "the sender hears: 550 5.7.1 No casinos, please" in read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,16 @@ from mairust_core.store.tables import blob
 from tests.e2e.proof.audit import compare
 from tests.e2e.proof.ledger import Entry, Ledger
 from tests.e2e.proof.replay import Commit, Ignored, Promise, Replay
-from tests.e2e.proof.trace import FILE_CALLS, TALK_CALLS, Moment, read, strace
-from tests.support.server import TESTER, Server, Site
+from tests.e2e.proof.trace import FILE_CALLS, TALK_CALLS, Call, Moment, read, strace
+from tests.support.server import (
+    CHECKOUT,
+    END_TIMEOUT_S,
+    TESTER,
+    Server,
+    Site,
+    clean_environment,
+    command_line,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,58 @@ def record(site: Site, take_mail: Callable[[Server, Ledger], None]) -> Recording
     return Recording(
         site=site, baseline=baseline, moments=list(read(trace)), ledger=ledger, locators=locators
     )
+
+
+class Looked(Replay):
+    """A replay that is looked at after every sync."""
+
+    look: Callable[[], object] | None = None
+
+    def _sync(self, call: Call, began: int) -> None:
+        super()._sync(call, began)
+        if self.look is not None:
+            self.look()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a command did to the files below `root`, which was `baseline` and durable before."""
+
+    root: Path
+    baseline: Path
+    moments: Sequence[Moment]
+
+    def left(
+        self, image: Path, ignored: Ignored | None = None, look: Callable[[Path], object] | None = None
+    ) -> Path:
+        """`root` as a power cut at the command's end leaves it; `look` is shown it as of each sync before."""
+        replay = Looked(self.root, self.baseline, ignored)
+
+        def cut() -> Path:
+            shutil.rmtree(image, ignore_errors=True)
+            replay.disk.write_image(image)
+            return image
+
+        if look is not None:
+            replay.look = lambda: look(cut())
+        assert list(replay.run(self.moments)) == []
+        return cut()
+
+
+def recorded_command(site: Site, root: Path, *words: object) -> Recorded:
+    """Run a command that must succeed; what it does to the files below `root`."""
+    baseline, trace = root.with_name("baseline"), root.with_name("trace")
+    shutil.copytree(root, baseline)
+    done = subprocess.run(
+        [*strace(trace, FILE_CALLS), *command_line(site, *words)],
+        env=clean_environment(site.environment),
+        cwd=CHECKOUT,
+        capture_output=True,
+        timeout=2 * END_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return Recorded(root=root, baseline=baseline, moments=list(read(trace)))
 
 
 @dataclass(kw_only=True)

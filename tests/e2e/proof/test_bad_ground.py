@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,17 +17,15 @@ from tests.support.server import (
     clean_environment,
     command_line,
 )
-
-NOBODY = 65534
+from tests.support.users import AS_NOBODY
 
 
 def test_rule_d3_a_data_directory_of_another_owner_is_not_served() -> None:
     """Exit 77, naming the directory: files of a second owner would lock the first one out."""
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     listeners = ("--smtp", "127.0.0.1:0", "--lmtp", "off", "--http", "off")
     roots = Site(directory=Path("/"))
     done = subprocess.run(
-        [*(as_nobody if os.geteuid() == 0 else ()), *command_line(roots, "serve", *listeners)],
+        [*AS_NOBODY, *command_line(roots, "serve", *listeners)],
         env=clean_environment(),
         cwd="/",
         capture_output=True,

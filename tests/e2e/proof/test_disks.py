@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -33,10 +31,17 @@ from tests.e2e.proof.load import Load
 from tests.support.linking import approved, manifest_text, new_id
 from tests.support.mailbox_client import Dialogue
 from tests.support.packaging import Marketplace
-from tests.support.server import TESTER, Server, ServerFailed, Site, addresses, make_site
+from tests.support.server import (
+    TESTER,
+    Server,
+    ServerFailed,
+    Site,
+    addresses,
+    make_site,
+    wait_for_health,
+)
 
 DISK_BYTES = 48 << 20
-PATIENCE_S = 20.0
 
 
 def test_trap_s12_a_full_disk_refuses_with_452_loses_nothing_and_service_resumes(
@@ -89,19 +94,19 @@ def test_rule_j3_on_a_full_disk_accounts_can_be_removed_and_collected(
                         b"Subject: %d\r\n\r\n" % number + random.Random(number).randbytes(9000).hex().encode()
                     )
                     client.send("bob@example.com", ["user0@example.org"], mail + b"\r\n")
-            _wait_for_health(server, 200)
+            wait_for_health(server, 200)
             if not running:
                 assert server.terminate() == 0
             filler = disk.fill()
             if running:
-                _wait_for_health(server, 503)
+                wait_for_health(server, 503)
             assert site.command("account", "remove", "user0@example.org", "--yes").returncode == 0
             collected = site.command("gc", "--json")
             assert collected.returncode == 0, collected.stdout
             assert json.loads(collected.stdout)["messages"] == 50
             filler.unlink()
             if running:
-                _wait_for_health(server, 200)
+                wait_for_health(server, 200)
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
@@ -115,7 +120,7 @@ def test_rule_j3_on_a_full_disk_everything_can_be_deleted(
         site = make_site(disk.path / "site")
         kept = {"MAIRUST_NODE__RESERVE_SIZE": "32MiB"}
         with Server(site=site, http="127.0.0.1:0", env=kept) as server:
-            _wait_for_health(server, 200)
+            wait_for_health(server, 200)
             where = [
                 "--server",
                 f"http://{server.ready['http']}",
@@ -184,17 +189,3 @@ def _deletions(site: Site) -> dict[str, list[str]]:
         "accounts.remove": ["account", "remove", bob, "--yes"],
         "domains.remove": ["domain", "remove", "other.example", "--yes"],
     }
-
-
-def _wait_for_health(server: Server, status: int) -> None:
-    host, _, port = server.ready["http"].rpartition(":")
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        connection = HTTPConnection(host, int(port), timeout=PATIENCE_S)
-        connection.request("GET", "/health/ready")
-        answer = connection.getresponse().status
-        connection.close()
-        if answer == status:
-            return
-        assert time.monotonic() < deadline, f"{answer} stays, {status} was to come"
-        time.sleep(0.1)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.proof.replay import Ignored, Replay
-from tests.e2e.proof.trace import FILE_CALLS, Moment, read, strace
+from tests.e2e.proof.power import recorded_command
+from tests.e2e.proof.replay import Ignored
 from tests.support.server import Site, make_site
 
 SYNCS: dict[str, Ignored] = {
@@ -24,23 +19,6 @@ SYNCS: dict[str, Ignored] = {
     "names of snapshots": lambda _call, path: path.endswith("/snapshots"),
     "the repository's own name": lambda _call, path: path.endswith("/work"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A command that changed a repository in `root`, which was `baseline` and durable before."""
-
-    root: Path
-    baseline: Path
-    moments: Sequence[Moment]
-
-    def left(self, image: Path, ignored: Ignored | None = None) -> Path:
-        """The repository as a power cut right after the command leaves it."""
-        replay = Replay(self.root, self.baseline, ignored)
-        for _ in replay.run(self.moments):
-            pass
-        replay.disk.write_image(image, None)
-        return image / "r"
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +32,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return found
 
 
-def recorded(site: Site, root: Path, *arguments: object) -> Run:
-    """What a command does to the files of `root`."""
-    baseline, trace = root.with_name("baseline"), root.with_name("trace")
-    shutil.copytree(root, baseline)
-    command = [sys.executable, "-m", "mairust_cli.entry", "--data-dir", site.directory, *arguments]
-    wrapped = [*strace(trace, FILE_CALLS), *map(str, command)]
-    subprocess.run(wrapped, check=True, capture_output=True, timeout=120)
-    return Run(root=root, baseline=baseline, moments=list(read(trace)))
-
-
 def whole(site: Site, repository: Path) -> bool:
     """Whether all of one snapshot can be read."""
     done = site.command("backup", "verify", repository, "--read-data", "--json")
@@ -74,10 +42,10 @@ def whole(site: Site, repository: Path) -> bool:
 def test_trap_d1_a_backup_that_has_ended_survives_a_power_cut(site: Site, tmp_path: Path) -> None:
     """All that was synced is enough; without one kind of sync it is not, so the proof is not blind."""
     (tmp_path / "work").mkdir()
-    run = recorded(site, tmp_path / "work", "backup", tmp_path / "work" / "r")
-    assert whole(site, run.left(tmp_path / "image"))
+    run = recorded_command(site, tmp_path / "work", "backup", tmp_path / "work" / "r")
+    assert whole(site, run.left(tmp_path / "image") / "r")
     for name, ignored in SYNCS.items():
-        assert not whole(site, run.left(tmp_path / name, ignored)), name
+        assert not whole(site, run.left(tmp_path / name, ignored) / "r"), name
 
 
 def test_trap_d1_a_prune_that_has_ended_survives_a_power_cut(site: Site, tmp_path: Path) -> None:
@@ -85,7 +53,9 @@ def test_trap_d1_a_prune_that_has_ended_survives_a_power_cut(site: Site, tmp_pat
     repository = tmp_path / "work" / "r"
     for _ in range(2):
         assert site.command("backup", repository).returncode == 0
-    run = recorded(site, tmp_path / "work", "backup", "prune", repository, "--keep-last", "1", "--yes")
-    assert whole(site, run.left(tmp_path / "image"))
+    run = recorded_command(
+        site, tmp_path / "work", "backup", "prune", repository, "--keep-last", "1", "--yes"
+    )
+    assert whole(site, run.left(tmp_path / "image") / "r")
     deleting = lambda _call, path: path.endswith("/snapshots")  # noqa: E731
-    assert not whole(site, run.left(tmp_path / "mutated", deleting))
+    assert not whole(site, run.left(tmp_path / "mutated", deleting) / "r")

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import pty
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from mairust_cli.progress import SHOWN_AFTER_S
 from mairust_core.model.copies import Tally
 from tests.support.command_line import Run, command_line, environment, process
 from tests.support.http_server import running
+from tests.support.users import POWERLESS, needs_setpriv_as_root
 
 ANN = ("--account", "ann@example.org")
 AT_S = 1_764_000_000
@@ -437,7 +437,7 @@ def test_a_pipe_in_a_maildir_does_not_stop_an_import(run: Run, site: Path, maild
     assert str(maildir / "subscriptions") in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_setpriv_as_root
 def test_a_folder_without_permission_does_not_stop_an_import(
     site: Path, home: Path, maildir: Path, tmp_path: Path
 ) -> None:
@@ -445,10 +445,9 @@ def test_a_folder_without_permission_does_not_stop_an_import(
     shut = maildir / ".Shut"
     (shut / "cur").mkdir(parents=True)
     shut.chmod(0)
-    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
     try:
         done = subprocess.run(
-            [*weak, *command_line("import", "maildir", str(maildir), *ANN, "--json")],
+            [*POWERLESS, *command_line("import", "maildir", str(maildir), *ANN, "--json")],
             env=environment(home, {"MAIRUST_DATA_DIR": str(site)}),
             capture_output=True,
             check=False,
@@ -462,7 +461,7 @@ def test_a_folder_without_permission_does_not_stop_an_import(
     assert b"permission denied" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_setpriv_as_root
 def test_trap_m1_a_directory_without_permission_does_not_stop_many_accounts(
     site: Path, home: Path, tmp_path: Path
 ) -> None:
@@ -473,12 +472,11 @@ def test_trap_m1_a_directory_without_permission_does_not_stop_many_accounts(
     shut = [tmp_path / "mail" / "ann" / "shut", tmp_path / "mail" / "bob"]
     table = tmp_path / "table"
     table.write_text("bob, bob@example.org\nann, ann@example.org\n")
-    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
     for one in shut:
         one.chmod(0)
     try:
         done = subprocess.run(
-            [*weak, *command_line(
+            [*POWERLESS, *command_line(
                 "import", "mbox", str(tmp_path / "mail"), "--accounts-from", str(table), "--json"
             )],
             env=environment(home, {"MAIRUST_DATA_DIR": str(site)}),

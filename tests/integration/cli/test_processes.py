@@ -16,8 +16,7 @@ import pytest
 
 from tests.support.command_line import TIMEOUT_S, environment, heed_interrupts, started
 from tests.support.docs import CHECKOUT
-
-NOBODY = 65534
+from tests.support.users import NOBODY
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "fastapi", "httpx", "boto3"}
 WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer"}

@@ -23,6 +23,7 @@ from mairust_core.config import load_settings
 from mairust_core.config.effective import effective
 from mairust_core.store.tables import SCHEMA_VERSION
 from tests.support.command_line import TIMEOUT_S, Run, environment, heed_interrupts, process
+from tests.support.users import AS_NOBODY, POWERLESS, needs_root_and_setpriv, needs_setpriv_as_root
 
 MAIL = (
     b"From: Eve <eve@elsewhere.example>\r\n"
@@ -255,17 +256,16 @@ def test_doctor_never_fails_itself(run: Run, site: Path, harm: str, lang: str) -
     assert "doctor.check_failed" not in {one["id"] for one in findings}
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_root_and_setpriv
 def test_rule_d3_doctor_for_somebody_else(site: Path, home: Path) -> None:
     """Who may not look into the data directory is told whose it is."""
     home.chmod(0o777)
     for parent in (home, *home.parents):
         if parent.stat().st_uid == 0 and parent != Path("/"):
             parent.chmod(parent.stat().st_mode | 0o711)
-    somebody = ["setpriv", "--reuid=65534", "--clear-groups"]
     doctor = [sys.executable, "-m", "mairust_cli.entry", "doctor", "--json", "--data-dir", str(site)]
     done = subprocess.run(
-        [*somebody, *doctor],
+        [*AS_NOBODY, *doctor],
         env=environment(home),
         cwd="/",
         capture_output=True,
@@ -276,7 +276,7 @@ def test_rule_d3_doctor_for_somebody_else(site: Path, home: Path) -> None:
     assert [one["id"] for one in json.loads(done.stdout)["findings"]] == ["data_dir.owner"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_setpriv_as_root
 @pytest.mark.parametrize(
     ("name", "mode", "id_"),
     [
@@ -288,11 +288,10 @@ def test_rule_d3_doctor_for_somebody_else(site: Path, home: Path) -> None:
 def test_a_database_that_cannot_be_written_to(site: Path, home: Path, name: str, mode: int, id_: str) -> None:
     """Doctor and commands name the path, and the command that mends it."""
     (site / name).chmod(mode)
-    weak = [] if os.geteuid() else ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
 
     def mairust(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*weak, sys.executable, "-m", "mairust_cli.entry", *words, "--data-dir", str(site)],
+            [*POWERLESS, sys.executable, "-m", "mairust_cli.entry", *words, "--data-dir", str(site)],
             env=environment(home), capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
         )  # fmt: skip
 

@@ -21,8 +21,9 @@ from mairust_core.doctor.databases import (
 from mairust_core.model.finding import Level
 from mairust_core.store.inspection import ServerFacts
 from tests.integration.doctor.conftest import Examine
+from tests.support.harm import harm
+from tests.support.users import NOBODY
 
-NOBODY = 65534
 GOOD = {
     "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "synchronous_standby_names": "",
     "max_connections": "100", "superuser_reserved_connections": "3", "reserved_connections": "0",
@@ -127,13 +128,7 @@ def test_a_database_that_is_garbage(data_dir: Path, found: Examine) -> None:
 
 def test_a_page_that_is_garbage(data_dir: Path, found: Examine) -> None:
     """One finding, an error, however many checks come upon it."""
-    with closing(sqlite3.connect(data_dir / "mairust.db")) as database:
-        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'domain'").fetchone()
-        (size,) = database.execute("PRAGMA page_size").fetchone()
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with open(data_dir / "mairust.db", "rb+") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
+    harm(data_dir, "domain")
     told = found()
     assert told["database.damaged"].level is Level.ERROR
     assert "restore the last backup" in told["database.damaged"].mend

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,21 @@ import pytest
 from mairust_core.model.plugin import Limits, ProcessMode
 from mairust_core.sandbox.machine import Machine
 from tests.integration.sandbox.conftest import Make
+from tests.support.docs import CHECKOUT
 from tests.support.plugins import Plugin
 
 PAGE = mmap.PAGESIZE
 PAGES = 64
+TRIES = 5
+"""The cache is the whole machine's: what others do in it may spoil one look."""
 WRITER = """
     import ctypes, mmap, os, sys
     libc = ctypes.CDLL(None)
     def tries(fd):
-        yield lambda: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         seen = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
         yield lambda: sum(seen[::mmap.PAGESIZE])
         yield lambda: seen.madvise(21)
+        seen.close()
         yield lambda: os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     for line in sys.stdin:
         fd = os.open("store", os.O_RDONLY)
@@ -73,9 +77,34 @@ READER = """
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """On a disk: a file system in memory has no cache that anything could be dropped from."""
-    with tempfile.TemporaryDirectory(prefix="mairust-test-", dir="/var/tmp") as directory:
+    with tempfile.TemporaryDirectory(prefix="mairust-test-", dir=_disk()) as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)
+
+
+@cache
+def _disk() -> Path:
+    places = (Path("/var/tmp"), CHECKOUT)
+    return next(filter(_is_on_a_disk, places), places[0])
+
+
+def _is_on_a_disk(directory: Path) -> bool:
+    with suppress(OSError), tempfile.NamedTemporaryFile(prefix="mairust-test-", dir=directory) as file:
+        file.write(os.urandom(PAGE * PAGES))
+        file.flush()
+        return _dropped(Path(file.name))
+    return False
+
+
+def _dropped(path: Path) -> bool:
+    """Whether it could be brought to the disk and out of the cache."""
+    for _ in range(TRIES):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if not any(_cached(path)):
+            return True
+    return False
 
 
 def _store(plugin: Plugin) -> Path:
@@ -83,9 +112,8 @@ def _store(plugin: Plugin) -> Path:
     path = plugin.directory / "store"
     path.write_bytes(os.urandom(PAGE * PAGES))
     path.chmod(0o644)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if not _dropped(path):
+        pytest.skip("no file system on a disk")
     return path
 
 
@@ -98,28 +126,36 @@ def _cached(path: Path) -> list[bool]:
         return [byte & 1 == 1 for byte in told.raw]
 
 
+def _read(path: Path, step: int = 1) -> list[bool]:
+    """Read each page, or every so many, without those beside it; which are cached then."""
+    for _ in range(TRIES):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            for page in range(0, PAGES, step):
+                os.pread(file.fileno(), 1, page * PAGE)
+        if any(found := _cached(path)):
+            return found
+    pytest.skip("the page cache does not keep what is read")
+
+
 async def test_rule_h3_it_drops_nothing_from_the_page_cache(machine: Machine, plugin: Make) -> None:
     """What was read stays, though it owns the file."""
     writer = plugin(machine, WRITER)
     path = _store(writer)
-    path.read_bytes()
-    assert all(_cached(path))
-    await writer.ask()
-    assert all(_cached(path))
+    lost: list[int] = []
+    while len(lost) < TRIES and 0 not in lost:  # the kernel drops at times, it would each time
+        before = _read(path)
+        await writer.ask()
+        lost.append(sum(was and not still for was, still in zip(before, _cached(path), strict=True)))
+    assert 0 in lost
 
 
 async def test_rule_h3_it_is_not_told_what_is_in_the_page_cache(machine: Machine, plugin: Make) -> None:
     """A file of which a half is in it looks like one of which nothing is."""
     reader = plugin(machine, READER)
     path = _store(reader)
-    if any(_cached(path)):  # a file system in memory after all
-        return
     before = await reader.ask()
-    with path.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        for page in range(0, PAGES, 2):
-            os.pread(file.fileno(), 1, page * PAGE)
-    assert sum(_cached(path)) == PAGES // 2
+    _read(path, 2)
     assert json.loads((await reader.ask()).body) == json.loads(before.body)
 
 
@@ -193,7 +229,7 @@ async def test_programs_that_advise_the_kernel_run(machine: Machine, plugin: Mak
 async def test_a_runtime_with_threads_and_a_compiler_runs(full: Machine, plugin: Make) -> None:
     """Node.js, where it is installed."""
     if shutil.which("node", path="/usr/bin:/usr/local/bin") is None:
-        return
+        pytest.skip("Node.js is not installed")
     script = plugin(
         full,
         """

@@ -6,7 +6,6 @@ import ctypes
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +21,7 @@ from mairust_core.sandbox.confinement import PROCESSES
 from mairust_core.sandbox.machine import Machine
 from tests.integration.sandbox.conftest import Make
 from tests.support.plugins import ECHO
+from tests.support.users import AS_NOBODY, NOBODY, needs_root_and_setpriv
 
 REACHING = """
     import ctypes, os, platform, resource, sys
@@ -208,10 +208,9 @@ ALONE = '''
         os.killpg(0, 9)
 '''
 SYSTEM_PYTHON = "/usr/bin/python3"
-NOBODY = 65_534
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs_root_and_setpriv
 @pytest.mark.usefixtures("among_ours")
 def test_a_bomb_takes_no_process_from_its_neighbours() -> None:
     """Under a user that is not root, all whose processes the kernel counts as each plugin's."""
@@ -219,12 +218,11 @@ def test_a_bomb_takes_no_process_from_its_neighbours() -> None:
         pytest.skip("the system has no /usr/bin/python3")
     if sys.version_info[:2] != _version(SYSTEM_PYTHON):
         pytest.skip("the dependencies that are installed are of another Python than the system's own")
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     here = Path(__file__).parents[3]
     with tempfile.TemporaryDirectory(prefix="mairust-test-") as directory:
         os.chown(directory, NOBODY, NOBODY)
         server = subprocess.run(
-            [*as_nobody, SYSTEM_PYTHON, "-S", "-c", textwrap.dedent(ALONE), directory],
+            [*AS_NOBODY, SYSTEM_PYTHON, "-S", "-c", textwrap.dedent(ALONE), directory],
             cwd=here,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{here}:{sysconfig.get_path('platlib')}"},
             capture_output=True,

@@ -27,6 +27,7 @@ from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
 from tests.integration.smtp.client import PATIENCE_S, RawClient, connect
 from tests.integration.smtp.conftest import Listen
+from tests.support.users import NOBODY
 
 ROOT = Path(mairust_core.__file__).parent.parent
 SETTINGS = ListenerSettings(hostname="mx.example.org")
@@ -113,7 +114,7 @@ async def test_rule_d4_the_deliver_socket_refuses_other_users(open_directory: Pa
         code = f"import socket; s = socket.socket(1); s.connect({str(path)!r}); print(s.recv(99).decode())"
         command = ["/usr/bin/env", "python3", "-c", code]
         child = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, timeout=PATIENCE_S, user=65534, check=True
+            subprocess.run, command, capture_output=True, timeout=PATIENCE_S, user=NOBODY, check=True
         )
         greeting = child.stdout.decode()
     else:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection
 
 from mairust_core import store
 from mairust_core.app import open_site
@@ -24,10 +22,9 @@ from mairust_core.model.ids import Id
 from mairust_core.observe.faults import STEPS
 from mairust_core.receive.collection import Ages, Collection
 from mairust_core.receive.committer import Committer
-from mairust_core.store import StorageBackend
 from tests.integration.store.conftest import Start
 from tests.support.invariants import check_site
-from tests.support.stores import ADMIN, Kit, message, open_kit, settings_for
+from tests.support.stores import ADMIN, Kit, around, message, open_kit, settings_for
 
 OUR_STEPS = [step.name for step in STEPS if step.name.startswith(("gc.", "compact."))]
 AT_ONCE = Ages(condemned_s=-1, leftover_s=-1, sealed_s=-1)
@@ -155,42 +152,12 @@ def test_rule_c2_what_a_transaction_under_way_is_about_to_name_is_not_swept(tmp_
                 assert asleep.wait(60)
                 yield from super().locators_of_files(older_than_s)
 
-        committer = Committer(_around(kit.storage, at_end=sleep), kit.blobs, lambda: kit.ids)
+        committer = Committer(around(kit.storage, at_end=sleep), kit.blobs, lambda: kit.ids)
         with closing(Swept(kit.settings.blobs.path)) as blobs:
-            Collection(_around(kit.storage, before=wake), blobs, AT_ONCE, rest=lambda _: None).run()
+            Collection(around(kit.storage, before=wake), blobs, AT_ONCE, rest=lambda _: None).run()
         beside.shutdown()
         assert kit.rows("SELECT id FROM message") == [(mail.copies[0].id,)]
         assert kit.problems() == []
-
-
-def _nothing() -> None:
-    """Nothing is to be done."""
-
-
-class Around:
-    """A storage that does something before each of its transactions, and before it is committed."""
-
-    def __init__(
-        self, storage: StorageBackend, before: Callable[[], None], at_end: Callable[[], None]
-    ) -> None:
-        self._storage, self._before, self._at_end = storage, before, at_end
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """As the storage does."""
-        self._before()
-        with self._storage.write() as tx:
-            yield tx
-            self._at_end()
-
-
-def _around(
-    storage: StorageBackend, before: Callable[[], None] = _nothing, at_end: Callable[[], None] = _nothing
-) -> StorageBackend:
-    return cast(StorageBackend, Around(storage, before, at_end))
 
 
 def _read_until(site: object, kept: list[Id], stop: threading.Event, failures: list[MaiRustError]) -> None:

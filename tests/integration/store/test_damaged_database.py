@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from mairust_core.services.importing import Imports
 from mairust_core.store.sqlite import Sqlite
 from mairust_core.transfer.repository import Repository
 from tests.support import forks
+from tests.support.harm import harm
 from tests.support.server import END_TIMEOUT_S, Site, clean_environment, command_line
 from tests.support.sites import ANN, TESTER, back_up, deliver, make_site
 from tests.support.stores import message, settings_for
@@ -33,18 +32,6 @@ def settings(tmp_path: Path) -> Settings:
     with opened(made) as site:
         deliver(site, ANN, message())
     return made
-
-
-def harm(settings: Settings, table: str) -> None:
-    """Overwrite the first page of a table."""
-    path = settings.data_dir / "mairust.db"
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-        (size,) = database.execute("PRAGMA page_size").fetchone()
-    with open(path, "rb+") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
 
 
 def run(settings: Settings, *words: str, mail: bytes = b"") -> tuple[int, str]:
@@ -65,7 +52,7 @@ def test_a_whole_file_has_no_faults(settings: Settings) -> None:
 
 def test_trap_d6_a_damaged_database_is_told_as_such(settings: Settings) -> None:
     """`db check` finds what no command came upon yet; what reads it says the same, and exits 1."""
-    harm(settings, "alias_target")
+    harm(settings.data_dir, "alias_target")
     for words in (("db", "check"), ("alias", "list")):
         code, said = run(settings, *words)
         assert (code, "is damaged" in said, "try again" in said.lower()) == (1, True, False), said
@@ -75,14 +62,14 @@ def test_trap_d6_a_damaged_database_is_told_as_such(settings: Settings) -> None:
 
 def test_trap_d6_a_mail_that_cannot_be_stored_waits(settings: Settings) -> None:
     """`deliver` says 75 whatever it is: nothing bounces for our fault."""
-    harm(settings, "placement")
+    harm(settings.data_dir, "placement")
     code, said = run(settings, "deliver", ANN, mail=message())
     assert code == 75, said
 
 
 def test_a_damaged_database_is_no_damaged_mail(settings: Settings, tmp_path: Path) -> None:
     """Backup and import go on when a mail is damaged; here they end, for everything would be."""
-    harm(settings, "message")
+    harm(settings.data_dir, "message")
     data = message()
     new = NewCopy(
         mailbox="INBOX", sha256=hashlib.sha256(data).hexdigest(), received_at=datetime.now(UTC), copy=1

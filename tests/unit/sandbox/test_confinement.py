@@ -167,6 +167,13 @@ def test_limits_of_processes_stand_in_for_control_groups() -> None:
         assert (resource.RLIMIT_DATA in {which for which, _ in limits}) is expected
 
 
+def test_no_process_leaves_a_core_file() -> None:
+    """Wherever it runs; what it was told would lie there."""
+    for machine in (_machine(), _machine(Layer.CGROUP), _machine(Layer.NAMESPACES)):
+        told = Confinement(machine=machine).told(_program(), 3, [], 1)
+        assert (resource.RLIMIT_CORE, 0) in told["rlimits"]  # type: ignore[operator]
+
+
 def test_a_limited_network_is_not_told_to_a_launcher_that_cannot_keep_it() -> None:
     """Without namespaces, or without its proxy."""
     for machine in (_machine(Layer.NAMESPACES), _machine()):

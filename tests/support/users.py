@@ -1,0 +1,22 @@
+"""Whom a command of a test runs as: nobody, or somebody whom permissions bind; put before its words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+NOBODY = 65_534
+"""The number of a user, and of a group, to whom nothing belongs."""
+
+_IS_ROOT = os.geteuid() == 0
+_HAS_SETPRIV = shutil.which("setpriv") is not None
+
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if _IS_ROOT else []
+"""Nobody; whoever runs the tests, when that is not root."""
+POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if _IS_ROOT else []
+"""Whoever runs the tests, without the capabilities by which root passes over permissions."""
+
+needs_root_and_setpriv = pytest.mark.skipif(not (_IS_ROOT and _HAS_SETPRIV), reason="needs root and setpriv")
+needs_setpriv_as_root = pytest.mark.skipif(_IS_ROOT and not _HAS_SETPRIV, reason="needs root and setpriv")
