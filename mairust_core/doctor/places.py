@@ -87,10 +87,10 @@ def master_key(settings: Settings) -> Iterator[Found]:
 
 def blobs(settings: Settings) -> Iterator[Found]:
     """The blob directory can be used, and its newest segments begin as segments do."""
+    if settings.blobs.driver != FS:
+        return
     if found := unreachable_blobs(settings):
         yield found
-        return
-    if settings.blobs.driver != FS:
         return
     segments = settings.blobs.path / "segments"
     bad = [path.name for path in _newest(segments) if not _begins_well(path)]
@@ -99,7 +99,12 @@ def blobs(settings: Settings) -> Iterator[Found]:
 
 
 def unreachable_blobs(settings: Settings) -> Found | None:
-    """What keeps the site from its blobs: a directory that is not there, or is somebody else's."""
+    """What keeps the site from its blobs: a directory that is not there, or is somebody else's.
+
+    Nothing where an extension keeps them: no path of ours says where.
+    """
+    if settings.blobs.driver != FS:
+        return None
     directory = settings.blobs.path
     if not directory.exists():
         if settings.data_dir in directory.parents:
