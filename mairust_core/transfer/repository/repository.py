@@ -335,11 +335,12 @@ class Repository:
         """Keep what cannot be read back here; losing it costs time, never mail."""
         if self.sealing.readable or self._cache is None:
             return
-        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._cache / secrets.token_hex(8)
-        draft.write_bytes(clear)
-        draft.chmod(0o600)
-        os.replace(draft, self._cache_file(path))
+        with on_disk(self._cache, "backup_cache"):
+            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = self._cache / secrets.token_hex(8)
+            draft.write_bytes(clear)
+            draft.chmod(0o600)
+            os.replace(draft, self._cache_file(path))
 
 
 class Writer:
