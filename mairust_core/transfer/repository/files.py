@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mairust_core.disk import is_full
 from mairust_core.durable import sync_directory
 from mairust_core.errors import DiskFull, Locked, MaiRustError, StorageDown
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -114,7 +114,7 @@ def on_disk(path: Path, what: str = "repository") -> Iterator[None]:
 
 def failure(error: OSError, path: Path, what: str = "repository") -> MaiRustError:
     """What a failed system call means at `path`; elsewhere lies what the site remembers of its backups."""
-    kind = DiskFull if error.errno in _NO_ROOM else StorageDown
+    kind = DiskFull if is_full(error) else StorageDown
     named = Path(error.filename) if isinstance(error.filename, str) else path
     if not named.is_relative_to(path):
         what = "backup_cache"
