@@ -22,9 +22,12 @@ RESERVE = "reserve"
 RESERVE_SHARE = 0.05
 """Of the disk, at most."""
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
-
 log = logging.getLogger("mairust.disk")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a call failed because the disk, or its owner's share of it, has no room."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def has_room(free_bytes: int, total_bytes: int) -> bool:
@@ -47,7 +50,7 @@ def needing_room(what: str, directory: Path) -> Iterator[None]:
     except DiskFull as error:
         raise DiskFull(what, path=directory) from error
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_full(error):
             raise
         raise DiskFull(what, path=directory) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Damaged
+
+if TYPE_CHECKING:
+    from mairust_core.app import Site
 
 app = noun(COMMANDS["db"])
 
@@ -41,7 +45,7 @@ def upgrade(ctx: typer.Context) -> None:
     """
     session = Session.of(ctx)
     session.stay_local("db upgrade")
-    from mairust_core.app import become_owner
+    from mairust_core.app import become_owner, opened
     from mairust_core.model.principal import Principal
     from mairust_core.store.migrations import upgrade as run
 
@@ -49,14 +53,16 @@ def upgrade(ctx: typer.Context) -> None:
     become_owner(settings)
     before, after = run(settings, Principal.local(os_user()))
     session.output.note(f"schema {before} is up to date" if before == after else f"schema {before} → {after}")
-    session.output.change(_schema(session), COLUMNS)
+    with opened(settings) as site:
+        session.output.change(_schema(site), COLUMNS)
 
 
 @app.command("check", cls=Command)
 def check(ctx: typer.Context) -> None:
     """Tell whether the database is whole, and its schema the one this version needs.
 
-    The file of an SQLite database is read from beginning to end.
+    The file of an SQLite database is read from beginning to end. Of PostgreSQL only the schema is looked at;
+    pg_amcheck reads its files.
 
     Exit status: 0 it is; 1 it is damaged; 78 the schema is another one, or there is no site.
 
@@ -65,20 +71,20 @@ def check(ctx: typer.Context) -> None:
     """
     session = Session.of(ctx)
     session.stay_local("db check")
-    session.output.change(_schema(session, whole=True), COLUMNS)
-
-
-def _schema(session: Session, *, whole: bool = False) -> Schema:
-    """The schema, after the site was opened; raises `NoSite`, `NewerSite`, `BadConfig` for an old one.
-
-    With `whole` raises `Damaged` for a file that is not.
-    """
     from mairust_core.app import opened
-    from mairust_core.store import schema
-    from mairust_core.store.sqlite import Sqlite
+    from mairust_core.store import inspection
 
-    with opened(session.settings()) as site, site.storage.read() as tx:
-        storage = site.storage
-        if whole and isinstance(storage, Sqlite) and (faults := storage.faults(tx)):
-            raise Damaged("database", path=storage.path, why="; ".join(faults))
+    with opened(session.settings()) as site:
+        with site.storage.read() as tx:
+            faults = inspection.faults(site.storage, tx)
+        if faults:
+            raise Damaged("database", path=site.settings.database.sqlite_path, why="; ".join(faults))
+        session.output.change(_schema(site), COLUMNS)
+
+
+def _schema(site: Site) -> Schema:
+    """The schema of an open site."""
+    from mairust_core.store import schema
+
+    with site.storage.read() as tx:
         return Schema(database=site.storage.name, version=schema.version(tx))

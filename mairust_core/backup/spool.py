@@ -6,7 +6,6 @@ is done, or by the next one that begins after its pin ended.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mairust_core.disk import is_full
 from mairust_core.errors import DiskFull, NotFound, StorageDown
 from mairust_core.transfer.repository.packs import Builder, Directory, Kind
 
 DIRECTORY = "backup"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _ROWS, _LIST, _CONTENTS = "rows", "rows.json", "contents"
 
 
@@ -64,7 +63,7 @@ def writing_to(data_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = DiskFull if error.errno in _NO_ROOM else StorageDown
+        kind = DiskFull if is_full(error) else StorageDown
         raise kind("spool", path=data_dir, why=error.strerror or str(error)) from error
 
 

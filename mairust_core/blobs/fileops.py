@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import tempfile
 from pathlib import Path
 
+from mairust_core.disk import is_full
 from mairust_core.errors import DiskFull, MaiRustError, StorageDown
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FileOps:
@@ -80,5 +78,5 @@ def lock(fd: int) -> bool:
 
 def failure(error: OSError, directory: Path) -> MaiRustError:
     """What a failed system call on the blob directory means to the caller."""
-    kind = DiskFull if error.errno in _NO_ROOM else StorageDown
+    kind = DiskFull if is_full(error) else StorageDown
     return kind("blobs", directory=str(directory), why=error.strerror or str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from mairust_core.config import Settings
@@ -30,7 +29,7 @@ def backups(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     yield from _last(found.last, now, settings.telemetry.backup_days)
     for one in found.verified:
         if one.verify_damaged:
-            told = {**_told(one), "count": one.verify_damaged, "at": _day(one)}
+            told = {"repository": one.repository, "count": one.verify_damaged, "at": _day(one)}
             if one.repository == found.last.repository:
                 yield Found("backup.damaged", **told)
             else:
@@ -40,14 +39,9 @@ def backups(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
 def _last(last: BackupRun, now: int, days: int) -> Iterator[Found]:
     age_ms = now - to_ms(last.started_at)
     if days and age_ms > days * DAY_MS:
-        yield Found("backup.old", **_told(last), days=age_ms // DAY_MS)
+        yield Found("backup.old", repository=last.repository, days=age_ms // DAY_MS)
     if last.damaged:
-        yield Found("backup.incomplete", **_told(last), count=last.damaged)
-
-
-def _told(run: BackupRun) -> dict[str, object]:
-    """Where it lies, and how a shell names that."""
-    return {"repository": run.repository, "path": shlex.quote(run.repository)}
+        yield Found("backup.incomplete", repository=last.repository, count=last.damaged)
 
 
 def _day(run: BackupRun) -> str:

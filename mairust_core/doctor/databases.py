@@ -73,14 +73,12 @@ def sqlite(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     yield from outgrown(storage)
 
 
-def sqlite_whole(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+def sqlite_whole(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """The file of the database is whole, as far as can be seen in a while."""
-    if not isinstance(storage, Sqlite):
-        return
     with storage.read() as tx:
-        faults = storage.faults(tx, CHECK_S)
+        faults = inspection.faults(storage, tx, CHECK_S)
     if faults:
-        yield Found("database.damaged", path=storage.path, why=faults[0])
+        yield Found("database.damaged", path=settings.database.sqlite_path, why=faults[0])
 
 
 def sqlite_writable(settings: Settings, storage: StorageBackend) -> Iterator[Found]:

@@ -99,7 +99,12 @@ def blobs(settings: Settings) -> Iterator[Found]:
 
 
 def unreachable_blobs(settings: Settings) -> Found | None:
-    """What keeps the site from its blobs: a directory that is not there, or is somebody else's."""
+    """What keeps the site from its blobs: a directory that is not there, or is somebody else's.
+
+    Nothing where an extension keeps them: no path of ours says where.
+    """
+    if settings.blobs.driver != FS:
+        return None
     directory = settings.blobs.path
     if not directory.exists():
         if settings.data_dir in directory.parents:
@@ -119,20 +124,21 @@ def _files_of_blobs(directory: Path) -> Iterator[Path]:
 
 def first_shut(settings: Settings, paths: Iterable[Path]) -> Path | None:
     """The first of these, if they are there, that the owner of the site cannot read and write."""
-    owner = settings.data_dir.stat().st_uid
-    return next((path for path in paths if not _may_use(path, owner)), None)
+    site = settings.data_dir.stat()
+    return next((path for path in paths if not _may_use(path, site)), None)
 
 
-def _may_use(path: Path, owner: int) -> bool:
+def _may_use(path: Path, site: os.stat_result) -> bool:
     try:
         status = path.stat()
     except FileNotFoundError:
         return True
     wanted = 7 if stat.S_ISDIR(status.st_mode) else 6
-    if owner == os.geteuid():
+    if site.st_uid == os.geteuid():
         return os.access(path, wanted)
-    ways = (status.st_mode, status.st_mode >> 3, status.st_mode >> 6 if status.st_uid == owner else 0)
-    return any(way & wanted == wanted for way in ways)  # root, whom nothing stops, asks for the owner
+    # root, whom nothing stops, asks for the server: it has no groups but the data directory's
+    shift = 6 if status.st_uid == site.st_uid else 3 if status.st_gid == site.st_gid else 0
+    return status.st_mode >> shift & wanted == wanted
 
 
 def _newest(segments: Path) -> list[Path]:

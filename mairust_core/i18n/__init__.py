@@ -9,6 +9,7 @@ labels.LANG.json     titles of columns and fields, and nouns: English → text; 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "ja")
 QUESTION = "question"
 """The first word of the keys that are no error's."""
+SHELL = "shell_"
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -87,8 +89,11 @@ def asked(question: str, lang: str, values: Mapping[str, object]) -> tuple[str, 
 
 
 class _Values(dict[str, object]):
+    """Values by name; after `shell_` as a shell takes them for one word, for commands to be pasted."""
+
     def __missing__(self, name: str) -> str:
-        return "?"
+        plain = name.removeprefix(SHELL)
+        return shlex.quote(str(self[plain])) if plain != name and plain in self else "?"
 
 
 def _untold(error: MaiRustError) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from mairust_core.config import Settings
 from mairust_core.disk import needing_room
 from mairust_core.errors import Conflict, Damaged, Forbidden, NewerSite, Usage
 from mairust_core.first_run import ADMIN_TOKEN, enter_data_dir, make_database, write_once
+from mairust_core.model.blob import Locator
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
 from mairust_core.model.trust import TrustKey
@@ -149,7 +150,7 @@ def _restore(
             if not restoring.is_empty(tx):
                 raise Conflict("site_not_empty", path=settings.data_dir)
             name_of_site = sites.name(tx)
-        drivers.claim(settings, name_of_site, tuple, fresh=created)
+        drivers.claim(settings, name_of_site, _names_nothing, fresh=created)
         _write_keys(settings, keys)
         totals = _fill(run, settings, storage)
         with storage.read() as tx:
@@ -185,15 +186,27 @@ def _write_keys(settings: Settings, keys: bytes | None) -> None:
     write_once(path, keys)
 
 
+def _names_nothing() -> Sequence[Locator]:
+    """The blobs of an empty site: none has to be found in a directory before the site may claim it."""
+    return ()
+
+
 def _fill(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
-    """Everything in one transaction; how many accounts and messages there are."""
+    """Bring everything back; how many accounts and messages there are.
+
+    Raises `Damaged` when rows of the snapshot contradict each other, and what `_in_one_transaction` raises.
+    """
     try:
-        return _fill_all(run, settings, storage)
+        return _in_one_transaction(run, settings, storage)
     except IntegrityError as error:
         raise Damaged("snapshot_contradicts", id=run.name, why=error.orig) from error
 
 
-def _fill_all(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
+def _in_one_transaction(run: _Run, settings: Settings, storage: StorageBackend) -> tuple[int, int]:
+    """Mail, rows and a new admin key, all or nothing but for bytes that collection finds.
+
+    Raises `Conflict` when the site is no longer empty, `Damaged`, and what database and disk raise.
+    """
     rows = Rows(run.repository, run.damaged)
     rows.check(object_ for part in run.snapshot.tables for object_ in part.objects)
     wanted = wanted_mail(run.repository, run.snapshot, rows)

@@ -71,7 +71,7 @@ def has_work(site: Site) -> bool:
     """Whether a round would find something to do; some cheap reads."""
     with site.storage.read() as tx:
         state = indexing.state(tx, DEFAULT_TENANT)
-        if state.mode is not IndexMode.ON or state.filled_to:
+        if state.mode is not IndexMode.ON or state.look_asked_ms:
             return state.mode is not IndexMode.OFF
         return indexing.next_account(tx, 0) is not None or indexing.stale_account(tx, 0) is not None
 
@@ -105,8 +105,8 @@ class _Round:
         with self._storage.read() as tx:
             left = indexing.hidden_segments(tx, self._tenant_id)
         self._delete(left)
-        if state.mode is IndexMode.ON and state.filled_to:
-            self._look(state.filled_to)
+        if state.look_asked_ms:
+            self._look(state.look_asked_ms)
         done = sum(map(self._index_account, self._accounts(indexing.next_account)))
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
 

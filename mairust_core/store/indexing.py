@@ -55,8 +55,7 @@ _IS_SEEN = index_segment.c.documents > HIDDEN
 class State:
     """The state of a site's index; `epoch` differs after every change.
 
-    `filled_to`: while filling, queued up to this message; while on, 0, or when a look for what is missing
-    was asked for.
+    `filled_to`: while filling, queued up to this message; while on, `look_asked_ms`.
     """
 
     mode: IndexMode
@@ -64,6 +63,11 @@ class State:
     filled_to: int
     texts_ms: int
     """Texts made before then are made again."""
+
+    @property
+    def look_asked_ms(self) -> int:
+        """When a look for what is missing was asked for; 0 when none was, and while the index is not on."""
+        return self.filled_to if self.mode is IndexMode.ON else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +125,7 @@ def begin_look(tx: Connection, tenant_id: int, at_ms: int) -> None:
 def end_look(tx: Connection, tenant_id: int, at_ms: int) -> None:
     """The look that was asked for then is done; one that was asked for since is not."""
     found = state(tx, tenant_id)
-    if found.filled_to == at_ms:
+    if found.look_asked_ms == at_ms:
         _write_state(tx, tenant_id, replace(found, filled_to=0))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from sqlalchemy import Connection, func, literal, select, text
 
 from mairust_core.ids import EPOCH_MS
 from mairust_core.model.alias import POSTMASTER
 from mairust_core.model.blob import Locator
+from mairust_core.store import StorageBackend
+from mairust_core.store.sqlite import Sqlite
 from mairust_core.store.tables import account, address, audit, blob, domain, message, process_number
 
 _SETTINGS = "fsync, full_page_writes, synchronous_commit, synchronous_standby_names, max_connections"
@@ -21,6 +24,11 @@ class ServerFacts:
 
     settings: dict[str, str]
     standbys: int
+
+
+def faults(storage: StorageBackend, tx: Connection, limit_s: float = inf) -> list[str]:
+    """What is wrong with the file of a database, as `Sqlite.faults` does; PostgreSQL looks after its own."""
+    return storage.faults(tx, limit_s) if isinstance(storage, Sqlite) else []
 
 
 def postgresql_facts(tx: Connection) -> ServerFacts:

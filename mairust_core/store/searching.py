@@ -56,6 +56,7 @@ WHERE account_id = ? AND newest_ms >= ? AND oldest_ms <= ? AND documents > 0
 ORDER BY newest_ms DESC, newest_id DESC"""
 _LACKING = """
 SELECT (SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE account_id = ?)
+ + (SELECT COUNT(*) FROM trash WHERE account_id = ?)
  - (SELECT COALESCE(SUM(documents), 0) FROM index_segment WHERE account_id = ?)"""
 _QUEUED = "SELECT COUNT(*) FROM (SELECT 1 FROM index_queue WHERE account_id = ? LIMIT ?) AS waiting"
 _TAIL = """
@@ -65,12 +66,11 @@ ORDER BY received_ms DESC, message_id DESC LIMIT ?"""
 
 
 def is_short(storage: StorageBackend, tx: Connection, account_id: int) -> bool:
-    """Whether more of an account lies in mailboxes than its segments and its queue hold.
+    """Whether more of an account lies in mailboxes and the trash than its segments and its queue hold.
 
-    What is purged or in the trash counts as held, so that False is no promise. The queue is counted as far
-    as it matters.
+    What is purged counts as held, so that False is no promise. The queue is counted as far as it matters.
     """
-    lacking = int(storage.fetch_all(tx, _LACKING, (account_id, account_id))[0][0])
+    lacking = int(storage.fetch_all(tx, _LACKING, (account_id,) * 3)[0][0])
     if lacking <= 0:
         return False
     return int(storage.fetch_all(tx, _QUEUED, (account_id, lacking))[0][0]) < lacking

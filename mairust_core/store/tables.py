@@ -405,9 +405,8 @@ index_state = Table(
     _owner("tenant_id", primary_key=True, autoincrement=False),
     Column("mode", Text, nullable=False),  # on | off | filling; on without a row
     Column("epoch", BigInteger, nullable=False),  # counts the changes of mode
-    Column(
-        "filled_to", BigInteger, nullable=False
-    ),  # filling: queued up to this message; on: 0, or when a look was asked for
+    # filling: queued up to this message; on: 0, or when a look was asked for
+    Column("filled_to", BigInteger, nullable=False),
     Column("texts_ms", BigInteger, nullable=False),  # texts made before then are made again
 )
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from mairust_core.disk import is_full
 from mairust_core.errors import Conflict, DiskFull, Usage
 from mairust_core.model.copies import ExportedCopy, Folders, Tally
 from mairust_core.operations import Item
 from mairust_core.transfer.source import Fate, Reason
 from mairust_core.transfer.telling import Told
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Writer(Protocol):
@@ -112,7 +110,7 @@ class ExportRun:
             yield
         except OSError as error:
             why = error.strerror or type(error).__name__
-            if error.errno in _NO_ROOM:
+            if is_full(error):
                 raise DiskFull("export", path=self._path, why=why) from error
             raise Usage("unwritable", path=error.filename or self._path, why=why) from error
 

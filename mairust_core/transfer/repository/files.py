@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mairust_core.disk import is_full
 from mairust_core.durable import sync_directory
 from mairust_core.errors import DiskFull, Locked, MaiRustError, StorageDown
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -104,19 +104,18 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def on_disk(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into an error of ours that names the path."""
+def on_disk(path: Path, what: str = "repository") -> Iterator[None]:
+    """Turn what the operating system refuses into an error of ours that names the path, and what it is."""
     try:
         yield
     except OSError as error:
-        raise failure(error, path) from error
+        raise failure(error, path, what) from error
 
 
-def failure(error: OSError, path: Path) -> MaiRustError:
-    """What a failed system call means, on the repository or on what the site keeps for its backups."""
-    kind = DiskFull if error.errno in _NO_ROOM else StorageDown
+def failure(error: OSError, path: Path, what: str = "repository") -> MaiRustError:
+    """What a failed system call means at `path`; elsewhere lies what the site remembers of its backups."""
+    kind = DiskFull if is_full(error) else StorageDown
     named = Path(error.filename) if isinstance(error.filename, str) else path
-    why = error.strerror or str(error)
-    if named.is_relative_to(path):
-        return kind("repository", path=named, why=why)
-    return kind("spool", path=named, why=why)
+    if not named.is_relative_to(path):
+        what = "backup_cache"
+    return kind(what, path=named, why=error.strerror or str(error))

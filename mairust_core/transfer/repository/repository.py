@@ -88,8 +88,16 @@ class Config:
 class Repository:
     """A repository that exists. Reading needs nothing else; writing happens inside `writing`."""
 
-    def __init__(self, path: Path, config: Config, sealing: Sealing, cache: Path | None = None) -> None:
-        self.config_damage: Damaged | None = None
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        sealing: Sealing,
+        cache: Path | None = None,
+        *,
+        config_damage: Damaged | None = None,
+    ) -> None:
+        self.config_damage = config_damage
         """What is wrong with `config`, where it can be done without."""
         self._clear: tuple[str, IO[bytes]] | None = None
         """The pack that was decrypted last: who reads one object of it reads the next."""
@@ -114,9 +122,7 @@ class Repository:
                 if not _is_plain(path):
                     raise
                 config, damage = Config(id="", created=""), error
-            made = cls(path, config, _sealing(path, config, keys), cache)
-            made.config_damage = damage
-            return made
+            return cls(path, config, _sealing(path, config, keys), cache, config_damage=damage)
 
     @classmethod
     def create(cls, path: Path, keys: Keys | None = None, cache: Path | None = None) -> Repository:
@@ -127,7 +133,9 @@ class Repository:
         """
         keys = keys or Keys()
         with suppress(NotFound):
-            return _writable(cls.open(path, keys, cache), keys)
+            found = cls.open(path, keys, cache)
+            _require_passphrase(found)
+            return found if found.config_damage is None else _mend_config(found, keys, cache)
         with on_disk(path):
             _require_free(path)
             for directory in (path, *(path / name for name in (DRAFTS, PACKS, INDEX, SNAPSHOTS))):
@@ -335,11 +343,12 @@ class Repository:
         """Keep what cannot be read back here; losing it costs time, never mail."""
         if self.sealing.readable or self._cache is None:
             return
-        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._cache / secrets.token_hex(8)
-        draft.write_bytes(clear)
-        draft.chmod(0o600)
-        os.replace(draft, self._cache_file(path))
+        with on_disk(self._cache, "backup_cache"):
+            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = self._cache / secrets.token_hex(8)
+            draft.write_bytes(clear)
+            draft.chmod(0o600)
+            os.replace(draft, self._cache_file(path))
 
 
 class Writer:
@@ -501,16 +510,19 @@ def _is_plain(path: Path) -> bool:
     return found == {False} and not (path / KEY).exists()
 
 
-def _writable(found: Repository, keys: Keys) -> Repository:
+def _require_passphrase(found: Repository) -> None:
+    """Raise `Forbidden` when there is one and it was not given: such a run would write everything again."""
     if found.config.passphrase and not found.sealing.readable:
         raise Forbidden("backup_passphrase", path=found.path)
-    if found.config_damage is None:
-        return found
+
+
+def _mend_config(found: Repository, keys: Keys, cache: Path | None) -> Repository:
+    """Write the `config` anew that was done without; the repository with it."""
     log.warning("%s It is written anew.", found.config_damage)
     with on_disk(found.path), locked(found.path / WRITERS):
         (found.path / DRAFTS).mkdir(mode=0o700, exist_ok=True)
         _write_config(found.path, keys)
-    return Repository.open(found.path, keys)
+    return Repository.open(found.path, keys, cache)
 
 
 def _sealing(path: Path, config: Config, keys: Keys) -> Sealing:

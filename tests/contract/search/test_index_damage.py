@@ -113,6 +113,21 @@ def test_what_purged_mail_conceals_is_put_back_by_a_rebuild(ann: Mailbag) -> Non
     assert check(ann, "京都") == len([one for one in ann.letters.values() if "京都" in one.body])
 
 
+def test_rule_j1_mail_in_the_trash_conceals_none_that_the_index_lost(
+    ann: Mailbag, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is in a segment as all other mail."""
+    filled(ann)
+    for one in sorted(ann.letters)[:8]:
+        ann.site.service(Messages, TESTER).delete(str(one))
+        del ann.letters[one]
+    assert check(ann, "京都") > 0
+    assert caplog.text == ""
+    run(ann.site, "DELETE FROM index_segment WHERE id = 2")
+    check(ann, "京都")
+    assert "mairust index rebuild" in caplog.text
+
+
 def test_a_look_for_what_is_missing_goes_on_after_it_was_stopped(ann: Mailbag) -> None:
     """It is asked for in the database, and what it has queued stays queued."""
     filled(ann)

@@ -15,7 +15,7 @@ from mairust_core import store
 from mairust_core.errors import BadConfig, Conflict, Locked, TooMany
 from mairust_core.ids import now_ms
 from mairust_core.model.message_change import MessageFilter
-from mairust_core.store import Pool, open_storage
+from mairust_core.store import Pool, inspection, open_storage
 from mairust_core.store.listing import Wanted
 from mairust_core.store.tables import audit, trace
 from tests.support.stores import ADMIN, Kit
@@ -47,6 +47,12 @@ def audit_row(number: int, at_ms: int = 1) -> tuple[object, ...]:
 def wanted(account_id: int, mailbox_id: int | None = None) -> Wanted:
     """A list of everything."""
     return Wanted(account_id=account_id, mailbox_id=mailbox_id, filter=MessageFilter())
+
+
+def test_a_whole_database_has_no_faults(kit: Kit) -> None:
+    """The file of SQLite is read; PostgreSQL looks after its own."""
+    with kit.storage.read() as tx:
+        assert inspection.faults(kit.storage, tx) == []
 
 
 def test_a_page_of_fifty_messages_is_one_query(kit: Kit) -> None:

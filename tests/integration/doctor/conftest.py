@@ -27,8 +27,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data_dir(tmp_path: Path, fresh: Path) -> Path:
     """The data directory of a fresh site."""
-    shutil.copytree(fresh, tmp_path / "site")
-    return tmp_path / "site"
+    shutil.copytree(fresh, tmp_path / "the site")
+    return tmp_path / "the site"
 
 
 @pytest.fixture

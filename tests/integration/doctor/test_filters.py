@@ -86,7 +86,7 @@ def test_where_sockets_of_plugins_lie(site: Site, found: Examine, tmp_path: Path
     entry = f'protocol = "unix"\nendpoint = "unix:{directory}/p.sock"'
     assert "plugins.socket_dir" not in found()
     approved(site, tmp_path / "plugin", manifest_text(ID, entry=entry))
-    assert found()["plugins.socket_dir"].mend == f"mkdir -p -m 0750 {directory}"
+    assert found()["plugins.socket_dir"].mend == f"mkdir -p -m 0750 '{directory}'"
     directory.parent.mkdir()
     make_socket_dir(directory)
     assert directory.stat().st_mode & 0o777 == 0o750

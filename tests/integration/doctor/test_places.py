@@ -154,6 +154,28 @@ def test_blobs_of_another_owner_are_not_called_damaged(data_dir: Path, found: Ex
     assert "blobs.unreachable" not in found()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "is_usable"),
+    [
+        (0, 0, 0o660, False),
+        (0, NOBODY, 0o660, True),
+        (0, NOBODY, 0o606, False),
+        (0, 0, 0o606, True),
+        (NOBODY, NOBODY, 0o066, False),
+    ],
+)
+def test_only_the_bits_that_count_for_the_server_are_asked(
+    data_dir: Path, found: Examine, uid: int, gid: int, mode: int, is_usable: bool
+) -> None:
+    """It runs as the owner of the data directory, with that directory's group and no other."""
+    for path in (data_dir, *data_dir.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.chown(data_dir / "mairust.db", uid, gid)
+    (data_dir / "mairust.db").chmod(mode)
+    assert ("database.not_writable" not in found()) is is_usable
+
+
 def test_segments_and_blobs_that_are_broken(data_dir: Path, found: Examine) -> None:
     """Both the cheap look at every segment and the blobs picked by chance see it."""
     with open_kit(settings_for(data_dir)) as kit:

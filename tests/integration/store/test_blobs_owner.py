@@ -77,7 +77,7 @@ def test_rule_c2_a_site_without_a_note_gets_one(kept: Settings) -> None:
 @pytest.fixture
 def filled(tmp_path: Path) -> Settings:
     """A site with a mail, small or large."""
-    settings = settings_of(tmp_path / "site")
+    settings = settings_of(tmp_path / "the site")
     make_site(settings)
     return settings
 

@@ -19,7 +19,7 @@ _CODE = re.compile(r"`(mairust [^`]+)`|^(mairust .+)$")
 
 def placeholders(texts: list[str]) -> set[str]:
     """The values that texts need."""
-    return set(re.findall(r"{(\w+)}", " ".join(texts)))
+    return set(re.findall(r"{(?:shell_)?(\w+)}", " ".join(texts)))
 
 
 def made() -> list[tuple[str, str, set[str], bool]]:

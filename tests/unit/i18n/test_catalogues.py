@@ -12,7 +12,7 @@ import pytest
 
 from mairust_core import wire
 from mairust_core.errors import BY_CODE, BadQuery, Invalid
-from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain
+from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain, findings
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
@@ -72,7 +72,7 @@ def _is_text(node: ast.expr) -> bool:
 
 def placeholders(lang: str, key: str) -> set[str]:
     """The values a text needs."""
-    return set(re.findall(r"{(\w+)}", " ".join(catalogue(lang)[key])))
+    return set(re.findall(r"{(?:shell_)?(\w+)}", " ".join(catalogue(lang)[key])))
 
 
 MADE = list(made())
@@ -143,3 +143,11 @@ def test_a_hint_begins_as_its_language_does() -> None:
 def test_the_scan_finds_errors() -> None:
     """An empty list would prove nothing."""
     assert len(RAISED) > 50
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_commands_to_be_pasted_quote_what_may_hold_a_space(lang: str) -> None:
+    """A shell takes a path for one word, whatever is in it."""
+    bare = re.compile(r"\b(?:chown|chmod|mkdir|mairust [a-z]+)\b[^.;`]*{(?:path|directory|note|repository)}")
+    texts = (*catalogue(lang).items(), *findings(lang).items())
+    assert [key for key, parts in texts if any(map(bare.search, parts))] == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
+import os
 import shutil
 import subprocess
 from datetime import timedelta
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.errors import Conflict, Damaged, Forbidden, Usage
+from mairust_core.errors import Conflict, Damaged, DiskFull, Forbidden, StorageDown, Usage
 from mairust_core.transfer.plain_reader import Reader
 from mairust_core.transfer.repository import Repository
+from mairust_core.transfer.repository.files import on_disk
 from mairust_core.transfer.repository.pruning import Keep, execute, plan
 from mairust_core.transfer.repository.repository import CONFIG, KEY, Config
 from mairust_core.transfer.repository.sealing import Keys, new_identity
@@ -94,6 +97,18 @@ def test_who_only_writes_needs_no_key(tmp_path: Path) -> None:
     repository = Repository.open(tmp_path / "r", OURS)
     assert verify(repository, read_data=True).damaged == ()
     assert mail_in(repository, repository.find_snapshot("")) == site.mail
+
+
+def test_what_the_site_remembers_is_not_called_the_repository(tmp_path: Path) -> None:
+    """Where its place cannot be used, that is no fault of the repository."""
+    cache = tmp_path / "cache"
+    cache.write_text("no directory")
+    site = FakeSite(mail={"ann@x": [b"a secret"]})
+    with pytest.raises(StorageDown, match="remembers of its backups") as found:
+        run(tmp_path / "r", site, TO_US, cache)
+    assert Path(str(found.value.values["path"])).is_relative_to(cache)
+    with pytest.raises(DiskFull, match="remembers of its backups"), on_disk(cache, "backup_cache"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write does, which names no file
 
 
 def test_pruning_needs_the_key(tmp_path: Path) -> None:
