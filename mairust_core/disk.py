@@ -48,6 +48,8 @@ def needing_room(what: str, directory: Path) -> Iterator[None]:
     try:
         yield
     except DiskFull as error:
+        if error.values.keys() & {"directory", "path"}:  # it may be another disk, and is named
+            raise
         raise DiskFull(what, path=directory) from error
     except OSError as error:
         if not is_full(error):

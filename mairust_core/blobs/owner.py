@@ -24,8 +24,17 @@ Named = Callable[[], Sequence[Locator]]
 
 
 def is_claimed(directory: Path) -> bool:
-    """Whether anything says whose blobs these are: not so where their disk is not mounted."""
-    return (directory / OWNER).exists()
+    """Whether anything says whose blobs these are: not so where their disk is not mounted.
+
+    Raises `StorageDown` where that cannot be seen.
+    """
+    try:
+        os.stat(directory / OWNER)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise failure(error, directory) from error
+    return True
 
 
 def check(directory: Path, site: str, named: Named) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from mairust_core.mime.fields import header_end, shown_fields, unfold
@@ -84,7 +85,7 @@ def _claims(block: bytes, start: int, end: int, ours: str) -> bool:
 
 
 def _is_ours(written: str, ours: str) -> bool:
-    plain = _plain(written)
+    plain = _plain(written if len(written) > _MAX_ID else unicodedata.normalize("NFKC", written))
     if plain.isascii() or plain.count(".") != ours.count("."):
         return plain == ours
     return len(plain) > _MAX_ID or _folded(plain) == ours  # to convert a long one takes long

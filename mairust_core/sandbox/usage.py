@@ -13,6 +13,10 @@ _UTIME, _CUTIME, _THREADS, _STARTED, _RSS = 11, 13, 17, 19, 21
 """Fields of /proc/PID/stat, counted behind the name: utime, stime; cutime, cstime; threads; start; rss."""
 
 
+_DEAD_SHARE = 16
+"""So many times as many may be there, dead ones counted: most programs wait for no stranger's end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """CPU time so far; memory now, what processes share in each; processes and threads now."""
@@ -40,8 +44,8 @@ class Tree:
 
         Children whose end nobody waits for are in no parent's account: what was seen of them counts.
         """
-        pids = _tree(self._pid, self._most_tasks)
-        if len(pids) > self._most_tasks:
+        pids = _tree(self._pid, self._most_tasks * _DEAD_SHARE)
+        if len(pids) > self._most_tasks * _DEAD_SHARE:
             return Usage(cpu_us=self._ticks * _TICK_US, tasks=len(pids))
         found: dict[tuple[int, int], int] = {}
         waited = pages = tasks = 0
@@ -51,7 +55,9 @@ class Tree:
                 found[one, int(fields[_STARTED])] = sum(map(int, fields[_UTIME:_CUTIME]))
                 waited += sum(map(int, fields[_CUTIME : _CUTIME + 2]))
                 pages += int(fields[_RSS])
-                tasks += int(fields[_THREADS])
+                tasks += 0 if fields[0] == b"Z" else int(fields[_THREADS])
+                if tasks > self._most_tasks:
+                    return Usage(cpu_us=self._ticks * _TICK_US, tasks=tasks)
         self._gone_ticks += sum(ticks for key, ticks in self._seen.items() if key not in found)
         self._seen = found
         self._ticks = max(self._ticks, sum(found.values()) + max(waited, self._gone_ticks))
@@ -63,7 +69,7 @@ def fair_memory_bytes(pid: int, most_tasks: int) -> int:
 
     All of it for a process that does not let itself be looked at.
     """
-    return sum(_fair_bytes(one) for one in _tree(pid, most_tasks))
+    return sum(_fair_bytes(one) for one in _tree(pid, most_tasks * _DEAD_SHARE))
 
 
 def _fair_bytes(pid: int) -> int:

@@ -131,8 +131,10 @@ class Sqlite:
         try:
             status = os.stat(self.path)
             found = status.st_dev, status.st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            found = None  # where nobody has opened it, SQLite says why not
         except OSError:
-            found = None  # nobody has opened it: SQLite says why not
+            return self._file  # of what cannot be looked at nothing is known
         if self._file not in (None, found):
             raise StorageDown("replaced", path=self.path)
         return found

@@ -91,7 +91,8 @@ class MboxFile:
         number = 0
         try:
             with self._opened() as (read, file_time, beside):
-                splitter = Splitter(read, self._dialect or (beside.dialect if beside else None))
+                dialect = beside.dialect if beside else self._dialect
+                splitter = Splitter(read, dialect, own=beside is not None)
                 if splitter.head and not splitter.head.startswith(b"From "):
                     yield self._no_mbox()
                 noted = beside.messages if beside else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,8 +20,9 @@ LONGEST_LINE_BYTES = 4 << 20
 """A longer line is passed on in pieces."""
 MAX_HELD_BYTES = 16 << 20
 """A longer message is followed by its `Content-Length` on disk."""
-MAX_GUESSED_BYTES = 1 << 30
-"""A longer `Content-Length` is believed only of an mbox that somebody says has them."""
+MAX_GUESSED_BYTES = 256 << 20
+"""A longer `Content-Length` is believed only of an mbox that somebody says has them, and none is looked into
+that would take half of the room there is for it."""
 MAX_LIES = 3
 """So many that long are looked into and turn out wrong before none of the mbox is believed any more."""
 
@@ -40,10 +43,11 @@ class Splitter(Ahead):
     """Parts an mbox into its messages; holds little more than one block, however long they are.
 
     Without a `dialect` each message tells whether its `Content-Length` holds. In mboxrd every `From ` line
-    parts messages, and one line end before it does not belong to them: that of the `From ` line above them.
+    parts messages. An empty line in front of it does not belong to them; in an mbox that is known for our
+    `own` one line end does not, for a message may be without its last.
     """
 
-    def __init__(self, read: Read, dialect: Dialect | None = None) -> None:
+    def __init__(self, read: Read, dialect: Dialect | None = None, *, own: bool = False) -> None:
         super().__init__(read)
         self._on_line = True  # what is held begins with a whole line
         self._need(ahead.BLOCK_BYTES)
@@ -53,6 +57,7 @@ class Splitter(Ahead):
         self._end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
         self._line_end = self._end
         self._exact = dialect is Dialect.MBOXRD
+        self._own = own
         self._told = dialect in {Dialect.MBOXCL, Dialect.MBOXCL2}
         self._lengths = dialect is None or self._told
         self._lies = 0
@@ -98,7 +103,7 @@ class Splitter(Ahead):
 
     def _followed(self, stop: int) -> Payload | None:
         """The message up to there, on disk meanwhile; None, and all as it was, when none ends there."""
-        if not self._told and (stop > MAX_GUESSED_BYTES or self._lies >= MAX_LIES):
+        if not self._told and (stop > _guessed_bytes() or self._lies >= MAX_LIES):
             return None
         gathering = Gathering()
         last = b""
@@ -155,7 +160,7 @@ class Splitter(Ahead):
 
     def _without_end(self, raw: bytes) -> bytes:
         """A message without the empty line behind it, which belongs to the mbox."""
-        if self._exact:
+        if self._own:
             return raw.removesuffix(self._line_end)
         line_end = b"\r\n" if raw.endswith(b"\r\n") else self._end
         if not raw.endswith(line_end):
@@ -193,3 +198,7 @@ class Splitter(Ahead):
             if self._held or self._ended:
                 return
             self._more()
+
+
+def _guessed_bytes() -> int:
+    return min(MAX_GUESSED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free // 2)

@@ -76,6 +76,9 @@ def read_package(file: BinaryIO, ground: Ground, limits: ArchiveLimits = USUAL) 
     marks = {one: _signature(found, one) for one in SignedAs}
     if listed.developer is not None:
         marks[SignedAs.DEVELOPER] = _named(marks[SignedAs.DEVELOPER], listed.developer, found[listing.NAME])
+    elif marks[SignedAs.MARKETPLACE] and (mark := marks[SignedAs.DEVELOPER]):
+        # what a marketplace signed does not name it: anybody may have put it there, so it is nobody's
+        marks[SignedAs.DEVELOPER] = replace(mark, public_key=None)
     return Package(
         manifest=manifest,
         toml=found[TOML],

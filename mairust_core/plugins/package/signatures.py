@@ -36,6 +36,8 @@ def read(data: bytes, name: str) -> Signature:
     top = documents.read(data, name)
     if top.text("algorithm") != ALGORITHM:
         raise Invalid("package", "package_algorithm", path=name, known=ALGORITHM)
+    if top.has("developer"):
+        raise Invalid("package", "package_signed_before", path=name)
     found = Signature(
         key_id=top.text("key_id", KEY_ID),
         signature=top.octets("signature", keys.SIGNATURE_BYTES),

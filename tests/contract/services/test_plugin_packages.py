@@ -225,13 +225,14 @@ def test_the_same_package_signed_by_another_changes_nothing_that_runs(
 def test_rule_g5_an_upload_does_not_change_who_stood_for_what_a_rollback_leads_to(
     ops: Ops, served: Served, certified: Signing, market: Marketplace
 ) -> None:
-    """Or the developer whose key was revoked would be gone from it."""
-    certified = replace(certified, named=False)
+    """Or another root would stand for it."""
     id_ = approved(served, certified)
     install(served.site, made(manifest_text(id_, version="1.1.0"), certified))
-    without = made(manifest_text(id_), replace(certified, developer=None))
+    other = Marketplace()
+    other.trusted_on(served.site)
+    again = made(manifest_text(id_), replace(certified, key=other.root, certificate=None))
     with pytest.raises(Conflict, match="signatures of others"):
-        ops(Plugins).install(body(without), allow_downgrade=True)
+        ops(Plugins).install(body(again), allow_downgrade=True)
     assert key_id(certified.developer) in {one.key_id for one in ops(Plugins).rollback(id_).signatures}
 
 

@@ -407,6 +407,27 @@ async def test_trap_h8_cpu_of_children_that_nobody_waits_for_counts(machine: Mac
     await ignoring.until_gone()
 
 
+async def test_children_that_ended_and_nobody_waits_for_are_not_too_many(
+    machine: Machine, plugin: Make
+) -> None:
+    """A worker whose calls each leave an orphan: what is dead takes no place that a process may have."""
+    leaving = plugin(
+        machine,
+        """
+        import os, sys
+        for _ in sys.stdin:
+            if (middle := os.fork()) == 0:
+                if os.fork() == 0:
+                    os._exit(0)
+                os._exit(0)
+            os.waitpid(middle, 0)
+            print("{}", flush=True)
+        """,
+    )
+    for _ in range(80):
+        await leaving.ask()
+
+
 async def test_its_tmp_is_its_own_and_small(full: Machine, plugin: Make) -> None:
     """Sixteen mebibytes, seen through its root from outside; nothing of it is on our disk."""
     writer = plugin(

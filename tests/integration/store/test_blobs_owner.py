@@ -12,6 +12,7 @@ import pytest
 
 from mairust_core.app import open_site, opened
 from mairust_core.blobs import owner
+from mairust_core.blobs.drivers import require_mounted
 from mairust_core.config import Settings
 from mairust_core.errors import BadConfig, Damaged, StorageDown
 from mairust_core.first_run import create_site
@@ -151,6 +152,14 @@ def test_rule_c2_an_open_site_makes_no_store_in_a_directory_that_is_not_its_own(
         filled.blobs.path.rmdir()
         (filled.data_dir / "away").rename(filled.blobs.path)
         assert site.free_bytes()[0] > 0
+
+
+def test_a_mount_that_cannot_be_looked_at_is_told_as_such(kept: Settings) -> None:
+    """Stale, say: no exception of the system's leaves it, and nothing is said to be missing."""
+    (kept.blobs.path / "owner").unlink()
+    (kept.blobs.path / "owner").symlink_to("owner")  # a circle: stat fails, and not for want of a file
+    with pytest.raises(StorageDown, match="cannot be used"):
+        require_mounted(kept)
 
 
 def test_a_note_that_cannot_be_read_is_told(kept: Settings) -> None:

@@ -31,6 +31,7 @@ def _shown(content: bytes, over_smtp: bool = True) -> bytes:
         "MX.Example.ORG;dkim=pass",
         " mx.example.org 1; none",
         "mx.example.org/1; none",
+        "mx\u2024example.org; none",
         '"mx.example.org"; none',
         '"mx.\\example.org"; none',
         "(comment (nested)) mx.example.org (c); none",

@@ -36,10 +36,10 @@ def export(path: Path, messages: Sequence[bytes]) -> Path:
     return path
 
 
-def test_trap_m1_an_export_through_a_pipe_is_read_to_the_octet(tmp_path: Path) -> None:
-    """There is no list beside it: mboxrd is enough."""
+def test_trap_m1_an_export_through_a_pipe_is_read_whole(tmp_path: Path) -> None:
+    """There is no list beside it: nothing but a missing last line end is added."""
     data = export(tmp_path / "x.mbox", ODD).read_bytes()
-    assert split(data, Dialect.MBOXRD) == ODD
+    assert split(data, Dialect.MBOXRD) == [ODD[0] + b"\n", *ODD[1:]]
 
 
 @settings(max_examples=150, deadline=None)
@@ -48,7 +48,18 @@ def test_trap_m1_any_export_is_mboxrd(messages: list[bytes]) -> None:
     """Whatever bytes it has."""
     with tempfile.TemporaryDirectory() as directory:
         data = export(Path(directory) / "x.mbox", messages).read_bytes()
-    assert split(data, Dialect.MBOXRD) == messages
+    own = Splitter(io.BytesIO(data).read, Dialect.MBOXRD, own=True)
+    assert [b"".join(one.payload.chunks()) for one in own.messages()] == messages
+    assert len(split(data, Dialect.MBOXRD)) == len(messages)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_trap_m1_a_strangers_mboxrd_keeps_its_line_ends(end: bytes) -> None:
+    """Only an empty line is taken for the mbox's own: at the end of many there is none, in some never one."""
+    one, two = b"a: 1" + end + end + b"x" + end, b"a: 2" + end + end + b"y" + end
+    mark = P.replace(b"\n", end)
+    for data in (mark + one + end + mark + two, mark + one + mark + two, P + one + end + P + two + end):
+        assert split(data, Dialect.MBOXRD) == [one, two]
 
 
 def test_trap_m1_in_mboxrd_every_such_line_parts() -> None:
@@ -128,3 +139,14 @@ def test_trap_m1_a_long_length_is_followed_in_little_memory(monkeypatch: pytest.
         raw.payload.close()
     assert found == [message, b"a: 2\n"]
     assert max(held) < 3 << 20
+
+
+def test_trap_m1_a_wrong_length_is_not_followed_where_there_is_no_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the mbox is read as if there were none."""
+    monkeypatch.setattr(mbox_split, "_guessed_bytes", lambda: 20 << 20)
+    body = b"x" * 70 + b"\n"
+    lie = P + b"Content-Length: 31457280\n\na\n\n"
+    found = split(lie + (P + b"a: 2\n\n" + body * 1000 + b"\n") * 500)
+    assert (len(found), found[0]) == (501, b"Content-Length: 31457280\n\na\n")

@@ -170,6 +170,28 @@ def test_both_signatures_are_over_the_bytes_of_the_manifest() -> None:
         Ed25519PublicKey.from_public_bytes(mark.public_key).verify(mark.signature, WORLD.package().listing)
 
 
+def test_rule_g5_nobody_puts_a_developer_beside_a_marketplace_that_named_none() -> None:
+    """Whoever holds the file may add a mark; it is nobody's."""
+    plain = listing(FILES)
+    marks = {
+        SignedAs.MARKETPLACE.path: signatures.write(plain, WORLD.root),
+        SignedAs.DEVELOPER.path: signatures.write(plain, keys.generate()),
+    }
+    extra = [Entry(name=name, data=data) for name, data in marks.items()]
+    made = read_package(io.BytesIO(gzip(tar(entries(FILES, plain, extra)))), on_paper())
+    assert voucher(made, WORLD.roots(), NOW) == id_of(WORLD.root)
+    assert made.developer is not None
+    assert made.developer.public_key is None
+
+
+def test_a_signature_of_an_earlier_form_is_named_as_such() -> None:
+    """Which had the developer beside it, and was over that as well."""
+    old = json.loads(signatures.write(WORLD.listed, WORLD.market))
+    old["developer"] = base64.b64encode(keys.public_of(WORLD.developer)).decode()
+    package = lambda: WORLD.package(**{SignedAs.MARKETPLACE.path: json.dumps(old).encode()})  # noqa: E731
+    assert fault(package) == "package_signed_before"
+
+
 def _three_members(listed: bytes, private: Ed25519PrivateKey) -> bytes:
     """A signature as the contract has it."""
     signature = base64.b64encode(private.sign(listed)).decode()
