@@ -48,7 +48,8 @@ def needing_room(what: str, directory: Path) -> Iterator[None]:
     try:
         yield
     except DiskFull as error:
-        if error.values.keys() & {"directory", "path"}:  # it may be another disk, and is named
+        named = error.values.get("directory", error.values.get("path", directory))
+        if not Path(str(named)).is_relative_to(directory):  # it may be another disk
             raise
         raise DiskFull(what, path=directory) from error
     except OSError as error:
