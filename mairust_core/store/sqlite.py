@@ -124,7 +124,7 @@ class Sqlite:
         return connection
 
     def _require_same_file(self) -> tuple[int, int] | None:
-        """Where the path leads; raises `StorageDown` when that is no longer the file that is open.
+        """Where the path leads; raises `StorageDown` unless that is still the file that is open.
 
         What is written to a file that was deleted or replaced is gone as soon as this process ends.
         """
@@ -133,15 +133,17 @@ class Sqlite:
             found = status.st_dev, status.st_ino
         except (FileNotFoundError, NotADirectoryError):
             found = None  # where nobody has opened it, SQLite says why not
-        except OSError:
-            return self._file  # of what cannot be looked at nothing is known
+        except OSError as error:
+            raise self._shut(str(error.strerror)) from error
         if self._file not in (None, found):
             raise StorageDown("replaced", path=self.path)
         return found
 
     def _unopened(self, error: Exception) -> StorageDown:
         shut = self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK)
-        why = os.strerror(errno.EACCES) if shut else str(error)
+        return self._shut(os.strerror(errno.EACCES) if shut else str(error))
+
+    def _shut(self, why: str) -> StorageDown:
         return StorageDown("open_file", path=self.path, directory=self.path.parent, why=why)
 
     def create_file(self) -> None:

@@ -47,3 +47,17 @@ def test_a_file_that_was_never_there_was_not_replaced(tmp_path: Path) -> None:
     storage = Sqlite(f"sqlite:///{tmp_path}/mairust.db")
     with pytest.raises(StorageDown, match="cannot be opened"), storage.read():
         pass
+
+
+def test_a_file_that_cannot_be_looked_at_takes_nothing_and_is_not_called_replaced(kit: Kit) -> None:
+    """Nobody knows which file it is then: a mail waits, and the error says what the system said."""
+    ann = kit.account("ann@example.org")
+    path = kit.settings.data_dir / "mairust.db"
+    path.rename(path.with_name("away.db"))
+    path.symlink_to(path)
+    (refused,) = kit.commit(kit.mail(ann))
+    assert isinstance(refused, StorageDown)
+    assert "symbolic links" in str(refused)
+    path.unlink()
+    path.with_name("away.db").rename(path)
+    assert not isinstance(kit.commit(kit.mail(ann))[0], StorageDown)
