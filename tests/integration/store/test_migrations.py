@@ -174,6 +174,20 @@ def test_trap_d5_what_0001_holds_is_kept_and_found(empty: Settings) -> None:
             assert upkeeps.last(tx, "gc") is None
 
 
+def test_a_site_of_0017_gets_back_what_that_dropped(empty: Settings) -> None:
+    """It ran for a while; a site that never had it comes to the same tables."""
+    with closing(open_storage(empty.database.url)) as storage:
+        migrate(storage, "0016")
+        before = described(storage)["tables"]
+        migrate(storage, "0017")
+        with storage.write() as tx:
+            tx.execute(text("DROP INDEX ix_message_account_id"))
+            tx.execute(text("DROP INDEX ix_hook_log_at_ms"))
+        assert migrate(storage) == ("0017", SCHEMA_VERSION)
+        for table in ("message", "hook_log"):
+            assert described(storage)["tables"][table] == before[table]
+
+
 def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
     """It is refused by the migration and by everything that opens a site."""
     create_site(empty, "tester")
