@@ -8,14 +8,13 @@ from mairust_core.config import Settings
 from mairust_core.doctor.findings import Found
 from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.model.search import IndexMode
+from mairust_core.search.engines import DATABASE
 from mairust_core.store import StorageBackend, indexing
-
-OURS = "database"
 
 
 def index(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Every message is indexed or queued for it, as far as counts tell, unless the index was dropped."""
-    if settings.search.engine != OURS:
+    if settings.search.engine != DATABASE:
         return
     with storage.read() as tx:
         if indexing.state(tx, DEFAULT_TENANT).mode is not IndexMode.ON:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mairust_core.config import Settings
     from mairust_core.store import StorageBackend
 
+DATABASE = "database"
+"""What `search.engine` calls ours."""
+
 
 class Engines:
     """Our engines, on the database of a site."""
@@ -20,7 +23,7 @@ class Engines:
 
     def open_search(self, engine: str, settings: Settings) -> Engine | None:
         """Our implementation of the specification of this name (`extend`)."""
-        if engine != "database":
+        if engine != DATABASE:
             return None
         from mairust_core.search.database import DatabaseEngine
 

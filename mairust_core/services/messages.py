@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from mairust_core.errors import (
     Temporary,
     TooLarge,
 )
-from mairust_core.model.forms import DEFAULT_LIMIT
+from mairust_core.model.forms import DEFAULT_LIMIT, values_of
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Deleted, Message, Summary
@@ -150,9 +149,8 @@ class Messages(Service):
     def show(self, id: str) -> Message:
         """Show one message, deleted or not, with its header fields and attachments."""
         summary, source = self._find(id)
-        known = {field.name: getattr(summary, field.name) for field in fields(summary)}
         return Message(
-            **known,
+            **values_of(summary),
             headers=self.site.header_fields(source),
             attachments=source.attachments,
             original_size=source.size_bytes,
