@@ -16,7 +16,7 @@ from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.delivery import Copy, Delivery
 from mairust_core.model.mailbox import INBOX
 from mairust_core.operations import BytesIn
-from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.describing import describe_to_keep
 from mairust_core.transfer.repository.packs import Directory, Entry, Kind, Unpacker, read_directory
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class _Appending:
         return Delivery(
             tenant_id=self._tenant_id,
             content=content,
-            facts=describe_safely(content),
+            kept=describe_to_keep(content),
             copies=(copy,),
             received_ms=message["received_ms"],
         )

@@ -106,6 +106,38 @@ class Facts:
     bodystructure: bytes
 
 
+class Kept(NamedTuple):
+    """Facts as a store keeps them: plain values that any database takes (rule C4), made once for each mail.
+
+    The first of them are columns of the table `content`, in its order; by the others a mail finds its thread.
+    """
+
+    crlf_size_bytes: int
+    header_size_bytes: int
+    eol: str
+    described: bool
+    """Whether there are any facts."""
+    date_ms: int | None
+    subject: str
+    message_id: str
+    snippet: str
+    """The beginning of the preview; empty until it is read."""
+    has_attachments: bool
+    facts: str
+    """JSON: parties, references, attachments."""
+    envelope: bytes
+    bodystructure: bytes
+    own: tuple[int, ...] = ()
+    """The hash of its own message id, if it has one."""
+    parents: tuple[int, ...] = ()
+    """Hashes of the ids that it answers, the nearest first."""
+    base_subject: str = ""
+    is_reply_or_forward: bool = False
+    senders: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
+    """Addresses, folded roughly; the first of each."""
+
+
 class Description(Protocol):
     """What is in a mail, found as far as somebody asks for it."""
 

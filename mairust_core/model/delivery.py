@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Kept, Unread
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
@@ -17,8 +17,7 @@ Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(NamedTuple):
     """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering."""
 
     id: Id
@@ -32,7 +31,7 @@ class Copy:
     flags: int = 0
     keywords: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    metadata: dict[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = {}
     over_quota: bool = False
     """True when an account with any room left takes it whole: others share the reply with it (trap S5)."""
 
@@ -48,8 +47,7 @@ class Counted:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(NamedTuple):
     """The story of one accepted mail up to its commit; a row in the same transaction (rule J3)."""
 
     id: Id
@@ -91,22 +89,22 @@ class Later:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Everything that one transaction writes for one mail; `facts` None when it could not be described,
-    or while they are left.
+    """Everything that one transaction writes for one mail; `kept` None when it could not be described,
+    or while its facts are left.
     """
 
     tenant_id: int
     content: Content
-    facts: Facts | None
+    kept: Kept | None
     copies: tuple[Copy, ...]
     received_ms: int
     trace: Trace | None = None
     facts_left: bool = False
     """Whether they are still to be found, by whoever commits it; there is no bare LF in its content then."""
     unread: Unread | None = None
-    """Where the preview is that `facts` came without, until it is read."""
+    """Where the preview is that `kept` came without, until it is read."""
     snippet: str | None = None
-    """The preview, once it was read beside the facts; None when it is in `facts`, or still to be read."""
+    """What a plugin was shown as the preview, beside facts that are left."""
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None

@@ -254,11 +254,11 @@ class Committer:
     def _with_new_ids(self, delivery: Delivery) -> Delivery:
         ids = self._ids()
         new = {copy.id: ids.next() for copy in delivery.copies}
-        trace = None if delivery.trace is None else replace(delivery.trace, id=ids.next())
+        trace = None if delivery.trace is None else delivery.trace._replace(id=ids.next())
         trace_id = None if trace is None else int(trace.id)
         return replace(
             delivery,
-            copies=tuple(replace(copy, id=new[copy.id]) for copy in delivery.copies),
+            copies=tuple(copy._replace(id=new[copy.id]) for copy in delivery.copies),
             later=tuple(
                 replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
             ),
@@ -292,15 +292,15 @@ def _with_less(delivery: Delivery) -> Iterator[Delivery]:
     """The same mail with less beside it, for a database that does not take it whole."""
     if delivery.calls.log:
         yield replace(delivery, calls=NO_CALLS)
-    if delivery.facts is not None:
-        yield replace(delivery, facts=None)
+    if delivery.kept is not None:
+        yield replace(delivery, kept=None)
         if delivery.calls.log:
-            yield replace(delivery, facts=None, calls=NO_CALLS)
+            yield replace(delivery, kept=None, calls=NO_CALLS)
 
 
 def _note_less(delivery: Delivery, less: Delivery, stored: Stored, error: Exception) -> Stored:
     message = delivery.content.sha256.hex()
-    if delivery.facts is not None and less.facts is None:
+    if delivery.kept is not None and less.kept is None:
         log.error("message %s is stored undescribed", message, exc_info=error)
     if delivery.calls.log and not less.calls.log:
         log.error("message %s is stored without what hooks were asked", message, exc_info=error)

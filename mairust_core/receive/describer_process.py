@@ -9,7 +9,7 @@ import sys
 from mairust_core.blobs.records import pack
 from mairust_core.model.blob import Bytes
 from mairust_core.receive.describers import Answer, read_frame, write_frame
-from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.describing import describe_to_keep
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
 def _answer(data: bytes) -> Answer:
     content = Bytes.of(data)
     packed = pack(content)
-    return describe_safely(content), content.sha256, packed.header.codec, packed.data
+    return describe_to_keep(content), content.sha256, packed.header.codec, packed.data
 
 
 if __name__ == "__main__":

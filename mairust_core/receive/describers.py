@@ -20,8 +20,8 @@ from typing import IO, Any
 
 from mairust_core.blobs.records import Codec, Header, Packed, Prepacked
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
-from mairust_core.model.content import Facts
-from mairust_core.receive.describing import describe_safely
+from mairust_core.model.content import Kept
+from mairust_core.receive.describing import describe_to_keep
 
 MAX_PROCESSES = 4
 LENGTH = struct.Struct("<Q")
@@ -29,10 +29,10 @@ PIPE_BYTES = 1 << 20
 """Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
 _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process")
 
-Described = tuple[Content, Facts | None]
+Described = tuple[Content, Kept | None]
 """A content, perhaps with its record made already, and what is in it."""
-Answer = tuple[Facts | None, bytes, int, bytes]
-"""Of the child: facts, hash, and the record's codec and data."""
+Answer = tuple[Kept | None, bytes, int, bytes]
+"""Of the child: its facts, hash, and the record's codec and data."""
 
 
 class Describers:
@@ -80,15 +80,15 @@ def is_small(content: Content) -> bool:
 def describe_here(content: Content) -> Described:
     """The same on this core; the record is made when it is stored."""
     hashed = content if content.sha256 else Bytes.of(bytes(content.view()))
-    return hashed, describe_safely(hashed)
+    return hashed, describe_to_keep(hashed)
 
 
 def _described(content: Content, answer: Answer) -> Described:
-    facts, sha256, codec, data = answer
+    kept, sha256, codec, data = answer
     size_bytes = content.size_bytes
     header = Header(sha256=sha256, size_bytes=size_bytes, codec=Codec(codec), stored_bytes=len(data))
     hashed = Bytes(data=bytes(content.view()), sha256=sha256, size_bytes=size_bytes)
-    return Prepacked(hashed, Packed(header=header, data=data)), facts
+    return Prepacked(hashed, Packed(header=header, data=data)), kept
 
 
 class _Child:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Unread
+from mairust_core.model.content import Facts, Kept, Unread
 from mairust_core.model.delivery import Delivery
+from mairust_core.store.facts import as_snippet, keep
 
 log = logging.getLogger("mairust.receive")
 
@@ -76,24 +77,40 @@ class LazyDescription:
         return self._facts
 
 
+def keep_safely(facts: Facts | None, content: Content) -> Kept | None:
+    """Facts as the store keeps them; None when there are none, or they cannot be kept."""
+    try:
+        return None if facts is None else keep(facts)
+    except Exception:
+        _note_undescribed(content)
+        return None
+
+
+def describe_to_keep(content: Content) -> Kept | None:
+    """The facts of a content as the store keeps them; None when it cannot be described."""
+    return keep_safely(describe_safely(content), content)
+
+
 def with_facts(delivery: Delivery) -> Delivery:
     """A delivery with what of its description was left: all facts, or the beginning of the text.
 
     Undescribed when that cannot be read.
     """
-    content = delivery.content
+    content, kept, text, snippet = delivery.content, delivery.kept, delivery.unread, delivery.snippet
     if delivery.facts_left:
         looked = LazyDescription(content)
-        text = looked.text if delivery.snippet is None else None
-        delivery = replace(delivery, facts=looked.facts, unread=text, facts_left=False)
-    if delivery.facts is None or delivery.unread is None:
+        kept, text = keep_safely(looked.facts, content), looked.text
+    elif kept is None or text is None:
         return delivery
-    try:
-        shown = read_preview(content.view(), delivery.unread, SNIPPET)
-    except Exception:
-        _note_undescribed(content)
-        return replace(delivery, facts=None, unread=None)
-    return replace(delivery, snippet=shown.text, unread=None)
+    if kept is not None and text is not None and snippet is None:
+        try:
+            snippet = read_preview(content.view(), text, SNIPPET).text
+        except Exception:
+            _note_undescribed(content)
+            kept = None
+    if kept is not None and snippet is not None:
+        kept = kept._replace(snippet=as_snippet(snippet))
+    return replace(delivery, kept=kept, facts_left=False, unread=None, snippet=None)
 
 
 def _note_undescribed(content: Content) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mairust_core.errors import Damaged, MaiRustError, NotFound, Refused, Temporary, TooLarge
 from mairust_core.ids import to_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Kept
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome
 from mairust_core.model.delivery import Copy, Counted, Delivery, Stored
 from mairust_core.model.flags import split
@@ -59,7 +59,7 @@ class _Group:
             content.close()
 
 
-_Described = ImportedCopy | tuple[NewCopy, Content, Facts | None]
+_Described = ImportedCopy | tuple[NewCopy, Content, Kept | None]
 
 
 class _Ready(NamedTuple):
@@ -172,20 +172,20 @@ class Importing:
         for slot in ready.slots:
             yield slot if isinstance(slot, ImportedCopy) else next(stored)
 
-    def _delivery(self, new: NewCopy, content: Content, facts: Facts | None) -> Delivery:
+    def _delivery(self, new: NewCopy, content: Content, kept: Kept | None) -> Delivery:
         flags, keywords = split(new.flags)
         copy = Copy(
             id=self._site.ids.next(),
             account_id=self._account_id,
             mailbox=new.mailbox,
-            size_bytes=facts.crlf_size_bytes if facts else content.size_bytes,
+            size_bytes=kept.crlf_size_bytes if kept else content.size_bytes,
             flags=flags,
             keywords=keywords,
         )
         return Delivery(
             tenant_id=self._tenant_id,
             content=content,
-            facts=facts,
+            kept=kept,
             copies=(copy,),
             received_ms=min(max(to_ms(new.received_at), 0), LATEST_MS),
             counted=Counted(copy=new.copy, again=self._again),
@@ -219,11 +219,11 @@ def _answer(outcome: Committed) -> ImportedCopy:
     return failed(outcome)
 
 
-def _checked(new: NewCopy, content: Content, facts: Facts | None) -> _Described:
+def _checked(new: NewCopy, content: Content, kept: Kept | None) -> _Described:
     """The message, unless its bytes are not those that were announced."""
     if content.sha256.hex() != new.sha256:
         return failed(Refused("other_bytes", sha256=new.sha256))
-    return new, content, facts
+    return new, content, kept
 
 
 def failed(error: MaiRustError) -> ImportedCopy:

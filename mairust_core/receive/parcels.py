@@ -13,9 +13,8 @@ from operator import attrgetter
 from typing import Any
 
 from mairust_core.errors import MaiRustError
-from mairust_core.ids import to_ms, to_time
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
-from mairust_core.model.content import AttachmentFact, Correspondent, Facts, TextAt, Unread
+from mairust_core.model.content import Kept, TextAt, Unread
 from mairust_core.model.delivery import CallRows, Copy, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
@@ -25,16 +24,7 @@ LONGEST_BYTES = 1 << 20
 _VERSION = 2  # later ones look every value up, in case it comes twice
 
 
-def _names(of: type, *without: str) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(of) if one.name not in without)
-
-
-_PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
-_FACTS = _names(Facts, *_PARTIES, "attachments", "date")
-_ATTACHMENT, _COPY, _TRACE = _names(AttachmentFact), _names(Copy, "id", "account_id"), _names(Trace, "id")
-_JOB = _names(NewJob, "payload", "priority")
-_of_facts, _parties, _party = attrgetter(*_FACTS), attrgetter(*_PARTIES), attrgetter("name", "address")
-_of_attachment, _of_copy, _of_trace = attrgetter(*_ATTACHMENT), attrgetter(*_COPY), attrgetter(*_TRACE)
+_JOB = tuple(one.name for one in fields(NewJob) if one.name not in ("payload", "priority"))
 _of_job = attrgetter(*_JOB)
 
 
@@ -61,9 +51,9 @@ def _told(one: Delivery) -> tuple[Any, ...]:
         one.once,
         one.facts_left,
         one.snippet,
-        None if one.facts is None else _facts_told(one.facts),
-        [(int(copy.id), int(copy.account_id), *_of_copy(copy)) for copy in one.copies],
-        None if one.trace is None else (int(one.trace.id), *_of_trace(one.trace)),
+        None if one.kept is None else tuple(one.kept),
+        [(int(copy.id), int(copy.account_id), *copy[2:]) for copy in one.copies],
+        None if one.trace is None else (int(one.trace.id), *one.trace[1:]),
         [_later_told(later) for later in one.later],
         tuple(one.calls),
         None if one.unread is None else [*(at and tuple(at) for at in one.unread[:2]), one.unread.cut],
@@ -74,14 +64,14 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     """The delivery again, with its content in memory."""
     told = marshal.loads(packed)  # noqa: S302 - of our parent's
     tenant_id, sha256, received_ms, once, facts_left, snippet, *more = told
-    facts, copies, trace, later, calls, unread = more
+    kept, copies, trace, later, calls, unread = more
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
-        facts=None if facts is None else _facts(*facts),
-        copies=tuple([_copy(*copy) for copy in copies]),
+        kept=None if kept is None else Kept._make(kept),
+        copies=tuple([Copy(Id(copy[0]), *copy[1:]) for copy in copies]),
         received_ms=received_ms,
-        trace=None if trace is None else Trace(id=Id(trace[0]), **dict(zip(_TRACE, trace[1:], strict=True))),
+        trace=None if trace is None else Trace(Id(trace[0]), *trace[1:]),
         once=once,
         facts_left=facts_left,
         snippet=snippet,
@@ -93,38 +83,6 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
 
 def _unread(plain: Sequence[Any] | None, html: Sequence[Any] | None, cut: bool) -> Unread:
     return Unread(TextAt(*plain) if plain else None, TextAt(*html) if html else None, cut)
-
-
-def _copy(id_: int, account_id: int, *rest: Any) -> Copy:
-    return Copy(id=Id(id_), account_id=account_id, **dict(zip(_COPY, rest, strict=True)))
-
-
-def _facts_told(facts: Facts) -> tuple[Any, ...]:
-    return (
-        _of_facts(facts),
-        [[_party(one) for one in some] if some else () for some in _parties(facts)],
-        [_of_attachment(one) for one in facts.attachments],
-        None if facts.date is None else to_ms(facts.date),
-    )
-
-
-def _facts(
-    plain: Sequence[Any],
-    parties: Iterable[Iterable[tuple[str, str]]],
-    attachments: Iterable[Sequence[Any]],
-    date_ms: int | None,
-) -> Facts:
-    named: dict[str, Any] = dict(zip(_PARTIES, map(_correspondents, parties), strict=True))
-    return Facts(
-        **dict(zip(_FACTS, plain, strict=True)),
-        **named,
-        attachments=tuple([AttachmentFact(**dict(zip(_ATTACHMENT, a, strict=True))) for a in attachments]),
-        date=None if date_ms is None else to_time(date_ms),
-    )
-
-
-def _correspondents(parties: Iterable[tuple[str, str]]) -> tuple[Correspondent, ...]:
-    return tuple([Correspondent(name=name, address=address) for name, address in parties])
 
 
 def _later_told(later: Later) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from mairust_core.errors import Damaged
 from mairust_core.ids import now_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Compressed, Content
 from mairust_core.model.delivery import Delivery
-from mairust_core.receive.describing import describe_safely
+from mairust_core.receive.describing import describe_to_keep
 from mairust_core.restore.wanted import Wanted
 from mairust_core.store.facts import content_row
 from mairust_core.transfer.repository import Repository
@@ -185,5 +185,5 @@ def describe_some(path: Path, name: str, entries: Sequence[Entry]) -> list[Row |
 
 
 def _row(content: Content) -> Row:
-    facts = describe_safely(content)
-    return content_row(Delivery(tenant_id=0, content=content, facts=facts, copies=(), received_ms=0))
+    kept = describe_to_keep(content)
+    return content_row(Delivery(tenant_id=0, content=content, kept=kept, copies=(), received_ms=0))

@@ -117,7 +117,7 @@ def _skip_repetitions(
     wanted = [
         (copy.account_id, one.delivery.content.sha256, one.delivery, copy)
         for one in batch
-        if one.delivery.once and one.delivery.facts and one.delivery.facts.message_id
+        if one.delivery.once and one.delivery.kept and one.delivery.kept.message_id
         for copy in one.delivery.copies
     ]
     wanted.sort(key=lambda item: item[:2])
@@ -193,7 +193,7 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         cleaned(told.helo),
         cleaned(told.mail_from),
         to_json(told.rcpt_to),
-        cleaned(one.facts.message_id) if one.facts else "",
+        one.kept.message_id if one.kept else "",
         f"250 2.0.0 stored {one.copies[0].id}",
         to_json((*told.events, _stored_event(one))),
     )

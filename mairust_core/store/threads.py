@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mairust_core.model.content import Facts
+from mairust_core.model.content import Kept
 from mairust_core.model.delivery import Copy, Delivery
 from mairust_core.store import StorageBackend
-from mairust_core.store.facts import correspondents
+from mairust_core.store.facts import correspondents, hashes
 
-MAX_REFERENCES = 20
-"""The newest references; older ones lead to the same thread."""
 SUBJECT_DAYS_MS = 30 * 86_400_000
 
 _KNOWN = "account_id, key, thread_id, seen_ms"
@@ -28,7 +25,7 @@ Row = tuple[int, int, int, int, int]
 
 def assign(storage: StorageBackend, tx: Connection, batch: Sequence[Delivery]) -> dict[int, int]:
     """The thread of every copy in a batch, by message id; new keys are written in the same transaction."""
-    wanted = [(copy, one, _Keys(one.facts, copy)) for one in batch for copy in one.copies]
+    wanted = [(copy, one, _Keys(one.kept, copy)) for one in batch for copy in one.copies]
     known = _look_up(storage, tx, wanted)
     threads: dict[int, int] = {}
     by_id: dict[tuple[int, int], Row] = {}
@@ -52,21 +49,19 @@ class _Keys:
 
     __slots__ = ("own", "parents", "senders", "subject")
 
-    def __init__(self, facts: Facts | None, copy: Copy) -> None:
+    def __init__(self, kept: Kept | None, copy: Copy) -> None:
         self.own: tuple[int, ...] = ()
         self.parents: tuple[int, ...] = ()
         self.subject: tuple[int, ...] = ()
         self.senders: tuple[int, ...] = ()
-        if facts is None:
+        if kept is None:
             return
-        self.parents = _hashes((*facts.in_reply_to, *reversed(facts.references[-MAX_REFERENCES:])))
-        self.own = _hashes([facts.message_id]) if facts.message_id else ()
-        if facts.base_subject:
-            subject = facts.base_subject.casefold()
-            everyone, senders = correspondents(facts, copy.address)
-            self.senders = _hashes(f"\0{subject}\0{one}" for one in senders)
-            if facts.is_reply_or_forward and not self.parents:
-                self.subject = _hashes(f"\0{subject}\0{one}" for one in everyone)
+        self.own, self.parents = kept.own, kept.parents
+        if subject := kept.base_subject:
+            everyone, senders = correspondents(kept, copy.address)
+            self.senders = hashes([f"\0{subject}\0{one}" for one in senders])
+            if kept.is_reply_or_forward and not self.parents:
+                self.subject = hashes([f"\0{subject}\0{one}" for one in everyone])
 
     def own_and_unknown_parents(self) -> tuple[int, ...]:
         """Siblings whose parent never came here meet by its id: by the root's or the nearest one's."""
@@ -75,13 +70,6 @@ class _Keys:
     def by_id(self) -> tuple[int, ...]:
         """Whom it answers, and itself: an answer may have come first."""
         return (*self.parents, *self.own)
-
-
-def _hashes(texts: Iterable[str]) -> tuple[int, ...]:
-    return tuple(
-        int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()) >> 1
-        for text in texts
-    )
 
 
 def _look_up(

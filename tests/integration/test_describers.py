@@ -19,6 +19,7 @@ from mairust_core.blobs.records import Prepacked, pack
 from mairust_core.mime import SNIPPET, describe
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
 from mairust_core.receive.describers import Describers
+from mairust_core.store.facts import keep
 from tests.support.processes import process_tree, state
 from tests.support.stores import message
 
@@ -69,7 +70,7 @@ def test_facts_and_records_are_those_made_here(describers: Describers) -> None:
     """In order; what is not small is left as it is."""
     given = contents(40)
     described = describers.submit(given).result()
-    assert [facts for _, facts in described] == [describe(one.view(), extent=SNIPPET) for one in given]
+    assert [kept for _, kept in described] == [keep(describe(one.view(), extent=SNIPPET)) for one in given]
     for one, (content, _) in zip(given, described, strict=True):
         assert isinstance(content, Prepacked) == (one.size_bytes <= MEMORY_LIMIT_BYTES)
         assert pack(content) == pack(one)

@@ -27,6 +27,7 @@ from mairust_core.services.backups import Backups
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
 from mairust_core.store import StorageBackend
+from mairust_core.store.facts import keep
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.taking import Taken, take
 from tests.support.stores import message
@@ -111,11 +112,11 @@ def deliver(site: Site, address: str, *mails: bytes, post: Post | None = None) -
     owner = account_id(site, address)
     batch = []
     for data in mails:
-        content, facts = Bytes.of(data), describe(data)
+        content, kept = Bytes.of(data), keep(describe(data))
         copy = Copy(
             id=site.ids.next(),
             account_id=owner,
-            size_bytes=facts.crlf_size_bytes + len(post.trace_headers),
+            size_bytes=kept.crlf_size_bytes + len(post.trace_headers),
             mailbox=post.mailbox,
             flags=post.flags,
             keywords=post.keywords,
@@ -125,7 +126,11 @@ def deliver(site: Site, address: str, *mails: bytes, post: Post | None = None) -
         )
         batch.append(
             Delivery(
-                tenant_id=DEFAULT_TENANT, content=content, facts=facts, copies=(copy,), received_ms=now_ms()
+                tenant_id=DEFAULT_TENANT,
+                content=content,
+                kept=kept,
+                copies=(copy,),
+                received_ms=now_ms(),
             )
         )
     outcomes = site.committer.commit_many(batch)

@@ -23,6 +23,7 @@ from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.receive.committer import Commits, Committer, Outcome
 from mairust_core.receive.distant_committer import DistantCommitter
+from mairust_core.store.facts import keep
 from tests.support import forks
 from tests.support.stores import Kit, message
 
@@ -122,19 +123,19 @@ def test_a_preview_that_was_left_is_read(kit: Kit, commits: Commits) -> None:
     """Facts that came without are stored with it."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
     outline = Outline(mail.content.view())
-    facts = outline.facts()
-    assert facts.preview == ""
-    assert isinstance(commit(commits, replace(mail, facts=facts, unread=outline.text))[0], Stored)
+    kept = keep(outline.facts())
+    assert kept.snippet == ""
+    assert isinstance(commit(commits, replace(mail, kept=kept, unread=outline.text))[0], Stored)
     assert kit.rows("SELECT snippet FROM content") == [("Good morning\n",)]
 
 
 def test_facts_that_were_left_are_found(kit: Kit, commits: Commits) -> None:
     """A mail that comes without any is stored with all of them."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
-    assert mail.facts is not None
-    assert isinstance(commit(commits, replace(mail, facts=None, facts_left=True))[0], Stored)
+    assert mail.kept is not None
+    assert isinstance(commit(commits, replace(mail, kept=None, facts_left=True))[0], Stored)
     found = kit.rows("SELECT snippet, described, message_id, envelope FROM content")
-    assert found == [("Good morning\n", True, mail.facts.message_id, mail.facts.envelope)]
+    assert found == [("Good morning\n", True, mail.kept.message_id, mail.kept.envelope)]
 
 
 def test_rule_c4_only_the_guilty_hear_of_it(kit: Kit, commits: Commits) -> None:
@@ -155,7 +156,7 @@ def test_what_is_missing_is_made_and_what_collides_gets_another_id(kit: Kit, com
     ann = kit.account("ann@example.org")
     first, other = kit.mail(ann, mailbox="Invoices"), kit.mail(ann, trace=True)
     taken = first.copies[0].id
-    second = replace(other, copies=(replace(other.copies[0], id=taken),))
+    second = replace(other, copies=(other.copies[0]._replace(id=taken),))
 
     async def run() -> tuple[Outcome, Outcome]:
         return await commits.commit(first), await commits.commit(second)
@@ -198,11 +199,11 @@ def test_b5_facts_that_nobody_takes_do_not_cost_what_plugins_saw(kit: Kit, commi
     """Only what is at fault is left out; and both, where both are."""
     ann = kit.account("ann@example.org")
     one, both = kit.mail(ann, trace=True), kit.mail(ann, trace=True)
-    assert one.facts is not None
-    odd = replace(one.facts, crlf_size_bytes=1 << 80)
+    assert one.kept is not None
+    odd = one.kept._replace(crlf_size_bytes=1 << 80)
     row = rows(kit, both).log[0]
     broken = CallRows(log=[(*row[:3], None, *row[4:])])
-    batch = [replace(one, facts=odd, calls=rows(kit, one)), replace(both, facts=odd, calls=broken)]
+    batch = [replace(one, kept=odd, calls=rows(kit, one)), replace(both, kept=odd, calls=broken)]
     stored = [one for one in commit(commits, *batch) if isinstance(one, Stored)]
     assert [one.without_calls for one in stored] == [False, True]
     assert kit.rows("SELECT message_id FROM plugin_access") == [(one.copies[0].id,)]

@@ -46,11 +46,11 @@ def _delivery(kit: Kit, chance: random.Random, accounts: list[int], texts: list[
         trace=chance.random() < 0.5,
     )
     kind = chance.random()
-    if kind < 0.1 and one.facts:
-        return replace(one, facts=replace(one.facts, header_size_bytes=1 << 70))
+    if kind < 0.1 and one.kept:
+        return replace(one, kept=one.kept._replace(header_size_bytes=1 << 70))
     if kind < 0.15:
-        return replace(one, copies=tuple(replace(copy, size_bytes=1 << 70) for copy in one.copies))
-    return replace(one, copies=tuple(replace(copy, flags=chance.randint(0, 3)) for copy in one.copies))
+        return replace(one, copies=tuple(copy._replace(size_bytes=1 << 70) for copy in one.copies))
+    return replace(one, copies=tuple(copy._replace(flags=chance.randint(0, 3)) for copy in one.copies))
 
 
 def _change(kit: Kit, chance: random.Random, people: dict[str, int], number: int) -> None:

@@ -18,9 +18,10 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.receive.committer import Committer
+from mairust_core.store.facts import keep
 from mairust_core.store.guilt import Located
 from mairust_core.store.ingest import BYTES_GOOD_S, boot_clock, write_batch
-from tests.support.stores import ADMIN, Kit, around, message, open_kit
+from tests.support.stores import ADMIN, Kit, around, facts_of, message, open_kit
 
 DAY_MS = 86_400_000
 
@@ -138,7 +139,7 @@ def test_seen_copies_are_not_counted_unseen(kit: Kit) -> None:
     """Flags come with the copy."""
     ann = kit.account("ann@example.org")
     one = kit.mail(ann)
-    kit.store(replace(one, copies=tuple(replace(copy, flags=1) for copy in one.copies)), kit.mail(ann))
+    kit.store(replace(one, copies=tuple(copy._replace(flags=1) for copy in one.copies)), kit.mail(ann))
     assert kit.rows("SELECT messages, unseen FROM mailbox") == [(2, 1)]
     assert kit.problems() == []
 
@@ -177,7 +178,7 @@ def test_trap_s5_a_copy_that_shares_a_reply_is_stored_while_there_is_any_room(ki
 
 
 def _shared(one: Delivery) -> Delivery:
-    return replace(one, copies=tuple(replace(copy, over_quota=True) for copy in one.copies))
+    return replace(one, copies=tuple(copy._replace(over_quota=True) for copy in one.copies))
 
 
 def test_rule_c4_a_flood_to_a_full_account_costs_one_more_try_not_one_each(kit: Kit) -> None:
@@ -216,14 +217,13 @@ def test_rule_c4_nul_and_surrogates_break_no_row(kit: Kit) -> None:
     """In facts, trace and metadata they are replaced; the mail and its neighbours are stored described."""
     ann = kit.account("ann@example.org")
     one = kit.mail(ann, trace=True)
-    assert one.facts is not None
     assert one.trace is not None
-    evil = "a\0b\ud800c"
+    evil, facts = "a\0b\ud800c", facts_of(one.content)
     dirty = replace(
         one,
-        facts=replace(one.facts, subject=evil, message_id=evil, preview=evil, in_reply_to=(evil,)),
-        trace=replace(one.trace, helo=evil, mail_from=evil, rcpt_to=((evil, (ann,)),)),
-        copies=tuple(replace(copy, tags=(evil,), metadata={evil: evil}) for copy in one.copies),
+        kept=keep(replace(facts, subject=evil, message_id=evil, preview=evil, in_reply_to=(evil,))),
+        trace=one.trace._replace(helo=evil, mail_from=evil, rcpt_to=((evil, (ann,)),)),
+        copies=tuple(copy._replace(tags=(evil,), metadata={evil: evil}) for copy in one.copies),
     )
     kit.store(kit.mail(ann), dirty, kit.mail(ann))
     assert kit.rows("SELECT subject FROM content WHERE sha256 = ?", one.content.sha256) == [("a\ufffdb?c",)]
@@ -236,9 +236,9 @@ def test_rule_c4_facts_that_break_a_row_are_dropped_and_the_mail_is_stored_undes
     """The one whose facts no column takes is found by splitting; the others keep theirs."""
     ann = kit.account("ann@example.org")
     batch = [kit.mail(ann) for _ in range(5)]
-    facts = batch[3].facts
-    assert facts is not None
-    batch[3] = replace(batch[3], facts=replace(facts, crlf_size_bytes=1 << 80))
+    kept = batch[3].kept
+    assert kept is not None
+    batch[3] = replace(batch[3], kept=kept._replace(crlf_size_bytes=1 << 80))
     kit.store(*batch)
     rows = kit.rows("SELECT sha256 FROM content WHERE NOT described")
     assert rows == [(batch[3].content.sha256,)]
@@ -263,7 +263,7 @@ def test_rule_a4_an_id_that_is_taken_is_replaced(kit: Kit) -> None:
     kit.store(there)
     assert there.trace is not None
     batch = [kit.mail(ann, trace=True) for _ in range(4)]
-    batch[1] = replace(batch[1], copies=(replace(batch[1].copies[0], id=there.copies[0].id),))
+    batch[1] = replace(batch[1], copies=(batch[1].copies[0]._replace(id=there.copies[0].id),))
     batch[2] = replace(batch[2], trace=there.trace)
     ids = kit.store(*batch)
     assert ids[0] == batch[0].copies[0].id
@@ -371,7 +371,7 @@ def _sized(one: Delivery, size_bytes: int) -> Delivery:
 
 
 def _resized(copy: Copy, size_bytes: int) -> Copy:
-    return replace(copy, size_bytes=size_bytes)
+    return copy._replace(size_bytes=size_bytes)
 
 
 def test_locations_are_never_reused(kit: Kit) -> None:
@@ -428,7 +428,7 @@ def test_rule_a4_a_collision_gives_jobs_the_new_id(kit: Kit) -> None:
     ann = kit.account("ann@example.org")
     [taken] = kit.store(kit.mail(ann))
     delivery = kit.mail(ann)
-    delivery = replace(delivery, copies=(replace(delivery.copies[0], id=taken),))
+    delivery = replace(delivery, copies=(delivery.copies[0]._replace(id=taken),))
     [outcome] = kit.commit(_with_jobs(kit, delivery))
     assert isinstance(outcome, Stored)
     [row] = kit.rows("SELECT id FROM message WHERE id <> ?", taken)

@@ -54,7 +54,7 @@ def mail(kit: Kit, chance: random.Random, account_id: int, number: int) -> Deliv
         tags=tuple(chance.sample(["a", "b"], chance.randint(0, 2))),
     )
     return Delivery(
-        tenant_id=1, content=made.content, facts=made.facts, copies=(copy,), received_ms=made.received_ms
+        tenant_id=1, content=made.content, kept=made.kept, copies=(copy,), received_ms=made.received_ms
     )
 
 

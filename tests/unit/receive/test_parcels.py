@@ -15,7 +15,7 @@ from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
 from mairust_core.receive.describing import LazyDescription, with_facts
 from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
-from mairust_core.store.facts import content_row
+from mairust_core.store.facts import content_row, keep
 
 RICH = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, b@x.example\r\nSender: s@x.example\r\n"
@@ -43,7 +43,7 @@ def delivery(data: bytes = RICH) -> Delivery:
         rcpt_to=(("ann@example.org", (1 << 50,)),), events=events,
     )  # fmt: skip
     return Delivery(
-        tenant_id=1, content=content, facts=describe(data), copies=(copy,), received_ms=5,
+        tenant_id=1, content=content, kept=keep(describe(data)), copies=(copy,), received_ms=5,
         trace=trace, once=True,
     )  # fmt: skip
 
@@ -65,10 +65,10 @@ JOB = NewJob(
     "change",
     [
         {},
-        {"facts": None, "trace": None, "once": False},
+        {"kept": None, "trace": None, "once": False},
         {"later": (Later(id=Id(8), copy=Id(1 << 60), job=JOB, delay_ms=30),)},
         {"copies": tuple(Copy(id=Id(n), account_id=n, size_bytes=n) for n in range(1, 4))},
-        {"facts": None, "facts_left": True, "snippet": "Guten Tag"},
+        {"kept": None, "facts_left": True, "snippet": "Guten Tag"},
         {"calls": CallRows(log=[(1, "h", 0.5, None)], accesses=[(2, "a", 1 << 50, 7, None)])},
     ],
     ids=["whole", "bare", "jobs", "copies", "left", "calls"],
@@ -86,15 +86,16 @@ def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
 )
 def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> None:
     """Facts without the preview and where it is, or nothing at all: described there, no row differs."""
-    outline, whole = Outline(body), describe(body, extent=SNIPPET)
-    some = replace(delivery(body), facts=outline.facts(), unread=outline.text)
+    outline, whole = Outline(body), keep(describe(body, extent=SNIPPET))
+    some = replace(delivery(body), kept=keep(outline.facts()), unread=outline.text)
     found = with_facts(travelled(some))
-    assert (found.unread, found.facts, found.snippet) == (None, outline.facts(), whole.preview)
-    left = with_facts(travelled(replace(delivery(body), facts=None, facts_left=True)))
-    assert (left.facts, left.facts_left, left.snippet) == (outline.facts(), False, whole.preview)
-    assert content_row(found) == content_row(left) == content_row(replace(found, facts=whole, snippet=None))
-    shown = replace(delivery(body), facts=None, facts_left=True, snippet="what a plugin was shown")
-    assert with_facts(travelled(shown)) == replace(left, snippet="what a plugin was shown")
+    assert (found.unread, found.kept, found.snippet) == (None, whole, None)
+    left = with_facts(travelled(replace(delivery(body), kept=None, facts_left=True)))
+    assert (left.kept, left.facts_left, left.snippet) == (whole, False, None)
+    assert content_row(found) == content_row(left) == content_row(replace(found, kept=whole))
+    shown = replace(delivery(body), kept=None, facts_left=True, snippet="what a plugin was shown")
+    wanted = whole._replace(snippet="what a plugin was shown")
+    assert with_facts(travelled(shown)) == replace(left, kept=wanted)
 
 
 class Gone(Bytes):
@@ -107,10 +108,10 @@ class Gone(Bytes):
 def test_rule_c4_a_mail_that_cannot_be_read_is_stored_undescribed() -> None:
     """Whatever reading it raises, on either side; here its content is gone."""
     outline, gone = Outline(RICH), Gone(data=b"", sha256=b"", size_bytes=0)
-    mail = replace(delivery(), facts=outline.facts(), unread=outline.text, content=gone)
-    for one in (mail, replace(mail, facts=None, unread=None, facts_left=True)):
+    mail = replace(delivery(), kept=keep(outline.facts()), unread=outline.text, content=gone)
+    for one in (mail, replace(mail, kept=None, unread=None, facts_left=True)):
         found = with_facts(one)
-        assert (found.facts, found.unread, found.facts_left) == (None, None, False)
+        assert (found.kept, found.unread, found.facts_left) == (None, None, False)
     looked = LazyDescription(gone)
     assert (looked.facts, looked.text, looked.facts_left, looked.crlf_size_bytes) == (None, None, False, None)
     assert looked.received_count == 0
@@ -141,8 +142,8 @@ def test_of_what_holds_much_the_facts_are_found_at_once() -> None:
 def test_text_that_no_codec_takes_travels() -> None:
     """Lone surrogates and NUL are for the store to clean (rule C4)."""
     sent = delivery()
-    assert sent.facts is not None
-    odd = replace(sent, facts=replace(sent.facts, subject="a\udcffb\0c"))
+    assert sent.trace is not None
+    odd = replace(sent, trace=sent.trace._replace(helo="a\udcffb\0c"))
     assert travelled(odd) == odd
 
 
