@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from math import ceil
 from mmap import mmap
+from typing import NamedTuple
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.model.delivery import Delivery
@@ -21,6 +23,8 @@ from mairust_core.receive.parcels import LONGEST_BYTES, pack_outcomes, unpack
 ROOM_BYTES = 4 << 20
 """What one batch may hold of parcels and contents; one mail needs half of it at most."""
 assert HEAD.size + LONGEST_BYTES + MEMORY_LIMIT_BYTES <= ROOM_BYTES
+REMEMBERED = 0.99
+"""What is left, after another batch, of how much mail was under way together."""
 
 
 def answer(committer: Committer, incoming: int, outgoing: int, upkeep: Callable[[], float]) -> None:
@@ -28,11 +32,12 @@ def answer(committer: Committer, incoming: int, outgoing: int, upkeep: Callable[
 
     `upkeep` is called between batches, and after the seconds it asked for when none comes.
     """
-    inbox = _Inbox(incoming)
+    inbox = Inbox(incoming)
     try:
         while True:
             if batch := inbox.take(upkeep()):
                 told = pack_outcomes(committer.settle(batch))
+                inbox.count()
                 _write(outgoing, ANSWER.pack(len(told)) + told)
     except (EOFError, BrokenPipeError):
         return
@@ -44,24 +49,34 @@ def _write(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-class _Inbox:
+class _Place(NamedTuple):
+    """Where a parcel lies in the room: it begins at `packed`, its content at `content`."""
+
+    packed: int
+    content: int
+    stop: int
+
+
+class Inbox:
     """What has come through a pipe and is not taken yet."""
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
-        self._fd = fd
+        self.fd = fd
         self._room = memoryview(mmap(-1, ROOM_BYTES))  # takes memory as far as it is used
         self._used = 0
         self._expecting = False
+        self._before = 0
+        self._under_way = 0.0
         self._last: tuple[bytes, bytes] | None = None
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
     def take(self, timeout_s: float) -> list[Delivery]:
-        """All deliveries that have come, at most a batch; none after `timeout_s`. Raises `EOFError`."""
+        """The next batch of what has come; none after `timeout_s`. Raises `EOFError`."""
         while True:
             ended = self._fill()
-            if taken := list(self._whole()):
+            if taken := self._next_batch():
                 return taken
             if ended:
                 raise EOFError
@@ -80,7 +95,7 @@ class _Inbox:
         """Read what there is room for; whether the pipe has ended."""
         while self._used < ROOM_BYTES:
             try:
-                read = os.readv(self._fd, [self._room[self._used :]])
+                read = os.readv(self.fd, [self._room[self._used :]])
             except BlockingIOError:
                 return False
             if not read:
@@ -88,23 +103,52 @@ class _Inbox:
             self._used += read
         return False
 
-    def _whole(self) -> Iterator[Delivery]:
-        room, at, count = self._room, 0, 0
-        while at + HEAD.size <= self._used and count < MAX_BATCH:
-            packed_bytes, content_bytes = HEAD.unpack_from(room, at)
+    def count(self) -> None:
+        """Note how much mail is under way: to be called before the last batch is answered.
+
+        Its senders bring nothing until then, so that what has come is of others.
+        """
+        self._fill()
+        here, _ = self._whole()
+        self._under_way = max(self._before + len(here), self._under_way * REMEMBERED)
+
+    def _next_batch(self) -> list[Delivery]:
+        """What is here, but no more than half of the mail that was under way together lately.
+
+        While a batch is committed the loop makes the next one, for the senders of the one before. Left alone
+        one becomes large and the other small, and in turns each process waits for the other.
+        """
+        here, stop = self._whole()
+        taken = here[: ceil(max(len(here), self._under_way) / 2)]
+        batch = [unpack(*self._parcel(one)) for one in taken]
+        if taken:
+            self._before = len(taken)
+            packed, data = self._parcel(taken[0])
+            self._last = bytes(packed), data
+        self._forget(stop if len(taken) == len(here) else taken[-1].stop)
+        return batch
+
+    def _whole(self) -> tuple[list[_Place], int]:
+        """Where parcels are that have come whole, at most a batch, and where the last of them ends."""
+        found: list[_Place] = []
+        at = 0
+        while at + HEAD.size <= self._used and len(found) < MAX_BATCH:
+            packed_bytes, content_bytes = HEAD.unpack_from(self._room, at)
             content_at = at + HEAD.size + packed_bytes
             stop = content_at + content_bytes
             if stop > self._used:
                 break
-            packed, data = room[at + HEAD.size : content_at], bytes(room[content_at:stop])
-            at = stop
-            if not packed_bytes:
+            if packed_bytes:
+                found.append(_Place(at + HEAD.size, content_at, stop))
+            else:
                 self._expecting = True
-                continue
-            if not count:
-                self._last = bytes(packed), data
-            yield unpack(packed, data)
-            count += 1
-        left = self._used - at
-        room[:left] = room[at : self._used]
+            at = stop
+        return found, at
+
+    def _parcel(self, at: _Place) -> tuple[memoryview, bytes]:
+        return self._room[at.packed : at.content], bytes(self._room[at.content : at.stop])
+
+    def _forget(self, stop: int) -> None:
+        left = self._used - stop
+        self._room[:left] = self._room[stop : self._used]
         self._used = left
