@@ -62,7 +62,7 @@ class Inbox:
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
-        self.fd = fd
+        self._fd = fd
         self._room = memoryview(mmap(-1, ROOM_BYTES))  # takes memory as far as it is used
         self._used = 0
         self._expecting = False
@@ -95,7 +95,7 @@ class Inbox:
         """Read what there is room for; whether the pipe has ended."""
         while self._used < ROOM_BYTES:
             try:
-                read = os.readv(self.fd, [self._room[self._used :]])
+                read = os.readv(self._fd, [self._room[self._used :]])
             except BlockingIOError:
                 return False
             if not read:
