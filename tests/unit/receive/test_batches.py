@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -48,11 +47,13 @@ class Pipe:
         """What comes until the pipe ends, which it does now."""
         os.close(self.writing)
         self.writing = -1
-        found = []
-        with suppress(EOFError):
-            while True:
+        found: list[int] = []
+        for _ in range(100):
+            try:
                 found += self.taken()
-        return found
+            except EOFError:
+                return found
+        raise AssertionError("the end of the pipe went unnoticed")
 
     def senders(self, count: int, batches: int) -> list[int]:
         """Take batches of mail whose senders bring the next one as soon as theirs is answered."""
