@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mairust_core.mime import parameters
@@ -36,17 +35,27 @@ class Bodies:
 def sort_parts(root: Part) -> Bodies:
     """Sort the leaves of a message into text, HTML and attachments, in order."""
     bodies = Bodies(cut=root.cut and not root.children)
-    for part, siblings in _leaves(root, b""):
-        if siblings is _ATTACHED or (part.cut and part is not root):
-            bodies.attached.append(part)
-            continue
-        kind = part.type.sub if part.type.main == b"text" else b""
-        is_text = kind in (b"plain", b"html") and part.disposition != b"attachment"
-        if is_text and (part is root or not filename_of(part)):
-            (bodies.plain if kind == b"plain" else bodies.html).append(part)
-        elif not _is_alternative(part, siblings):
-            bodies.attached.append(part)
+    _sort(bodies, root, b"", root)
     return bodies
+
+
+def _sort(bodies: Bodies, part: Part, siblings: bytes, root: Part) -> None:
+    """Sort the leaves of a part that is in a multipart of that subtype, or inside of an attached one."""
+    if part.children:
+        whole = siblings is _ATTACHED or is_attached_whole(part, siblings)
+        inside = _ATTACHED if whole else part.type.sub
+        for child in part.children:
+            _sort(bodies, child, inside, root)
+        return
+    if siblings is _ATTACHED or (part.cut and part is not root):
+        bodies.attached.append(part)
+        return
+    kind = part.type.sub if part.type.main == b"text" else b""
+    is_text = kind in (b"plain", b"html") and part.disposition != b"attachment"
+    if is_text and (part is root or not filename_of(part)):
+        (bodies.plain if kind == b"plain" else bodies.html).append(part)
+    elif not _is_alternative(part, siblings):
+        bodies.attached.append(part)
 
 
 def _is_alternative(part: Part, siblings: bytes) -> bool:
@@ -54,16 +63,6 @@ def _is_alternative(part: Part, siblings: bytes) -> bool:
     if siblings != b"alternative" or part.type.main != b"text" or part.type.sub == b"calendar":
         return False
     return part.disposition != b"attachment" and not filename_of(part)
-
-
-def _leaves(part: Part, siblings: bytes) -> Iterator[tuple[Part, bytes]]:
-    """Yield each leaf with the subtype of the multipart it is in, `_ATTACHED` inside of an attached one."""
-    if not part.children:
-        yield part, siblings
-        return
-    inside = _ATTACHED if siblings is _ATTACHED or is_attached_whole(part, siblings) else part.type.sub
-    for child in part.children:
-        yield from _leaves(child, inside)
 
 
 def is_attached_whole(part: Part, siblings: bytes) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from mairust_core.mime.envelope import address_fields, envelope
-from mairust_core.mime.imap_strings import nstring, string
+from mairust_core.mime.imap_strings import nstring, parameter_list, string
 from mairust_core.mime.line_ends import Buffer, count
-from mairust_core.mime.parameters import Parameters
 from mairust_core.mime.tree import Part
 
 _LANGUAGE_TAG = re.compile(rb"[A-Za-z0-9-]+")
@@ -19,13 +18,12 @@ _SELDOM = frozenset(
 def bodystructure(content: Buffer, part: Part) -> bytes:
     """Return the structure of a part; `content` and the part's offsets are of the CRLF form."""
     if part.children:
-        return b"(%b %b %b %b)" % (
+        return b"(%b %b %b)" % (
             b"".join([bodystructure(content, child) for child in part.children]),
-            string(part.type.sub),
-            _parameters(part.type.parameters),
+            part.type.structure,
             _disposition_language_location(part),
         )
-    head = b"(%b %b %b" % (string(part.type.main), string(part.type.sub), _parameters(part.type.parameters))
+    head = b"(%b %b" % (string(part.type.main), part.type.structure)
     encoding, size, more = string(part.encoding), part.end - part.body, _of_its_type(content, part)
     if not part.fields.any_of(_SELDOM):
         return b"%b NIL NIL %b %d%b NIL %b NIL NIL)" % (head, encoding, size, more, _disposition(part))
@@ -54,16 +52,10 @@ def _of_its_type(content: Buffer, part: Part) -> bytes:
     return b" %d" % count(content, b"\n", part.body, part.end) if part.type.main == b"text" else b""
 
 
-def _parameters(found: Parameters) -> bytes:
-    if not found:
-        return b"NIL"
-    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in found])
-
-
 def _disposition(part: Part) -> bytes:
     if not part.disposition:
         return b"NIL"
-    return b"(%b %b)" % (string(part.disposition), _parameters(part.disposition_parameters))
+    return b"(%b %b)" % (string(part.disposition), parameter_list(part.disposition_parameters))
 
 
 def _disposition_language_location(part: Part) -> bytes:

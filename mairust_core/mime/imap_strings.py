@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+Parameters = tuple[tuple[bytes, bytes], ...]
+"""Lower-case name and unquoted value, in order, encodings untouched."""
+
 quotable = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+").fullmatch
 _ESCAPABLE = re.compile(rb"[\t\x20-\x7e]*+")
 _SPECIAL = re.compile(rb'(["\\])')
@@ -24,3 +27,10 @@ def nstring(value: bytes | None) -> bytes:
     if value is None:
         return b"NIL"
     return b'"' + value + b'"' if quotable(value) else string(value)
+
+
+def parameter_list(found: Parameters) -> bytes:
+    """Return names and values in parentheses, NIL when there are none."""
+    if not found:
+        return b"NIL"
+    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in found])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from mairust_core.mime.charsets import decode_text
 from mairust_core.mime.encoded_words import decode_header, one_line
-
-Parameters = tuple[tuple[bytes, bytes], ...]
-"""Lower-case name and unquoted value, in order, encodings untouched."""
+from mairust_core.mime.imap_strings import Parameters, parameter_list, string
 
 _TYPE = re.compile(rb'\s*+([^\s;/"(),<>]++)\s*+/\s*+([^\s;/"(),<>]++)')
 _PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"?|([^;]*+))', re.DOTALL)
@@ -20,13 +18,19 @@ _MAX_CACHED_BYTES = 200
 _MAX_CONTINUATIONS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaType:
+class MediaType(NamedTuple):
     """A content type, in lower case, with its parameters."""
 
     main: bytes
     sub: bytes
-    parameters: Parameters = ()
+    parameters: Parameters
+    structure: bytes
+    """Subtype and parameters as BODYSTRUCTURE tells them: made once for all mail with the same field."""
+
+    @classmethod
+    def of(cls, main: bytes, sub: bytes, parameters: Parameters = ()) -> MediaType:
+        """The type of these parts."""
+        return cls(main, sub, parameters, b"%b %b" % (string(sub), parameter_list(parameters)))
 
     @property
     def name(self) -> str:
@@ -34,9 +38,9 @@ class MediaType:
         return decode_text(b"%b/%b" % (self.main, self.sub))
 
 
-TEXT_PLAIN = MediaType(main=b"text", sub=b"plain", parameters=((b"charset", b"us-ascii"),))
-MESSAGE = MediaType(main=b"message", sub=b"rfc822")
-OPAQUE = MediaType(main=b"application", sub=b"octet-stream")
+TEXT_PLAIN = MediaType.of(b"text", b"plain", ((b"charset", b"us-ascii"),))
+MESSAGE = MediaType.of(b"message", b"rfc822")
+OPAQUE = MediaType.of(b"application", b"octet-stream")
 
 
 def media_type(value: bytes) -> MediaType:
@@ -49,7 +53,7 @@ def _media_type(value: bytes) -> MediaType:
     found = _TYPE.match(value)
     if found is None:
         return TEXT_PLAIN
-    return MediaType(main=found[1].lower(), sub=found[2].lower(), parameters=parameters(value[found.end() :]))
+    return MediaType.of(found[1].lower(), found[2].lower(), parameters(value[found.end() :]))
 
 
 _cached_media_type = lru_cache(maxsize=1024)(_media_type)
