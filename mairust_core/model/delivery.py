@@ -87,8 +87,7 @@ class Later:
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """Everything that one transaction writes for one mail; `kept` None when it could not be described,
     or while its facts are left.
     """

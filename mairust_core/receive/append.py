@@ -46,7 +46,7 @@ def append(
         facts = describe_safely(content)
         one = _One(site, to, wanted, content, facts)
         with one.noted() as stored:
-            delivery = replace(one.asked() if wanted.asked_for else one.plain(), receipt=receipt)
+            delivery = (one.asked() if wanted.asked_for else one.plain())._replace(receipt=receipt)
             outcome = site.committer.commit_many([delivery])[0]
             if isinstance(outcome, Stored):
                 stored[to[1]] = outcome.ids[0]
@@ -121,8 +121,7 @@ class _One:
             raise Temporary("hook_later", why=verdict.reason or verdict.reply or TEMPFAILED)
         planned = plan([(self._account_id,)], self._with_own(verdict))
         copies = copies_of(source, b"", planned, self._site.ids)
-        return replace(
-            self.plain(),
+        return self.plain()._replace(
             copies=copies,
             trace=trace_of(source, told),
             calls=calls_of(told.steps, source.trace_id, self._site.ids),

@@ -256,8 +256,7 @@ class Committer:
         new = {copy.id: ids.next() for copy in delivery.copies}
         trace = None if delivery.trace is None else delivery.trace._replace(id=ids.next())
         trace_id = None if trace is None else int(trace.id)
-        return replace(
-            delivery,
+        return delivery._replace(
             copies=tuple(copy._replace(id=new[copy.id]) for copy in delivery.copies),
             later=tuple(
                 replace(one, id=ids.next(), copy=new[one.copy]) for one in delivery.later if one.copy in new
@@ -291,11 +290,11 @@ class Committer:
 def _with_less(delivery: Delivery) -> Iterator[Delivery]:
     """The same mail with less beside it, for a database that does not take it whole."""
     if delivery.calls.log:
-        yield replace(delivery, calls=NO_CALLS)
+        yield delivery._replace(calls=NO_CALLS)
     if delivery.kept is not None:
-        yield replace(delivery, kept=None)
+        yield delivery._replace(kept=None)
         if delivery.calls.log:
-            yield replace(delivery, kept=None, calls=NO_CALLS)
+            yield delivery._replace(kept=None, calls=NO_CALLS)
 
 
 def _note_less(delivery: Delivery, less: Delivery, stored: Stored, error: Exception) -> Stored:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
@@ -110,7 +109,7 @@ def with_facts(delivery: Delivery) -> Delivery:
             kept = None
     if kept is not None and snippet is not None:
         kept = kept._replace(snippet=as_snippet(snippet))
-    return replace(delivery, kept=kept, facts_left=False, unread=None, snippet=None)
+    return delivery._replace(kept=kept, facts_left=False, unread=None, snippet=None)
 
 
 def _note_undescribed(content: Content) -> None:

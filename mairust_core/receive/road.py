@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mairust_core.errors import MaiRustError, NotFound, QuotaExceeded, StorageDown
@@ -233,7 +233,7 @@ class MailRoad:
             answers.fail(culprit, outcome)
             wanted = answers.wanted()
             copies = tuple(copy for copy in delivery.copies if copy.account_id in wanted)
-            delivery = replace(delivery, copies=copies)
+            delivery = delivery._replace(copies=copies)
         replies = answers.fail_all(TRY_AGAIN)
         assert delivery.trace
         self._parts.refusals.add_whole(delivery.trace, source, replies[0])

@@ -161,7 +161,7 @@ def _without_known(one: Located, known: dict[Id, Id]) -> Located | None:
     new = tuple(copy for copy in one.delivery.copies if known.get(copy.id, copy.id) == copy.id)
     if len(new) == len(one.delivery.copies):
         return one
-    return one._replace(delivery=replace(one.delivery, copies=new)) if new else None
+    return one._replace(delivery=one.delivery._replace(copies=new)) if new else None
 
 
 def _write_contents(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> None:

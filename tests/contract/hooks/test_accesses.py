@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,7 +103,7 @@ async def test_b5_what_the_database_does_not_take_with_the_mail_is_written_later
 
     async def without(delivery: Delivery) -> Outcome:
         rows = [(*row[:3], None, *row[4:]) for row in delivery.calls.log]
-        return await commit(replace(delivery, calls=delivery.calls._replace(log=rows)))
+        return await commit(delivery._replace(calls=delivery.calls._replace(log=rows)))
 
     house.committer.commit = without  # type: ignore[method-assign]  # a database that takes no such row
     await house.hook(deliver, registered("a", PRE))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -125,7 +125,7 @@ def test_a_preview_that_was_left_is_read(kit: Kit, commits: Commits) -> None:
     outline = Outline(mail.content.view())
     kept = keep(outline.facts())
     assert kept.snippet == ""
-    assert isinstance(commit(commits, replace(mail, kept=kept, unread=outline.text))[0], Stored)
+    assert isinstance(commit(commits, mail._replace(kept=kept, unread=outline.text))[0], Stored)
     assert kit.rows("SELECT snippet FROM content") == [("Good morning\n",)]
 
 
@@ -133,7 +133,7 @@ def test_facts_that_were_left_are_found(kit: Kit, commits: Commits) -> None:
     """A mail that comes without any is stored with all of them."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
     assert mail.kept is not None
-    assert isinstance(commit(commits, replace(mail, kept=None, facts_left=True))[0], Stored)
+    assert isinstance(commit(commits, mail._replace(kept=None, facts_left=True))[0], Stored)
     found = kit.rows("SELECT snippet, described, message_id, envelope FROM content")
     assert found == [("Good morning\n", True, mail.kept.message_id, mail.kept.envelope)]
 
@@ -156,7 +156,7 @@ def test_what_is_missing_is_made_and_what_collides_gets_another_id(kit: Kit, com
     ann = kit.account("ann@example.org")
     first, other = kit.mail(ann, mailbox="Invoices"), kit.mail(ann, trace=True)
     taken = first.copies[0].id
-    second = replace(other, copies=(other.copies[0]._replace(id=taken),))
+    second = other._replace(copies=(other.copies[0]._replace(id=taken),))
 
     async def run() -> tuple[Outcome, Outcome]:
         return await commits.commit(first), await commits.commit(second)
@@ -173,7 +173,7 @@ def test_b5_what_was_asked_is_written_with_the_mail(kit: Kit, commits: Commits) 
     ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
     mail = kit.mail(ann, trace=True)
     asked = rows(kit, mail, bob)
-    mail = replace(mail, calls=asked)
+    mail = mail._replace(calls=asked)
     assert isinstance(commit(commits, mail, kit.mail(bob))[0], Stored)
     assert kit.rows("SELECT id, hook, message_id FROM hook_log") == [(asked.log[0][0], "h", None)]
     found = kit.rows("SELECT account_id, message_id FROM plugin_access ORDER BY id")
@@ -187,7 +187,7 @@ def test_rule_c4_a_row_of_the_log_that_nobody_takes_costs_no_mail(kit: Kit, comm
     asked = rows(kit, good)
     row = rows(kit, odd).log[0]
     broken = CallRows(log=[(*row[:3], None, *row[4:])], accesses=rows(kit, odd).accesses)
-    batch = [replace(good, calls=asked), replace(odd, calls=broken), other]
+    batch = [good._replace(calls=asked), odd._replace(calls=broken), other]
     stored = [one for one in commit(commits, *batch) if isinstance(one, Stored)]
     assert [one.without_calls for one in stored] == [False, True, False]
     assert kit.rows("SELECT id FROM hook_log") == [(asked.log[0][0],)]
@@ -203,7 +203,7 @@ def test_b5_facts_that_nobody_takes_do_not_cost_what_plugins_saw(kit: Kit, commi
     odd = one.kept._replace(crlf_size_bytes=1 << 80)
     row = rows(kit, both).log[0]
     broken = CallRows(log=[(*row[:3], None, *row[4:])])
-    batch = [replace(one, kept=odd, calls=rows(kit, one)), replace(both, kept=odd, calls=broken)]
+    batch = [one._replace(kept=odd, calls=rows(kit, one)), both._replace(kept=odd, calls=broken)]
     stored = [one for one in commit(commits, *batch) if isinstance(one, Stored)]
     assert [one.without_calls for one in stored] == [False, True]
     assert kit.rows("SELECT message_id FROM plugin_access") == [(one.copies[0].id,)]
@@ -217,8 +217,8 @@ def test_rule_a4_a_row_whose_id_is_taken_gets_another(kit: Kit, commits: Commits
     first, again = kit.mail(ann, trace=True), kit.mail(ann, trace=True)
     before, after = rows(kit, first), rows(kit, again)
     after = after._replace(**{taken: getattr(before, taken)})
-    assert isinstance(commit(commits, replace(first, calls=before))[0], Stored)
-    [stored] = commit(commits, replace(again, calls=after))
+    assert isinstance(commit(commits, first._replace(calls=before))[0], Stored)
+    [stored] = commit(commits, again._replace(calls=after))
     assert isinstance(stored, Stored)
     assert not stored.without_calls
     traces = kit.rows("SELECT trace_id FROM message ORDER BY id")
@@ -249,7 +249,7 @@ def test_rule_e2_jobs_are_made_with_the_copy(kit: Kit, commits: Commits) -> None
     mail = kit.mail(kit.account("ann@example.org"), mailbox=QUARANTINE)
     job = NewJob(kind="hook", payload={"hook": "h"})
     later = Later(id=kit.ids.next(), copy=mail.copies[0].id, job=job, delay_ms=5)
-    assert isinstance(commit(commits, replace(mail, later=(later,)))[0], Stored)
+    assert isinstance(commit(commits, mail._replace(later=(later,)))[0], Stored)
     assert kit.rows("SELECT id, kind, state FROM job") == [(later.id, "hook", "ready")]
 
 
@@ -258,7 +258,7 @@ def test_large_mail_and_equal_mail_go_the_same_way(kit: Kit, commits: Commits) -
     ann = kit.account("ann@example.org")
     large = kit.mail(ann, data=message(body="x" * MEMORY_LIMIT_BYTES))
     once = kit.mail(ann, once=True)
-    twice = replace(once, copies=(kit.copy(ann, once.content.size_bytes),))
+    twice = once._replace(copies=(kit.copy(ann, once.content.size_bytes),))
     outcomes = commit(commits, large, once, twice)
     assert all(isinstance(one, Stored) for one in outcomes)
     assert outcomes[1] == outcomes[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import replace
 
 from mairust_core import store
 from mairust_core.errors import NotFound
@@ -47,10 +46,10 @@ def _delivery(kit: Kit, chance: random.Random, accounts: list[int], texts: list[
     )
     kind = chance.random()
     if kind < 0.1 and one.kept:
-        return replace(one, kept=one.kept._replace(header_size_bytes=1 << 70))
+        return one._replace(kept=one.kept._replace(header_size_bytes=1 << 70))
     if kind < 0.15:
-        return replace(one, copies=tuple(copy._replace(size_bytes=1 << 70) for copy in one.copies))
-    return replace(one, copies=tuple(copy._replace(flags=chance.randint(0, 3)) for copy in one.copies))
+        return one._replace(copies=tuple(copy._replace(size_bytes=1 << 70) for copy in one.copies))
+    return one._replace(copies=tuple(copy._replace(flags=chance.randint(0, 3)) for copy in one.copies))
 
 
 def _change(kit: Kit, chance: random.Random, people: dict[str, int], number: int) -> None:

@@ -139,7 +139,7 @@ def test_seen_copies_are_not_counted_unseen(kit: Kit) -> None:
     """Flags come with the copy."""
     ann = kit.account("ann@example.org")
     one = kit.mail(ann)
-    kit.store(replace(one, copies=tuple(copy._replace(flags=1) for copy in one.copies)), kit.mail(ann))
+    kit.store(one._replace(copies=tuple(copy._replace(flags=1) for copy in one.copies)), kit.mail(ann))
     assert kit.rows("SELECT messages, unseen FROM mailbox") == [(2, 1)]
     assert kit.problems() == []
 
@@ -178,7 +178,7 @@ def test_trap_s5_a_copy_that_shares_a_reply_is_stored_while_there_is_any_room(ki
 
 
 def _shared(one: Delivery) -> Delivery:
-    return replace(one, copies=tuple(copy._replace(over_quota=True) for copy in one.copies))
+    return one._replace(copies=tuple(copy._replace(over_quota=True) for copy in one.copies))
 
 
 def test_rule_c4_a_flood_to_a_full_account_costs_one_more_try_not_one_each(kit: Kit) -> None:
@@ -219,8 +219,7 @@ def test_rule_c4_nul_and_surrogates_break_no_row(kit: Kit) -> None:
     one = kit.mail(ann, trace=True)
     assert one.trace is not None
     evil, facts = "a\0b\ud800c", facts_of(one.content)
-    dirty = replace(
-        one,
+    dirty = one._replace(
         kept=keep(replace(facts, subject=evil, message_id=evil, preview=evil, in_reply_to=(evil,))),
         trace=one.trace._replace(helo=evil, mail_from=evil, rcpt_to=((evil, (ann,)),)),
         copies=tuple(copy._replace(tags=(evil,), metadata={evil: evil}) for copy in one.copies),
@@ -238,7 +237,7 @@ def test_rule_c4_facts_that_break_a_row_are_dropped_and_the_mail_is_stored_undes
     batch = [kit.mail(ann) for _ in range(5)]
     kept = batch[3].kept
     assert kept is not None
-    batch[3] = replace(batch[3], kept=kept._replace(crlf_size_bytes=1 << 80))
+    batch[3] = batch[3]._replace(kept=kept._replace(crlf_size_bytes=1 << 80))
     kit.store(*batch)
     rows = kit.rows("SELECT sha256 FROM content WHERE NOT described")
     assert rows == [(batch[3].content.sha256,)]
@@ -263,8 +262,8 @@ def test_rule_a4_an_id_that_is_taken_is_replaced(kit: Kit) -> None:
     kit.store(there)
     assert there.trace is not None
     batch = [kit.mail(ann, trace=True) for _ in range(4)]
-    batch[1] = replace(batch[1], copies=(batch[1].copies[0]._replace(id=there.copies[0].id),))
-    batch[2] = replace(batch[2], trace=there.trace)
+    batch[1] = batch[1]._replace(copies=(batch[1].copies[0]._replace(id=there.copies[0].id),))
+    batch[2] = batch[2]._replace(trace=there.trace)
     ids = kit.store(*batch)
     assert ids[0] == batch[0].copies[0].id
     assert ids[3] == batch[3].copies[0].id
@@ -367,7 +366,7 @@ def test_an_empty_batch_is_nothing(kit: Kit) -> None:
 
 
 def _sized(one: Delivery, size_bytes: int) -> Delivery:
-    return replace(one, copies=tuple(_resized(copy, size_bytes) for copy in one.copies))
+    return one._replace(copies=tuple(_resized(copy, size_bytes) for copy in one.copies))
 
 
 def _resized(copy: Copy, size_bytes: int) -> Copy:
@@ -390,7 +389,7 @@ def _with_jobs(kit: Kit, delivery: Delivery) -> Delivery:
     later = tuple(
         Later(id=kit.ids.next(), copy=copy.id, job=new, delay_ms=30_000) for copy in delivery.copies
     )
-    return replace(delivery, later=later)
+    return delivery._replace(later=later)
 
 
 def _jobs(kit: Kit) -> list[dict[str, object]]:
@@ -428,7 +427,7 @@ def test_rule_a4_a_collision_gives_jobs_the_new_id(kit: Kit) -> None:
     ann = kit.account("ann@example.org")
     [taken] = kit.store(kit.mail(ann))
     delivery = kit.mail(ann)
-    delivery = replace(delivery, copies=(delivery.copies[0]._replace(id=taken),))
+    delivery = delivery._replace(copies=(delivery.copies[0]._replace(id=taken),))
     [outcome] = kit.commit(_with_jobs(kit, delivery))
     assert isinstance(outcome, Stored)
     [row] = kit.rows("SELECT id FROM message WHERE id <> ?", taken)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -29,7 +28,7 @@ def ann(kit: Kit) -> int:
 def imported(kit: Kit, account_id: int, data: bytes, copy: int, *, again: bool = False) -> Delivery:
     """A message of an import: this copy of these bytes."""
     mail = kit.mail(account_id, data=data, received_ms=1000 + copy)
-    return replace(mail, counted=Counted(copy=copy, again=again))
+    return mail._replace(counted=Counted(copy=copy, again=again))
 
 
 def counted(kit: Kit) -> list[tuple[object, ...]]:
@@ -63,7 +62,7 @@ def test_rule_i1_copies_of_a_batch_are_counted_in_their_order(kit: Kit, ann: int
 def test_rule_i1_each_mailbox_counts_for_itself(kit: Kit, ann: int) -> None:
     """The same bytes for another mailbox are another message; mailboxes are made as needed."""
     there = imported(kit, ann, b"a", 1)
-    elsewhere = replace(there, copies=(kit.copy(ann, 1, mailbox="Work"),))
+    elsewhere = there._replace(copies=(kit.copy(ann, 1, mailbox="Work"),))
     assert how_many(kit, [there, elsewhere]) == [1, 1]
     assert counted(kit) == [(INBOX, 1), ("Work", 1)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from mairust_core.errors import MaiRustError, NotFound, OutcomeUnknown, QuotaExceeded
@@ -75,7 +73,7 @@ JOB = NewJob(
 )
 def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
     """All of it: facts, copies, story, jobs; ids are ids again."""
-    sent = replace(delivery(), **change)  # type: ignore[arg-type]  # fields of a delivery
+    sent = delivery()._replace(**change)  # type: ignore[arg-type]  # fields of a delivery
     found = travelled(sent)
     assert found == sent
     assert {type(one.id) for one in found.copies} | {type(one.id) for one in found.later} <= {Id}
@@ -87,15 +85,15 @@ def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
 def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> None:
     """Facts without the preview and where it is, or nothing at all: described there, no row differs."""
     outline, whole = Outline(body), keep(describe(body, extent=SNIPPET))
-    some = replace(delivery(body), kept=keep(outline.facts()), unread=outline.text)
+    some = delivery(body)._replace(kept=keep(outline.facts()), unread=outline.text)
     found = with_facts(travelled(some))
     assert (found.unread, found.kept, found.snippet) == (None, whole, None)
-    left = with_facts(travelled(replace(delivery(body), kept=None, facts_left=True)))
+    left = with_facts(travelled(delivery(body)._replace(kept=None, facts_left=True)))
     assert (left.kept, left.facts_left, left.snippet) == (whole, False, None)
-    assert content_row(found) == content_row(left) == content_row(replace(found, kept=whole))
-    shown = replace(delivery(body), kept=None, facts_left=True, snippet="what a plugin was shown")
+    assert content_row(found) == content_row(left) == content_row(found._replace(kept=whole))
+    shown = delivery(body)._replace(kept=None, facts_left=True, snippet="what a plugin was shown")
     wanted = whole._replace(snippet="what a plugin was shown")
-    assert with_facts(travelled(shown)) == replace(left, kept=wanted)
+    assert with_facts(travelled(shown)) == left._replace(kept=wanted)
 
 
 class Gone(Bytes):
@@ -108,8 +106,8 @@ class Gone(Bytes):
 def test_rule_c4_a_mail_that_cannot_be_read_is_stored_undescribed() -> None:
     """Whatever reading it raises, on either side; here its content is gone."""
     outline, gone = Outline(RICH), Gone(data=b"", sha256=b"", size_bytes=0)
-    mail = replace(delivery(), kept=keep(outline.facts()), unread=outline.text, content=gone)
-    for one in (mail, replace(mail, kept=None, unread=None, facts_left=True)):
+    mail = delivery()._replace(kept=keep(outline.facts()), unread=outline.text, content=gone)
+    for one in (mail, mail._replace(kept=None, unread=None, facts_left=True)):
         found = with_facts(one)
         assert (found.kept, found.unread, found.facts_left) == (None, None, False)
     looked = LazyDescription(gone)
@@ -143,7 +141,7 @@ def test_text_that_no_codec_takes_travels() -> None:
     """Lone surrogates and NUL are for the store to clean (rule C4)."""
     sent = delivery()
     assert sent.trace is not None
-    odd = replace(sent, trace=sent.trace._replace(helo="a\udcffb\0c"))
+    odd = sent._replace(trace=sent.trace._replace(helo="a\udcffb\0c"))
     assert travelled(odd) == odd
 
 
@@ -160,7 +158,7 @@ def test_text_that_no_codec_takes_travels() -> None:
 )
 def test_what_few_mails_bring_does_not_travel(change: dict[str, object]) -> None:
     """It is committed where it is."""
-    assert pack(replace(delivery(), **change)) is None  # type: ignore[arg-type]  # fields of a delivery
+    assert pack(delivery()._replace(**change)) is None  # type: ignore[arg-type]  # fields of a delivery
 
 
 def test_outcomes_arrive_as_the_same_errors() -> None:
