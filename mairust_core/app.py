@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mairust_core.model.secret import Prepared, Rotated
     from mairust_core.model.settings import Export, Setting
     from mairust_core.model.status import BlobStatus
+    from mairust_core.observe.counters import Counters
     from mairust_core.plugins.callbacks import Callbacks
     from mairust_core.plugins.joined import Joined
     from mairust_core.receive.committer import Committer
@@ -115,6 +116,13 @@ class Site(PluginParts):
 
         require_mounted(self.settings)
         return self.blobs.free_bytes()
+
+    @cached_property
+    def counters(self) -> Counters:
+        """What this process counts; a worker is given those that it shares with the others."""
+        from mairust_core.observe.counters import Counters
+
+        return Counters.alone()
 
     @cached_property
     def committer(self) -> Committer:

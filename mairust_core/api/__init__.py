@@ -22,7 +22,7 @@ from mairust_core.api.document import DESCRIPTION, TITLE, VERSION, document
 from mairust_core.api.edge import Bounds, Edge
 from mairust_core.api.extended import add_extended
 from mairust_core.api.frame import Frame
-from mairust_core.api.health import add_health
+from mairust_core.api.health import Readiness, add_health
 from mairust_core.api.metrics import add_metrics
 from mairust_core.api.pages import add_pages
 from mairust_core.api.plugin_doors import add_doors
@@ -53,9 +53,10 @@ def create_app(
     add_operations(app, services, edge.handler)
     add_doors(app, site, edge)
     add_extended(app, site, edge)
-    add_health(app, site)
-    add_metrics(app, site, edge)
+    readiness = Readiness(site)
+    add_health(app, readiness)
+    add_metrics(app, site, edge, readiness)
     add_pages(app, document)
     app.add_exception_handler(HTTPException, answer_framework)
-    app.add_middleware(Frame)
+    app.add_middleware(Frame, counters=site.counters.http)
     return app

@@ -1,4 +1,4 @@
-"""Around every request: its id, its path, the headers of its answer, its line in the log."""
+"""Around every request: its id, its path, the headers of its answer, its line in the log, its count."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mairust_core.api.paths import first_decoding
+from mairust_core.observe.counters import HttpCounters
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _ALWAYS = (
@@ -34,8 +35,9 @@ log = logging.getLogger("mairust.http")
 class Frame:
     """ASGI middleware: HEAD is answered as GET (the server leaves the body out), every answer is labelled."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, counters: HttpCounters) -> None:
         self._app = app
+        self._counters = counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,7 +66,9 @@ class Frame:
         try:
             await self._app(framed, receive, send_framed)
         finally:
-            _log(scope, framed, status, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            self._counters.answered(scope["method"], status, took_s)
+            _log(scope, framed, status, took_s)
 
 
 def _request_id(scope: Scope) -> str:

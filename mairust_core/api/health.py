@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from mairust_core import store
+from mairust_core.api.looks import Look
 from mairust_core.disk import has_room
 from mairust_core.errors import DiskFull, MaiRustError
 
@@ -20,17 +21,12 @@ if TYPE_CHECKING:
 
 REMEMBERED_S = 1.0
 """However often it is asked, the database is looked at once a second."""
-PATIENCE_S = 3.0
 
 log = logging.getLogger("mairust.http")
 
 
-def add_health(app: FastAPI, site: Site) -> None:
-    """Add `/health/live` (the process answers) and `/health/ready` (mail would be taken now).
-
-    Ready is who has a database that takes a transaction, and room on the disk.
-    """
-    readiness = _Readiness(site)
+def add_health(app: FastAPI, readiness: Readiness) -> None:
+    """Add `/health/live` (the process answers) and `/health/ready` (mail would be taken now)."""
 
     async def live(_: Request) -> PlainTextResponse:
         return PlainTextResponse("up\n")
@@ -43,22 +39,25 @@ def add_health(app: FastAPI, site: Site) -> None:
     app.add_route("/health/ready", ready, methods=["GET"], include_in_schema=False)
 
 
-class _Readiness:
+class Readiness:
+    """Ready is who has a database that takes a transaction, and room on the disk. For one event loop."""
+
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._look = Look(self._try)
         self._lock = asyncio.Lock()
         self._seen: tuple[float, bool] | None = None
 
     async def now(self) -> bool:
+        """Whether mail would be taken now; at most a second old."""
         async with self._lock:
             if self._seen is None or time.monotonic() - self._seen[0] > REMEMBERED_S:
-                self._seen = (time.monotonic(), await self._look())
+                self._seen = (time.monotonic(), await self._is_up())
             return self._seen[1]
 
-    async def _look(self) -> bool:
+    async def _is_up(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.to_thread(self._try)
+            await self._look.now()
         except (MaiRustError, TimeoutError) as error:
             log.warning("not ready: %s", error or "the database does not answer")
             return False

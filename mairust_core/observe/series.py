@@ -16,7 +16,7 @@ Sample = tuple[Labels, float]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric; `samples` have its labels, whose values need no escaping, and its numbers."""
+    """One metric; `samples` have its labels and its numbers."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -95,5 +95,9 @@ def _head(name: str, kind: str, help_: str) -> Iterator[str]:
 
 
 def _line(name: str, labels: Labels, value: float) -> str:
-    told = ",".join(f'{label}="{text}"' for label, text in labels.items())
-    return f"{name}{{{told}}} {value}" if told else f"{name} {value}"
+    pairs = ",".join(f'{label}="{_escaped(told)}"' for label, told in labels.items())
+    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -30,6 +30,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     or `BadConfig` for a listener that cannot be bound.
     """
     from mairust_core.first_run import create_site, enter_data_dir
+    from mairust_core.observe.counters import Counters
     from mairust_core.observe.logs import set_up
     from mairust_core.plugins.sockets import make_socket_dir
     from mairust_core.serve.joining import join_extensions
@@ -48,7 +49,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
             sockets.bind_private(settings.data_dir)
             ready = partial(_ready, announce, here, sockets.addresses, workers)
             if workers == 1:
-                return run(settings, sockets.of_worker(0), ready)
+                return run(settings, sockets.of_worker(0), ready, Counters.alone())
             return supervise(settings, sockets, ready)
 
 

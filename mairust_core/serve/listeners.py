@@ -34,7 +34,9 @@ class Listeners:
         self._site = site
         self._sockets = sockets
         self._mail = [
-            (name, Listener(road, settings)) for name, settings in self._settings().items() if name in sockets
+            (name, Listener(road, settings, site.counters))
+            for name, settings in self._settings().items()
+            if name in sockets
         ]
         self._http: HttpServer | None = None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mairust_core.config import Settings
+from mairust_core.observe.counters import AllCounters, Counters
 from mairust_core.serve.notify import notify
 from mairust_core.serve.sockets import Sockets
 
@@ -28,6 +29,8 @@ log = logging.getLogger("mairust.serve")
 @dataclass
 class _Worker:
     index: int
+    counters: Counters
+    """Which those that come after it go on with."""
     pid: int = 0
     ready: bool = False
     started_at: float = 0.0
@@ -53,7 +56,8 @@ class _Supervisor:
         self._announced = False
         self._stopping = False
         self._exit_code = 0
-        self._workers = [_Worker(index) for index in range(settings.node.workers)]
+        counters = AllCounters(settings.node.workers)
+        self._workers = [_Worker(index, counters.of(index)) for index in range(settings.node.workers)]
         # Workers hold the reading end: it closes when this process is gone, however it went.
         self._alive_read, self._alive_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK)
@@ -108,7 +112,7 @@ class _Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             for fd in (self._alive_write, self._wake_read, self._wake_write, worker.report):
                 os.close(fd)
-            code = _work(self._settings, self._sockets, worker.index, writing, self._alive_read)
+            code = _work(self._settings, self._sockets, worker.counters, writing, self._alive_read)
         finally:
             os._exit(code)
 
@@ -130,6 +134,7 @@ class _Supervisor:
 
     def _ended(self, worker: _Worker, code: int) -> None:
         lived_s = time.monotonic() - worker.started_at
+        worker.counters.end()
         worker.pid, worker.ready = 0, False
         if worker.report >= 0:
             os.close(worker.report)
@@ -166,7 +171,7 @@ class _Supervisor:
                 worker.pid = 0
 
 
-def _work(settings: Settings, sockets: Sockets, index: int, writing: int, alive: int) -> int:
+def _work(settings: Settings, sockets: Sockets, counters: Counters, writing: int, alive: int) -> int:
     from mairust_core.errors import MaiRustError
     from mairust_core.serve.worker import run
 
@@ -175,10 +180,10 @@ def _work(settings: Settings, sockets: Sockets, index: int, writing: int, alive:
         os.close(writing)
 
     try:
-        return run(settings, sockets.of_worker(index), ready, parent_alive=alive, first=index == 0)
+        return run(settings, sockets.of_worker(counters.index), ready, counters, alive)
     except MaiRustError as error:
-        log.error("worker %d cannot start: %s", index, error)
+        log.error("worker %d cannot start: %s", counters.index, error)
         return error.exit_code
     except Exception:
-        log.exception("worker %d failed", index)
+        log.exception("worker %d failed", counters.index)
         return 1

@@ -20,6 +20,7 @@ from mairust_core.doctor.findings import explained
 from mairust_core.errors import MaiRustError
 from mairust_core.jobs.runner import Runner
 from mairust_core.observe.collector import calm_collector
+from mairust_core.observe.counters import Counters
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
@@ -45,22 +46,22 @@ def run(
     settings: Settings,
     sockets: dict[str, socket.socket],
     ready: Callable[[], None],
+    counters: Counters,
     parent_alive: int | None = None,
-    *,
-    first: bool = True,
 ) -> int:
     """Work until told to stop; the exit code.
 
-    `ready` is called when every listener takes connections. `parent_alive` is a descriptor that reaches its
-    end when the supervisor is gone. `first`: what is said once for all workers is said by this one. Raises
-    the errors of `open_site`.
+    `ready` is called when every listener takes connections. `counters` are this worker's; what is said once
+    for all workers is said by the first. `parent_alive` is a descriptor that reaches its end when the
+    supervisor is gone. Raises the errors of `open_site`.
     """
     committing = start_committing(settings)
     site = open_site(settings)
+    site.counters = counters
     _tell_what_runs(site)
     gc.freeze()
     calm_collector()
-    if first:
+    if counters.index == 0:
         warn_of_growth(site)
     try:
         with _runner() as runner:
@@ -143,6 +144,7 @@ class _Worker:
         ]
         for runner in self._jobs:
             runner.start()
+        self._site.counters.begin()
         self._ready()
         await self._stopping.wait()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)

@@ -74,6 +74,7 @@ class ClientConnection(SMTP):
         self.tls = ""
         self.ended = False
         self._gate, self._on_begin, self._on_end = gate, on_begin, on_end
+        self.counters = gate.counters
         self._refusal: Reply | None = None
         self._counted_ip = ""
         self._out: list[bytes] = []

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mairust.smtp")
 
+_NONE: Sequence[Reply] = ()
 _CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.IGNORECASE)
 
 
@@ -114,6 +115,7 @@ class ContentSession(HelloSession):
         if collector is None:
             refusal = refusal or replies.NO_ANSWER
             self._note_refusal(refusal)
+            self.counters.refused(refusal)
             return refusal
         self.content_begins()
         self.mail.intake = Intake(
@@ -126,13 +128,15 @@ class ContentSession(HelloSession):
 
     async def _complete(self, intake: Intake) -> None:
         """Hand the mail over and tell what became of it; nothing else is done before that is sent."""
-        content = intake.finish()
-        if content is None:
-            refusal = intake.refusal or replies.NO_ANSWER
-            self._note_refusal(refusal)
-            answers: Sequence[Reply] = self._one_for_each(refusal)
-        else:
-            answers = self._checked(await self.receiver.receive(self.envelope_of(self.mail), content))
+        begun_ns, answers = self.counters.mail_begins(), _NONE
+        try:
+            content = intake.finish()
+            if content is None:
+                answers = self._refused(intake)
+            else:
+                answers = self._checked(await self.receiver.receive(self.envelope_of(self.mail), content))
+        finally:
+            self.counters.mail_ends(begun_ns, intake.size_bytes, answers)
         self.mail.intake = None
         self._log_outcome(intake.size_bytes, answers)
         self._set_post_data_state()
@@ -141,6 +145,11 @@ class ContentSession(HelloSession):
         if any(answer.accepted for answer in answers):
             self.forgive()
         await self.flush()
+
+    def _refused(self, intake: Intake) -> Sequence[Reply]:
+        refusal = intake.refusal or replies.NO_ANSWER
+        self._note_refusal(refusal)
+        return self._one_for_each(refusal)
 
     def _checked(self, answers: list[Reply]) -> list[Reply]:
         expected = len(self.mail.recipients) if self.reply_per_recipient else 1

@@ -56,6 +56,7 @@ class SmtpSession(ContentSession):
     def _open(self, mail: Transaction, size_bytes: int) -> Reply:
         if size_bytes > self.max_size_bytes():
             self.receiver.refused(self.envelope_of(mail), "", replies.TOO_BIG)
+            self.counters.refused(replies.TOO_BIG)
             return replies.TOO_BIG
         self._transactions += 1
         if self._transactions > self.limits.max_transactions:
@@ -75,6 +76,7 @@ class SmtpSession(ContentSession):
         if isinstance(answer, Reply):
             mail.refused = True
             self.receiver.refused(self.envelope_of(mail), address, answer)
+            self.counters.recipient_refused(answer)
             self.say(answer)
         else:
             mail.recipients.append(answer)

@@ -203,6 +203,12 @@ def next_account(tx: Connection, after: int) -> int | None:
     return tx.execute(query).scalar_one_or_none()
 
 
+def count_queued(tx: Connection, limit: int) -> int:
+    """How many messages are queued in the whole site, as far as `limit`."""
+    some = select(index_queue.c.message_id).limit(limit).subquery()
+    return tx.execute(select(func.count()).select_from(some)).scalar_one()
+
+
 _WAITING = (
     message.c.sha256,
     func.coalesce(content_text.c.size_bytes, content.c.size_bytes, 0).label("text_bytes"),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mairust_core.model.reply import Reply
+from mairust_core.observe.counters import Counters
 from mairust_core.smtp import replies
 from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.limits import Limits
@@ -60,7 +61,8 @@ def test_attributes_never_raise(text: str) -> None:
 def test_gate_counts_in_and_out() -> None:
     """Refused clients do not count, those that left count no more, loopback and trusted networks never."""
     limits = Limits(max_connections=2, connections_per_address=1)
-    gate = Gate(limits, TrustedNetworks(["192.0.2.0/24"]))
+    counters = Counters.alone()
+    gate = Gate(limits, TrustedNetworks(["192.0.2.0/24"]), counters.road("smtp"))
     assert [gate.enter() is None for _ in range(4)] == [True, True, False, False]
     gate.leave()
     assert gate.enter() is None
@@ -71,6 +73,8 @@ def test_gate_counts_in_and_out() -> None:
     assert gate.enter_address("203.0.113.2") is None
     gate.leave_address("203.0.113.1")
     assert gate.enter_address("203.0.113.1") is None
+    sums = counters.all.sums()
+    assert (sums.came["smtp"], sums.sent_away["smtp"], sums.open["smtp"]) == (5, 3, 2)
 
 
 def write_certificate(authority: trustme.CA, certificate: Path, key: Path) -> None:

@@ -1,0 +1,111 @@
+"""R-MON-1: what a monitor is told, on both databases, also when the database does not answer."""
+
+from __future__ import annotations
+
+import httpx
+from sqlalchemy import delete
+
+from mairust_core import __version__, store
+from mairust_core.ids import now_ms
+from mairust_core.model.job import NewJob
+from mairust_core.observe.counters import BOUNDS_S, METHODS, ROADS, STATUSES
+from mairust_core.store.tables import job
+from tests.contract.services.conftest import Served
+from tests.support.exposition import read, samples
+
+SERIES = {
+    "mairust_info": "gauge",
+    "mairust_ready": "gauge",
+    "mairust_workers": "gauge",
+    "mairust_connections": "gauge",
+    "mairust_connections_total": "counter",
+    "mairust_connections_refused_total": "counter",
+    "mairust_mails_total": "counter",
+    "mairust_mail_bytes_total": "counter",
+    "mairust_recipients_refused_total": "counter",
+    "mairust_mails_waiting": "gauge",
+    "mairust_mail_seconds": "histogram",
+    "mairust_http_requests_total": "counter",
+    "mairust_http_request_seconds": "histogram",
+    "mairust_disk_free_bytes": "gauge",
+    "mairust_disk_size_bytes": "gauge",
+}
+FROM_THE_DATABASE = {
+    "mairust_jobs": "gauge",
+    "mairust_jobs_oldest_due_seconds": "gauge",
+    "mairust_index_waiting": "gauge",
+}
+
+
+def told(served: Served) -> str:
+    """The document."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        answer = client.get(f"{served.http.url}/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return answer.text
+
+
+def test_r_mon_1_every_series_is_there_once_and_in_the_format(served: Served) -> None:
+    """Each with its help and its type, with labels of closed sets, also those that nothing was counted of."""
+    found = read(told(served))
+    own = {name: one.kind for name, one in found.items() if not name.startswith("mairust_plugin_")}
+    assert own == SERIES | FROM_THE_DATABASE
+    database = served.site.storage.name
+    assert found["mairust_info"].samples == {
+        f'mairust_info{{version="{__version__}",database="{database}"}}': 1.0
+    }
+    assert len(found["mairust_mails_total"].samples) == len(ROADS) * 3
+    assert len(found["mairust_http_requests_total"].samples) == len(METHODS) * len(STATUSES)
+    assert len(found["mairust_mail_seconds"].samples) == len(BOUNDS_S) + 3
+    assert found["mairust_ready"].samples == {"mairust_ready": 1.0}
+    disks = {"blobs", "data", *(["database"] if database == "sqlite" else [])}
+    for name in ("mairust_disk_free_bytes", "mairust_disk_size_bytes"):
+        assert set(found[name].samples) == {f'{name}{{of="{of}"}}' for of in disks}
+        assert all(value > 0 for value in found[name].samples.values())
+
+
+def test_r_mon_1_requests_are_counted_by_method_and_status(served: Served) -> None:
+    """Those that came before are in the numbers of this one; a method nobody knows is another one."""
+    before = samples(told(served))
+    with httpx.Client(base_url=served.http.url, trust_env=False, timeout=60) as client:
+        for method, path in (("GET", "/health/live"), ("HEAD", "/health/live"), ("POST", "/api/v1/nowhere")):
+            client.request(method, path)
+        client.request("PROPFIND", "/health/live")
+        text = client.get("/metrics").text  # the same connection: those before it are counted
+    after = samples(text)
+    grown = {key: value - before[key] for key, value in after.items() if "http" in key and "le=" not in key}
+    name = "mairust_http_requests_total"
+    assert grown[f'{name}{{method="GET",status="2xx"}}'] == 2  # and the first look
+    assert grown[f'{name}{{method="HEAD",status="2xx"}}'] == 1
+    assert grown[f'{name}{{method="POST",status="4xx"}}'] == 1
+    assert grown[f'{name}{{method="other",status="4xx"}}'] == 1
+    assert grown["mairust_http_request_seconds_count"] == 5
+    assert grown["mairust_http_request_seconds_sum"] > 0
+
+
+def test_r_mon_1_jobs_that_wait_are_told_by_state_and_age(served: Served) -> None:
+    """Due, later, and for how long the oldest has been due."""
+    site = served.site
+    before = samples(told(served))
+    hour_ms, ids = 3_600_000, site.ids  # leased outside of the transaction
+    with site.storage.write() as tx:
+        new = [
+            NewJob(kind="of-nobody", subject="due", run_at_ms=now_ms() - hour_ms),
+            NewJob(kind="of-nobody", subject="later", run_at_ms=now_ms() + hour_ms),
+        ]
+        store.jobs.enqueue(site.storage, tx, ids, new)
+    try:
+        after = samples(told(served))
+    finally:
+        with site.storage.write() as tx:
+            tx.execute(delete(job).where(job.c.kind == "of-nobody"))
+    grown = {key: value - before[key] for key, value in after.items() if key.startswith("mairust_jobs{")}
+    assert grown == {
+        'mairust_jobs{state="waiting"}': 1,
+        'mairust_jobs{state="due"}': 1,
+        'mairust_jobs{state="running"}': 0,
+        'mairust_jobs{state="held"}': 0,
+        'mairust_jobs{state="dead"}': 0,
+    }
+    assert after["mairust_jobs_oldest_due_seconds"] >= 3600
