@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 from sqlalchemy import delete
 
@@ -11,6 +13,7 @@ from mairust_core.model.job import NewJob
 from mairust_core.observe.counters import BOUNDS_S, METHODS, ROADS, STATUSES
 from mairust_core.store.tables import job
 from tests.contract.services.conftest import Served
+from tests.support.docs import CHECKOUT
 from tests.support.exposition import read, samples
 
 SERIES = {
@@ -63,6 +66,12 @@ def test_r_mon_1_every_series_is_there_once_and_in_the_format(served: Served) ->
     for name in ("mairust_disk_free_bytes", "mairust_disk_size_bytes"):
         assert set(found[name].samples) == {f'{name}{{of="{of}"}}' for of in disks}
         assert all(value > 0 for value in found[name].samples.values())
+
+
+def test_r_mon_1_every_series_is_in_the_reference(served: Served) -> None:
+    """And what stands there is told."""
+    page = (CHECKOUT / "docs" / "reference" / "metrics.md").read_text("utf-8")
+    assert set(re.findall(r"`(mairust_[a-z_]+)", page)) == set(read(told(served)))
 
 
 def test_r_mon_1_requests_are_counted_by_method_and_status(served: Served) -> None:
