@@ -23,14 +23,14 @@ class MediaType(NamedTuple):
 
     main: bytes
     sub: bytes
-    parameters: Parameters
-    structure: bytes
-    """Subtype and parameters as BODYSTRUCTURE tells them: made once for all mail with the same field."""
+    parameters: Parameters = ()
+    told: bytes = b""
+    """`structure`, where it is made beforehand."""
 
-    @classmethod
-    def of(cls, main: bytes, sub: bytes, parameters: Parameters = ()) -> MediaType:
-        """The type of these parts."""
-        return cls(main, sub, parameters, b"%b %b" % (string(sub), parameter_list(parameters)))
+    @property
+    def structure(self) -> bytes:
+        """Subtype and parameters as BODYSTRUCTURE has them."""
+        return self.told or b"%b %b" % (string(self.sub), parameter_list(self.parameters))
 
     @property
     def name(self) -> str:
@@ -38,9 +38,13 @@ class MediaType(NamedTuple):
         return decode_text(b"%b/%b" % (self.main, self.sub))
 
 
-TEXT_PLAIN = MediaType.of(b"text", b"plain", ((b"charset", b"us-ascii"),))
-MESSAGE = MediaType.of(b"message", b"rfc822")
-OPAQUE = MediaType.of(b"application", b"octet-stream")
+def _told(kind: MediaType) -> MediaType:
+    return kind if kind.told else kind._replace(told=kind.structure)
+
+
+TEXT_PLAIN = _told(MediaType(b"text", b"plain", ((b"charset", b"us-ascii"),)))
+MESSAGE = _told(MediaType(b"message", b"rfc822"))
+OPAQUE = _told(MediaType(b"application", b"octet-stream"))
 
 
 def media_type(value: bytes) -> MediaType:
@@ -53,10 +57,12 @@ def _media_type(value: bytes) -> MediaType:
     found = _TYPE.match(value)
     if found is None:
         return TEXT_PLAIN
-    return MediaType.of(found[1].lower(), found[2].lower(), parameters(value[found.end() :]))
+    return MediaType(found[1].lower(), found[2].lower(), parameters(value[found.end() :]))
 
 
-_cached_media_type = lru_cache(maxsize=1024)(_media_type)
+@lru_cache(maxsize=1024)
+def _cached_media_type(value: bytes) -> MediaType:
+    return _told(_media_type(value))
 
 
 def disposition(value: bytes) -> tuple[bytes, Parameters]:

@@ -23,6 +23,8 @@ from mairust_core.receive.parcels import LONGEST_BYTES, pack_outcomes, unpack
 ROOM_BYTES = 4 << 20
 """What one batch may hold of parcels and contents; one mail needs half of it at most."""
 assert HEAD.size + LONGEST_BYTES + MEMORY_LIMIT_BYTES <= ROOM_BYTES
+WHOLE_MAILS = 8
+"""So many go together even so: a commit more costs as much as four of them."""
 REMEMBERED = 0.99
 """What is left, after another batch, of how much mail was under way together."""
 
@@ -119,7 +121,7 @@ class Inbox:
         one becomes large and the other small, and in turns each process waits for the other.
         """
         here, stop = self._whole()
-        taken = here[: ceil(max(len(here), self._under_way) / 2)]
+        taken = here[: max(WHOLE_MAILS, ceil(max(len(here), self._under_way) / 2))]
         batch = [unpack(*self._parcel(one)) for one in taken]
         if taken:
             self._before = len(taken)

@@ -158,9 +158,9 @@ class DistantCommitter:
         self._lost()
 
     def close(self) -> None:
-        """Take no more, and let the process end when it has committed what it got; harmless when repeated.
+        """Take no more, and let the process end after the batch that it is at; harmless when repeated.
 
-        Who still waits hears that the outcome is not known.
+        Who still waits hears that the outcome is not known, also of mail that is not stored then.
         """
         if self._closed:
             return

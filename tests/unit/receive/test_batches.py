@@ -115,11 +115,17 @@ def test_none_is_lost_or_changes_places(pipe: Pipe) -> None:
     assert pipe.rest() == list(range(71, 80))
 
 
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_a_few_mails_go_together(pipe: Pipe, count: int) -> None:
+    """The second of them does not wait for another commit."""
+    assert pipe.senders(count, batches=4) == [count] * 4
+
+
 def test_many_senders_are_forgotten_when_few_are_left(pipe: Pipe) -> None:
     """Until then all of the few have one batch."""
     pipe.bring(200)
     while pipe.taken():
         pipe.inbox.count()
-    sizes = pipe.senders(8, batches=500)
-    assert sizes[:4] == [8] * 4
-    assert sizes[-4:] == [4] * 4
+    sizes = pipe.senders(20, batches=500)
+    assert sizes[:4] == [20] * 4
+    assert sizes[-4:] == [10] * 4
