@@ -40,7 +40,7 @@ def sort_parts(root: Part) -> Bodies:
 
 
 def _sort(bodies: Bodies, part: Part, siblings: bytes, root: Part) -> None:
-    """Sort the leaves of a part that is in a multipart of that subtype, or inside of an attached one."""
+    """Sort the leaves of a part; `siblings` is the subtype of its multipart or `_ATTACHED`."""
     if part.children:
         whole = siblings is _ATTACHED or is_attached_whole(part, siblings)
         inside = _ATTACHED if whole else part.type.sub

@@ -20,10 +20,10 @@ def bodystructure(content: Buffer, part: Part) -> bytes:
     if part.children:
         return b"(%b %b %b)" % (
             b"".join([bodystructure(content, child) for child in part.children]),
-            part.type.structure,
+            part.type.subtype_and_parameters,
             _disposition_language_location(part),
         )
-    head = b"(%b %b" % (string(part.type.main), part.type.structure)
+    head = b"(%b %b" % (string(part.type.main), part.type.subtype_and_parameters)
     encoding, size, more = string(part.encoding), part.end - part.body, _of_its_type(content, part)
     if not part.fields.any_of(_SELDOM):
         return b"%b NIL NIL %b %d%b NIL %b NIL NIL)" % (head, encoding, size, more, _disposition(part))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-
-Parameters = tuple[tuple[bytes, bytes], ...]
-"""Lower-case name and unquoted value, in order, encodings untouched."""
+from collections.abc import Sequence
 
 quotable = re.compile(rb"[\t\x20\x21\x23-\x5b\x5d-\x7e]*+").fullmatch
 _ESCAPABLE = re.compile(rb"[\t\x20-\x7e]*+")
@@ -29,7 +27,7 @@ def nstring(value: bytes | None) -> bytes:
     return b'"' + value + b'"' if quotable(value) else string(value)
 
 
-def parameter_list(found: Parameters) -> bytes:
+def parameter_list(found: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return names and values in parentheses, NIL when there are none."""
     if not found:
         return b"NIL"

@@ -9,7 +9,10 @@ from urllib.parse import unquote_to_bytes
 
 from mairust_core.mime.charsets import decode_text
 from mairust_core.mime.encoded_words import decode_header, one_line
-from mairust_core.mime.imap_strings import Parameters, parameter_list, string
+from mairust_core.mime.imap_strings import parameter_list, string
+
+Parameters = tuple[tuple[bytes, bytes], ...]
+"""Lower-case name and unquoted value, in order, encodings untouched."""
 
 _TYPE = re.compile(rb'\s*+([^\s;/"(),<>]++)\s*+/\s*+([^\s;/"(),<>]++)')
 _PARAMETER = re.compile(rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"?|([^;]*+))', re.DOTALL)
@@ -25,11 +28,11 @@ class MediaType(NamedTuple):
     sub: bytes
     parameters: Parameters = ()
     told: bytes = b""
-    """`structure`, where it is made beforehand."""
+    """`subtype_and_parameters`, made beforehand for short fields, which come again and again."""
 
     @property
-    def structure(self) -> bytes:
-        """Subtype and parameters as BODYSTRUCTURE has them."""
+    def subtype_and_parameters(self) -> bytes:
+        """What BODYSTRUCTURE says behind the main type (RFC 9051 §7.5.2)."""
         return self.told or b"%b %b" % (string(self.sub), parameter_list(self.parameters))
 
     @property
@@ -39,7 +42,7 @@ class MediaType(NamedTuple):
 
 
 def _told(kind: MediaType) -> MediaType:
-    return kind if kind.told else kind._replace(told=kind.structure)
+    return kind if kind.told else kind._replace(told=kind.subtype_and_parameters)
 
 
 TEXT_PLAIN = _told(MediaType(b"text", b"plain", ((b"charset", b"us-ascii"),)))

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from mairust_core.mime import parameters
 from mairust_core.mime.fields import MAX_HEADER_BYTES, Fields, header_end
-from mairust_core.mime.imap_strings import Parameters
 from mairust_core.mime.line_ends import Buffer
-from mairust_core.mime.parameters import MediaType
+from mairust_core.mime.parameters import MediaType, Parameters
 
 MAX_DEPTH = 30
 MAX_PARTS = 1000

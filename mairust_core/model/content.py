@@ -106,8 +106,8 @@ class Facts:
     bodystructure: bytes
 
 
-class Kept(NamedTuple):
-    """Facts as a store keeps them: plain values that any database takes (rule C4), made once for each mail.
+class KeptFacts(NamedTuple):
+    """Facts as the store keeps them, as plain values; text of columns is cleaned (rule C4).
 
     The first of them are columns of the table `content`, in its order; by the others a mail finds its thread.
     """
@@ -127,15 +127,15 @@ class Kept(NamedTuple):
     """JSON: parties, references, attachments."""
     envelope: bytes
     bodystructure: bytes
-    own: tuple[int, ...] = ()
+    own_keys: tuple[int, ...] = ()
     """The hash of its own message id, if it has one."""
-    parents: tuple[int, ...] = ()
+    parent_keys: tuple[int, ...] = ()
     """Hashes of the ids that it answers, the nearest first."""
     base_subject: str = ""
+    """Case-folded, as are the addresses; of these the first of each kind."""
     is_reply_or_forward: bool = False
     senders: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
-    """Addresses, folded roughly; the first of each."""
 
 
 class Description(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Kept, Unread
+from mairust_core.model.content import KeptFacts, Unread
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX
@@ -17,8 +17,14 @@ Hidden = tuple[tuple[int, int], ...]
 """Byte ranges of the blob that no rendering shows (rule B2)."""
 
 
+NO_METADATA: Mapping[str, object] = {}
+
+
 class Copy(NamedTuple):
-    """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering."""
+    """One account's copy of a mail, and where it goes; `size_bytes` is that of its CRLF rendering.
+
+    It travels as it is but for its two ids, which come first (`receive/parcels.py`); so does `Trace`.
+    """
 
     id: Id
     account_id: int
@@ -31,7 +37,7 @@ class Copy(NamedTuple):
     flags: int = 0
     keywords: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    metadata: Mapping[str, object] = {}
+    metadata: Mapping[str, object] = NO_METADATA
     over_quota: bool = False
     """True when an account with any room left takes it whole: others share the reply with it (trap S5)."""
 
@@ -94,7 +100,7 @@ class Delivery(NamedTuple):
 
     tenant_id: int
     content: Content
-    kept: Kept | None
+    kept: KeptFacts | None
     copies: tuple[Copy, ...]
     received_ms: int
     trace: Trace | None = None
@@ -103,7 +109,7 @@ class Delivery(NamedTuple):
     unread: Unread | None = None
     """Where the preview is that `kept` came without, until it is read."""
     snippet: str | None = None
-    """What a plugin was shown as the preview, beside facts that are left."""
+    """What a plugin was shown as the preview, until it is committed; nothing is read for it then."""
     once: bool = False
     """True for the pipe, whose repetitions within a day are stored once (rule C4)."""
     counted: Counted | None = None

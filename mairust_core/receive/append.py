@@ -24,7 +24,7 @@ from mairust_core.model.message_change import Appended
 from mairust_core.model.verdict import REJECTED, TEMPFAILED, Action, Effects, Verdict
 from mairust_core.operations import BytesIn
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
-from mairust_core.receive.describing import describe_safely, keep_safely
+from mairust_core.receive.describing import describe_safely, keep_facts_safely
 from mairust_core.receive.plan import plan
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _One:
         return Delivery(
             tenant_id=self._tenant_id,
             content=self._content,
-            kept=keep_safely(self._facts, self._content),
+            kept=keep_facts_safely(self._facts, self._content),
             copies=(copy,),
             received_ms=self._received_ms,
         )

@@ -21,12 +21,12 @@ from mairust_core.receive.distant_committer import ANSWER, HEAD
 from mairust_core.receive.parcels import LONGEST_BYTES, pack_outcomes, unpack
 
 ROOM_BYTES = 4 << 20
-"""What one batch may hold of parcels and contents; one mail needs half of it at most."""
+"""What may lie here of parcels and contents; one mail needs half of it at most."""
 assert HEAD.size + LONGEST_BYTES + MEMORY_LIMIT_BYTES <= ROOM_BYTES
 WHOLE_MAILS = 8
 """So many go together even so: a commit more costs as much as four of them."""
-REMEMBERED = 0.99
-"""What is left, after another batch, of how much mail was under way together."""
+FADING = 0.99
+"""Of how much mail was under way together, what still counts a batch later."""
 
 
 def answer(committer: Committer, incoming: int, outgoing: int, upkeep: Callable[[], float]) -> None:
@@ -34,12 +34,12 @@ def answer(committer: Committer, incoming: int, outgoing: int, upkeep: Callable[
 
     `upkeep` is called between batches, and after the seconds it asked for when none comes.
     """
-    inbox = Inbox(incoming)
+    arrivals = Arrivals(incoming)
     try:
         while True:
-            if batch := inbox.take(upkeep()):
+            if batch := arrivals.take(upkeep()):
                 told = pack_outcomes(committer.settle(batch))
-                inbox.count()
+                arrivals.note_under_way()
                 _write(outgoing, ANSWER.pack(len(told)) + told)
     except (EOFError, BrokenPipeError):
         return
@@ -59,7 +59,7 @@ class _Place(NamedTuple):
     stop: int
 
 
-class Inbox:
+class Arrivals:
     """What has come through a pipe and is not taken yet."""
 
     def __init__(self, fd: int) -> None:
@@ -68,9 +68,9 @@ class Inbox:
         self._room = memoryview(mmap(-1, ROOM_BYTES))  # takes memory as far as it is used
         self._used = 0
         self._expecting = False
-        self._before = 0
-        self._under_way = 0.0
-        self._last: tuple[bytes, bytes] | None = None
+        self._unanswered = 0
+        self._lately_under_way = 0.0
+        self._sample: tuple[bytes, bytes] | None = None
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
@@ -90,8 +90,8 @@ class Inbox:
     def _warm_up(self) -> None:
         """Do once more what is done first with a mail: after a pause no cache of the processor holds it."""
         self._expecting = False
-        if self._last is not None:
-            with_facts(unpack(*self._last))
+        if self._sample is not None:
+            with_facts(unpack(*self._sample))
 
     def _fill(self) -> bool:
         """Read what there is room for; whether the pipe has ended."""
@@ -105,14 +105,14 @@ class Inbox:
             self._used += read
         return False
 
-    def count(self) -> None:
+    def note_under_way(self) -> None:
         """Note how much mail is under way: to be called before the last batch is answered.
 
         Its senders bring nothing until then, so that what has come is of others.
         """
         self._fill()
         here, _ = self._whole()
-        self._under_way = max(self._before + len(here), self._under_way * REMEMBERED)
+        self._lately_under_way = max(self._unanswered + len(here), self._lately_under_way * FADING)
 
     def _next_batch(self) -> list[Delivery]:
         """What is here, but no more than half of the mail that was under way together lately.
@@ -121,13 +121,15 @@ class Inbox:
         one becomes large and the other small, and in turns each process waits for the other.
         """
         here, stop = self._whole()
-        taken = here[: max(WHOLE_MAILS, ceil(max(len(here), self._under_way) / 2))]
-        batch = [unpack(*self._parcel(one)) for one in taken]
-        if taken:
-            self._before = len(taken)
-            packed, data = self._parcel(taken[0])
-            self._last = bytes(packed), data
-        self._forget(stop if len(taken) == len(here) else taken[-1].stop)
+        taken = here[: max(WHOLE_MAILS, ceil(max(len(here), self._lately_under_way) / 2))]
+        parcels = [self._parcel(one) for one in taken]
+        batch = [unpack(packed, data) for packed, data in parcels]
+        if parcels:
+            self._unanswered = len(parcels)
+            packed, data = parcels[0]
+            self._sample = bytes(packed), data
+            stop = taken[-1].stop
+        self._drop(stop)
         return batch
 
     def _whole(self) -> tuple[list[_Place], int]:
@@ -150,7 +152,7 @@ class Inbox:
     def _parcel(self, at: _Place) -> tuple[memoryview, bytes]:
         return self._room[at.packed : at.content], bytes(self._room[at.content : at.stop])
 
-    def _forget(self, stop: int) -> None:
+    def _drop(self, stop: int) -> None:
         left = self._used - stop
         self._room[:left] = self._room[stop : self._used]
         self._used = left

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from mairust_core.blobs.records import Codec, Header, Packed, Prepacked
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
-from mairust_core.model.content import Kept
+from mairust_core.model.content import KeptFacts
 from mairust_core.receive.describing import describe_to_keep
 
 MAX_PROCESSES = 4
@@ -29,9 +29,9 @@ PIPE_BYTES = 1 << 20
 """Of what a pipe holds: each time it is empty or full, two processes wait for each other."""
 _COMMAND = (sys.executable, "-P", "-m", "mairust_core.receive.describer_process")
 
-Described = tuple[Content, Kept | None]
+Described = tuple[Content, KeptFacts | None]
 """A content, perhaps with its record made already, and what is in it."""
-Answer = tuple[Kept | None, bytes, int, bytes]
+Answer = tuple[KeptFacts | None, bytes, int, bytes]
 """Of the child: its facts, hash, and the record's codec and data."""
 
 

@@ -6,9 +6,9 @@ import logging
 
 from mairust_core.mime import SNIPPET, Outline, describe, read_preview
 from mairust_core.model.blob import Content
-from mairust_core.model.content import Facts, Kept, Unread
+from mairust_core.model.content import Facts, KeptFacts, Unread
 from mairust_core.model.delivery import Delivery
-from mairust_core.store.facts import as_snippet, keep
+from mairust_core.store.facts import as_snippet, kept_facts
 
 log = logging.getLogger("mairust.receive")
 
@@ -76,18 +76,18 @@ class LazyDescription:
         return self._facts
 
 
-def keep_safely(facts: Facts | None, content: Content) -> Kept | None:
+def keep_facts_safely(facts: Facts | None, content: Content) -> KeptFacts | None:
     """Facts as the store keeps them; None when there are none, or they cannot be kept."""
     try:
-        return None if facts is None else keep(facts)
+        return None if facts is None else kept_facts(facts)
     except Exception:
         _note_undescribed(content)
         return None
 
 
-def describe_to_keep(content: Content) -> Kept | None:
+def describe_to_keep(content: Content) -> KeptFacts | None:
     """The facts of a content as the store keeps them; None when it cannot be described."""
-    return keep_safely(describe_safely(content), content)
+    return keep_facts_safely(describe_safely(content), content)
 
 
 def with_facts(delivery: Delivery) -> Delivery:
@@ -98,8 +98,8 @@ def with_facts(delivery: Delivery) -> Delivery:
     content, kept, text, snippet = delivery.content, delivery.kept, delivery.unread, delivery.snippet
     if delivery.facts_left:
         looked = LazyDescription(content)
-        kept, text = keep_safely(looked.facts, content), looked.text
-    elif kept is None or text is None:
+        kept, text = keep_facts_safely(looked.facts, content), looked.text
+    elif kept is None or (text is None and snippet is None):
         return delivery
     if kept is not None and text is not None and snippet is None:
         try:

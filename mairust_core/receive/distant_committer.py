@@ -2,7 +2,7 @@
 
 Nothing is asked twice and nothing waits for a turn of the loop that need not: a mail goes into the pipe at
 once when nothing is under way, otherwise with all others of its turn. What the pipe does not take waits
-here; the process takes what has come meanwhile as one batch, as the thread does.
+here; the process takes of what has come meanwhile no more than half of the mail that is under way.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mairust_core.errors import Damaged, MaiRustError, NotFound, Refused, Temporary, TooLarge
 from mairust_core.ids import to_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
-from mairust_core.model.content import Kept
+from mairust_core.model.content import KeptFacts
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome
 from mairust_core.model.delivery import Copy, Counted, Delivery, Stored
 from mairust_core.model.flags import split
@@ -59,7 +59,7 @@ class _Group:
             content.close()
 
 
-_Described = ImportedCopy | tuple[NewCopy, Content, Kept | None]
+_Described = ImportedCopy | tuple[NewCopy, Content, KeptFacts | None]
 
 
 class _Ready(NamedTuple):
@@ -172,7 +172,7 @@ class Importing:
         for slot in ready.slots:
             yield slot if isinstance(slot, ImportedCopy) else next(stored)
 
-    def _delivery(self, new: NewCopy, content: Content, kept: Kept | None) -> Delivery:
+    def _delivery(self, new: NewCopy, content: Content, kept: KeptFacts | None) -> Delivery:
         flags, keywords = split(new.flags)
         copy = Copy(
             id=self._site.ids.next(),
@@ -219,7 +219,7 @@ def _answer(outcome: Committed) -> ImportedCopy:
     return failed(outcome)
 
 
-def _checked(new: NewCopy, content: Content, kept: Kept | None) -> _Described:
+def _checked(new: NewCopy, content: Content, kept: KeptFacts | None) -> _Described:
     """The message, unless its bytes are not those that were announced."""
     if content.sha256.hex() != new.sha256:
         return failed(Refused("other_bytes", sha256=new.sha256))

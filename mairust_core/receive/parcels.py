@@ -1,7 +1,7 @@
 """Deliveries and outcomes as plain values, for the pipes between the loop's process and the committing one.
 
 What every mail brings travels as tuples for `marshal`, which costs a third of what `pickle` does with the
-same dataclasses. What few mails bring does not travel: it is committed where it is.
+dataclasses. What few mails bring does not travel: it is committed where it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from mairust_core.errors import MaiRustError
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
-from mairust_core.model.content import Kept, TextAt, Unread
+from mairust_core.model.content import KeptFacts, TextAt, Unread
 from mairust_core.model.delivery import CallRows, Copy, Delivery, Later, Stored, Trace
 from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob, Priority
@@ -68,7 +68,7 @@ def unpack(packed: bytes | memoryview, data: bytes) -> Delivery:
     return Delivery(
         tenant_id=tenant_id,
         content=Bytes(data=data, sha256=sha256, size_bytes=len(data)),
-        kept=None if kept is None else Kept._make(kept),
+        kept=None if kept is None else KeptFacts._make(kept),
         copies=tuple([Copy(Id(copy[0]), *copy[1:]) for copy in copies]),
         received_ms=received_ms,
         trace=None if trace is None else Trace(Id(trace[0]), *trace[1:]),

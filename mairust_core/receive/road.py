@@ -26,13 +26,12 @@ from mairust_core.observe.faults import crash_point
 from mairust_core.receive import Collector
 from mairust_core.receive.committer import Commits
 from mairust_core.receive.copying import Source, copies_of, later_of, trace_of
-from mairust_core.receive.describing import LazyDescription, describe_safely, keep_safely
+from mairust_core.receive.describing import LazyDescription, describe_safely, keep_facts_safely
 from mairust_core.receive.directory import Directory
 from mairust_core.receive.health import Health
 from mairust_core.receive.plan import Answers, Group, Plan, plan
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.trace_headers import trace_headers
-from mairust_core.store.facts import as_snippet
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -192,16 +191,13 @@ class MailRoad:
         copies = copies_of(source, added, planned, ids)
         description, snippet = source.description, _snippet(told)
         left = told.has_asked and description.facts_left  # the loop had enough to do with it
-        kept = None if left else keep_safely(description.facts, source.content)
-        if kept is not None and snippet is not None:
-            kept = kept._replace(snippet=as_snippet(snippet))
         once = envelope.connection.road is Road.DELIVER
         return Delivery(
             tenant_id=envelope.recipients[0].tenant_id,
             content=source.content,
-            kept=kept,
+            kept=None if left else keep_facts_safely(description.facts, source.content),
             facts_left=left,
-            snippet=snippet if left else None,
+            snippet=snippet,
             copies=copies,
             received_ms=round(envelope.received_at.timestamp() * 1000),
             trace=trace_of(source, told),

@@ -1,43 +1,39 @@
-"""Facts of a content as the row that keeps them."""
+"""Facts of a content as the store keeps them, and as its row."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from mairust_core.ids import to_ms
-from mairust_core.model.content import SNIPPET_CHARACTERS, Correspondent, Facts, Kept
+from mairust_core.model.content import SNIPPET_CHARACTERS, Correspondent, Facts, KeptFacts
 from mairust_core.model.delivery import Delivery
 from mairust_core.model.message import Attachment, Party
+from mairust_core.store.thread_keys import own_keys, parent_keys, parties_folded
 
 _PARTIES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
 MAX_PARTIES = 100
 MAX_PARTIES_CHARACTERS = 8 << 10
 MAX_FILENAME_CHARACTERS = 255
 """What a list shows of one field, and of one name: a page of mail is bounded, whatever senders write."""
-MAX_REFERENCES = 20
-"""The newest references by which a thread is looked for; older ones lead to the same one."""
-MAX_SENDERS, MAX_RECEIVERS = 2, 14
-_COLUMNS = Kept._fields.index("own")
-"""How many values of `Kept` are columns."""
+_COLUMNS = KeptFacts._fields.index("own_keys")
+"""How many values of `KeptFacts` are columns."""
 
 
 def content_row(delivery: Delivery) -> tuple[Any, ...]:
     """The row of table `content` in its column order; the least there is when nothing could be described."""
     content, kept = delivery.content, delivery.kept
     if kept is None:
-        kept = Kept(content.size_bytes, 0, "mixed", False, None, "", "", "", False, "{}", b"", b"")
+        kept = KeptFacts(content.size_bytes, 0, "mixed", False, None, "", "", "", False, "{}", b"", b"")
     return (content.sha256, delivery.tenant_id, content.size_bytes, *kept[:_COLUMNS])
 
 
-def keep(facts: Facts) -> Kept:
-    """Facts as the store keeps them."""
-    parents = hashes((*facts.in_reply_to, *reversed(facts.references[-MAX_REFERENCES:])))
-    return Kept(
+def kept_facts(facts: Facts) -> KeptFacts:
+    """Facts as the store keeps them: text cleaned, ids of its thread hashed."""
+    return KeptFacts(
         facts.crlf_size_bytes,
         facts.header_size_bytes,
         facts.eol,
@@ -50,32 +46,17 @@ def keep(facts: Facts) -> Kept:
         _dump(facts),
         facts.envelope,
         facts.bodystructure,
-        hashes([facts.message_id]) if facts.message_id else (),
-        parents,
+        own_keys(facts),
+        parent_keys(facts),
         facts.base_subject.casefold(),
         facts.is_reply_or_forward,
-        _folded(facts.from_[:MAX_SENDERS]),
-        _folded((*facts.to, *facts.cc)[:MAX_RECEIVERS]),
+        *parties_folded(facts),
     )
 
 
 def as_snippet(preview: str) -> str:
     """The beginning of a preview, as long as it is kept."""
     return cleaned(preview[:SNIPPET_CHARACTERS])
-
-
-def hashes(texts: Iterable[str]) -> tuple[int, ...]:
-    """63 bits of a hash of each text: the keys of threads."""
-    return tuple(
-        [
-            int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()) >> 1
-            for text in texts
-        ]
-    )
-
-
-def _folded(parties: Sequence[Correspondent]) -> tuple[str, ...]:
-    return tuple([one.address.casefold() for one in parties if one.address])
 
 
 def _dump(facts: Facts) -> str:
@@ -141,13 +122,3 @@ def attachments(found: dict[str, Any]) -> tuple[Attachment, ...]:
         Attachment(number=number, part=a[0], filename=a[1], content_type=a[2], size=a[3])
         for number, a in enumerate(found.get("attachments", ()), 1)
     )
-
-
-def correspondents(kept: Kept, own: str) -> tuple[Sequence[str], Sequence[str]]:
-    """The addresses a mail is between, and those it is from, without `own`, folded roughly; at most eight.
-
-    Of what the account sent itself all are senders: an answer comes from one of them.
-    """
-    mine = own.casefold()
-    others = [one for one in dict.fromkeys((*kept.senders, *kept.receivers)) if one != mine][:8]
-    return others, [one for one in dict.fromkeys(kept.senders) if one != mine] or others

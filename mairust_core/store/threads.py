@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mairust_core.model.content import Kept
+from mairust_core.model.content import KeptFacts
 from mairust_core.model.delivery import Copy, Delivery
 from mairust_core.store import StorageBackend
-from mairust_core.store.facts import correspondents, hashes
+from mairust_core.store.thread_keys import correspondents, subject_keys
 
 SUBJECT_DAYS_MS = 30 * 86_400_000
 
@@ -49,19 +49,19 @@ class _Keys:
 
     __slots__ = ("own", "parents", "senders", "subject")
 
-    def __init__(self, kept: Kept | None, copy: Copy) -> None:
+    def __init__(self, kept: KeptFacts | None, copy: Copy) -> None:
         self.own: tuple[int, ...] = ()
         self.parents: tuple[int, ...] = ()
         self.subject: tuple[int, ...] = ()
         self.senders: tuple[int, ...] = ()
         if kept is None:
             return
-        self.own, self.parents = kept.own, kept.parents
-        if subject := kept.base_subject:
+        self.own, self.parents = kept.own_keys, kept.parent_keys
+        if kept.base_subject:
             everyone, senders = correspondents(kept, copy.address)
-            self.senders = hashes([f"\0{subject}\0{one}" for one in senders])
+            self.senders = subject_keys(kept, senders)
             if kept.is_reply_or_forward and not self.parents:
-                self.subject = hashes([f"\0{subject}\0{one}" for one in everyone])
+                self.subject = subject_keys(kept, everyone)
 
     def own_and_unknown_parents(self) -> tuple[int, ...]:
         """Siblings whose parent never came here meet by its id: by the root's or the nearest one's."""

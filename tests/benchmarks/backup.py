@@ -31,7 +31,7 @@ from mairust_core.mime import SNIPPET, describe
 from mairust_core.model.blob import Bytes
 from mairust_core.model.delivery import Copy, Delivery
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from tests.benchmarks.corpus import read_corpus
 from tests.benchmarks.servers import clean_environment
 from tests.benchmarks.sites import Site, addresses, mairust, make_site
@@ -121,7 +121,7 @@ def deliver(site: OpenSite, batch: Sequence[tuple[int, bytes]]) -> None:
         owners = [store.accounts.get(tx, by, address).id for address in addresses(ACCOUNTS)]
     deliveries = []
     for number, data in batch:
-        content, kept = Bytes.of(data), keep(describe(data, extent=SNIPPET))
+        content, kept = Bytes.of(data), kept_facts(describe(data, extent=SNIPPET))
         owner = owners[number % len(owners)]
         copy = Copy(id=site.ids.next(), account_id=owner, size_bytes=kept.crlf_size_bytes, flags=number % 3)
         deliveries.append(

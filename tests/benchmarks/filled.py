@@ -20,7 +20,7 @@ from mairust_core.search.documents import Heading, pack, text_of
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.store import indexing, ingest
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from mairust_core.store.guilt import Located
 
 BENCHER = Principal.local("benchmark")
@@ -65,7 +65,7 @@ def _delivery(site: Site, account_id: int, content: bytes, received_ms: int) -> 
     delivery = Delivery(
         tenant_id=DEFAULT_TENANT,
         content=held,
-        kept=keep(describe(content)),
+        kept=kept_facts(describe(content)),
         copies=(copy,),
         received_ms=received_ms,
     )

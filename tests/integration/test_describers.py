@@ -19,7 +19,7 @@ from mairust_core.blobs.records import Prepacked, pack
 from mairust_core.mime import SNIPPET, describe
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes
 from mairust_core.receive.describers import Describers
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from tests.support.processes import process_tree, state
 from tests.support.stores import message
 
@@ -70,7 +70,9 @@ def test_facts_and_records_are_those_made_here(describers: Describers) -> None:
     """In order; what is not small is left as it is."""
     given = contents(40)
     described = describers.submit(given).result()
-    assert [kept for _, kept in described] == [keep(describe(one.view(), extent=SNIPPET)) for one in given]
+    assert [kept for _, kept in described] == [
+        kept_facts(describe(one.view(), extent=SNIPPET)) for one in given
+    ]
     for one, (content, _) in zip(given, described, strict=True):
         assert isinstance(content, Prepacked) == (one.size_bytes <= MEMORY_LIMIT_BYTES)
         assert pack(content) == pack(one)

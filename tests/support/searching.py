@@ -37,7 +37,7 @@ from mairust_core.search.query import (
 )
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 
 TESTER = Principal.local("tester")
 BITS = {"\\Seen": 1, "\\Answered": 2, "\\Flagged": 4, "\\Draft": 16}
@@ -114,7 +114,7 @@ class Mailbag:
         return Delivery(
             tenant_id=DEFAULT_TENANT,
             content=Bytes.of(content),
-            kept=keep(describe(content)),
+            kept=kept_facts(describe(content)),
             copies=(copy,),
             received_ms=one.received_ms,
         )

@@ -27,7 +27,7 @@ from mairust_core.services.backups import Backups
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
 from mairust_core.store import StorageBackend
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from mairust_core.transfer.repository import Repository
 from mairust_core.transfer.repository.taking import Taken, take
 from tests.support.stores import message
@@ -112,7 +112,7 @@ def deliver(site: Site, address: str, *mails: bytes, post: Post | None = None) -
     owner = account_id(site, address)
     batch = []
     for data in mails:
-        content, kept = Bytes.of(data), keep(describe(data))
+        content, kept = Bytes.of(data), kept_facts(describe(data))
         copy = Copy(
             id=site.ids.next(),
             account_id=owner,

@@ -29,7 +29,7 @@ from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
 from mairust_core.receive.committer import Committer, Outcome
 from mairust_core.store import StorageBackend, open_storage, process_numbers, schema
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from mairust_core.store.sqlite import Sqlite
 from tests.support.invariants import check_site
 
@@ -94,7 +94,7 @@ class Kit:
         return Delivery(
             tenant_id=DEFAULT_TENANT,
             content=content,
-            kept=keep(facts_of(content)),
+            kept=kept_facts(facts_of(content)),
             copies=copies,
             received_ms=received,
             trace=self.trace(received) if trace else None,

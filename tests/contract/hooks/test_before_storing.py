@@ -20,7 +20,7 @@ from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.services.accounts import Accounts
-from mairust_core.store.facts import content_row, keep
+from mairust_core.store.facts import content_row, kept_facts
 from tests.contract.hooks.conftest import TESTER, House, mail, stored_id
 from tests.support.hooking import registered, runnable
 
@@ -62,12 +62,11 @@ async def test_rule_c4_mail_is_described_whoever_does_it(
     [reply] = await house.receive(data=data)
     assert reply.code == 250
     [sent] = house.committer.deliveries
-    shown = sent.snippet if sent.kept is None else sent.kept.snippet
-    assert (sent.facts_left, sent.kept is None, bool(shown)) == (left, left, read)
+    assert (sent.facts_left, sent.kept is None, sent.snippet is not None) == (left, left, read)
     whole = Delivery(
         tenant_id=1,
         content=Bytes.of(data),
-        kept=keep(describe(data, extent=SNIPPET)),
+        kept=kept_facts(describe(data, extent=SNIPPET)),
         copies=(),
         received_ms=0,
     )
@@ -90,8 +89,8 @@ async def test_a_blank_preview_is_read_again(house: House) -> None:
     body = "".join(f"--b\r\nContent-Type: text/{one}\r\n" for one in parts) + "--b--\r\n"
     data = mail(body=body, headers=["Content-Type: multipart/alternative; boundary=b"])
     await house.receive(data=data)
-    described = describe(data, extent=SNIPPET)
-    whole = Delivery(tenant_id=1, content=Bytes.of(data), kept=keep(described), copies=(), received_ms=0)
+    kept = kept_facts(describe(data, extent=SNIPPET))
+    whole = Delivery(tenant_id=1, content=Bytes.of(data), kept=kept, copies=(), received_ms=0)
     assert house.content(data) == content_row(whole)
 
 

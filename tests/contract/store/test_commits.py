@@ -23,7 +23,7 @@ from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.receive.committer import Commits, Committer, Outcome
 from mairust_core.receive.distant_committer import DistantCommitter
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from tests.support import forks
 from tests.support.stores import Kit, message
 
@@ -123,7 +123,7 @@ def test_a_preview_that_was_left_is_read(kit: Kit, commits: Commits) -> None:
     """Facts that came without are stored with it."""
     mail = kit.mail(kit.account("ann@example.org"), data=message(body="Good morning"))
     outline = Outline(mail.content.view())
-    kept = keep(outline.facts())
+    kept = kept_facts(outline.facts())
     assert kept.snippet == ""
     assert isinstance(commit(commits, mail._replace(kept=kept, unread=outline.text))[0], Stored)
     assert kit.rows("SELECT snippet FROM content") == [("Good morning\n",)]

@@ -18,7 +18,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.receive.committer import Committer
-from mairust_core.store.facts import keep
+from mairust_core.store.facts import kept_facts
 from mairust_core.store.guilt import Located
 from mairust_core.store.ingest import BYTES_GOOD_S, boot_clock, write_batch
 from tests.support.stores import ADMIN, Kit, around, facts_of, message, open_kit
@@ -220,7 +220,7 @@ def test_rule_c4_nul_and_surrogates_break_no_row(kit: Kit) -> None:
     assert one.trace is not None
     evil, facts = "a\0b\ud800c", facts_of(one.content)
     dirty = one._replace(
-        kept=keep(replace(facts, subject=evil, message_id=evil, preview=evil, in_reply_to=(evil,))),
+        kept=kept_facts(replace(facts, subject=evil, message_id=evil, preview=evil, in_reply_to=(evil,))),
         trace=one.trace._replace(helo=evil, mail_from=evil, rcpt_to=((evil, (ann,)),)),
         copies=tuple(copy._replace(tags=(evil,), metadata={evil: evil}) for copy in one.copies),
     )

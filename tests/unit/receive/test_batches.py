@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from mairust_core.model.blob import Bytes
-from mairust_core.model.delivery import Copy, Delivery
+from mairust_core.model.delivery import Copy, Delivery, Stored
 from mairust_core.model.ids import Id
-from mairust_core.receive.committer_process import Inbox
-from mairust_core.receive.distant_committer import COMING, HEAD
+from mairust_core.receive.committer import Committer, Outcome
+from mairust_core.receive.committer_process import Arrivals, answer
+from mairust_core.receive.distant_committer import COMING, HEAD, widen
 from mairust_core.receive.parcels import pack
 
 
@@ -21,9 +21,9 @@ class Pipe:
 
     def __init__(self) -> None:
         reading, self.writing = os.pipe()
-        fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, 1 << 20)
-        self.inbox = Inbox(reading)
-        self._reading = reading
+        widen(self.writing)
+        self.arrivals = Arrivals(reading)
+        self.reading = reading
         self._sent = 0
 
     def bring(self, count: int) -> None:
@@ -39,14 +39,18 @@ class Pipe:
 
     def taken(self) -> list[int]:
         """The sizes of a batch, whose contents came with them."""
-        batch = self.inbox.take(0)
+        batch = self.arrivals.take(0)
         assert [len(one.content.view()) for one in batch] == [one.copies[0].size_bytes for one in batch]
         return [one.copies[0].size_bytes for one in batch]
 
-    def rest(self) -> list[int]:
-        """What comes until the pipe ends, which it does now."""
+    def end(self) -> None:
+        """Nothing comes any more."""
         os.close(self.writing)
         self.writing = -1
+
+    def rest(self) -> list[int]:
+        """What comes until the pipe ends, which it does now."""
+        self.end()
         found: list[int] = []
         for _ in range(100):
             try:
@@ -55,21 +59,26 @@ class Pipe:
                 return found
         raise AssertionError("the end of the pipe went unnoticed")
 
-    def senders(self, count: int, batches: int) -> list[int]:
-        """Take batches of mail whose senders bring the next one as soon as theirs is answered."""
-        self.bring(count)
-        sizes = []
+    def senders(self, first: int, batches: int, newcomers: int = 0) -> list[int]:
+        """How large batches are when senders bring the next mail after the batch behind theirs was taken.
+
+        So does the loop, which makes a batch while another is committed. `newcomers` come after the first.
+        """
+        self.bring(first)
+        sizes: list[int] = []
+        answered = newcomers
         for _ in range(batches):
             sizes.append(len(self.taken()))
-            self.inbox.count()
-            self.bring(sizes[-1])
+            self.bring(answered)
+            self.arrivals.note_under_way()
+            answered = sizes[-1]
         return sizes
 
     def close(self) -> None:
         """Close both ends."""
         if self.writing >= 0:
             os.close(self.writing)
-        os.close(self._reading)
+        os.close(self.reading)
 
 
 @pytest.fixture
@@ -91,16 +100,42 @@ def test_a_lone_mail_waits_for_nothing(pipe: Pipe) -> None:
 
 def test_of_fifty_senders_each_process_has_half(pipe: Pipe) -> None:
     """All come at once; from then on each brings the next mail when it hears of the one before."""
-    assert pipe.senders(50, batches=6) == [25] * 6
+    assert pipe.senders(50, batches=8) == [25] * 8
 
 
 def test_sizes_that_differ_come_together(pipe: Pipe) -> None:
     """A large batch and a small one in turns would have each process wait for the other."""
-    pipe.bring(17)
-    while pipe.taken():
-        pass
-    assert pipe.senders(33, batches=8)[-4:] == [17] * 4
-    assert pipe.senders(17, batches=8)[-4:] == [25] * 4
+    assert pipe.senders(20, batches=8, newcomers=30) == [10, *[25] * 7]
+
+
+class Recorder(Committer):
+    """A committer that stores nothing and notes how large batches are; in the first one more mail comes."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.sizes: list[int] = []
+        self._pipe = pipe
+
+    def settle(self, batch: Sequence[Delivery]) -> list[Outcome]:
+        """As if stored."""
+        if not self.sizes:
+            self._pipe.bring(40)
+        self.sizes.append(len(batch))
+        if len(self.sizes) == 3:
+            self._pipe.end()
+        return [Stored(ids=tuple(copy.id for copy in one.copies)) for one in batch]
+
+
+def test_what_is_under_way_is_looked_at_before_a_batch_is_answered(pipe: Pipe) -> None:
+    """Of sixty mails ten are being committed while the last come: the next batch is half of all."""
+    pipe.bring(20)
+    recorder = Recorder(pipe)
+    reading, answers = os.pipe()
+    try:
+        answer(recorder, pipe.reading, answers, lambda: 0.0)
+    finally:
+        os.close(reading)
+        os.close(answers)
+    assert recorder.sizes == [10, 30, 20]
 
 
 def test_none_is_lost_or_changes_places(pipe: Pipe) -> None:
@@ -118,14 +153,21 @@ def test_none_is_lost_or_changes_places(pipe: Pipe) -> None:
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_a_few_mails_go_together(pipe: Pipe, count: int) -> None:
     """The second of them does not wait for another commit."""
-    assert pipe.senders(count, batches=4) == [count] * 4
+    pipe.bring(count)
+    assert len(pipe.taken()) == count
 
 
 def test_many_senders_are_forgotten_when_few_are_left(pipe: Pipe) -> None:
-    """Until then all of the few have one batch."""
+    """Until then all of the few have one batch, and then halves."""
     pipe.bring(200)
     while pipe.taken():
-        pipe.inbox.count()
-    sizes = pipe.senders(20, batches=500)
+        pipe.arrivals.note_under_way()
+    sizes = []
+    for _ in range(400):
+        pipe.bring(20)
+        sizes.append(len(pipe.taken()))
+        pipe.arrivals.note_under_way()
+        while pipe.taken():
+            pipe.arrivals.note_under_way()
     assert sizes[:4] == [20] * 4
     assert sizes[-4:] == [10] * 4

@@ -13,7 +13,7 @@ from mairust_core.model.job import NewJob, Priority
 from mairust_core.model.receipt import Receipt
 from mairust_core.receive.describing import LazyDescription, with_facts
 from mairust_core.receive.parcels import LONGEST_BYTES, pack, pack_outcomes, unpack, unpack_outcomes
-from mairust_core.store.facts import content_row, keep
+from mairust_core.store.facts import content_row, kept_facts
 
 RICH = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, b@x.example\r\nSender: s@x.example\r\n"
@@ -41,7 +41,7 @@ def delivery(data: bytes = RICH) -> Delivery:
         rcpt_to=(("ann@example.org", (1 << 50,)),), events=events,
     )  # fmt: skip
     return Delivery(
-        tenant_id=1, content=content, kept=keep(describe(data)), copies=(copy,), received_ms=5,
+        tenant_id=1, content=content, kept=kept_facts(describe(data)), copies=(copy,), received_ms=5,
         trace=trace, once=True,
     )  # fmt: skip
 
@@ -84,13 +84,13 @@ def test_a_delivery_arrives_as_it_was(change: dict[str, object]) -> None:
 )
 def test_what_is_left_to_the_other_side_is_what_describe_finds(body: bytes) -> None:
     """Facts without the preview and where it is, or nothing at all: described there, no row differs."""
-    outline, whole = Outline(body), keep(describe(body, extent=SNIPPET))
-    some = delivery(body)._replace(kept=keep(outline.facts()), unread=outline.text)
+    outline, whole = Outline(body), kept_facts(describe(body, extent=SNIPPET))
+    some = delivery(body)._replace(kept=kept_facts(outline.facts()), unread=outline.text)
     found = with_facts(travelled(some))
     assert (found.unread, found.kept, found.snippet) == (None, whole, None)
     left = with_facts(travelled(delivery(body)._replace(kept=None, facts_left=True)))
     assert (left.kept, left.facts_left, left.snippet) == (whole, False, None)
-    assert content_row(found) == content_row(left) == content_row(found._replace(kept=whole))
+    assert content_row(found) == content_row(left)
     shown = delivery(body)._replace(kept=None, facts_left=True, snippet="what a plugin was shown")
     wanted = whole._replace(snippet="what a plugin was shown")
     assert with_facts(travelled(shown)) == left._replace(kept=wanted)
@@ -106,7 +106,7 @@ class Gone(Bytes):
 def test_rule_c4_a_mail_that_cannot_be_read_is_stored_undescribed() -> None:
     """Whatever reading it raises, on either side; here its content is gone."""
     outline, gone = Outline(RICH), Gone(data=b"", sha256=b"", size_bytes=0)
-    mail = delivery()._replace(kept=keep(outline.facts()), unread=outline.text, content=gone)
+    mail = delivery()._replace(kept=kept_facts(outline.facts()), unread=outline.text, content=gone)
     for one in (mail, mail._replace(kept=None, unread=None, facts_left=True)):
         found = with_facts(one)
         assert (found.kept, found.unread, found.facts_left) == (None, None, False)
