@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -22,7 +23,7 @@ from mairust_core.api.document import DESCRIPTION, TITLE, VERSION, document
 from mairust_core.api.edge import Bounds, Edge
 from mairust_core.api.extended import add_extended
 from mairust_core.api.frame import Frame
-from mairust_core.api.health import Readiness, add_health
+from mairust_core.api.health import Readiness, add_health, try_to_take
 from mairust_core.api.metrics import add_metrics
 from mairust_core.api.pages import add_pages
 from mairust_core.api.plugin_doors import add_doors
@@ -53,7 +54,7 @@ def create_app(
     add_operations(app, services, edge.handler)
     add_doors(app, site, edge)
     add_extended(app, site, edge)
-    readiness = Readiness(site)
+    readiness = Readiness(partial(try_to_take, site))
     add_health(app, readiness)
     add_metrics(app, site, edge, readiness)
     add_pages(app, document)

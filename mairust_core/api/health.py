@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -42,30 +42,32 @@ def add_health(app: FastAPI, readiness: Readiness) -> None:
 class Readiness:
     """Ready is who has a database that takes a transaction, and room on the disk. For one event loop."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._look = Look(self._try)
-        self._lock = asyncio.Lock()
+    def __init__(self, look: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """`look` returns when mail would be taken, and raises why not."""
+        self._look = Look(look)
+        self._clock = clock
         self._seen: tuple[float, bool] | None = None
 
     async def now(self) -> bool:
         """Whether mail would be taken now; at most a second old."""
-        async with self._lock:
-            if self._seen is None or time.monotonic() - self._seen[0] > REMEMBERED_S:
-                self._seen = (time.monotonic(), await self._is_up())
-            return self._seen[1]
+        if self._seen is None or self._clock() - self._seen[0] > REMEMBERED_S:
+            up = await self._is_up()
+            self._seen = (self._clock(), up)
+        return self._seen[1]
 
     async def _is_up(self) -> bool:
         try:
             await self._look.now()
         except (MaiRustError, TimeoutError) as error:
-            log.warning("not ready: %s", error or "the database does not answer")
+            log.warning("not ready: %s", str(error) or "the database does not answer")
             return False
         return True
 
-    def _try(self) -> None:
-        with self._site.storage.write() as tx:
-            store.generations.current(tx)
-        free, total = self._site.free_bytes()
-        if not has_room(free, total):
-            raise DiskFull("blobs", directory=self._site.settings.blobs.path, why=f"{free} bytes are free")
+
+def try_to_take(site: Site) -> None:
+    """Do what mail needs; raises the `MaiRustError` that it would meet."""
+    with site.storage.write() as tx:
+        store.generations.current(tx)
+    free, total = site.free_bytes()
+    if not has_room(free, total):
+        raise DiskFull("blobs", directory=site.settings.blobs.path, why=f"{free} bytes are free")

@@ -41,7 +41,7 @@ def add_metrics(app: FastAPI, site: Site, edge: Edge, readiness: Readiness) -> N
     async def serve(request: Request) -> Response:
         if not _is_here(request):
             await edge.admit(request, Scope.READ, ReachKind.SITE)
-        ready, room, told = await asyncio.gather(readiness.now(), _seen(disks), _seen(rows))
+        ready, room, told = await asyncio.gather(readiness.now(), seen(disks), seen(rows))
         node, sums = _node(site, ready), site.counters.all.sums()
         return Response(text([*node, *counted(sums), *room, *told]), media_type=MEDIA_TYPE)
 
@@ -54,12 +54,12 @@ def _is_here(request: Request) -> bool:
     return request.client is not None and is_loopback(request.client.host) and not forwarded
 
 
-async def _seen(look: Look[list[Family]]) -> list[Family]:
+async def seen(look: Look[list[Family]]) -> list[Family]:
     """What a look finds; nothing where it fails or takes too long."""
     try:
         return await look.now()
     except (MaiRustError, TimeoutError) as error:
-        log.warning("numbers are left out: %s", error or "what they are read from does not answer")
+        log.warning("numbers are left out: %s", str(error) or "what they are read from does not answer")
         return []
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+from typing import Any
 
 import pytest
 
@@ -60,3 +62,29 @@ async def test_what_a_look_raises_is_raised_and_the_next_one_looks_again() -> No
         with pytest.raises(StorageDown):
             await looking.now()
         assert count == wanted
+
+
+async def test_what_a_look_raises_when_nobody_waits_any_more_is_no_error_of_the_loop() -> None:
+    """The loop hears of it only when the look is forgotten, so it is."""
+    heard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    go_on, done = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        go_on.wait(30)
+        loop.call_soon_threadsafe(done.set)
+        raise StorageDown("open", url="sqlite", why="gone")
+
+    looking = Look(look, patience_s=0.01)
+    with pytest.raises(TimeoutError):
+        await looking.now()
+    assert looking._looking is not None
+    ended = asyncio.Event()
+    looking._looking.add_done_callback(lambda _: ended.set())
+    go_on.set()
+    await asyncio.wait_for(done.wait(), 30)
+    await asyncio.wait_for(ended.wait(), 30)
+    del looking
+    gc.collect()
+    assert heard == []
