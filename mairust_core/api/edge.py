@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -93,10 +93,22 @@ class Edge:
     def guarded(self, name: str, serve: Handler) -> Handler:
         """The handler within the limits of this process; whatever `serve` raises is a problem."""
 
+        async def placed(request: Request) -> Response:
+            with self.place():
+                return await serve(request)
+
+        return self.answered(name, placed)
+
+    def place(self) -> AbstractContextManager[None]:
+        """One of the places for requests, for a block; raises `TooMany`."""
+        return self._requests.one()
+
+    def answered(self, name: str, serve: Handler) -> Handler:
+        """The handler, also when every place is taken; whatever `serve` raises is a problem."""
+
         async def answered(request: Request) -> Response:
             try:
-                with self._requests.one():
-                    return await serve(request)
+                return await serve(request)
             except (MaiRustError, Fault) as error:
                 return problem(request, error)
             except ClientDisconnect:

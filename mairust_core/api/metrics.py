@@ -1,7 +1,7 @@
 """Numbers for a monitor, in the text format of Prometheus: what its alerts need, also on the bad day.
 
-Whoever asks from this machine needs no key; from elsewhere one that may `read` and reaches the whole site
-(rule G4). What the database does not tell now is left out.
+Whoever asks this machine from itself needs no key; from elsewhere one that may `read` and reaches the whole
+site (rule G4). What the database does not tell now is left out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mairust_core.app import Site
 
 PATH = "/metrics"
+_OF_A_PROXY = frozenset({"forwarded", "via", "x-real-ip"})
+"""And whatever begins with X-Forwarded."""
 
 log = logging.getLogger("mairust.http")
 
@@ -40,18 +43,32 @@ def add_metrics(app: FastAPI, site: Site, edge: Edge, readiness: Readiness) -> N
 
     async def serve(request: Request) -> Response:
         if not _is_here(request):
-            await edge.admit(request, Scope.READ, ReachKind.SITE)
+            with edge.place():
+                await edge.admit(request, Scope.READ, ReachKind.SITE)
         ready, room, told = await asyncio.gather(readiness.now(), seen(disks), seen(rows))
         node, sums = _node(site, ready), site.counters.all.sums()
         return Response(text([*node, *counted(sums), *room, *told]), media_type=MEDIA_TYPE)
 
-    app.add_route(PATH, edge.guarded(PATH, serve), methods=["GET"], include_in_schema=False)
+    app.add_route(PATH, edge.answered(PATH, serve), methods=["GET"], include_in_schema=False)
 
 
 def _is_here(request: Request) -> bool:
-    """Whether it comes from this machine, without anybody between who could speak for others."""
-    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return request.client is not None and is_loopback(request.client.host) and not forwarded
+    """Whether it comes from this machine and is for it, with nobody between who could speak for others."""
+    if request.client is None or not is_loopback(request.client.host):
+        return False
+    if any(name in _OF_A_PROXY or name.startswith("x-forwarded") for name in request.headers):
+        return False
+    own, _ = request.scope["server"]
+    return all(_is_name_here(host, own) for host in request.headers.getlist("host"))
+
+
+def _is_name_here(host: str, own: str) -> bool:
+    """Whether a Host, with or without a port, is this machine for who speaks to `own` on it."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name in ("localhost", own) or is_loopback(name)
 
 
 async def seen(look: Look[list[Family]]) -> list[Family]:

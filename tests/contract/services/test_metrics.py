@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import httpx
+import pytest
 from sqlalchemy import delete
 
 from mairust_core import __version__, store
@@ -47,6 +49,50 @@ def told(served: Served) -> str:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return answer.text
+
+
+def status(served: Served, **headers: str) -> int:
+    """How a request without a key is answered."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        return client.get(f"{served.http.url}/metrics", headers=headers).status_code
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
+)
+def test_rule_g4_who_speaks_for_others_needs_a_key(served: Served, header: str) -> None:
+    """Every header by which a proxy says so."""
+    assert status(served) == 200
+    assert status(served, **{header: "192.0.2.1"}) == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("localhost", 200),
+        ("LocalHost:8025", 200),
+        ("127.0.0.1", 200),
+        ("127.0.0.2:1", 200),
+        ("[::1]:8025", 200),
+        ("mx.example.org", 401),
+        ("mx.example.org:8025", 401),
+        ("localhost.example.org", 401),
+        ("192.0.2.1:8025", 401),
+        ("[2001:db8::1]", 401),
+    ],
+)
+def test_rule_g4_who_asks_for_another_host_needs_a_key(served: Served, host: str, wanted: int) -> None:
+    """A proxy hands on what its client asked for, and a name of a stranger may lead to loopback."""
+    assert status(served, host=host) == wanted
+
+
+def test_rule_g4_a_request_of_http_1_0_needs_no_host(served: Served) -> None:
+    """Nobody is between."""
+    url = httpx.URL(served.http.url)
+    with socket.create_connection((url.host, url.port), timeout=60) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(64).split()[1] == b"200"
 
 
 def test_r_mon_1_every_series_is_there_once_and_in_the_format(served: Served) -> None:

@@ -122,6 +122,20 @@ async def test_more_requests_than_places_are_sent_away(web: Web) -> None:
         assert (await one.get("/api/v1/trouble/wait")).status_code == 200
 
 
+async def test_r_mon_1_numbers_are_told_while_every_place_is_taken(web: Web) -> None:
+    """Stuck requests are what its alerts are for; who needs a key needs a place as well."""
+    GATE.clear()
+    async with client(web, requests=2, threads=4) as one:
+        waiting = [asyncio.create_task(one.get("/api/v1/trouble/wait")) for _ in range(2)]
+        for _ in waiting:
+            assert await asyncio.to_thread(ENTERED.acquire, timeout=30)
+        assert (await one.get("/metrics")).status_code == 200
+        assert (await one.get("/metrics", headers={"x-forwarded-for": "192.0.2.1"})).status_code == 429
+        GATE.set()
+        assert [(await task).status_code for task in waiting] == [200, 200]
+        assert (await one.get("/metrics", headers={"x-forwarded-for": "192.0.2.1"})).status_code == 200
+
+
 async def test_a_body_that_stands_still_is_given_up(web: Web, ann: Account) -> None:
     """A client that stops sending gets a 408, and its place is free again."""
 
