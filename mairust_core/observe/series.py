@@ -60,7 +60,7 @@ def counted(sums: Sums) -> list[Family | Histogram]:
     """What the workers of a node counted."""
     return [
         gauge("mairust_workers", "Workers of this node that take connections.", sums.workers),
-        Family("mairust_connections", "gauge", "Connections that are open.", _by_road(sums.open)),
+        Family("mairust_connections_open", "gauge", "Connections that are open.", _by_road(sums.open)),
         Family("mairust_connections_total", "counter", "Connections that came.", _by_road(sums.came)),
         Family("mairust_connections_refused_total", "counter",
                "Connections of which there were too many, in all or from one address.",

@@ -61,7 +61,7 @@ def until(server: Server, holds: Callable[[dict[str, float]], bool]) -> dict[str
 
 def closed(found: dict[str, float]) -> bool:
     """Whether every connection is."""
-    return not any(value for key, value in found.items() if key.startswith("mairust_connections{"))
+    return not any(value for key, value in found.items() if key.startswith("mairust_connections_open{"))
 
 
 def send(server: Server, *mails: bytes, recipients: tuple[str, ...] = (USER,)) -> list[int]:
@@ -109,7 +109,7 @@ def test_r_mon_1_a_worker_that_is_replaced_takes_no_number_with_it(site: Site) -
         with contextlib.ExitStack() as stack:
             for _ in range(6):
                 stack.enter_context(Dialogue(server.smtp))
-            assert told(server)['mairust_connections{road="smtp"}'] >= 6
+            assert told(server)['mairust_connections_open{road="smtp"}'] >= 6
             for pid in server.worker_pids:
                 os.kill(pid, signal.SIGKILL)
             until_successors(server)

@@ -22,7 +22,7 @@ SERIES = {
     "mairust_info": "gauge",
     "mairust_ready": "gauge",
     "mairust_workers": "gauge",
-    "mairust_connections": "gauge",
+    "mairust_connections_open": "gauge",
     "mairust_connections_total": "counter",
     "mairust_connections_refused_total": "counter",
     "mairust_mails_total": "counter",
@@ -118,6 +118,12 @@ def test_r_mon_1_every_series_is_in_the_reference(served: Served) -> None:
     """And what stands there is told."""
     page = (CHECKOUT / "docs" / "reference" / "metrics.md").read_text("utf-8")
     assert set(re.findall(r"`(mairust_[a-z_]+)", page)) == set(read(told(served)))
+
+
+def test_r_mon_1_no_two_names_are_one_without_total(served: Served) -> None:
+    """OpenMetrics names a counter's family so."""
+    names = [name.removesuffix("_total") for name in read(told(served))]
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_r_mon_1_requests_are_counted_by_method_and_status(served: Served) -> None:
