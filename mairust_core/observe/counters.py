@@ -94,7 +94,7 @@ class Counters:
 class MailCounters:
     """What a worker counts of one road."""
 
-    __slots__ = ("_bytes", "_came", "_cells", "_no_recipient", "_outcome", "_sent_away", "_went")
+    __slots__ = ("_by_first_digit", "_bytes", "_came", "_cells", "_no_recipient", "_sent_away", "_went")
 
     def __init__(self, cells: memoryview, road: int) -> None:
         start = _ROADS + road * _ROAD
@@ -102,8 +102,8 @@ class MailCounters:
         self._came, self._went, self._sent_away = start + _CAME, start + _WENT, start + _SENT_AWAY
         self._bytes = start + _BYTES
         stored, deferred, refused = range(start + _OUTCOME, start + _OUTCOME + len(OUTCOMES))
-        self._outcome = (refused, refused, stored, refused, deferred, refused)
-        """By the first digit of a reply; 4 is for now, 5 for ever."""
+        self._by_first_digit = (refused, refused, stored, refused, deferred, refused)
+        """Where a reply's outcome is; 4 is for now, 5 for ever."""
         self._no_recipient = start + _NO_RECIPIENT
 
     def came(self) -> None:
@@ -124,7 +124,7 @@ class MailCounters:
 
     def refused(self, reply: Reply) -> None:
         """A mail was answered so before its content came."""
-        self._cells[self._outcome[reply.code // 100]] += 1
+        self._cells[self._by_first_digit[reply.code // 100]] += 1
 
     def mail_begins(self) -> int:
         """A mail is complete and waits for its answer; what `mail_ends` wants to hear."""
@@ -132,7 +132,7 @@ class MailCounters:
         return perf_counter_ns()
 
     def mail_ends(self, begun_ns: int, size_bytes: int, answers: Sequence[Reply]) -> None:
-        """It is answered, or its session failed and there is no answer."""
+        """It is answered; without `answers` when it was `refused` before."""
         cells = self._cells
         took_ns = perf_counter_ns() - begun_ns
         cells[_MAIL_TIMES + bisect_left(_BOUNDS_NS, took_ns)] += 1
@@ -140,7 +140,7 @@ class MailCounters:
         stored = False
         for answer in answers:
             code = answer.code
-            cells[self._outcome[code // 100]] += 1
+            cells[self._by_first_digit[code // 100]] += 1
             stored |= code < 300
         if stored:
             cells[self._bytes] += size_bytes

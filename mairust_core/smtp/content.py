@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mairust.smtp")
 
-_NONE: Sequence[Reply] = ()
 _CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.IGNORECASE)
 
 
@@ -43,6 +42,8 @@ class ContentSession(HelloSession):
             refusal = replies.BDAT_OPEN
         intake = refusal or self._new_intake()
         if isinstance(intake, Reply):
+            if refusal is None:
+                self.counters.refused(intake)
             self.say(intake)
             return
         self.say(replies.START_INPUT)
@@ -70,8 +71,10 @@ class ContentSession(HelloSession):
             self._answer_chunk(intake, last)
         elif last:
             await self._complete(intake)
+        elif intake.refusal:
+            self._answer_chunk(intake.refusal, last)
         else:
-            self.say(intake.refusal or replies.chunk_taken(size_bytes))
+            self.say(replies.chunk_taken(size_bytes))
 
     def _cut_short(self) -> None:
         """The client went away inside of content: what it left behind is never read as commands (S1)."""
@@ -88,12 +91,20 @@ class ContentSession(HelloSession):
         return intake
 
     def _answer_chunk(self, refusal: Reply, last: bool) -> None:
+        self._count_refusal(refusal)
         answers = [refusal]
         if last and self.in_transaction():
             answers = self._one_for_each(refusal)
             self._set_post_data_state()
         for answer in answers:
             self.say(answer)
+
+    def _count_refusal(self, refusal: Reply) -> None:
+        """Count a refused chunk, once for its transaction: many a client sends no last one then."""
+        if self.mail.recipients and not self.mail.counted:
+            self.mail.counted = True
+            for answer in self._one_for_each(refusal):
+                self.counters.refused(answer)
 
     def _content_refusal(self) -> Reply | None:
         """Why no content may come now."""
@@ -115,7 +126,6 @@ class ContentSession(HelloSession):
         if collector is None:
             refusal = refusal or replies.NO_ANSWER
             self._note_refusal(refusal)
-            self.counters.refused(refusal)
             return refusal
         self.content_begins()
         self.mail.intake = Intake(
@@ -128,7 +138,8 @@ class ContentSession(HelloSession):
 
     async def _complete(self, intake: Intake) -> None:
         """Hand the mail over and tell what became of it; nothing else is done before that is sent."""
-        begun_ns, answers = self.counters.mail_begins(), _NONE
+        begun_ns = self.counters.mail_begins()
+        answers: Sequence[Reply] = self._one_for_each(replies.INTERNAL_ERROR)
         try:
             content = intake.finish()
             if content is None:
@@ -136,7 +147,7 @@ class ContentSession(HelloSession):
             else:
                 answers = self._checked(await self.receiver.receive(self.envelope_of(self.mail), content))
         finally:
-            self.counters.mail_ends(begun_ns, intake.size_bytes, answers)
+            self.counters.mail_ends(begun_ns, intake.size_bytes, () if self.mail.counted else answers)
         self.mail.intake = None
         self._log_outcome(intake.size_bytes, answers)
         self._set_post_data_state()

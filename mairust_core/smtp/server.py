@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mairust_core.model.envelope import Road
-from mairust_core.observe.counters import Counters
 from mairust_core.smtp.binding import BACKLOG, UNIX_PREFIX, UnixPath, bind_tcp, bind_unix, bound_address
 from mairust_core.smtp.gate import Gate
 from mairust_core.smtp.lmtp import DeliverSession, LmtpSession
 from mairust_core.smtp.session import SmtpSession
 
 if TYPE_CHECKING:
+    from mairust_core.observe.counters import Counters
     from mairust_core.receive import Receiver
     from mairust_core.smtp.connection import ClientConnection
     from mairust_core.smtp.settings import ListenerSettings
@@ -39,14 +39,11 @@ _SESSIONS: dict[Road, type[SmtpSession]] = {
 class Listener:
     """One address on which mail arrives. Lives in one event loop; not thread-safe."""
 
-    def __init__(
-        self, receiver: Receiver, settings: ListenerSettings, counters: Counters | None = None
-    ) -> None:
-        """`counters` are those of this process; without them nobody is told what is counted."""
+    def __init__(self, receiver: Receiver, settings: ListenerSettings, counters: Counters) -> None:
+        """`counters` are those of this process."""
         self._receiver = receiver
         self._settings = settings
-        road = (counters or Counters.alone()).road(settings.road)
-        self._gate = Gate(settings.limits, settings.trusted, road)
+        self._gate = Gate(settings.limits, settings.trusted, counters.road(settings.road))
         self._sessions: set[ClientConnection] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []

@@ -25,3 +25,5 @@ class Transaction:
     """Content is coming."""
     failure: Reply | None = None
     """A chunk was refused before there was an intake; the following ones are, too."""
+    counted: bool = False
+    """It is in an outcome already, by a chunk that was refused."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from mairust_core.observe.counters import Counters
 from mairust_core.smtp.memory import MemoryReceiver
 from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
@@ -37,7 +38,9 @@ async def listen(receiver: MemoryReceiver) -> AsyncIterator[Listen]:
     listeners = []
 
     async def start(at: Any = "127.0.0.1:0", **settings: Any) -> str:
-        listener = Listener(receiver, ListenerSettings(hostname="mx.example.org", **settings))
+        listener = Listener(
+            receiver, ListenerSettings(hostname="mx.example.org", **settings), Counters.alone()
+        )
         listeners.append(listener)
         return await listener.start(at)
 

@@ -11,6 +11,7 @@ from mairust_core.errors import DiskFull, TooMany
 from mairust_core.model.blob import Content
 from mairust_core.model.envelope import Envelope, Road
 from mairust_core.model.reply import Reply
+from mairust_core.observe.counters import Counters
 from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.memory import MemoryReceiver
 from mairust_core.smtp.server import Listener
@@ -82,7 +83,7 @@ async def test_trap_s1_content_of_a_client_that_goes_away_is_never_read_as_comma
     """A relay that loses its connection in the middle of DATA lets no mail out of its content."""
     inner = b"Subject: smuggled\r\n\r\n"
     commands = b"RSET\r\nMAIL FROM:<evil@example.net>\r\nRCPT TO:<ann@example.org>\r\n"
-    listener = Listener(receiver, ListenerSettings(hostname="mx.example.org", road=road))
+    listener = Listener(receiver, ListenerSettings(hostname="mx.example.org", road=road), Counters.alone())
     async with await connect(await listener.start("127.0.0.1:0")) as client:
         await client.greet(hello)
         await client.open_data()
@@ -350,7 +351,7 @@ async def test_a_road_that_answers_wrongly_is_not_believed() -> None:
         async def receive(self, envelope: Envelope, content: Content) -> list[Reply]:
             return [Reply(250, "2.0.0", "stored")] * 3
 
-    listener = Listener(Wrong(), ListenerSettings(hostname="mx", road=Road.LMTP))
+    listener = Listener(Wrong(), ListenerSettings(hostname="mx", road=Road.LMTP), Counters.alone())
     async with await connect(await listener.start("127.0.0.1:0")) as client:
         await client.greet("LHLO x")
         assert (await client.mail(b"x\r\n")).startswith("451 4.3.0")
@@ -367,7 +368,7 @@ async def test_a_road_that_fails_ends_the_session_with_421(caplog: pytest.LogCap
                 raise RuntimeError("defect")
             return await super().receive(envelope, content)
 
-    listener = Listener(Defective(), ListenerSettings(hostname="mx"))
+    listener = Listener(Defective(), ListenerSettings(hostname="mx"), Counters.alone())
     address = await listener.start("127.0.0.1:0")
     async with await connect(address) as client:
         await client.greet()

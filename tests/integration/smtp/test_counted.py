@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
+
 from mairust_core.model.blob import Content
 from mairust_core.model.envelope import Envelope, Road
 from mairust_core.model.reply import Reply
-from mairust_core.observe.counters import Counters, Sums
+from mairust_core.observe.counters import OUTCOMES, Counters, Sums
 from mairust_core.smtp import replies
 from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.memory import MemoryReceiver
@@ -18,6 +20,8 @@ from mairust_core.smtp.settings import ListenerSettings
 from tests.integration.smtp.client import PATIENCE_S, connect
 
 RECIPIENTS = ("ann@example.org", "bob@example.org")
+CLOSED, LARGE = b"BDAT 3", b"BDAT 2000"
+"""Chunks that a closed road refuses, and that are too large."""
 
 
 class Slow(MemoryReceiver):
@@ -47,6 +51,11 @@ def counting(receiver: MemoryReceiver, **settings: object) -> tuple[Listener, Co
     counters = Counters.alone()
     given = ListenerSettings(hostname="mx.example.org", **settings)  # type: ignore[arg-type]  # as given
     return Listener(receiver, given, counters), counters
+
+
+def outcomes(counters: Counters, road: str) -> list[int]:
+    """How many answers to mail there were: stored, deferred, refused."""
+    return [counters.all.sums().mails[road, outcome] for outcome in OUTCOMES]
 
 
 async def test_r_mon_1_connections_come_and_go(receiver: MemoryReceiver) -> None:
@@ -84,7 +93,7 @@ async def test_r_mon_1_a_mail_waits_until_it_is_answered() -> None:
 
 
 async def test_r_mon_1_a_mail_whose_session_fails_waits_no_more() -> None:
-    """It is in no outcome: its client is told 421, which is no answer to it."""
+    """Its client is told 421 and tries again: it is deferred."""
     receiver = Slow()
     receiver.broken = True
     receiver.go_on.set()
@@ -96,7 +105,8 @@ async def test_r_mon_1_a_mail_whose_session_fails_waits_no_more() -> None:
         assert (await client.rest()).startswith("421")
     await listener.stop(0)
     sums = counters.all.sums()
-    assert (sums.waiting, sums.mail_times.count, sum(sums.mails.values())) == (0, 1, 0)
+    assert (sums.waiting, sums.mail_times.count) == (0, 1)
+    assert outcomes(counters, "smtp") == [0, 1, 0]
 
 
 async def test_r_mon_1_what_is_refused_counts_by_its_reply() -> None:
@@ -139,6 +149,83 @@ async def test_r_mon_1_lmtp_counts_each_recipients_answer(receiver: MemoryReceiv
     sums = counters.all.sums()
     assert (sums.mails["lmtp", "stored"], sums.stored_bytes["lmtp"]) == (2, 3)
     assert sums.mail_times.count == 1
+
+
+@pytest.mark.parametrize(
+    ("chunks", "ended"),
+    [
+        ([CLOSED], False),
+        ([CLOSED, CLOSED], False),
+        ([CLOSED, CLOSED + b" LAST"], True),
+        ([CLOSED + b" LAST"], True),
+        ([LARGE], False),
+        ([LARGE, b"BDAT 3"], False),
+        ([LARGE, b"BDAT 3 LAST"], True),
+        ([LARGE + b" LAST"], True),
+    ],
+)
+@pytest.mark.parametrize(("road", "recipients"), [(Road.SMTP, 1), (Road.LMTP, 2)])
+async def test_r_mon_1_refused_chunks_count_once_for_their_transaction(
+    road: Road, recipients: int, chunks: list[bytes], ended: bool
+) -> None:
+    """Whether the client gives up then or sends the rest; over LMTP once for each recipient."""
+    receiver = Slow()
+    closed = chunks[0].startswith(CLOSED)
+    receiver.closed = replies.NO_ANSWER if closed else None
+    listener, counters = counting(receiver, road=road)
+    async with await connect(await listener.start("127.0.0.1:0")) as client:
+        await client.greet("LHLO relay" if road is Road.LMTP else "EHLO relay")
+        await client.ask("MAIL FROM:<a@b.example>")
+        for recipient in RECIPIENTS:
+            await client.ask(f"RCPT TO:<{recipient}>")
+        for chunk in chunks:
+            await client.send(chunk + b"\r\n" + b"x" * int(chunk.split()[1]))
+            for answer in await client.replies(recipients if b"LAST" in chunk else 1):
+                assert answer.startswith("451" if closed else "552")
+        if not ended:
+            await client.ask("RSET")
+    await listener.stop(0)
+    assert outcomes(counters, str(road)) == [0, closed * recipients, (not closed) * recipients]
+
+
+async def test_r_mon_1_content_without_recipients_is_in_no_outcome() -> None:
+    """Its recipients are counted by themselves."""
+    receiver = Slow()
+    listener, counters = counting(receiver)
+    async with await connect(await listener.start("127.0.0.1:0")) as client:
+        await client.greet()
+        await client.ask("MAIL FROM:<a@b.example>")
+        assert (await client.ask("DATA")).startswith("503")
+        await client.ask("RCPT TO:<who@example.org>")
+        assert (await client.ask("DATA")).startswith("554")
+        await client.send(b"BDAT 3\r\nabc")
+        assert (await client.reply()).startswith("554")
+        await client.send(b"BDAT 3 LAST\r\nabc")
+        assert (await client.reply()).startswith("554")
+    await listener.stop(0)
+    assert outcomes(counters, "smtp") == [0, 0, 0]
+    assert counters.all.sums().recipients_refused["smtp", "refused"] == 1
+
+
+async def test_r_mon_1_what_the_first_of_many_has_is_stored_content() -> None:
+    """Over LMTP the last recipient may be refused."""
+
+    class Half(MemoryReceiver):
+        async def receive(self, envelope: Envelope, content: Content) -> list[Reply]:
+            [first, *_] = await super().receive(envelope, content)
+            return [first, replies.TOO_BIG]
+
+    listener, counters = counting(Half(RECIPIENTS), road=Road.LMTP)
+    async with await connect(await listener.start("127.0.0.1:0")) as client:
+        await client.greet("LHLO relay")
+        await client.ask("MAIL FROM:<a@b.example>")
+        for recipient in RECIPIENTS:
+            await client.ask(f"RCPT TO:<{recipient}>")
+        await client.send(b"BDAT 3 LAST\r\nabc")
+        assert [answer[:3] for answer in await client.replies(2)] == ["250", "552"]
+    await listener.stop(0)
+    assert outcomes(counters, "lmtp") == [1, 0, 1]
+    assert counters.all.sums().stored_bytes["lmtp"] == 3
 
 
 async def until(counters: Counters, holds: Callable[[Sums], bool]) -> None:

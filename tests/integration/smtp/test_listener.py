@@ -21,6 +21,7 @@ import pytest
 
 import mairust_core
 from mairust_core.model.envelope import Road
+from mairust_core.observe.counters import Counters
 from mairust_core.smtp.binding import bind_tcp
 from mairust_core.smtp.memory import MemoryReceiver
 from mairust_core.smtp.server import Listener
@@ -36,7 +37,7 @@ SETTINGS = ListenerSettings(hostname="mx.example.org")
 async def test_a_bound_socket_is_taken_over(receiver: MemoryReceiver) -> None:
     """A listener serves a socket that somebody else bound, and says where it is."""
     (bound,) = bind_tcp("127.0.0.1", 0)
-    listener = Listener(receiver, SETTINGS)
+    listener = Listener(receiver, SETTINGS, Counters.alone())
     assert await listener.start(bound) == f"127.0.0.1:{bound.getsockname()[1]}"
     async with await connect(f"127.0.0.1:{bound.getsockname()[1]}") as client:
         await client.greet()
@@ -47,7 +48,7 @@ async def test_a_bound_socket_is_taken_over(receiver: MemoryReceiver) -> None:
 async def test_addresses_in_use_are_an_error(listen: Listen, receiver: MemoryReceiver) -> None:
     """A taken port and a UNIX path where something else lies cannot be listened on."""
     with pytest.raises(OSError, match="in use"):
-        await Listener(receiver, SETTINGS).start(await listen())
+        await Listener(receiver, SETTINGS, Counters.alone()).start(await listen())
 
 
 async def test_unix_sockets_replace_stale_ones_only(
@@ -59,11 +60,11 @@ async def test_unix_sockets_replace_stale_ones_only(
         dead.bind(str(path))
     address = await listen(f"unix:{path}", road=Road.LMTP)
     with pytest.raises(OSError, match="in use"):
-        await Listener(receiver, SETTINGS).start(address)
+        await Listener(receiver, SETTINGS, Counters.alone()).start(address)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError, match="in use"):
-        await Listener(receiver, SETTINGS).start(f"unix:{tmp_path}/file")
-    listener = Listener(receiver, SETTINGS)
+        await Listener(receiver, SETTINGS, Counters.alone()).start(f"unix:{tmp_path}/file")
+    listener = Listener(receiver, SETTINGS, Counters.alone())
     await listener.start(f"unix:{tmp_path}/other")
     await listener.stop(0)
     assert not (tmp_path / "other").exists()
@@ -125,7 +126,7 @@ async def test_rule_d4_the_deliver_socket_refuses_other_users(open_directory: Pa
 
 async def test_stopping_lets_transactions_finish(receiver: MemoryReceiver) -> None:
     """Idle clients get 421 4.3.2 at once; a mail on its way is stored and acknowledged first."""
-    listener = Listener(receiver, SETTINGS)
+    listener = Listener(receiver, SETTINGS, Counters.alone())
     address = await listener.start("127.0.0.1:0")
     async with await connect(address) as idle, await connect(address) as busy:
         await idle.greet()
@@ -146,7 +147,7 @@ async def test_stopping_lets_transactions_finish(receiver: MemoryReceiver) -> No
 
 async def test_stopping_cuts_what_does_not_end(receiver: MemoryReceiver) -> None:
     """After the grace period the rest is cut, counted, and not acknowledged."""
-    listener = Listener(receiver, SETTINGS)
+    listener = Listener(receiver, SETTINGS, Counters.alone())
     address = await listener.start("127.0.0.1:0")
     receiver.gate = asyncio.Event()
     async with await connect(address) as in_data, await connect(address) as in_receive:
@@ -224,13 +225,15 @@ async def send_in_pieces(client: RawClient, data: bytes, chance: random.Random) 
 
 SERVER_WITH_FEW_DESCRIPTORS = """
     import asyncio, logging, os, resource, sys
+    from mairust_core.observe.counters import Counters
     from mairust_core.smtp.memory import MemoryReceiver
     from mairust_core.smtp.server import Listener
     from mairust_core.smtp.settings import ListenerSettings
 
     async def main():
         logging.basicConfig(stream=sys.stderr)
-        address = await Listener(MemoryReceiver(), ListenerSettings(hostname="mx")).start("127.0.0.1:0")
+        listener = Listener(MemoryReceiver(), ListenerSettings(hostname="mx"), Counters.alone())
+        address = await listener.start("127.0.0.1:0")
         highest = max(int(number) for number in os.listdir("/proc/self/fd"))
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 6, highest + 6))
         print(address, flush=True)

@@ -72,7 +72,7 @@ def test_a_mail_is_counted_by_its_replies() -> None:
 
 
 def test_a_mail_without_an_answer_waits_no_more() -> None:
-    """Its session failed: it is in no outcome."""
+    """It is in no outcome: it was counted before."""
     mail = (counters := Counters.alone()).road("smtp")
     mail.mail_ends(mail.mail_begins(), 5, ())
     sums = counters.all.sums()
