@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from mairust_core import store
 from mairust_core.errors import MaiRustError
-from mairust_core.ids import now_ms
 from mairust_core.observe.series import Family, gauge
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ MAX_QUEUED = 100_000
 def of_database(site: Site, tx: Connection) -> list[Family]:
     """Jobs, and what waits for the index; each statement reads what waits and nothing that is done."""
     jobs = store.jobs.counts(site.storage, tx)
-    late_ms = 0 if jobs.oldest_due_ms is None else max(0, now_ms() - jobs.oldest_due_ms)
+    late_ms = 0 if jobs.oldest_due_ms is None else site.storage.now_ms(tx) - jobs.oldest_due_ms
     states = {
         "waiting": jobs.ready - jobs.due,
         "due": jobs.due,

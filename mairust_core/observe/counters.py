@@ -79,8 +79,12 @@ class Counters:
         return MailCounters(self._cells, ROADS.index(name))
 
     def begin(self) -> None:
-        """The worker takes connections."""
+        """The worker is there."""
         self._cells[_ALIVE] = 1
+
+    def stops(self) -> None:
+        """The worker is no longer there for anything new; what it has open is still counted."""
+        self._cells[_ALIVE] = 0
 
     def end(self) -> None:
         """The worker is gone, and so is what it had open. To be called by whoever saw it go."""

@@ -59,7 +59,7 @@ def gauge(name: str, help_: str, value: float) -> Family:
 def counted(sums: Sums) -> list[Family | Histogram]:
     """What the workers of a node counted."""
     return [
-        gauge("mairust_workers", "Workers of this node that take connections.", sums.workers),
+        gauge("mairust_workers", "Worker processes that are there and not stopping.", sums.workers),
         Family("mairust_connections_open", "gauge", "Connections that are open.", _by_road(sums.open)),
         Family("mairust_connections_total", "counter", "Connections that came.", _by_road(sums.came)),
         Family("mairust_connections_refused_total", "counter",

@@ -134,19 +134,13 @@ class _Worker:
         listeners = Listeners(self._site, road, self._sockets)
         await road.poll()
         await listeners.start()
-        self._tasks = [
-            asyncio.create_task(_poll(road)),
-            asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
-            asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
-            asyncio.create_task(_every(RENEW_S, self._renew)),
-            asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
-            asyncio.create_task(_every(INDEX_S, self._call_indexer)),
-        ]
+        self._begin_tasks(road)
         for runner in self._jobs:
             runner.start()
         self._site.counters.begin()
         self._ready()
         await self._stopping.wait()
+        self._site.counters.stops()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
             notify("STOPPING=1")
@@ -158,6 +152,16 @@ class _Worker:
         if self._committing is not None and self._committer is not None:
             self._committer.close()
             await asyncio.to_thread(self._committing.wait)
+
+    def _begin_tasks(self, road: MailRoad) -> None:
+        self._tasks = [
+            asyncio.create_task(_poll(road)),
+            asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
+            asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
+            asyncio.create_task(_every(RENEW_S, self._renew)),
+            asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
+            asyncio.create_task(_every(INDEX_S, self._call_indexer)),
+        ]
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()

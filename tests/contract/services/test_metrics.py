@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 
 import httpx
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from mairust_core import __version__, store
+from mairust_core.api.site_metrics import MAX_QUEUED
 from mairust_core.ids import now_ms
+from mairust_core.model.account import Account
 from mairust_core.model.job import NewJob
+from mairust_core.model.principal import DEFAULT_TENANT
 from mairust_core.observe.counters import BOUNDS_S, METHODS, ROADS, STATUSES
-from mairust_core.store.tables import job
+from mairust_core.store.tables import index_queue, job
 from tests.contract.services.conftest import Served
 from tests.support.docs import CHECKOUT
 from tests.support.exposition import read, samples
@@ -169,4 +173,32 @@ def test_r_mon_1_jobs_that_wait_are_told_by_state_and_age(served: Served) -> Non
         'mairust_jobs{state="held"}': 0,
         'mairust_jobs{state="dead"}': 0,
     }
-    assert after["mairust_jobs_oldest_due_seconds"] >= 3600
+    assert 3600 <= after["mairust_jobs_oldest_due_seconds"] < 7200
+
+
+def test_r_mon_1_the_size_of_a_disk_is_that_of_its_file_system(served: Served) -> None:
+    """In bytes; what is free is a part of it."""
+    found = samples(told(served))
+    size = found['mairust_disk_size_bytes{of="data"}']
+    assert size == shutil.disk_usage(served.site.settings.data_dir).total
+    assert 0 < found['mairust_disk_free_bytes{of="data"}'] <= size
+
+
+def test_r_mon_1_what_waits_for_the_index_is_counted_up_to_a_limit(served: Served, ann: Account) -> None:
+    """Each message once; of very many no more is read than the limit."""
+    before = samples(told(served))["mairust_index_waiting"]
+    rows = [
+        {"account_id": int(ann.id), "received_ms": at, "message_id": at, "tenant_id": DEFAULT_TENANT}
+        for at in range(1, 4)
+    ]
+    with served.site.storage.write() as tx:
+        tx.execute(insert(index_queue), rows)
+    try:
+        after = samples(told(served))["mairust_index_waiting"]
+        with served.site.storage.read() as tx:
+            counted = [store.indexing.count_queued(tx, limit) for limit in (1, 3, MAX_QUEUED)]
+    finally:
+        with served.site.storage.write() as tx:
+            tx.execute(delete(index_queue).where(index_queue.c.account_id == int(ann.id)))
+    assert after - before == 3
+    assert counted == [1, 3, after]
