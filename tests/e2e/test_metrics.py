@@ -120,6 +120,24 @@ def test_r_mon_1_a_worker_that_is_replaced_takes_no_number_with_it(site: Site) -
         assert told(server)['mairust_mails_total{road="smtp",outcome="stored"}'] == sent + 1
 
 
+def test_r_mon_1_a_worker_that_stops_is_not_there_while_it_finishes(site: Site) -> None:
+    """Its open transactions are; they are told until the last has ended."""
+    with Server(site=site, workers=2, http="127.0.0.1:0") as server:
+        with contextlib.ExitStack() as stack:
+            for _ in range(LOOKS):
+                client = stack.enter_context(Dialogue(server.smtp))
+                client.envelope("bob@example.com", [USER])
+            assert told(server)["mairust_workers"] == 2
+            os.kill(server.worker_pids[0], signal.SIGTERM)
+            until(
+                server,
+                lambda found: (
+                    (found["mairust_workers"], found['mairust_connections_open{road="smtp"}']) == (1, LOOKS)
+                ),
+            )
+        until_successors(server)
+
+
 def until_successors(server: Server) -> None:
     """Wait until both workers are there again."""
     deadline = time.monotonic() + PATIENCE_S
