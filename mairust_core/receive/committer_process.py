@@ -23,7 +23,7 @@ from mairust_core.receive.parcels import LONGEST_BYTES, pack_outcomes, unpack
 ROOM_BYTES = 4 << 20
 """What may lie here of parcels and contents; one mail needs half of it at most."""
 assert HEAD.size + LONGEST_BYTES + MEMORY_LIMIT_BYTES <= ROOM_BYTES
-WHOLE_MAILS = 8
+WHOLE_MAILS = 24
 """So many go together even so: a commit more costs as much as four of them."""
 FADING = 0.99
 """Of how much mail was under way together, what still counts a batch later."""
