@@ -17,7 +17,7 @@ from mairust_core.smtp.limits import Limits
 from mairust_core.smtp.memory import MemoryReceiver
 from mairust_core.smtp.server import Listener
 from mairust_core.smtp.settings import ListenerSettings
-from tests.integration.smtp.client import PATIENCE_S, connect
+from tests.integration.smtp.client import PATIENCE_S, RawClient, connect
 
 RECIPIENTS = ("ann@example.org", "bob@example.org")
 CLOSED, LARGE = b"BDAT 3", b"BDAT 2000"
@@ -44,6 +44,15 @@ class Slow(MemoryReceiver):
         if self.broken:
             raise RuntimeError("defect")
         return await super().receive(envelope, content)
+
+
+async def bring_to_all(client: RawClient) -> None:
+    """Begin an LMTP session with a mail of three octets to every recipient; its answers are still to come."""
+    await client.greet("LHLO relay")
+    await client.ask("MAIL FROM:<a@b.example>")
+    for recipient in RECIPIENTS:
+        await client.ask(f"RCPT TO:<{recipient}>")
+    await client.send(b"BDAT 3 LAST\r\nabc")
 
 
 def counting(receiver: MemoryReceiver, **settings: object) -> tuple[Listener, Counters]:
@@ -139,11 +148,7 @@ async def test_r_mon_1_lmtp_counts_each_recipients_answer(receiver: MemoryReceiv
     """And the content once."""
     listener, counters = counting(receiver, road=Road.LMTP)
     async with await connect(await listener.start("127.0.0.1:0")) as client:
-        await client.greet("LHLO relay")
-        await client.ask("MAIL FROM:<a@b.example>")
-        for recipient in RECIPIENTS:
-            await client.ask(f"RCPT TO:<{recipient}>")
-        await client.send(b"BDAT 3 LAST\r\nabc")
+        await bring_to_all(client)
         assert [answer[:3] for answer in await client.replies(2)] == ["250", "250"]
     await listener.stop(0)
     sums = counters.all.sums()
@@ -217,11 +222,7 @@ async def test_r_mon_1_what_the_first_of_many_has_is_stored_content() -> None:
 
     listener, counters = counting(Half(RECIPIENTS), road=Road.LMTP)
     async with await connect(await listener.start("127.0.0.1:0")) as client:
-        await client.greet("LHLO relay")
-        await client.ask("MAIL FROM:<a@b.example>")
-        for recipient in RECIPIENTS:
-            await client.ask(f"RCPT TO:<{recipient}>")
-        await client.send(b"BDAT 3 LAST\r\nabc")
+        await bring_to_all(client)
         assert [answer[:3] for answer in await client.replies(2)] == ["250", "552"]
     await listener.stop(0)
     assert outcomes(counters, "lmtp") == [1, 0, 1]
