@@ -29,6 +29,7 @@ class Sample:
     mode: str = "one thread"
     load_cpu_us: float = 0.0
     refused: int = 0
+    accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Load:
     connections: int
     seconds: float
     pipelining: str
+    lmtp: bool = False
 
     def drive(self, server: Server, engine: Engine) -> Sample:
         """Drive a running server and read what it cost."""
@@ -70,6 +72,7 @@ class Load:
             mode=PIPELINED if result["pipelining"] else LOCK_STEP,
             load_cpu_us=result["cpu_us"],
             refused=sum(result["refused"].values()),
+            accepted=result["accepted"],
         )
 
     def _arguments(self, server: Server) -> list[object]:
@@ -80,6 +83,7 @@ class Load:
             "--messages",
             self.messages,
             *much,
+            *(["--lmtp"] if self.lmtp else []),
             "--rcpt",
             *addresses(self.accounts),
         ]

@@ -62,7 +62,7 @@ def median(samples: Sequence[Sample], figure: str) -> float:
 def report(engine: Engine, samples: dict[str, list[Sample]]) -> int:
     """Print the table and ratios of one engine; 0 when every goal is met and the run is not void."""
     print(f"\n{engine.name}")
-    print(render(HEADING, [_row(name, rounds) for name, rounds in samples.items()]))
+    print(render(HEADING, [row(name, rounds) for name, rounds in samples.items()]))
     rate = {name: median(rounds, "rate") for name, rounds in samples.items()}
     cpu = {name: median(rounds, "cpu_us") for name, rounds in samples.items()}
     goals = []
@@ -73,7 +73,8 @@ def report(engine: Engine, samples: dict[str, list[Sample]]) -> int:
     return verdict(goals, _void(rate, samples))
 
 
-def _row(name: str, rounds: Sequence[Sample]) -> tuple[object, ...]:
+def row(name: str, rounds: Sequence[Sample]) -> tuple[object, ...]:
+    """A contender's line of the table."""
     rates = [sample.rate for sample in rounds]
     figures = [f"{median(rounds, figure):.1f}" for figure in ("p50_ms", "p99_ms", "load_cpu_us")]
     spread = f"{min(rates):.0f}..{max(rates):.0f}"

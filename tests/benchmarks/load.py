@@ -1,4 +1,4 @@
-"""The load generator: kept connections that drive any SMTP server with real mail, alike for all.
+"""The load generator: kept connections that drive any SMTP or LMTP server with real mail, alike for all.
 
 One process, one uvloop loop, all bytes made beforehand, so that it costs far less than the server it drives;
 it prints its own CPU per message. MAIL, RCPT and DATA go in one write where the server offers PIPELINING
@@ -88,12 +88,12 @@ class Client(asyncio.Protocol):
     ``ready`` is done after EHLO, ``finished`` when the connection is closed.
     """
 
-    def __init__(self, plan: Plan, tally: Tally, pipelining_wanted: bool) -> None:
+    def __init__(self, plan: Plan, tally: Tally, pipelining_wanted: bool, hello: bytes) -> None:
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = loop.create_future()
         self.finished: asyncio.Future[None] = loop.create_future()
         self._plan, self._tally = plan, tally
-        self._pipelining_wanted = pipelining_wanted
+        self._pipelining_wanted, self._hello = pipelining_wanted, hello
         self._pipelining = False
         self._buffer = b""
         self._answer: Callable[[bytes], None] = self._greeting
@@ -139,7 +139,7 @@ class Client(asyncio.Protocol):
 
     def _greeting(self, _code: bytes) -> None:
         self._answer = self._ehlo
-        self._transport.write(b"EHLO load.example.net\r\n")
+        self._transport.write(b"%s load.example.net\r\n" % self._hello)
 
     def _ehlo(self, _code: bytes) -> None:
         self._pipelining &= self._pipelining_wanted
@@ -185,10 +185,10 @@ async def drive(options: argparse.Namespace, messages: Sequence[Message]) -> dic
     """Connect all, then run the transactions; returns the JSON document of the module's docstring."""
     tally = Tally()
     plan = Plan(messages, options.rcpt, options.count)
-    loop = asyncio.get_running_loop()
+    loop, hello = asyncio.get_running_loop(), b"LHLO" if options.lmtp else b"EHLO"
     connected = [
         await loop.create_connection(
-            lambda: Client(plan, tally, options.pipelining == "auto"), options.host, options.port
+            lambda: Client(plan, tally, options.pipelining == "auto", hello), options.host, options.port
         )
         for _ in range(options.connections)
     ]
@@ -229,6 +229,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     much.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rcpt", nargs="+", required=True, metavar="ADDRESS", help="taken in turn, one each")
     parser.add_argument("--pipelining", choices=("auto", "off"), default="auto")
+    parser.add_argument("--lmtp", action="store_true", help="say LHLO")
     parser.add_argument("--messages", type=Path, help="as saved by corpus.save_messages; default: the corpus")
     return parser.parse_args(arguments)
 

@@ -82,9 +82,9 @@ def running(
         try:
             yield Server(process.pid, _ready_line(process, errors))
         finally:
-            _end(process)
+            end(process)
         if process.returncode not in (0, -signal.SIGTERM):
-            raise ServerFailed(f"{command[-1]}: exit {process.returncode}: {_tail(errors)}")
+            raise ServerFailed(f"{command[-1]}: exit {process.returncode}: {tail(errors)}")
 
 
 def _ready_line(process: subprocess.Popen[bytes], errors: Path) -> dict[str, Any]:
@@ -92,12 +92,12 @@ def _ready_line(process: subprocess.Popen[bytes], errors: Path) -> dict[str, Any
     readable, _, _ = select.select([process.stdout], [], [], READY_TIMEOUT_S)
     line = process.stdout.readline() if readable else b""
     if not line:
-        raise ServerFailed(f"no ready line within {READY_TIMEOUT_S} s: {_tail(errors)}")
+        raise ServerFailed(f"no ready line within {READY_TIMEOUT_S} s: {tail(errors)}")
     ready: dict[str, Any] = json.loads(line)
     return ready
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_TIMEOUT_S)
@@ -105,7 +105,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _tail(errors: Path) -> str:
+def tail(errors: Path) -> str:
     return errors.read_text(errors="replace")[-2000:].strip() or "nothing on stderr"
 
 
