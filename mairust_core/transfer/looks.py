@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from mairust_core.errors import NotFound, Usage
+from mairust_core.transfer.dialects import begins_mbox
 from mairust_core.transfer.maildir import MARKERS
 from mairust_core.transfer.mbox import mbox_start
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
-from mairust_core.transfer.unpacking import UNREADABLE
+from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
 _MAGIC = (
-    (b"From ", "an mbox"), (b"!BDN", "an Outlook data file (.pst)"), (b"\x01\x01\x01\x01\n", "an MMDF file"),
+    (b"!BDN", "an Outlook data file (.pst)"), (b"\x01\x01\x01\x01\n", "an MMDF file"),
     (b"LZIP", "an lzip archive"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip file"),
 )  # fmt: skip
 
@@ -51,7 +53,7 @@ def _may_be_mbox(path: Path) -> bool:
             start = mbox_start(file)
     except UNREADABLE:
         return True
-    return not start or start.startswith(b"From ")
+    return not start or begins_mbox(start)
 
 
 def _require_there(path: Path) -> None:
@@ -72,6 +74,9 @@ def _file(path: Path) -> str:
     try:
         with open_plain(path) as file:
             start = file.read(16)
+            file.seek(0)
+            if _is_mbox(file):
+                return "an mbox"
     except Unusable as error:
         return f"something else ({error.reason.why()})"
     except OSError as error:
@@ -79,6 +84,13 @@ def _file(path: Path) -> str:
     if not start:
         return "an empty file"
     return next((looks for magic, looks in _MAGIC if start.startswith(magic)), "some other file")
+
+
+def _is_mbox(file: IO[bytes]) -> bool:
+    try:
+        return begins_mbox(mbox_start(file))
+    except BROKEN_ARCHIVE:
+        return False
 
 
 def _directory(path: Path) -> str:
