@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from mairust_core.errors import Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.mailbox import fitting_name
 from mairust_core.transfer.dates import HEAD_BYTES, file_date, postmark_date, received_date
 from mairust_core.transfer.dialects import BOM, Dialect, begins_mbox
@@ -114,7 +115,7 @@ class MboxFile:
 
     def _no_mbox(self) -> Broken:
         if self._named:
-            raise Usage("not_mbox", path=self.path, looks="some other file")
+            raise Usage("not_mbox", path=self.path, looks=Wording("looks.other_file"))
         return Broken(path=self.path, reason=Reason.of("not_mbox"))
 
     @contextmanager
