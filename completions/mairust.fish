@@ -198,6 +198,7 @@ complete -c mairust -n 'string match -q -- "mairust message accesses*" (__mairus
 complete -c mairust -n 'string match -q -- "mairust import" (__mairust_at)' -a maildir -d 'Import a Maildir with all its folders, flags, keywords, dates and subscriptions.'
 complete -c mairust -n 'string match -q -- "mairust import" (__mairust_at)' -a mbox -d 'Import an mbox, or a directory of mboxes.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account that gets the mail.'
+complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'What becomes of the Maildir itself; its folders go below.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l accounts-from -x -d 'Many accounts: lines of PATH, ADDRESS, or a pattern below PATH such as %d/%n/Maildir.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l map -x -d 'Call a folder, and those below it, otherwise.'
 complete -c mairust -n 'string match -q -- "mairust import maildir*" (__mairust_at)' -l prefix -x -d 'Put all folders below a mailbox.'

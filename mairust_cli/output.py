@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TextIO, TypeAlias, TypeVar
 from mairust_cli.text import clean, pad, width
 from mairust_core import wire
 from mairust_core.errors import MaiRustError
+from mairust_core.i18n import Wording, worded
 from mairust_core.model.forms import Page, Removed
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column of a list: its title and the text of an item.
+    """One column of a list: its title and the text of an item, in words where it is ours and not data.
 
     Numbers stand `right`. On a narrow terminal those that may `shrink` are cut short, the others never.
     `style` is how an item's text is painted: a word of `STYLES`, or nothing. `sense` tells an English title
@@ -33,7 +34,7 @@ class Column(Generic[T]):
     """
 
     title: str
-    text: Callable[[T], str]
+    text: Callable[[T], str | Wording]
     right: bool = False
     shrink: bool = False
     style: Callable[[T], str] | None = None
@@ -103,7 +104,7 @@ class Output:
             self.document(page)
             return
         columns = self._titled(columns)
-        rows = [[clean(column.text(item)) for column in columns] for item in page.items]
+        rows = [[self._cell(column, item) for column in columns] for item in page.items]
         if self.on_terminal and rows:
             styles = [
                 [column.style(item) if column.style else "" for column in columns] for item in page.items
@@ -125,7 +126,7 @@ class Output:
             return
         fields = self._titled(fields)
         edge = max(width(field.title) for field in fields) + 2
-        self.lines([pad(f"{field.title}:", edge) + clean(field.text(value)) for field in fields])
+        self.lines([pad(f"{field.title}:", edge) + self._cell(field, value) for field in fields])
 
     def change(self, value: T, fields: Columns[T]) -> None:
         """Print the object a change left behind, unless results of changes are not wanted."""
@@ -206,6 +207,9 @@ class Output:
             print(text.encode(encoding, "replace").decode(encoding), file=self.stderr, flush=True)
         except OSError:  # nobody can be told; the exit code still says it
             lead_nowhere(self.stderr)
+
+    def _cell(self, column: Column[T], item: T) -> str:
+        return clean(worded(column.text(item), self.lang))
 
     def _titled(self, columns: Columns[T]) -> Columns[T]:
         if self.lang == "en":

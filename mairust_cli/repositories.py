@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mairust_core.errors import Usage
+from mairust_core.i18n import Wording
 
 if TYPE_CHECKING:
     from mairust_cli.progress import Progress
@@ -65,9 +66,9 @@ def _lines(path: str) -> list[str]:
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
+        why = getattr(error, "strerror", None) or Wording("file.no_text")
         raise Usage("unreadable_file", path=path, why=why) from error
     found = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not found:
-        raise Usage("unreadable_file", path=path, why="it holds no key")
+        raise Usage("unreadable_file", path=path, why=Wording("file.no_key"))
     return found

@@ -12,6 +12,7 @@ from mairust_cli.options import Options
 from mairust_cli.output import Output
 from mairust_cli.text import clean
 from mairust_core.errors import Unauthenticated, Usage
+from mairust_core.i18n import LANGUAGES, Wording, asked, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ class Session:
         if self.options.server:
             raise Usage("local_only", command=command)
         if self.env.get("MAIRUST_SERVER"):
-            self.output.note(f"{command} works on this machine only, MAIRUST_SERVER is ignored")
+            self.output.note(say("session.local_only", self.output.lang, command=command))
 
     def settings(self, overrides: Mapping[str, object] | None = None) -> Settings:
         """The configuration in force; raises `BadConfig`."""
@@ -133,8 +134,6 @@ class Session:
         The text is `question.QUESTION` of the catalogue. Raises `Usage` without either, and `SystemExit` when
         the answer is no.
         """
-        from mairust_core.i18n import asked
-
         if yes:
             return
         if not self._somebody_is_there():
@@ -150,12 +149,10 @@ class Session:
         return self._stdin is not None and self._stdin.isatty() and not self.options.json
 
     def _ask(self, question: str, values: Mapping[str, object]) -> None:
-        from mairust_core.i18n import asked
-
         asked_for, answers = asked(question, self.output.lang, values)
         print(f"{clean(asked_for)} {answers} ", end="", file=self.output.stderr, flush=True)
         if self.stdin.readline().strip().lower() not in {"y", "yes"}:
-            self.output.note("nothing was changed")
+            self.output.note(say("session.unchanged", self.output.lang))
             raise SystemExit(1)
 
     def _local_site(self) -> Site:
@@ -194,7 +191,7 @@ class Session:
             with open(path, encoding="ascii") as file:
                 token = file.readline(4096).strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is not text"
+            why = getattr(error, "strerror", None) or Wording("file.no_text")
             raise Usage("token_file", path=path, why=why) from error
         if not token:
             raise Unauthenticated("empty_token_file", path=path)
@@ -213,8 +210,6 @@ def os_user() -> str:
 
 def language(options: Options, env: Mapping[str, str]) -> str:
     """The language of messages: `--lang`, then MAIRUST_LANG, then LANG; raises `Usage` for a wrong one."""
-    from mairust_core.i18n import LANGUAGES
-
     if options.lang is not None and options.lang not in LANGUAGES:
         raise Usage("language", lang=options.lang[:20], known=", ".join(LANGUAGES))
     wanted = options.lang or env.get("MAIRUST_LANG") or env.get("LANG", "")

@@ -31,7 +31,7 @@ from mairust_core.model.hook_forms import HookCall, ShownHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged
 from mairust_core.model.mailbox import Mailbox
-from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.message import Changed, Deleted, Message, Summary
 from mairust_core.model.package import (
     CheckedPackage,
     GeneratedKey,
@@ -90,9 +90,9 @@ SHAPES: dict[str, tuple[Any, ...]] = {
     "message list": (Page[Summary], Found),
     "message show": (Message,),
     "message export": (Exported,),
-    "message tag": (Summary,),
-    "message flag": (Summary,),
-    "message move": (Summary,),
+    "message tag": (Changed,),
+    "message flag": (Changed,),
+    "message move": (Changed,),
     "message delete": (Deleted,),
     "message undelete": (Summary,),
     "message release": (Summary,),

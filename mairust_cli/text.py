@@ -6,6 +6,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from mairust_core.i18n import Wording
+
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters, escape among them
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi marks, embeddings, overrides, isolates
@@ -71,6 +73,6 @@ def moment(at: datetime | None) -> str:
     return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-def yes_no(value: bool) -> str:
+def yes_no(value: bool) -> Wording:
     """A truth value for people."""
-    return "yes" if value else "no"
+    return Wording("word.yes" if value else "word.no")

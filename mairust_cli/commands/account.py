@@ -14,6 +14,7 @@ from mairust_cli.text import moment, size, yes_no
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes, parse_size
 from mairust_core.errors import Usage
+from mairust_core.i18n import Wording, say
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.forms import UNSET
 from mairust_core.services.accounts import Accounts
@@ -24,7 +25,7 @@ Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The account's a
 
 COLUMNS: Columns[Account] = (
     Column("Address", lambda account: account.address),
-    Column("State", lambda account: "enabled" if account.enabled else "disabled"),
+    Column("State", lambda account: Wording("account.enabled" if account.enabled else "account.disabled")),
     Column("Admin", lambda account: yes_no(account.admin)),
     Column("Messages", lambda account: str(account.messages), right=True),
     Column("Used", lambda account: size(account.used_bytes), right=True),
@@ -58,7 +59,9 @@ def add(
       echo "correct horse battery" | mairust account add dave@example.org --password-stdin
     """
     session = Session.of(ctx)
-    password = secret_line(session.stdin, "Password: ") if password_stdin else None
+    password = (
+        secret_line(session.stdin, say("account.password", session.output.lang)) if password_stdin else None
+    )
     quota_bytes = None if quota is None else parse_size(quota)
     new = NewAccount(address=address, password=password, admin=admin, quota_bytes=quota_bytes)
     session.output.change(session.operations(Accounts).add(new), COLUMNS)
@@ -155,7 +158,7 @@ def passwd(
     session = Session.of(ctx)
     if not password_stdin and not session.stdin.isatty():
         raise Usage("no_password")
-    new = NewPassword(password=secret_line(session.stdin, "New password: "))
+    new = NewPassword(password=secret_line(session.stdin, say("account.new_password", session.output.lang)))
     session.output.change(session.operations(Accounts).passwd(address, new), COLUMNS)
 
 

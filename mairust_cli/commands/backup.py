@@ -17,7 +17,7 @@ from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
 from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
-from mairust_core.i18n import say
+from mairust_core.i18n import explain, say
 from mairust_core.model.backup import MAX_NAME_LENGTH, MAX_SNAPSHOTS, Verification
 from mairust_core.model.forms import Page
 from mairust_core.services.backups import Backups
@@ -164,7 +164,7 @@ def list_(
     with repository.reading():
         found = pages(lambda after, count: _part_of(repository, after, count, damaged), limit, cursor, all_)
     for error in damaged:
-        session.output.warn(str(error))
+        session.output.warn(" ".join(explain(error, session.output.lang)))
     session.output.page(found, LISTED)
     if damaged:
         raise typer.Exit(Damaged.exit_code)

@@ -15,7 +15,7 @@ from mairust_cli.text import clean
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core import wire
 from mairust_core.errors import MaiRustError, NoSite
-from mairust_core.i18n import say
+from mairust_core.i18n import Wording, say
 from mairust_core.model.forms import Page
 from mairust_core.model.settings import Export, Setting
 from mairust_core.services.config import Config
@@ -37,8 +37,8 @@ SETTINGS: Columns[Setting] = (
     Column("From", lambda setting: setting.origin, shrink=True, sense="origin"),
 )
 CHECKED: Columns[Checked] = (
-    Column("Configuration", lambda checked: "valid" if checked.valid else "not valid"),
-    Column("File", lambda checked: checked.file or "none: every value is a default or comes from elsewhere"),
+    Column("Configuration", lambda checked: Wording("config.valid" if checked.valid else "config.not_valid")),
+    Column("File", lambda checked: checked.file or Wording("config.no_file")),
 )
 
 

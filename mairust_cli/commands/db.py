@@ -11,6 +11,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Damaged
+from mairust_core.i18n import say
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -52,7 +53,8 @@ def upgrade(ctx: typer.Context) -> None:
     settings = session.settings()
     become_owner(settings)
     before, after = run(settings, Principal.local(os_user()))
-    session.output.note(f"schema {before} is up to date" if before == after else f"schema {before} → {after}")
+    lang, schemas = session.output.lang, {"before": before, "after": after}
+    session.output.note(say("db.up_to_date" if before == after else "db.upgraded", lang, **schemas))
     with opened(settings) as site:
         session.output.change(_schema(site), COLUMNS)
 

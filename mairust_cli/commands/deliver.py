@@ -9,6 +9,7 @@ import typer
 from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import Command, single
+from mairust_core.i18n import say
 
 app = single()
 
@@ -40,7 +41,7 @@ def deliver(
 
     reverse_path = pipe.reverse_path(sender or "")
     if reverse_path is None:
-        session.output.note(f"the sender {clean(sender or '')[:80]} is no address, <> is put in its place")
+        session.output.note(say("deliver.no_sender", session.output.lang, sender=clean(sender or "")[:80]))
     session.hear_log()
     answers = pipe.deliver(session.settings(), addresses, session.input_bytes, reverse_path or "")
     failure = pipe.failure(answers)

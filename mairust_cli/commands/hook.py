@@ -17,6 +17,7 @@ from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.breaker import BreakerState
 from mairust_core.model.forms import UNSET
 from mairust_core.model.hook import PRIORITY, Fallback, Filter, HookType, Mode
@@ -76,12 +77,12 @@ def _spelt(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _runs(hook: ShownHook) -> str:
+def _runs(hook: ShownHook) -> Wording:
     if hook.breaker is not BreakerState.CLOSED:
-        return f"breaker {hook.breaker}"
+        return Wording("hook.breaker", state=hook.breaker)
     if hook.running:
-        return "running"
-    return "plugin not enabled" if hook.enabled else "disabled"
+        return Wording("hook.running")
+    return Wording("hook.plugin_off" if hook.enabled else "hook.disabled")
 
 
 def _style(hook: ShownHook) -> str:

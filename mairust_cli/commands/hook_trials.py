@@ -18,7 +18,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment
 from mairust_cli.words import AccountOption, parse_moment
 from mairust_core.errors import MaiRustError, Usage
-from mairust_core.i18n import say
+from mairust_core.i18n import Wording, say
 from mairust_core.model.hook import HookType
 from mairust_core.model.trial import Replay, Replayed, Step, Tried
 from mairust_core.services.hooks import Hooks
@@ -29,7 +29,7 @@ SOME_FAILED = 3
 REPLAYED: Columns[Replayed] = (
     Column("Id", lambda one: str(int(one.id))),
     Column("Received", lambda one: moment(one.received_at)),
-    Column("Action", lambda one: one.action if one.matched else "passed over"),
+    Column("Action", lambda one: one.action if one.matched else Wording("replay.passed_over")),
     Column("ms", lambda one: f"{one.ms:.1f}", right=True),
     Column("Effect", lambda one: one.error or _brief(one.effect) or "-", shrink=True),
     Column("Subject", lambda one: one.subject, shrink=True),

@@ -81,13 +81,11 @@ class _Job:
     open: Callable[[str], Source]
 
 
-def _wishes(
-    mapping: list[str] | None, prefix: str, dates: str, again: bool, verify: bool, dry_run: bool
-) -> Wishes:
+def _wishes(mapping: Mapping, *, dates: str, again: bool, verify: bool, dry_run: bool) -> Wishes:
     if dates not in {"source", "received"}:
         raise Invalid("dates", "not_choice", value=repr(dates[:40]), known="source, received")
     return Wishes(
-        mapping=Mapping(mapping or (), prefix),
+        mapping=mapping,
         again=again,
         verify=verify,
         dry_run=dry_run,
@@ -100,6 +98,15 @@ def maildir(
     ctx: typer.Context,
     path: Annotated[str, typer.Argument(metavar="PATH", help="The Maildir.")],
     account: _Account = None,
+    mailbox: Annotated[
+        str,
+        typer.Option(
+            "--mailbox",
+            metavar="NAME",
+            help="What becomes of the Maildir itself; its folders go below.",
+            show_default=False,
+        ),
+    ] = "",
     accounts_from: _AccountsFrom = None,
     map_: _Map = None,
     prefix: _Prefix = "",
@@ -112,8 +119,9 @@ def maildir(
     """Import a Maildir with all its folders, flags, keywords, dates and subscriptions.
 
     Maildir++ and nested folders are read, and what Dovecot and Courier keep beside them. Nothing is changed
-    there. Running it again adds what is new; what was imported before and then moved or deleted does not come
-    back. With --server the Maildir is read here and sent there.
+    there. With --mailbox Old the Maildir itself goes to Old, not to INBOX, and its folder Sent to Old/Sent.
+    Running it again adds what is new; what was imported before and then moved or deleted does not come back.
+    With --server the Maildir is read here and sent there.
 
     Exit status: 0 done; 2 it is no Maildir; 3 some messages failed; 4 no such account or path; 75 broken off,
     the next run goes on.
@@ -121,6 +129,7 @@ def maildir(
     Examples:
       mairust import maildir Maildir --account ann@example.org
       mairust import maildir Maildir --account ann@example.org --map Sent="Sent Items" --json
+      mairust import maildir Maildir --account ann@example.org --mailbox Old/2025
       mairust import maildir . --accounts-from accounts.csv --dry-run --report left-out.jsonl
     """
 
@@ -128,7 +137,8 @@ def maildir(
         require_maildir(Path(one))
         return Maildir(Path(os.path.realpath(one)))
 
-    wishes = _wishes(map_, prefix, dates, again, verify, dry_run)
+    mapping = Mapping(map_ or (), prefix, mailbox=target_name(mailbox) if mailbox else "")
+    wishes = _wishes(mapping, dates=dates, again=again, verify=verify, dry_run=dry_run)
     job = _Job(
         path=path, account=account, accounts_from=accounts_from, wishes=wishes, report=report, open=opened
     )
@@ -188,7 +198,8 @@ def mbox(
         place = one if Path(one).is_fifo() else os.path.realpath(one)
         return Mboxes(place, mailbox=mailbox, dialect=wanted)
 
-    wishes = _wishes(map_, prefix, dates, again, verify, dry_run)
+    mapping = Mapping(map_ or (), prefix)
+    wishes = _wishes(mapping, dates=dates, again=again, verify=verify, dry_run=dry_run)
     job = _Job(
         path=path, account=account, accounts_from=accounts_from, wishes=wishes, report=report, open=opened
     )

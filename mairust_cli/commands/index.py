@@ -11,6 +11,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import size
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
+from mairust_core.i18n import say
 from mairust_core.model.search import IndexStatus, Rebuild
 from mairust_core.services.index import Index
 
@@ -65,7 +66,7 @@ def rebuild(
     session = Session.of(ctx)
     begun = session.operations(Index).rebuild(Rebuild(account=account))
     session.output.item(begun, FIELDS)
-    session.output.note("begun; a running server goes on with it, `mairust index status` shows how far it is")
+    session.output.note(say("index.begun", session.output.lang))
 
 
 @app.command("drop", cls=Command)

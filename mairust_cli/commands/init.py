@@ -11,6 +11,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import Command, single
 from mairust_core.errors import Conflict
+from mairust_core.i18n import Wording, say
 
 if TYPE_CHECKING:
     from mairust_core.config import Settings
@@ -30,7 +31,7 @@ class Initialised:
 
 
 COLUMNS: Columns[Initialised] = (
-    Column("Site", lambda made: "created" if made.created else "there already"),
+    Column("Site", lambda made: Wording("init.created" if made.created else "init.there")),
     Column("Data directory", lambda made: made.data_dir),
     Column("Configuration", lambda made: made.config_file),
     Column("Database", lambda made: made.database),
@@ -76,7 +77,7 @@ def init(
         made = create_site(settings, os_user())
         config_file = settings.config_file or write_first_file(settings, with_database=database is not None)
     if settings.database.sqlite_path is not None:
-        session.output.note("this is the embedded store, SQLite; for PostgreSQL: mairust init --database URL")
+        session.output.note(say("init.embedded", session.output.lang))
     result = Initialised(
         data_dir=made.data_dir,
         config_file=str(config_file),

@@ -21,6 +21,7 @@ from mairust_cli.text import clean, clean_lines, moment, size
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import AccountOption, parse_moment
 from mairust_core.errors import Usage
+from mairust_core.i18n import say
 from mairust_core.model.flags import FLAGS
 from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import INBOX
@@ -227,7 +228,7 @@ def show(
     if session.output.json:
         session.output.document(message)
     else:
-        session.output.lines(_shown(message))
+        session.output.lines(_shown(message, session.output.lang))
 
 
 @app.command("export", cls=Command)
@@ -283,20 +284,27 @@ def _fields(message: Message) -> list[str]:
     return [f"{clean(name)}: {clean(value)}" for name, value in message.headers]
 
 
-def _shown(message: Message) -> list[str]:
+def _shown(message: Message, lang: str) -> list[str]:
     """Where the message is, its header fields, what is attached, and how its text begins."""
-    where = f"{clean(message.mailbox)} of {clean(message.account)}"
+    where = {"mailbox": clean(message.mailbox), "account": clean(message.account)}
     lines = [*_fields(message), ""]
     if message.deleted_at is None:
-        lines.append(f"Mailbox:     {where}, UID {message.uid}")
+        lines.append(say("message.mailbox", lang, **where, uid=message.uid))
     else:
-        lines.append(f"Deleted:     {moment(message.deleted_at)}, from {where}")
-    lines.append(f"Received:    {moment(message.received_at)}, {size(message.size)}")
+        lines.append(say("message.deleted", lang, **where, at=moment(message.deleted_at)))
+    lines.append(say("message.received", lang, at=moment(message.received_at), size=size(message.size)))
     if message.flags or message.tags:
-        lines.append(f"Flags:       {clean(' '.join((*message.flags, *message.tags)))}")
+        lines.append(say("message.flags", lang, flags=clean(" ".join((*message.flags, *message.tags)))))
     lines += [
-        f"Attachment {one.number}: {clean(one.filename) or '-'}"
-        f" ({clean(one.content_type)}, {size(one.size)}, part {clean(one.part)})"
+        say(
+            "message.attachment",
+            lang,
+            number=one.number,
+            filename=clean(one.filename) or "-",
+            content_type=clean(one.content_type),
+            size=size(one.size),
+            part=clean(one.part),
+        )
         for one in message.attachments
     ]
     if message.preview:

@@ -15,7 +15,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import PluginId, Yes
-from mairust_core.i18n import say
+from mairust_core.i18n import Listed, Wording, say
 from mairust_core.model.plugin_forms import NOTHING, Approved, Plugin, PluginState
 from mairust_core.model.plugin_life import PluginUsage
 from mairust_core.services.plugins import Plugins
@@ -30,9 +30,10 @@ STYLES = {
 }
 
 
-def _state(plugin: Plugin) -> str:
-    waits = plugin.pending is not None and plugin.state is not PluginState.PENDING
-    return f"{plugin.state} ({plugin.pending.version} pending)" if waits and plugin.pending else plugin.state
+def _state(plugin: Plugin) -> str | Wording:
+    if plugin.pending is None or plugin.state is PluginState.PENDING:
+        return plugin.state
+    return Wording("plugin.waiting", state=plugin.state, version=plugin.pending.version)
 
 
 COLUMNS: Columns[Plugin] = (
@@ -54,7 +55,10 @@ FIELDS: Columns[Plugin] = (
     Column("License", lambda plugin: plugin.license or "-"),
     Column("Called by", lambda plugin: _entry(plugin)),
     Column(
-        "Files", lambda plugin: plugin.directory or (f"package {plugin.package}" if plugin.package else "-")
+        "Files",
+        lambda plugin: (
+            plugin.directory or (Wording("plugin.package", package=plugin.package) if plugin.package else "-")
+        ),
     ),
     Column("Signed by", lambda plugin: signed_by(plugin.signatures)),
     Column("Licensed to", lambda plugin: licensed(plugin.licence)),
@@ -95,33 +99,36 @@ def _permissions(plugin: Plugin) -> str:
     )
 
 
-def _sandbox(plugin: Plugin) -> str:
+def _sandbox(plugin: Plugin) -> str | Wording:
     if plugin.sandbox is None:
         return "-"
-    missing = "; ".join(f"no {one.layer}: {one.why}" for one in plugin.sandbox.missing)
-    return ", ".join(plugin.sandbox.layers) + (f" ({missing})" if missing else "")
+    missing = (Wording("plugin.no_layer", layer=one.layer, why=one.why) for one in plugin.sandbox.missing)
+    return Listed((*plugin.sandbox.layers, *missing))
 
 
-def _health(plugin: Plugin) -> str:
+def _health(plugin: Plugin) -> str | Wording:
     found = plugin.health
     if found is None:
         return "-"
     why = f": {found.detail}" if found.detail else ""
-    return f"{found.state} since {moment(found.since)}, asked {moment(found.checked_at)}{why}"
+    since, asked = moment(found.since), moment(found.checked_at)
+    return Wording("plugin.health", state=found.state, since=since, asked=asked, why=why)
 
 
-def _workers(plugin: Plugin) -> str:
-    return f"{plugin.workers.alive}, {plugin.workers.busy} busy" if plugin.workers else "-"
+def _workers(plugin: Plugin) -> str | Wording:
+    found = plugin.workers
+    return "-" if found is None else Wording("plugin.workers", alive=found.alive, busy=found.busy)
 
 
-def _calls(usage: PluginUsage) -> str:
+def _calls(usage: PluginUsage) -> str | Wording:
     if not usage.calls and not usage.skipped:
         return "-"
-    told = [f"{usage.calls}", f"{usage.failures} failed", f"{usage.wall_ms / 1000:.1f} s"]
-    told += [f"{usage.skipped} left out"] if usage.skipped else []
-    told += [f"{usage.cpu_ms / 1000:.1f} s of CPU"] if usage.cpu_ms else []
-    told += [f"up to {usage.peak_memory_mb:.0f} MB"] if usage.peak_memory_mb else []
-    return ", ".join(told)
+    failed = Wording("plugin.failed", count=usage.failures)
+    told: list[str | Wording] = [f"{usage.calls}", failed, f"{usage.wall_ms / 1000:.1f} s"]
+    told += [Wording("plugin.left_out", count=usage.skipped)] if usage.skipped else []
+    told += [Wording("plugin.cpu", seconds=f"{usage.cpu_ms / 1000:.1f}")] if usage.cpu_ms else []
+    told += [Wording("plugin.memory", size=f"{usage.peak_memory_mb:.0f} MB")] if usage.peak_memory_mb else []
+    return Listed(told)
 
 
 def _approval(plugin: Plugin) -> str:

@@ -14,6 +14,7 @@ from mairust_cli.text import clean, moment
 from mairust_cli.tree import Command, noun
 from mairust_cli.words import PluginId, parse_duration_s
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.forms import MAX_LIMIT
 from mairust_core.model.plugin_life import (
     IssuedPluginToken,
@@ -43,9 +44,9 @@ ROTATED: Columns[RotatedSecret] = (
     Column(
         "The one before",
         lambda rotated: (
-            f"good until {moment(rotated.previous_valid_until)}"
+            Wording("secret.good_until", until=moment(rotated.previous_valid_until))
             if rotated.previous_valid_until
-            else "refused from now on"
+            else Wording("secret.refused")
         ),
     ),
 )
@@ -54,7 +55,7 @@ TOKENS: Columns[PluginToken] = (
     Column("Id", lambda token: token.id),
     Column("Scopes", lambda token: " ".join(token.scopes)),
     Column("Delivery", lambda token: token.delivery or "-"),
-    Column("State", lambda token: "revoked" if token.revoked else "issued"),
+    Column("State", lambda token: Wording("token.revoked" if token.revoked else "token.issued")),
     Column("Expires", lambda token: moment(token.expires_at)),
     Column("Used", lambda token: str(token.uses), right=True),
     Column("Refused", lambda token: str(token.refused), right=True),
@@ -76,9 +77,12 @@ LOG: Columns[PluginLogLine] = (
 ACCESSES: Columns[PluginAccess] = (
     Column("At", lambda access: moment(access.at)),
     Column("Plugin", lambda access: f"{access.plugin} {access.version}"),
-    Column("Account", lambda access: access.account or "removed"),
-    Column("Message", lambda access: str(int(access.message_id)) if access.message_id else "refused"),
-    Column("Saw", lambda access: " ".join(access.saw) or "recipient"),
+    Column("Account", lambda access: access.account or Wording("access.removed")),
+    Column(
+        "Message",
+        lambda access: str(int(access.message_id)) if access.message_id else Wording("access.refused"),
+    ),
+    Column("Saw", lambda access: " ".join(access.saw) or Wording("access.recipient")),
     Column("Why", lambda access: access.occasion),
     Column("Hook", lambda access: access.hook, shrink=True),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mairust_cli.output import Output
 from mairust_cli.text import clean, moment
-from mairust_core.i18n import say
+from mairust_core.i18n import Listed, Wording, say
 from mairust_core.model.plugin_forms import Review, Right, RightKind
 from mairust_core.model.trust import Licence, Signature
 
@@ -39,16 +39,20 @@ def _in_words(right: Right, lang: str) -> str:
     return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 
 
-def signed_by(signatures: Sequence[Signature]) -> str:
+def signed_by(signatures: Sequence[Signature]) -> Wording:
     """Who signed a package: a trusted root by its name here, a developer by the key alone."""
-    told = []
+    told: list[str | Wording] = []
     for one in signatures:
         by = one.root_name or one.root
-        via = "" if one.root in (None, one.key_id) else f" by key {one.key_id}"
-        told.append(f"{one.signed_as} {by}{via}" if by else f"{one.signed_as} {one.key_id}")
-    return ", ".join(told) or "nobody"
+        if by and one.root not in (None, one.key_id):
+            told.append(Wording("signed.by_key", signed_as=one.signed_as, by=by, key=one.key_id))
+        else:
+            told.append(f"{one.signed_as} {by or one.key_id}")
+    return Listed(told) if told else Wording("signed.nobody")
 
 
-def licensed(licence: Licence | None) -> str:
+def licensed(licence: Licence | None) -> str | Wording:
     """For whom a package is licensed, and until when."""
-    return "-" if licence is None else f"{licence.holder}, until {moment(licence.not_after)}"
+    if licence is None:
+        return "-"
+    return Wording("signed.licensed", holder=licence.holder, until=moment(licence.not_after))

@@ -11,6 +11,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_core.i18n import Wording
 from mairust_core.model.secret import Prepared, Rotated, Secret, SecretsStatus
 from mairust_core.services.secrets import Secrets
 
@@ -23,7 +24,7 @@ COLUMNS: Columns[Secret] = (
     Column("Expires", lambda secret: moment(secret.expires_at)),
 )
 STATUS: Columns[SecretsStatus] = (
-    Column("Master key in force", lambda status: status.key_id or "none yet"),
+    Column("Master key in force", lambda status: status.key_id or Wording("secrets.none_yet")),
     Column("Keys in the file", lambda status: " ".join(status.file_keys)),
     Column("Secrets", lambda status: str(status.secrets)),
     Column("Under another key", lambda status: str(status.waiting)),

@@ -9,6 +9,7 @@ import typer
 
 from mairust_cli.session import Session, os_user
 from mairust_cli.tree import Command, single
+from mairust_core.i18n import say
 
 app = single()
 
@@ -50,10 +51,7 @@ def serve(
     from mairust_core.serve import serve as run
 
     if settings.origin("database.url").kind == "default":
-        session.output.note(
-            f"the database is the embedded store, SQLite, in {settings.data_dir};"
-            " for production choose PostgreSQL: mairust init --database postgresql://USER@HOST/NAME"
-        )
+        session.output.note(say("serve.embedded", session.output.lang, data_dir=settings.data_dir))
     raise typer.Exit(run(settings, lambda event: announce(session, event), os_user()))
 
 
@@ -63,4 +61,4 @@ def announce(session: Session, event: dict[str, Any]) -> None:
         session.output.lines([json.dumps(event)])
         return
     where = ", ".join(f"{name.upper()} {event[name]}" for name in ("smtp", "lmtp", "http") if event.get(name))
-    session.output.note(f"ready: {where} (process {event['pid']})")
+    session.output.note(say("serve.ready", session.output.lang, where=where, pid=event["pid"]))

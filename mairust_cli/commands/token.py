@@ -14,6 +14,7 @@ from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import parse_moment
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.token import IssuedToken, NewToken, Token
 from mairust_core.services.tokens import Tokens
@@ -26,7 +27,7 @@ COLUMNS: Columns[Token] = (
     Column("Scopes", lambda token: " ".join(token.scopes)),
     Column("Reach", lambda token: " ".join(filter(None, (token.reach, token.subject)))),
     Column("Expires", lambda token: moment(token.expires_at)),
-    Column("State", lambda token: "revoked" if token.revoked else "valid"),
+    Column("State", lambda token: Wording("token.revoked" if token.revoked else "token.valid")),
     Column("Created", lambda token: moment(token.created_at)),
 )
 

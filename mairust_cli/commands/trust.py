@@ -14,6 +14,7 @@ from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.errors import Invalid
+from mairust_core.i18n import Wording
 from mairust_core.model.trust import MAX_KEY_LENGTH, NewTrustKey, Revocation, RevocationsTaken, TrustKey
 from mairust_core.services.trust import Trust
 
@@ -22,7 +23,9 @@ app = noun(COMMANDS["trust"])
 COLUMNS: Columns[TrustKey] = (
     Column("Id", lambda key: key.id),
     Column("Name", lambda key: key.name),
-    Column("Revocations", lambda key: "-" if key.serial is None else f"serial {key.serial}"),
+    Column(
+        "Revocations", lambda key: "-" if key.serial is None else Wording("trust.serial", serial=key.serial)
+    ),
     Column("Issued", lambda key: moment(key.issued_at)),
     Column("Added", lambda key: moment(key.added_at)),
     Column("By", lambda key: key.added_by, shrink=True),

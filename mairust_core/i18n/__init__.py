@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mairust_core.errors import MaiRustError
@@ -24,22 +23,54 @@ QUESTION = "question"
 SHELL = "shell_"
 
 
+class Wording:
+    """A text of the screens that is said where it is known who reads; values may be such texts again."""
+
+    def __init__(self, key: str, /, **values: object) -> None:
+        self.key = key
+        self.values = values
+
+    def in_(self, lang: str) -> str:
+        """The text in a language."""
+        return say(self.key, lang, **self.values)
+
+    def __str__(self) -> str:
+        return self.in_("en")
+
+
+class Listed(Wording):
+    """Texts one after the other, between commas."""
+
+    def __init__(self, parts: Iterable[str | Wording]) -> None:
+        super().__init__("")
+        self.parts = tuple(parts)
+
+    def in_(self, lang: str) -> str:
+        """All of them in a language."""
+        return ", ".join(worded(part, lang) for part in self.parts)
+
+
+def worded(value: Any, lang: str) -> Any:
+    """What was put into words is said in `lang`; anything else stays."""
+    return value.in_(lang) if isinstance(value, Wording) else value
+
+
 @lru_cache(maxsize=len(LANGUAGES))
 def catalogue(lang: str) -> dict[str, list[str]]:
     """All texts of a language: key → [what, hint]."""
-    return dict(json.loads(files(__package__).joinpath(f"{lang}.json").read_text("utf-8")))
+    return _read(f"{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def findings(lang: str) -> dict[str, list[str]]:
     """All texts of `doctor` in a language: id → [what, why, mend]."""
-    return dict(json.loads(files(__package__).joinpath(f"findings.{lang}.json").read_text("utf-8")))
+    return _read(f"findings.{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def screens(lang: str) -> dict[str, str]:
     """All words of screens in a language."""
-    return dict(json.loads(files(__package__).joinpath(f"screens.{lang}.json").read_text("utf-8")))
+    return _read(f"screens.{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -47,7 +78,13 @@ def labels(lang: str) -> dict[str, str]:
     """All titles of columns and fields in a language, by their English."""
     if lang == "en":
         return {}
-    return dict(json.loads(files(__package__).joinpath(f"labels.{lang}.json").read_text("utf-8")))
+    return _read(f"labels.{lang}.json")
+
+
+def _read(name: str) -> dict[str, Any]:
+    from importlib.resources import files  # slow to import: only where something is said
+
+    return dict(json.loads(files(__package__).joinpath(name).read_text("utf-8")))
 
 
 def label(title: str, lang: str, sense: str = "") -> str:
@@ -65,7 +102,8 @@ def finding_text(id_: str, lang: str, values: Mapping[str, object]) -> tuple[str
 
 def say(key: str, lang: str, **values: object) -> str:
     """A text of a screen in `lang`."""
-    return screens(lang)[key].format_map(_Values(values))
+    said = {name: worded(value, lang) for name, value in values.items()}
+    return screens(lang)[key].format_map(_Values(said))
 
 
 def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
@@ -73,7 +111,8 @@ def explain(error: MaiRustError, lang: str = "en") -> tuple[str, str]:
     if error.rendered is not None:
         return error.rendered
     texts = catalogue(lang).get(error.key) or catalogue("en").get(error.key) or _untold(error)
-    values = _Values({name: "" if value is None else value for name, value in error.values.items()})
+    told = {name: "" if value is None else worded(value, lang) for name, value in error.values.items()}
+    values = _Values(told)
     what, hint = (text.format_map(values).strip() for text in texts)
     if lang == "ja":  # which has no capitals: what stands first is a name or something to be typed
         return what, hint

@@ -60,7 +60,15 @@ class Summary:
 
 @wire_names
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message(Summary):
+class Changed(Summary):
+    """One message behind a change of it: its summary, and `metadata`, which no list shows."""
+
+    metadata: dict[str, Any]
+
+
+@wire_names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Changed):
     """One message with its headers and attachment list; `sha256` is that of the bytes as they came."""
 
     headers: tuple[tuple[str, str], ...]
@@ -69,7 +77,6 @@ class Message(Summary):
     sha256: str
     eol: str
     modseq: int
-    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

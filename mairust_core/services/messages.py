@@ -22,7 +22,7 @@ from mairust_core.errors import (
 from mairust_core.model.forms import DEFAULT_LIMIT, values_of
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
-from mairust_core.model.message import Deleted, Message, Summary
+from mairust_core.model.message import Changed, Deleted, Message, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
@@ -161,7 +161,7 @@ class Messages(Service):
         )
 
     @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict))
-    def change(self, id: str, wanted: MessageChange) -> Summary:
+    def change(self, id: str, wanted: MessageChange) -> Changed:
         """Change flags, tags or metadata of one message, or move it.
 
         What is left out stays. A message that moves gets a new UID and keeps its id.
@@ -169,7 +169,8 @@ class Messages(Service):
         with self.site.storage.write() as tx:
             one = store.placements.hold(tx, self.by, Id.parse(id))
             store.placements.change(tx, one, wanted)
-            return store.messages.get(tx, self.by, one.id)[0]
+            summary, source = store.messages.get(tx, self.by, one.id)
+        return Changed(**values_of(summary), metadata=source.metadata)
 
     @operation("DELETE", "/messages/{id}", scope=WRITE, errors=(NotFound,))
     def delete(self, id: str, *, now: bool = False) -> Deleted:

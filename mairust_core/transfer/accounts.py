@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.address import Address
 
 _PLACE = re.compile(r"%([udn])")
@@ -31,7 +32,7 @@ def _table(root: Path, file: Path) -> Iterator[tuple[Path, str]]:
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        why = getattr(error, "strerror", None) or Wording("file.no_utf8")
         raise Usage("unreadable_file", path=file, why=why) from error
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

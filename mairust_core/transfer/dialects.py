@@ -29,11 +29,19 @@ class Dialect(StrEnum):
     MBOXCL2 = "mboxcl2"
 
 
+MARK = b"From "
+"""What every line that parts messages begins with."""
+BOM = b"\xef\xbb\xbf"
 _QUOTED = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 _TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
 _LONE_SENDER = re.compile(rb"From [^\s]+\s*")
 _NETSCAPE = re.compile(rb"From -\s*")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>From ")
+
+
+def begins_mbox(start: bytes) -> bool:
+    """Whether a file is an mbox, by its unpacked content behind a byte order mark and empty lines."""
+    return start.startswith(MARK)
 
 
 def is_postmark(line: bytes, *, after_blank: bool, next_line: bytes) -> bool:
@@ -78,4 +86,4 @@ def fits(data: bytes, stop: int) -> bool:
     if not rest:
         return len(behind) < 16
     on_line = len(rest) < len(behind) or data[stop - 1 : stop] in (b"\n", b"\r")
-    return on_line and rest.startswith(b"From ")
+    return on_line and rest.startswith(MARK)

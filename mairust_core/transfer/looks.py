@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 from mairust_core.errors import NotFound, Usage
+from mairust_core.i18n import Wording
+from mairust_core.transfer.dialects import begins_mbox
 from mairust_core.transfer.maildir import MARKERS
 from mairust_core.transfer.mbox import mbox_start
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
-from mairust_core.transfer.unpacking import UNREADABLE
+from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
+_MBOX = Wording("looks.mbox")
 _MAGIC = (
-    (b"From ", "an mbox"), (b"!BDN", "an Outlook data file (.pst)"), (b"\x01\x01\x01\x01\n", "an MMDF file"),
-    (b"LZIP", "an lzip archive"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip file"),
-)  # fmt: skip
+    (b"!BDN", Wording("looks.pst")),
+    (b"\x01\x01\x01\x01\n", Wording("looks.mmdf")),
+    (b"LZIP", Wording("looks.lzip")),
+    (b"PK\x03\x04", Wording("looks.zip")),
+    (b"\x1f\x8b", Wording("looks.gzip")),
+)
 
 
 def require_maildir(path: Path) -> None:
@@ -40,7 +47,7 @@ def require_mbox(path: Path) -> None:
     """
     _require_there(path)
     if os.path.isdir(path / "cur"):
-        raise Usage("not_mbox", path=path, looks="a Maildir")
+        raise Usage("not_mbox", path=path, looks=Wording("looks.maildir"))
     if path.is_file() and not _may_be_mbox(path):
         raise Usage("not_mbox", path=path, looks=_file(Path(os.path.realpath(path))))
 
@@ -51,7 +58,7 @@ def _may_be_mbox(path: Path) -> bool:
             start = mbox_start(file)
     except UNREADABLE:
         return True
-    return not start or start.startswith(b"From ")
+    return not start or begins_mbox(start)
 
 
 def _require_there(path: Path) -> None:
@@ -68,33 +75,42 @@ def _has_maildir(root: Path) -> bool:
     return any(marker in below or marker in files for _, below, files in walk for marker in MARKERS)
 
 
-def _file(path: Path) -> str:
+def _file(path: Path) -> Wording:
     try:
         with open_plain(path) as file:
             start = file.read(16)
+            file.seek(0)
+            if _is_mbox(file):
+                return _MBOX
     except Unusable as error:
-        return f"something else ({error.reason.why()})"
+        return Wording("looks.unusable", why=error.reason.wording)
     except OSError as error:
-        return f"a file that cannot be read ({error.strerror})"
+        return Wording("looks.unreadable_file", why=error.strerror)
     if not start:
-        return "an empty file"
-    return next((looks for magic, looks in _MAGIC if start.startswith(magic)), "some other file")
+        return Wording("looks.empty_file")
+    return next((looks for magic, looks in _MAGIC if start.startswith(magic)), Wording("looks.other_file"))
 
 
-def _directory(path: Path) -> str:
+def _is_mbox(file: IO[bytes]) -> bool:
+    try:
+        return begins_mbox(mbox_start(file))
+    except BROKEN_ARCHIVE:
+        return False
+
+
+def _directory(path: Path) -> Wording:
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        return f"a directory that cannot be read ({error.strerror})"
+        return Wording("looks.unreadable_directory", why=error.strerror)
     if not names:
-        return "an empty directory"
+        return Wording("looks.empty_directory")
     if ".mh_sequences" in names or any(name.isdigit() for name in names):
-        return "an MH folder"
+        return Wording("looks.mh")
     if {"dbox-Mails", "mailboxes", "storage"} & set(names):
-        return "a dbox of Dovecot's"
-    looks = {_file(path / name) for name in names[:50] if (path / name).is_file()}
-    if "an mbox" in looks:
-        return "a directory of mboxes"
+        return Wording("looks.dbox")
+    if any((path / name).is_file() and _file(path / name) is _MBOX for name in names[:50]):
+        return Wording("looks.mboxes")
     if any(name.endswith(".eml") for name in names):
-        return "a directory of single messages"
-    return "some other directory"
+        return Wording("looks.messages")
+    return Wording("looks.other_directory")

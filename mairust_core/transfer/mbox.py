@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from mairust_core.errors import Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.mailbox import fitting_name
 from mairust_core.transfer.dates import HEAD_BYTES, file_date, postmark_date, received_date
-from mairust_core.transfer.dialects import Dialect
+from mairust_core.transfer.dialects import BOM, Dialect, begins_mbox
 from mairust_core.transfer.mbox_files import Beside, Noted, beside_path, read_beside, status_flags
 from mairust_core.transfer.mbox_split import Splitter
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
-from mairust_core.transfer.unpacking import UNREADABLE, Read, reading
+from mairust_core.transfer.unpacking import PIECE_BYTES, UNREADABLE, Read, reading
 
 START_BYTES = 512
 
@@ -93,7 +94,7 @@ class MboxFile:
             with self._opened() as (read, file_time, beside):
                 dialect = beside.dialect if beside else self._dialect
                 splitter = Splitter(read, dialect, own=beside is not None)
-                if splitter.head and not splitter.head.startswith(b"From "):
+                if splitter.head and not begins_mbox(splitter.head):
                     yield self._no_mbox()
                 noted = beside.messages if beside else ()
                 for number, raw in enumerate(splitter.messages(), 1):
@@ -114,7 +115,7 @@ class MboxFile:
 
     def _no_mbox(self) -> Broken:
         if self._named:
-            raise Usage("not_mbox", path=self.path, looks="some other file")
+            raise Usage("not_mbox", path=self.path, looks=Wording("looks.other_file"))
         return Broken(path=self.path, reason=Reason.of("not_mbox"))
 
     @contextmanager
@@ -132,8 +133,17 @@ class MboxFile:
 
 
 def mbox_start(file: IO[bytes]) -> bytes:
-    """What an mbox begins with, packed or not: `From `, or nothing. Raises `UNREADABLE`."""
-    return reading(file)(START_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    """What a file begins with, unpacked, where `begins_mbox` looks; empty when it holds nothing.
+
+    Raises `UNREADABLE`.
+    """
+    read = reading(file)
+    piece = read(START_BYTES)
+    start = piece.removeprefix(BOM).lstrip(b"\r\n")
+    while piece and not start:  # empty lines only, as far as that
+        piece = read(PIECE_BYTES)
+        start = piece.lstrip(b"\r\n")
+    return start if len(start) >= START_BYTES else start + read(START_BYTES)
 
 
 def _damage(error: Exception) -> Reason:

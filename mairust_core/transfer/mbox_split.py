@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from mairust_core.transfer import ahead
 from mairust_core.transfer.ahead import Ahead
 from mairust_core.transfer.dates import HEAD_BYTES
-from mairust_core.transfer.dialects import Dialect, content_length, fits, is_postmark, unquote
+from mairust_core.transfer.dialects import (
+    BOM,
+    MARK,
+    Dialect,
+    begins_mbox,
+    content_length,
+    fits,
+    is_postmark,
+    unquote,
+)
 from mairust_core.transfer.payload import Gathering, Payload
 from mairust_core.transfer.unpacking import Read
 
@@ -51,7 +60,7 @@ class Splitter(Ahead):
         super().__init__(read)
         self._on_line = True  # what is held begins with a whole line
         self._need(ahead.BLOCK_BYTES)
-        self._held = self._held.removeprefix(b"\xef\xbb\xbf")
+        self._held = self._held.removeprefix(BOM)
         self._skip_blank()
         head = self._held[: ahead.BLOCK_BYTES]
         self._end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
@@ -72,7 +81,7 @@ class Splitter(Ahead):
 
         Raises what reading it raised, behind the last message that is whole for certain.
         """
-        while self._held.startswith(b"From "):
+        while begins_mbox(self._held):
             postmark = self._take_line()
             measured = self._measured()
             payload = measured or self._scanned()
@@ -123,9 +132,9 @@ class Splitter(Ahead):
         """The message up to the next line that parts messages, or to the end."""
         gathering = Gathering()
         self._on_line = True
-        if self._held.startswith(b"From ") and self._parts(0, after_blank=False):
+        if self._held.startswith(MARK) and self._parts(0, after_blank=False):
             return gathering.finish()
-        mark, at = self._end + b"From ", 0
+        mark, at = self._end + MARK, 0
         while True:
             found = self._held.find(mark, at)
             if found >= 0:
@@ -178,7 +187,7 @@ class Splitter(Ahead):
         if cut > ahead.BLOCK_BYTES // 2:
             gathering.add(self._unquoted(self._held[:cut]))
             self._held, self._on_line = self._held[cut:], on_line
-        at = max(len(self._held) - len(b"\nFrom "), 0)
+        at = max(len(self._held) - len(b"\n" + MARK), 0)
         self._more()
         return at
 

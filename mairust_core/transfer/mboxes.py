@@ -10,7 +10,7 @@ from typing import IO
 
 from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.dates import postmark_date
-from mairust_core.transfer.dialects import Dialect
+from mairust_core.transfer.dialects import Dialect, begins_mbox
 from mairust_core.transfer.mbox import MboxFile, mbox_start
 from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX
 from mairust_core.transfer.names import called_part, decoded_part, folder_mailbox
@@ -90,7 +90,7 @@ class Mboxes:
             return not belongs
         if path.name == SUBSCRIBED:
             return not _is_list(start)
-        if start.startswith(b"From ") or (not start and path.suffix in {".mbox", ".mbx"}):
+        if begins_mbox(start) or (not start and path.suffix in {".mbox", ".mbx"}):
             return True
         if not belongs and not hidden:
             reason = Reason.of("not_mbox", key="left_mbox")
@@ -135,4 +135,4 @@ def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
 
 def _is_list(start: bytes) -> bool:
     """Whether a file of that name has mailboxes, a line each, and is no mbox that is called so."""
-    return not start.startswith(b"From ") or postmark_date(start.split(b"\n")[0]) is None
+    return not begins_mbox(start) or postmark_date(start.split(b"\n")[0]) is None

@@ -128,12 +128,14 @@ class Names:
 class Mapping:
     """Where folders go: renamed by `OLD=NEW`, with all below them, and put below a prefix.
 
-    Raises `Invalid` for what is no such rule.
+    With a `mailbox` INBOX becomes that one, and all other folders lie below it. Raises `Invalid` for what is
+    no such rule.
     """
 
-    def __init__(self, rules: Sequence[str] = (), prefix: str = "") -> None:
+    def __init__(self, rules: Sequence[str] = (), prefix: str = "", *, mailbox: str = "") -> None:
         self._rules: dict[str, str] = {}
         self._prefix = mailbox_name("prefix", prefix.strip(SEPARATOR)) if prefix.strip(SEPARATOR) else ""
+        self._inbox = mailbox
         for rule in rules:
             old, equals, new = rule.partition("=")
             if not equals or not old.strip(SEPARATOR) or not new.strip(SEPARATOR):
@@ -144,21 +146,22 @@ class Mapping:
         """The target of a mailbox; of several rules the one that names more of its path holds."""
         for end in _ends(mailbox):
             if (new := self._rules.get(mailbox[:end])) is not None:
-                return self._below_prefix(new + mailbox[end:])
-        return self._below_prefix(mailbox)
+                return folder_mailbox([self._placed(new + mailbox[end:])])
+        return folder_mailbox([self._placed(mailbox)])
 
     def wished(self, called: str, mailbox: str) -> str:
-        """What a folder would be called were every name possible: by the same rule, and below the prefix."""
+        """What a folder would be called were every name possible: by the same rule, in the same place."""
         wished = called
         for end in _ends(mailbox):
             if (new := self._rules.get(mailbox[:end])) is not None:
                 levels = called.split(SEPARATOR)[mailbox.count(SEPARATOR, 0, end) + 1 :]
                 wished = new if end == len(mailbox) else SEPARATOR.join((new, *levels))
                 break
-        return SEPARATOR.join((self._prefix, wished)) if self._prefix else wished
+        return self._placed(wished)
 
-    def _below_prefix(self, mailbox: str) -> str:
-        return folder_mailbox([self._prefix, mailbox]) if self._prefix else folder_mailbox([mailbox])
+    def _placed(self, name: str) -> str:
+        below = "" if self._inbox and name == INBOX else name
+        return SEPARATOR.join(filter(None, (self._prefix, self._inbox, below)))
 
 
 def _ends(mailbox: str) -> list[int]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from mairust_core.errors import MaiRustError
-from mairust_core.i18n import explain, say
+from mairust_core.i18n import Wording, explain
 from mairust_core.transfer.payload import Payload
 
 
@@ -35,11 +35,16 @@ class Reason:
         """A reason for which an error of ours stands."""
         return cls(error.code, error=error)
 
+    @property
+    def wording(self) -> Wording:
+        """Its text, where it is no error of ours."""
+        return Wording(f"import.{self.key}", **self.values)
+
     def why(self, lang: str = "en") -> str:
         """The reason in a language."""
         if self.error is not None:
             return " ".join(explain(self.error, lang)).strip()
-        return say(f"import.{self.key}", lang, **self.values)
+        return self.wording.in_(lang)
 
 
 class Fate(StrEnum):

@@ -204,7 +204,7 @@ def test_the_how_tos_of_moving_work(tmp_path: Path) -> None:
         who.types(SITE + bob + moving_in)
         listed = who.types(PATH + "mairust mailbox list --account ann@example.org\n")
         who.types(PATH + moving_out)
-    for name in ("INBOX", "Archive", "Sent", "Lists/2025", "Old"):
+    for name in ("INBOX", "Archive", "Sent", "Lists/2025", "Old", "Old/INBOX", "Old/Sent"):
         assert name in listed
     left_out = (who.directory / "left-out.jsonl").read_text().splitlines()
     assert [json.loads(line)["code"] for line in left_out] == ["known"] * 2, "the same mail in another place"
@@ -221,6 +221,8 @@ def _lay_out_mail(directory: Path) -> None:
         for part in ("cur", "new", "tmp"):
             (directory / place / "Maildir" / part).mkdir(parents=True)
         (directory / place / "Maildir" / "cur" / "1.a:2,S").write_bytes(MESSAGE)
+    (directory / "home/ann/Maildir/.Sent/cur").mkdir(parents=True)
+    (directory / "home/ann/Maildir/.Sent/cur/1.b:2,S").write_bytes(MESSAGE)
     mbox = b"From bob@x.example Sun May  6 22:17:15 2001\n" + MESSAGE + b"\n"
     (directory / "Mail").mkdir()
     for name in ("Archive.mbox", "Mail/Sent.mbox"):

@@ -91,6 +91,22 @@ def test_what_was_imported_is_there(run: Run, site: Path, maildir: Path) -> None
     assert names == {"INBOX", "Old/INBOX", "Old/Gesendet"}
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_maildir_goes_into_the_mailbox_named(
+    run: Run, site: Path, server: tuple[str, ...], maildir: Path, remote: bool
+) -> None:
+    """The Maildir itself is that mailbox, its folders are below it; one folder goes alone."""
+    assert site.exists()
+    there = server if remote else ()
+    done = run("import", "maildir", str(maildir), *ANN, "--mailbox", "Old/Ann", "--json", *there)
+    assert (done.code, done.json["imported"]) == (0, 4)
+    assert run("import", "maildir", str(maildir / ".Sent"), *ANN, "--mailbox", "Gesendet", *there).code == 0
+    listed = run("mailbox", "list", *ANN, "--json").json["items"]
+    counted = {one["name"]: one["messages"] for one in listed}
+    assert counted == {"INBOX": 0, "Old/Ann": 3, "Old/Ann/Sent": 1, "Gesendet": 1}
+    assert run("import", "maildir", str(maildir), *ANN, "--mailbox", "Old/Ann", "--json").json["skipped"] == 4
+
+
 def test_some_failed_is_exit_3_and_the_report_says_why(
     run: Run, site: Path, maildir: Path, tmp_path: Path
 ) -> None:
@@ -136,7 +152,7 @@ def test_a_folder_that_no_mailbox_may_be_called_is_told(
     assert (again.json["imported"], again.json["skipped"]) == (0, 5)
 
 
-@pytest.mark.parametrize("given", [["--map", "Sent=100%"], ["--prefix", "a//b"]])
+@pytest.mark.parametrize("given", [["--map", "Sent=100%"], ["--prefix", "a//b"], ["--mailbox", "a//b"]])
 def test_a_name_that_somebody_chose_is_refused(run: Run, site: Path, maildir: Path, given: list[str]) -> None:
     """As `mailbox create` refuses it; nothing is imported."""
     assert site.exists()

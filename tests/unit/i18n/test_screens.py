@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,11 +49,15 @@ FORMED = {
 """Keys that the code puts together."""
 
 
+def _files(room: str) -> list[Path]:
+    return sorted((CHECKOUT / room).rglob("*.py"))
+
+
 def said() -> Iterator[str]:
-    """Every key that the command line names in a call of `say`."""
-    for path in sorted((CHECKOUT / "mairust_cli").rglob("*.py")):
+    """Every key that the command line, and what it reads mail with, name to be said at once or later."""
+    for path in (path for room in ("mairust_cli", "mairust_core/transfer") for path in _files(room)):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"say", "Wording"}:
                 for part in ast.walk(node.args[0]):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str) and "." in part.value:
                         yield part.value

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
 import pytest
 
+from mairust_core.errors import Usage
+from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Aside, Broken, Fate
@@ -40,6 +43,48 @@ def left(root: Path) -> dict[str, tuple[Fate, str]]:
         )
         for one in source.left()
     }
+
+
+BEGINNINGS = [
+    (ONE, True),
+    (b"\xef\xbb\xbf" + ONE, True),
+    (b"\r\n\n" + ONE, True),
+    (b"\xef\xbb\xbf" + b"\n" * 5000 + ONE, True),
+    (b"\n" * 509 + ONE, True),
+    (b"from a Sun May  6 22:17:15 2001\n\nx\n", False),
+    (b"Fromage\n\nx\n", False),
+    (b">" + ONE, False),
+    (b" " + ONE, False),
+    (b"\n" * 5000 + b"x", False),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("data", "is_mbox"), BEGINNINGS)
+def test_everybody_judges_alike_what_begins_like_an_mbox(
+    tmp_path: Path, data: bytes, is_mbox: bool, packed: bool
+) -> None:
+    """Named, found in a directory, read, and in the error that says what something else looks like."""
+    root = make(tmp_path / "mail", "x", data=gzip.compress(data) if packed else data)
+    assert (mailboxes(root), "x" not in left(root)) == ((["x"], True) if is_mbox else ([], False))
+    if is_mbox:
+        require_mbox(root / "x")
+    else:
+        with pytest.raises(Usage, match="not an mbox"):
+            require_mbox(root / "x")
+    for place, looks in ((root / "x", "an mbox"), (root, "a directory of mboxes")):
+        with pytest.raises(Usage) as refused:
+            require_maildir(place)
+        assert (f"looks like {looks}." in str(refused.value)) is is_mbox
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\n" * 5000])
+def test_what_holds_nothing_is_an_mbox_where_it_is_called_one(tmp_path: Path, data: bytes) -> None:
+    """Named, or by its suffix; another file that is empty is no mail."""
+    root = make(tmp_path, "x", "y.mbox", data=data)
+    require_mbox(root / "x")
+    assert [one.mailbox for one in Mboxes(str(root)).folders()] == ["y"]
+    assert left(root) == {"x": (Fate.LEFT, "left_mbox")}
 
 
 def test_trap_m1_links_are_named_and_not_followed(tmp_path: Path) -> None:

@@ -131,6 +131,25 @@ def test_mapping_renames_a_folder_and_those_below_it() -> None:
     assert Mapping(["a=inbox"])("a") == "INBOX"
 
 
+def test_a_maildir_that_becomes_a_mailbox_keeps_its_folders_below_it() -> None:
+    """Rules name folders as they are there; what they call INBOX is that mailbox; a prefix is in front."""
+    mapping = Mapping(["Sent=Gesendet", "Inbox2=INBOX"], mailbox="Old/Ann")
+    assert [mapping(one) for one in ("INBOX", "Sent", "Lists/py", "INBOX/Drafts", "Inbox2")] == [
+        "Old/Ann", "Old/Ann/Gesendet", "Old/Ann/Lists/py", "Old/Ann/INBOX/Drafts", "Old/Ann",
+    ]  # fmt: skip
+    assert Mapping(mailbox="Old", prefix="All")("INBOX") == "All/Old"
+    assert Mapping(mailbox="INBOX")("INBOX") == "INBOX"
+    assert Mapping(mailbox="INBOX")("Sent") == "INBOX/Sent"
+
+
+@pytest.mark.parametrize("called", ["INBOX", "Sent", "a/b", "日" * 3])
+def test_a_folder_below_a_mailbox_is_told_only_when_its_name_had_to_change(called: str) -> None:
+    """What it would be called were every name possible is below that mailbox, too."""
+    mapping = Mapping(mailbox="Old", prefix="All")
+    assert not is_renamed(mapping.wished(called, called), mapping(called))
+    assert is_renamed(mapping.wished("100%", "100_"), mapping("100_"))
+
+
 @pytest.mark.parametrize("rule", ["", "Sent", "=x", "x=", "/=x"])
 def test_a_rule_that_is_none_is_refused(rule: str) -> None:
     """It is named, with how to write one."""
