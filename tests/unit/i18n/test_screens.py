@@ -51,7 +51,8 @@ FORMED = {
 def said() -> Iterator[str]:
     """Every key that the command line names in a call of `say`."""
     for path in sorted((CHECKOUT / "mairust_cli").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if "say(" in text else ():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
                 for part in ast.walk(node.args[0]):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str) and "." in part.value:
