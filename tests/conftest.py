@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ from tests.support.stores import Kit, open_kit, settings_for
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+gc.set_threshold(10_000)
+"""The thousands of tests themselves are what it would walk, and stay to the end."""
+
 ROOM_BYTES = 3 << 30
 """Twice what they come to."""
 if found := memory.place(ROOM_BYTES):
@@ -34,7 +38,12 @@ LONG = ("contract/test_api_fuzz.py", "e2e/docs/test_readme.py", "e2e/proof/test_
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first; the rest keeps its order."""
-    items.sort(key=lambda item: not item.location[0].endswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.partition("::")[0].endswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is walked no more."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

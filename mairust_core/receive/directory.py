@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -52,15 +52,16 @@ class Directory:
     While `poll` is called every half second, what it knows of an account holds until the generation moves.
     """
 
-    def __init__(self, storage: StorageBackend) -> None:
+    def __init__(self, storage: StorageBackend, clock: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
+        self._clock = clock
         self._known: dict[str, _Remembered] = {}
         self._generation: int | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="directory")
 
     async def find(self, address: str) -> Recipient | Reply:
         """The recipient, or the reply that refuses it; a database that is down is `StorageDown.reply`."""
-        now = time.monotonic()
+        now = self._clock()
         known = self._known.get(address)
         if known is None or not known.good(now, self._generation is not None):
             known = self._look_up(address, now)

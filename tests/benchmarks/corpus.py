@@ -81,7 +81,8 @@ def make_messages() -> Iterator[bytes]:
     words = [f"{chance.randrange(36**6):x}" for _ in range(4_000)]
     for number in range(MADE_COUNT):
         size = min(chance.lognormvariate(8.95, 0.5), 0.9 * LARGEST_BYTES)
-        lines = [" ".join(chance.choices(words, k=9)) for _ in range(int(size // 69))]
+        picked = chance.choices(words, k=9 * int(size // 69))
+        lines = [" ".join(picked[at : at + 9]) for at in range(0, len(picked), 9)]
         fields = (
             f"From: A {number} <a{number}@example.net>",
             f"Subject: {lines[0]}",

@@ -24,7 +24,6 @@ DURABILITY = CHECKOUT / "docs" / "explanation" / "durability.md"
 POSTFIX = CHECKOUT / "docs" / "how-to" / "behind-postfix.md"
 DEPLOY = CHECKOUT / "deploy"
 TOML = [block for page in docs.documents() for block in docs.blocks(page, "toml")]
-SHELL = [block for page in docs.documents() for block in docs.blocks(page, "sh")]
 
 _SETTING = re.compile(rf"({'|'.join(map(re.escape, sorted(sections(), key=len, reverse=True)))})\.([a-z_]+)")
 _VARIABLE = re.compile(r"MAIRUST_[A-Z0-9]+(?:__[A-Z0-9_]+)+")
@@ -42,10 +41,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("block", SHELL, ids=str)
-def test_every_command_in_a_block_exists(block: Block) -> None:
+@pytest.mark.parametrize("page", docs.documents(), ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_every_command_in_a_block_exists(page: Path) -> None:
     """Commands and options of `mairust` in shell blocks are those of the program."""
-    faults = [fault for call in docs.mairust_calls(block.text) if (fault := docs.fault(call))]
+    faults = [
+        f"{block}: {fault}"
+        for block in docs.blocks(page, "sh")
+        for call in docs.mairust_calls(block.text)
+        if (fault := docs.fault(call))
+    ]
     assert faults == []
 
 

@@ -37,10 +37,13 @@ from mairust_core.model.trust import NewTrustKey
 from mairust_core.operations import BytesIn, BytesOut, items_of
 from mairust_core.services.registry import SERVICES
 
+EACH = 15
+"""Examples of a form: its fields are of the same few kinds as those of all others, which they are drawn for
+together some ten thousand times."""
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-LABEL = st.from_regex(r"[a-z0-9]{1,10}", fullmatch=True)
+LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=10)
 DOMAIN = st.builds("{}.{}".format, LABEL, LABEL)
-ADDRESS = st.builds("{}@{}".format, st.from_regex(r"[a-zA-Z0-9/%'.+]{1,10}", fullmatch=True), DOMAIN)
 PLAIN_ADDRESS = st.builds("{}@{}".format, LABEL, DOMAIN)
 TIMES = st.integers(0, 4_000_000_000_000).map(
     lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
@@ -66,7 +69,7 @@ PRIORITY = st.integers(-1_000_000, 1_000_000)
 FILTERS = st.builds(
     FilterForm,
     recipient_matches=st.none() | LABEL,
-    subject_matches=st.none() | LABEL,
+    subject_matches=st.none() | st.text(min_size=1, max_size=20).filter(str.isprintable),
     has_attachments=st.none() | st.booleans(),
     size_gt=st.none() | st.integers(0, 1 << 40),
 )
@@ -77,12 +80,6 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.just(UNSET) | values
 
 
-FILTERS = st.builds(
-    FilterForm,
-    subject_matches=st.none() | st.text(min_size=1, max_size=20).filter(str.isprintable),
-    has_attachments=st.none() | st.booleans(),
-    size_gt=st.none() | st.integers(0, 1 << 40),
-)
 REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     NewDomain: st.builds(NewDomain, name=DOMAIN),
     NewAlias: st.builds(NewAlias, address=PLAIN_ADDRESS, to=st.lists(PLAIN_ADDRESS, min_size=1).map(tuple)),
@@ -264,7 +261,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 def test_every_answer_survives_the_wire(kind: Any) -> None:
     """Encoded and decoded, an answer is the same value; a later version's keys do not disturb it."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=EACH, deadline=None)
     @given(values_of(kind))
     def check(value: Any) -> None:
         sent = wire.dumps(value)
@@ -277,7 +274,7 @@ def test_every_answer_survives_the_wire(kind: Any) -> None:
 def test_a_page_survives_the_wire() -> None:
     """Lists are generic: a page of accounts comes back as one, its cursor with it."""
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=EACH, deadline=None)
     @given(st.lists(values_of(Account), max_size=3), st.none() | TEXT)
     def check(items: list[Account], cursor: str | None) -> None:
         page = Page(items=tuple(items), next_cursor=cursor)
@@ -290,7 +287,7 @@ def test_a_page_survives_the_wire() -> None:
 def test_every_request_survives_the_wire(kind: Any) -> None:
     """What the proxy sends is, read strictly, what it was given."""
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=EACH, deadline=None)
     @given(REQUESTS[kind])
     def check(value: Any) -> None:
         assert wire.decode_request(kind, wire.dumps(value)) == value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from mairust_core import store
 from mairust_core.errors import StorageDown
 from mairust_core.model.envelope import Recipient
+from mairust_core.model.reply import Reply
 from mairust_core.receive.directory import (
     BAD_ADDRESS,
     MAILBOX_FULL,
@@ -99,7 +99,8 @@ async def test_rule_d3_a_change_is_known_after_the_next_poll(kit: Kit) -> None:
 async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_long(kit: Kit) -> None:
     """It says nothing about the address, which is known soon after the database is back."""
     kit.account("ann@example.org")
-    directory = Directory(kit.storage)
+    clock = Clock()
+    directory = Directory(kit.storage, clock)
     path = kit.settings.database.sqlite_path
     assert path is not None
     try:
@@ -110,7 +111,7 @@ async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_
             assert await directory.find("ann@example.org") == StorageDown.reply
         finally:
             path.with_name("away").rename(path)
-        await _until_accepted(directory, "ann@example.org")
+        await _accepted_a_second_later(directory, clock, "ann@example.org", StorageDown.reply)
     finally:
         directory.close()
 
@@ -118,18 +119,50 @@ async def test_trap_s12_a_database_that_is_down_is_a_4xx_and_not_remembered_for_
 async def test_trap_s6_a_refusal_is_not_remembered_for_long(kit: Kit) -> None:
     """An account that was full takes mail soon after there is room, which is no administrative change."""
     kit.account("full@example.org", quota_bytes=0)
-    directory = Directory(kit.storage)
+    clock = Clock()
+    directory = Directory(kit.storage, clock)
     try:
         await directory.poll()
         assert await directory.find("full@example.org") == MAILBOX_FULL
         kit.run("UPDATE account SET quota_bytes = 1000")
-        await _until_accepted(directory, "full@example.org")
+        await _accepted_a_second_later(directory, clock, "full@example.org", MAILBOX_FULL)
     finally:
         directory.close()
 
 
-async def _until_accepted(directory: Directory, address: str) -> None:
-    """Ask until it is: long before what is known of an account would be asked again."""
-    async with asyncio.timeout(REMEMBERED_S / 2):
-        while not isinstance(await directory.find(address), Recipient):  # noqa: ASYNC110 - time is what counts
-            await asyncio.sleep(REFUSAL_REMEMBERED_S / 4)
+async def test_an_account_is_remembered_longer_while_changes_are_watched(kit: Kit) -> None:
+    """Half a minute; without a poll that told of the generation a second, as a refusal."""
+    ann = kit.account("ann@example.org")
+    for watched, remembered_s in ((True, REMEMBERED_S), (False, REFUSAL_REMEMBERED_S)):
+        clock = Clock()
+        directory = Directory(kit.storage, clock)
+        try:
+            if watched:
+                await directory.poll()
+            first = await directory.find("ann@example.org")
+            clock.now += remembered_s * 0.9
+            assert await directory.find("ann@example.org") is first
+            clock.now += remembered_s * 0.2
+            assert await directory.find("ann@example.org") is not first
+        finally:
+            directory.close()
+    assert isinstance(first, Recipient)
+    assert first.accounts == (ann,)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def _accepted_a_second_later(directory: Directory, clock: Clock, address: str, before: Reply) -> None:
+    """Up to then it is refused as before, and nobody asks the database for each try."""
+    clock.now += REFUSAL_REMEMBERED_S * 0.9
+    assert await directory.find(address) == before
+    clock.now += REFUSAL_REMEMBERED_S * 0.2
+    assert isinstance(await directory.find(address), Recipient)

@@ -9,6 +9,7 @@ import lzma
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -287,13 +288,20 @@ def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[
     assert last.reason.code == "damaged"
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+PACKED_QUICKLY: dict[str, Callable[[bytes], bytes]] = {
+    "gz": partial(gzip.compress, compresslevel=1),
+    "bz2": partial(bz2.compress, compresslevel=1),
+    "xz": partial(lzma.compress, preset=0),
+}
+
+
+@pytest.mark.parametrize("pack", PACKED_QUICKLY.values(), ids=PACKED_QUICKLY)
 @pytest.mark.parametrize("damage", ["torn", "overwritten"])
 def test_trap_m1_messages_before_the_damage_are_kept(
     tmp_path: Path, pack: Callable[[bytes], bytes], damage: str
 ) -> None:
     """All that end before it; the one it is in is told by its number."""
-    messages = [b"a: %d\n\n" % number + os.urandom(40_000).hex().encode() + b"\n" for number in range(80)]
+    messages = [b"a: %d\n\n" % number + os.urandom(40_000).hex().encode() + b"\n" for number in range(24)]
     packed = bytearray(pack(b"".join(P + one + b"\n" for one in messages)))
     if damage == "torn":
         del packed[-100_000:]
@@ -302,7 +310,7 @@ def test_trap_m1_messages_before_the_damage_are_kept(
     (tmp_path / "x").write_bytes(packed)
     *found, last = MboxFile(str(tmp_path / "x"), "x", None).messages()
     kept = [b"".join(one.payload.chunks()) for one in found if isinstance(one, MboxMessage)]
-    assert kept[:50] == messages[:50]
+    assert kept[:19] == messages[:19]  # a block that the reader asks for holds 13 of them
     assert damage == "overwritten" or kept == messages[: len(kept)]
     assert isinstance(last, Broken)
     assert (last.path, last.reason.code) == (f"{tmp_path / 'x'}#{len(kept) + 1}", "damaged")
