@@ -14,6 +14,8 @@ PROCESSES = 1 << 10
 SEQUENCES = 1 << 12
 _MAX_ID = (1 << 63) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The first millisecond of the year 1 and the last of 9999, in UTC."""
 
 
 def now_ms() -> int:
@@ -22,8 +24,13 @@ def now_ms() -> int:
 
 
 def to_time(ms: int) -> datetime:
-    """The UTC-aware datetime of milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=ms)  # exact, also where a float of seconds is not
+    """The UTC-aware datetime of milliseconds since 1970, the nearest where there is none."""
+    return _EPOCH + timedelta(milliseconds=nearest_ms(ms))  # exact, also where a float of seconds is not
+
+
+def nearest_ms(ms: int) -> int:
+    """The nearest time that a datetime holds: one row beyond shall not keep all others from being read."""
+    return min(max(ms, EARLIEST_MS), LATEST_MS)
 
 
 def to_ms(at: datetime) -> int:

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -67,8 +68,13 @@ def _digits(value: Id) -> str:
 
 
 def encode_time(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, such as 2026-11-22T10:55:37.120Z."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with milliseconds, such as 2026-11-22T10:55:37.120Z.
+
+    A time that is beyond the years 1 to 9999 there is told in its own zone.
+    """
+    with suppress(OverflowError):
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mairust_core.errors import Invalid
@@ -18,6 +18,8 @@ MAX_NAMESPACES = 256
 MAX_NAMESPACE_LENGTH = 128
 MAX_METADATA_BYTES = 16 << 10
 """Of one name, as JSON (rule F2)."""
+
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 Texts = tuple[str, ...]
 
@@ -101,7 +103,9 @@ class Appended:
         object.__setattr__(self, "tags", parse_tags(self.tags))
         require_zone("date", self.date)
         if self.date is not None and self.date.timestamp() < 0:
-            raise Invalid("date", "too_early", value=f"{self.date:%Y-%m-%d}")
+            raise Invalid("date", "too_early", value=self.date.date().isoformat())
+        if self.date is not None and self.date > _LAST:
+            raise Invalid("date", "too_late", value=self.date.isoformat())
 
 
 def require_zone(field: str, at: datetime | None) -> None:

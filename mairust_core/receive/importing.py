@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mairust_core.errors import Damaged, MaiRustError, NotFound, Refused, Temporary, TooLarge
-from mairust_core.ids import to_ms
+from mairust_core.ids import LATEST_MS, to_ms
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Content
 from mairust_core.model.content import KeptFacts
 from mairust_core.model.copies import ImportedCopy, NewCopy, Outcome
@@ -36,8 +36,6 @@ GROUP_MESSAGES = 250
 GROUP_BYTES = 8 << 20
 FEWEST_ROWS = 100
 LONGEST_WRITE_S = 0.04
-LATEST_MS = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
 
 _Slot = ImportedCopy | tuple[NewCopy, Content]
 

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam
 
 from mairust_core.errors import NotFound
+from mairust_core.ids import nearest_ms
 from mairust_core.model.principal import Principal
 from mairust_core.store import accounts, messages
 from mairust_core.store.prepared import Prepared
@@ -111,6 +112,7 @@ def _flags(bits: int, keywords: str) -> tuple[str, ...]:
 
 def _time(ms: int) -> str:
     """As `wire.encode_time` of that moment."""
+    ms = nearest_ms(ms)
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
+from mairust_core.ids import to_time
 from mairust_core.mime.dates import parse_date
 from mairust_core.mime.fields import Fields, header_end
 
@@ -40,8 +41,8 @@ def received_date(head: bytes) -> datetime | None:
 
 
 def file_date(mtime_ns: int) -> datetime:
-    """The modification time of a file, in whole milliseconds; 1970 for what is before."""
-    return datetime.fromtimestamp(max(mtime_ns, 0) // 1_000_000 / 1000, UTC)
+    """The modification time of a file, in whole milliseconds; the nearest of 1970 to 9999."""
+    return to_time(max(mtime_ns, 0) // 1_000_000)
 
 
 def _text(value: bytes) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import update
 
 from mairust_core.errors import Invalid, NotFound, QuotaExceeded, TooLarge
 from mairust_core.model.account import Account, NewAccount
@@ -14,6 +16,7 @@ from mairust_core.model.message import Summary
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.messages import Messages
+from mairust_core.store.tables import message, placement
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 
@@ -44,6 +47,25 @@ def test_append_answers_with_the_summary(ops: Ops, ann: Account) -> None:
     assert summary.date is not None
     assert summary.date.isoformat() == "2026-11-22T01:00:00+00:00"
     assert ops(Messages).browse(ann.address).items == (summary,)
+
+
+def test_a_time_that_no_site_can_hold_is_refused_and_nothing_is_stored(ops: Ops, ann: Account) -> None:
+    """One that ends up after the year 9999 in UTC would be an answer that cannot be written."""
+    at = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))
+    with pytest.raises(Invalid, match="after the year 9999"):
+        ops(Messages).append(ann.address, BytesIn(chunks=[MAIL], size_bytes=len(MAIL)), date=at)
+    assert ops(Messages).browse(ann.address).items == ()
+
+
+def test_a_time_that_no_site_can_hold_hides_no_other_mail(ops: Ops, served: Served, ann: Account) -> None:
+    """A row that an earlier version took is listed with the nearest time there is."""
+    summary = put(ops, ann, MAIL)
+    with served.site.storage.write() as tx:
+        late = 253_402_351_199_000
+        tx.execute(update(message).values(received_ms=late))
+        tx.execute(update(placement).values(received_ms=late))
+    (listed,) = ops(Messages).browse(ann.address).items
+    assert (listed.id, listed.received_at.year) == (summary.id, 9999)
 
 
 def test_show_adds_headers_and_the_hash(ops: Ops, ann: Account) -> None:

@@ -65,6 +65,7 @@ def test_the_topmost_received_field_dates_a_message() -> None:
 
 
 def test_the_time_of_a_file_is_whole_milliseconds() -> None:
-    """As exact as a site keeps it; before 1970 there is nothing."""
+    """As exact as a site keeps it; before 1970 and after 9999 there is nothing."""
     assert file_date(1_764_000_000_123_999_999) == datetime(2025, 11, 24, 16, 0, 0, 123000, tzinfo=UTC)
     assert file_date(-5) == datetime(1970, 1, 1, tzinfo=UTC)
+    assert file_date(253_402_340_800_000_000_000) == datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
