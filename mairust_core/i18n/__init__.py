@@ -4,6 +4,7 @@ LANG.json            errors: code.detail → [what, hint]
 findings.LANG.json   findings of `doctor`: id → [what, why, mend]
 screens.LANG.json    what else commands print: key → text
 labels.LANG.json     titles of columns and fields, and nouns: English → text; English needs none
+help.LANG.json       what `--help` says: English → text; English needs none
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mairust_core.errors import MaiRustError
@@ -27,19 +27,19 @@ SHELL = "shell_"
 @lru_cache(maxsize=len(LANGUAGES))
 def catalogue(lang: str) -> dict[str, list[str]]:
     """All texts of a language: key → [what, hint]."""
-    return dict(json.loads(files(__package__).joinpath(f"{lang}.json").read_text("utf-8")))
+    return _read(f"{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def findings(lang: str) -> dict[str, list[str]]:
     """All texts of `doctor` in a language: id → [what, why, mend]."""
-    return dict(json.loads(files(__package__).joinpath(f"findings.{lang}.json").read_text("utf-8")))
+    return _read(f"findings.{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def screens(lang: str) -> dict[str, str]:
     """All words of screens in a language."""
-    return dict(json.loads(files(__package__).joinpath(f"screens.{lang}.json").read_text("utf-8")))
+    return _read(f"screens.{lang}.json")
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -47,7 +47,21 @@ def labels(lang: str) -> dict[str, str]:
     """All titles of columns and fields in a language, by their English."""
     if lang == "en":
         return {}
-    return dict(json.loads(files(__package__).joinpath(f"labels.{lang}.json").read_text("utf-8")))
+    return _read(f"labels.{lang}.json")
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def help_texts(lang: str) -> dict[str, str]:
+    """All that the help of commands says in a language, by its English."""
+    if lang == "en":
+        return {}
+    return _read(f"help.{lang}.json")
+
+
+def _read(name: str) -> dict[str, Any]:
+    from importlib.resources import files  # not before: English help, for one, starts without it
+
+    return dict(json.loads(files(__package__).joinpath(name).read_text("utf-8")))
 
 
 def label(title: str, lang: str, sense: str = "") -> str:
