@@ -12,11 +12,12 @@ from mairust_core.i18n import help_texts
 _WIDE = "\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6"
 _OPENING = "(\\[（「『【〈《［"
 _CLOSING = "、。，．・：；！？）」』】〉》］ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々〜,.;:!?)\\]"
-_UNIT = re.compile(rf"\s+|[{_OPENING}]*(?:[^\s{_WIDE}]+|[{_WIDE}])[{_CLOSING}]*|\S")
-"""What no line may be broken in: white space, a word, or a letter with the marks that belong to it."""
+_LETTERS = rf"(?:`[^`]+`|[^\s{_WIDE}]+|[{_WIDE}])"
+_UNIT = re.compile(rf"\s+|(?:\[[^\s\]]+\]|[{_OPENING}]*{_LETTERS})[{_CLOSING}]*|\S")
+"""What no line is broken in: white space, a command, a note, a word or a wide letter with its marks."""
 
 _NOTED = re.compile(r"(.*)  \[(\w+)(.*\])", re.DOTALL)
-
+"""A parameter's text, and in brackets what Typer says of it."""
 NAMES_COLUMNS = 30
 """How much room names have at most beside what is said of them; longer ones stand in a line of their own."""
 USAGE_COLUMNS = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mairust_cli.help_page import HelpPage, wrapped
@@ -19,6 +19,7 @@ def page(columns: int = 40) -> HelpPage:
     return HelpPage("ja", columns, lambda text: text)
 
 
+@settings(deadline=None, print_blob=True)
 @given(st.text(LETTERS, max_size=200), st.integers(4, 80))
 def test_no_line_is_wider_than_the_screen_and_nothing_is_lost(text: str, columns: int) -> None:
     """Whatever is written; only white space goes where a line ends."""
@@ -27,18 +28,28 @@ def test_no_line_is_wider_than_the_screen_and_nothing_is_lost(text: str, columns
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-@given(st.lists(st.sampled_from(["漢字", "かな。", "（例）", "「名」", "サーバー", "あっ、", "`init`", "x"])))
-def test_a_line_does_not_begin_or_end_with_a_mark_that_belongs_to_its_neighbour(words: list[str]) -> None:
+@settings(deadline=None, print_blob=True)
+@given(
+    st.lists(
+        st.sampled_from(["漢字", "かな。", "（例）", "「名」", "サーバー", "あっ、", "`init`", "x"]),
+        min_size=4,
+    ),
+    st.integers(12, 40),
+)
+def test_a_line_does_not_begin_or_end_with_a_mark_that_belongs_to_its_neighbour(
+    words: list[str], columns: int
+) -> None:
     """On any screen that has room for a letter between two of them."""
-    for columns in range(12, 40):
-        for line in wrapped("".join(words), columns):
-            assert line[:1] not in NOT_FIRST, line
-            assert line[-1:] not in NOT_LAST, line
+    for line in wrapped("".join(words), columns):
+        assert line[:1] not in NOT_FIRST, line
+        assert line[-1:] not in NOT_LAST, line
 
 
 def test_words_stay_whole_and_wide_letters_need_no_space() -> None:
     """An option is no place to break a line; a word that is longer than the screen has to be."""
     assert wrapped("最初に --keep-last で残す", 12) == ["最初に", "--keep-last", "で残す"]
+    assert wrapped("まず `domain add` で（必須）", 14) == ["まず", "`domain add`", "で（必須）"]
+    assert wrapped("アカウント。[必須]", 16) == ["アカウント。", "[必須]"]
     assert wrapped("一二三四五", 4) == ["一二", "三四", "五"]
     assert wrapped("postgresql://USER", 10) == ["postgresql", "://USER"]
     assert wrapped("", 10) == [""]
