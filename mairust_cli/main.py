@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -26,39 +25,39 @@ def run(args: Sequence[str]) -> int:
 
     Results are on stdout; an error is one line on stderr, or with `--json` the one document of stdout.
     """
-    options = Options()
+    options = Options(words=tuple(args))
     try:
-        code = _outcome(args, options)
+        code = _outcome(options)
         sys.stdout.flush()
     except BrokenPipeError:
         lead_nowhere(sys.stdout)
         return BROKEN_PIPE
     except OSError as error:
-        _report(MaiRustError("output", why=error.strerror), error, args, options)
+        _report(MaiRustError("output", why=error.strerror), error, options)
         return FAILED
     return code
 
 
-def _outcome(args: Sequence[str], options: Options) -> int:
+def _outcome(options: Options) -> int:
     try:
-        return _invoke(list(args), options)
+        return _invoke(options)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         raise
     except MaiRustError as error:
-        _report(error, error, args, options)
+        _report(error, error, options)
         return error.exit_code
     except Exception as error:
         why = f"{type(error).__name__}: {error}".rstrip(": ")
-        _report(MaiRustError("internal", why=why), error, args, options)
+        _report(MaiRustError("internal", why=why), error, options)
         return FAILED
 
 
-def _invoke(args: list[str], options: Options) -> int:
+def _invoke(options: Options) -> int:
     command = root()
     try:
-        with command.make_context("mairust", args, obj=options) as ctx:
+        with command.make_context("mairust", list(options.words), obj=options) as ctx:
             command.invoke(ctx)
     except typer.Exit as done:
         return done.exit_code
@@ -69,16 +68,15 @@ def _invoke(args: list[str], options: Options) -> int:
     return 0
 
 
-def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options: Options) -> None:
-    given = args[: args.index("--")] if "--" in args else args  # parsing may have ended before these
+def _report(error: MaiRustError, cause: Exception, options: Options) -> None:
     output = Output(stdout=sys.stdout, stderr=sys.stderr, env=os.environ)
-    output.json = options.json or "--json" in given
-    options.lang = options.lang or _named_language(given)
+    output.json = options.json or "--json" in options.given  # parsing may have ended before these
+    options.look_for_language()
     try:
         output.lang = language(options, os.environ)
     except Usage:
         output.lang = "en"
-    if options.verbose or "--verbose" in given:
+    if options.verbose or "--verbose" in options.given:
         import traceback
 
         traceback.print_exception(cause, file=sys.stderr)
@@ -92,12 +90,3 @@ def _report(error: MaiRustError, cause: Exception, args: Sequence[str], options:
     lead_nowhere(sys.stdout)
     output.json = False
     output.error(error)
-
-
-def _named_language(given: Sequence[str]) -> str | None:
-    """The value of `--lang` in arguments that were not understood."""
-    pairs = [
-        *itertools.pairwise(given),
-        *(tuple(word.split("=", 1)) for word in given if "=" in word),
-    ]
-    return next((value for name, value in pairs if name == "--lang"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,21 @@ class Options:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    words: tuple[str, ...] = ()
+    """The command line as it was given: what is to be told may have to be before all of it is understood."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The words before `--`, behind which none is an option."""
+        return self.words[: self.words.index("--")] if "--" in self.words else self.words
+
+    def look_for_language(self) -> None:
+        """Take `--lang` from the words where it was not come to, as behind `--help` or a mistake."""
+        pairs = [
+            *itertools.pairwise(self.given),
+            *(tuple(word.split("=", 1)) for word in self.given if "=" in word),
+        ]
+        self.lang = self.lang or next((value for name, value in pairs if name == "--lang"), None)
 
     @property
     def config_file(self) -> Path | None:

@@ -6,6 +6,7 @@ more than many a command does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -18,6 +19,7 @@ import typer.main
 from mairust_cli.help_text import HelpText, parse
 from mairust_cli.joined import joined_commands, load_joined
 from mairust_cli.options import Options, global_params
+from mairust_cli.session import language
 from mairust_core.errors import Usage
 
 if TYPE_CHECKING:
@@ -143,6 +145,18 @@ class _Described:
             "Options": [p for p in own if p.param_type_name == "option" and p.name != "help"],
             "Global options": [*self._globals, *(param for param in own if param.name == "help")],
         }
+
+    def get_help(self, ctx: Any) -> str:
+        options = ctx.find_object(Options) or Options()
+        options.look_for_language()
+        lang = language(options, os.environ)
+        if lang == "en":
+            return str(super().get_help(ctx))  # type: ignore[misc]  # of the class it is mixed into
+        from mairust_cli.help_page import HelpPage  # not before: the help of most costs nothing of it
+
+        page = HelpPage(lang, ctx.make_formatter().width)
+        self.format_help(ctx, page)  # type: ignore[attr-defined]
+        return page.getvalue().rstrip("\n")
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         text = self.help_text

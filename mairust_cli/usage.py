@@ -59,6 +59,8 @@ def _bad_option_usage(error: Any) -> _Found:
 
 
 def _usage_error(error: Any) -> _Found:
+    if error.ctx is not None and error.message.startswith("Missing command"):
+        return "no_command", {"group": error.ctx.command_path}
     extra = _EXTRA.search(error.message)
     return ("extra_arguments", {"extra": extra[1][:80]}) if extra else None
 

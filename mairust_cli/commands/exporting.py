@@ -46,7 +46,7 @@ def maildir(
     """Export an account as a Maildir, byte for byte.
 
     With flags, keywords, dates and subscriptions. Dovecot reads it as it is: with the layout maildir++ as
-    `maildir:PATH`, with nested as `maildir:PATH:LAYOUT=fs`. MovedIn again it gives the same mailboxes.
+    `maildir:PATH`, with nested as `maildir:PATH:LAYOUT=fs`. Imported again it gives the same mailboxes.
 
     Exit status: 0 done; 2 the path cannot be written to; 3 some messages are damaged and were left out; 4 no
     such account or mailbox; 5 the directory is not empty; 75 no room, or the server went away.

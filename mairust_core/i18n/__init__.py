@@ -4,6 +4,7 @@ LANG.json            errors: code.detail → [what, hint]
 findings.LANG.json   findings of `doctor`: id → [what, why, mend]
 screens.LANG.json    what else commands print: key → text
 labels.LANG.json     titles of columns and fields, and nouns: English → text; English needs none
+help.LANG.json       what `--help` says: English → text; English needs none
 """
 
 from __future__ import annotations
@@ -81,8 +82,16 @@ def labels(lang: str) -> dict[str, str]:
     return _read(f"labels.{lang}.json")
 
 
+@lru_cache(maxsize=len(LANGUAGES))
+def help_texts(lang: str) -> dict[str, str]:
+    """All that the help of commands says in a language, by its English."""
+    if lang == "en":
+        return {}
+    return _read(f"help.{lang}.json")
+
+
 def _read(name: str) -> dict[str, Any]:
-    from importlib.resources import files  # slow to import: only where something is said
+    from importlib.resources import files  # not before: English help, for one, starts without it
 
     return dict(json.loads(files(__package__).joinpath(name).read_text("utf-8")))
 

@@ -80,6 +80,8 @@ def test_bad_usage_is_exit_2_in_words_and_in_json(run: Run, site: Path, call: li
 @pytest.mark.parametrize(
     "call",
     [
+        [],
+        ["domain"],
         ["domain", "add"],
         ["domain", "add", "a.example", "b.example"],
         ["domain", "list", "--nonsense"],

@@ -19,7 +19,7 @@ from tests.support.docs import CHECKOUT
 from tests.support.users import NOBODY
 
 HEAVY = {"rich", "pydantic", "sqlalchemy", "fastapi", "httpx", "boto3"}
-WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer"}
+WATCHED = HEAVY | {"alembic", "uvicorn", "psycopg", "starlette", "asyncio", "typer", "mairust_cli.help_page"}
 _PRELUDE = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr));"
 
 
@@ -57,6 +57,7 @@ def test_the_help_imports_nothing_heavy(home: Path) -> None:
     assert not HEAVY & imported(home, "domain", "--help")
     assert not HEAVY & imported(home, "import", "maildir", "--help")
     assert not HEAVY & imported(home, "export", "mbox", "--help")
+    assert imported(home, "--lang", "ja", "--help") == {"typer", "mairust_cli.help_page"}
 
 
 def test_a_local_command_imports_its_database_and_little_else(home: Path, site: Path) -> None:
