@@ -24,8 +24,6 @@ SCHEDULES = (
         name="plugins.health", cron="* * * * *", kind="plugins.health", needed=lambda tx: _has_health(tx)
     ),
 )
-INDEX_RESTS = 2.0
-"""For each second of indexing so many of rest: mail goes first."""
 
 
 def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
@@ -42,9 +40,12 @@ def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
 
 
 def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.search.indexing import index_some
+    from mairust_core.search.indexing import BEHIND, index_some, rests
+    from mairust_core.store.indexing import count_queued
 
-    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(INDEX_RESTS * took_s))
+    with site.storage.read() as tx:
+        resting = rests(count_queued(tx, 5 * BEHIND))
+    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(resting * took_s))
     if lease.stopping.is_set():
         raise Interrupted
 

@@ -65,6 +65,7 @@ LEVELS: dict[str, Level] = {
     "backup.damaged": Level.ERROR,
     "backup.damaged_elsewhere": Level.INFO,
     "search.index": Level.WARNING,
+    "search.behind": Level.WARNING,
     "jobs.dead": Level.WARNING,
     "jobs.held": Level.WARNING,
     "jobs.overdue": Level.WARNING,

@@ -50,15 +50,23 @@ MERGE_FROM = 8
 CLASS_BITS = 3
 """A class holds sizes up to about eight times its smallest."""
 
+BEHIND = 10_000
+"""Of messages that wait for the index, searches read every text: with so many that is felt."""
+
 Rest = Callable[[float], object]
+
+
+def rests(waiting: int) -> float:
+    """For each second of work so many of rest: mail goes first, but searches must not be left behind."""
+    return 2.0 if waiting < BEHIND else 1.0 if waiting < 5 * BEHIND else 0.5
 
 
 def index_some(site: Site, stopping: threading.Event | None = None, rest: Rest = time.sleep) -> int:
     """One round over all accounts that have something to do; how many messages were indexed.
 
     0 also while another process is at it, or while the index is dropped. Ends between two steps once
-    `stopping` is set. `rest` is called after each step with the seconds it took. Raises `StorageDown`,
-    `DiskFull`.
+    `stopping` is set. `rest` is called after each step with the processor time it took, in seconds.
+    Raises `StorageDown`, `DiskFull`.
     """
     try:
         with site.storage.alone(TASK):
@@ -93,7 +101,7 @@ class _Round:
         self._tenant_id = DEFAULT_TENANT
         self._stopping = stopping
         self._rest = rest
-        self._worked_from = time.monotonic()
+        self._worked_from = time.thread_time()
         self._epoch = self._texts_ms = 0
 
     def run(self) -> int:
@@ -111,9 +119,9 @@ class _Round:
         return done + sum(map(self._remake_stale, self._accounts(indexing.stale_account)))
 
     def _pause(self) -> None:
-        """Rest from what was done since the last time."""
-        self._rest(time.monotonic() - self._worked_from)
-        self._worked_from = time.monotonic()
+        """Rest from what was done since the last time; waiting for others to be done is no work."""
+        self._rest(time.thread_time() - self._worked_from)
+        self._worked_from = time.thread_time()
 
     def _is_current(self, tx: Connection) -> bool:
         """Whether the index was neither dropped nor begun anew since the round began."""

@@ -154,6 +154,15 @@ def test_doctor_tells_of_an_index_that_lacks_mail(ann: Mailbag) -> None:
     assert [*index(site.settings, site.storage)] == []
 
 
+def test_doctor_tells_of_an_index_that_is_behind(ann: Mailbag) -> None:
+    """Searches read the text of every message that waits."""
+    site = ann.site
+    filled(ann)
+    assert [*index(site.settings, site.storage)] == []
+    (found,) = index(site.settings, site.storage, behind=3)
+    assert (found.id, found.values) == ("search.behind", {"count": 3})
+
+
 def test_a_segment_takes_no_row_that_a_lost_one_left(ann: Mailbag) -> None:
     """Its id may be used again."""
     filled(ann)

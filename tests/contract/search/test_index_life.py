@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -19,7 +20,7 @@ from mairust_core.search.database import STEP_ROWS, DatabaseEngine
 from mairust_core.search.documents import Document, pack
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
-from mairust_core.search.indexing import has_work, index_some
+from mairust_core.search.indexing import BEHIND, has_work, index_some, rests
 from mairust_core.search.texts import read_text
 from mairust_core.search.upkeep import forget_gone
 from mairust_core.services.accounts import Accounts
@@ -53,6 +54,31 @@ def letters(count: int) -> list[Letter]:
     """So many, a minute apart; every third says so."""
     bodies = ("one of three", "other 京都", "and more")
     return [Letter(body=bodies[at % 3], received_ms=START_MS + 60_000 * at) for at in range(count)]
+
+
+def test_more_that_waits_means_less_rest() -> None:
+    """Mail goes first, but the index does not stay behind for ever."""
+    assert rests(0) == rests(BEHIND - 1) > rests(BEHIND) > rests(5 * BEHIND) > 0
+
+
+def test_waiting_for_others_is_no_work_to_rest_from(ann: Mailbag) -> None:
+    """On a busy machine the indexer would rest from that, too, and never keep up."""
+    ann.put(*letters(3))
+    held_s, took = 1.0, list[float]()
+    begun = threading.Event()
+
+    def hold() -> None:
+        with ann.site.storage.write() as tx:
+            ann.site.storage.serialise(tx, indexing.LOCK)
+            begun.set()
+            time.sleep(held_s)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    begun.wait()
+    assert index_some(ann.site, rest=took.append) == 3
+    holder.join()
+    assert 0 < sum(took) < held_s / 2
 
 
 def test_what_is_queued_becomes_indexed(ann: Mailbag) -> None:
