@@ -52,8 +52,10 @@ def delivered(site: Path, home: Path) -> str:
     return str(listed.json["items"][0]["id"])
 
 
-def on_terminal(arguments: list[str], home: Path, extra: dict[str, str], seconds: float = TIMEOUT_S) -> str:
-    """What a command draws on a real terminal, until it ends or for so many seconds; then it hears Ctrl-C."""
+def on_terminal(
+    arguments: list[str], home: Path, extra: dict[str, str], until: tuple[bytes, int] = (b"", 0)
+) -> str:
+    """What a command draws on a real terminal until it ends, or hears Ctrl-C for it drew something so often."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
         [sys.executable, "-m", "mairust_cli.entry", *arguments],
@@ -66,8 +68,9 @@ def on_terminal(arguments: list[str], home: Path, extra: dict[str, str], seconds
     )
     os.close(theirs)
     drawn = b""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end = time.monotonic() + TIMEOUT_S
+    wanted, times = until
+    while time.monotonic() < end and not 0 < times <= drawn.count(wanted):
         if select.select([ours], [], [], 0.05)[0]:
             try:
                 drawn += os.read(ours, 65536)
@@ -181,7 +184,7 @@ def test_status_is_one_screen(run: Run, site: Path, delivered: str) -> None:
 def test_status_watch_draws_again_until_it_is_stopped(site: Path, home: Path) -> None:
     """On a terminal; elsewhere, and for programs, it is refused."""
     extra = {"MAIRUST_DATA_DIR": str(site)}
-    drawn = on_terminal(["status", "--watch", "--every", "0.1"], home, extra, seconds=4)
+    drawn = on_terminal(["status", "--watch", "--every", "0.1"], home, extra, until=(b"MaiRust ", 3))
     assert drawn.count("\x1b[H\x1b[J") >= 2
     assert drawn.count("MaiRust ") >= 2
     refused = process(home, "status", "--watch", extra=extra)
