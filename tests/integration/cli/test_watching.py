@@ -55,7 +55,7 @@ def delivered(site: Path, home: Path) -> str:
 def on_terminal(
     arguments: list[str], home: Path, extra: dict[str, str], until: tuple[bytes, int] = (b"", 0)
 ) -> str:
-    """What a command draws on a real terminal until it ends, or hears Ctrl-C for it drew something so often."""
+    """What a command draws on a terminal until it ends, or hears Ctrl-C after it drew something so often."""
     ours, theirs = pty.openpty()
     running = subprocess.Popen(
         [sys.executable, "-m", "mairust_cli.entry", *arguments],
