@@ -138,6 +138,11 @@ class Operation:
         return is_dataclass(self.returns) and any(not field.repr for field in fields(self.returns))
 
     @property
+    def heeds_key(self) -> bool:
+        """Whether an `Idempotency-Key` counts: it makes something, or tells a secret that is told once."""
+        return self.creates or (self.method == "POST" and self.tells_secret)
+
+    @property
     def returns(self) -> Any:
         """The type of the answer."""
         return self.types["return"]
@@ -180,7 +185,7 @@ class Service:
             if hasattr(member, "__declared__")
         }
         for op in cls.operations.values():
-            if op.creates and op.body_type is BytesIn and not hasattr(cls, "made"):
+            if op.heeds_key and op.body_type is BytesIn and not hasattr(cls, "made"):
                 raise TypeError(f"{op.id}: what it made is told again by a method `made`, and there is none")
 
 

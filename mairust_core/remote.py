@@ -95,7 +95,7 @@ class _Call:
             path=f"/api/v{self.op.since}{path}",
             query=query,
             media_type="application/json",
-            idempotency_key=uuid4().hex if self.op.creates else None,
+            idempotency_key=uuid4().hex if self.op.heeds_key else None,
         )
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, ItemsIn):

@@ -61,6 +61,9 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
+* A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
+  day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
+  key (400), because it would not heed it; `GET`, `PUT` and `DELETE` can be repeated without one.
 * Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
 

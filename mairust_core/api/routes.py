@@ -158,7 +158,7 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found |= {Invalid, Usage}
     if op.body:
         found.add(TooLarge)
-    if op.creates:
+    if op.heeds_key:
         found |= {Conflict, Locked, Usage}
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
@@ -201,6 +201,6 @@ def _extra(op: Operation) -> dict[str, Any] | None:
     uploaded = op.accepts if op.body_type is BytesIn else (ITEMS_TYPE,)
     if op.body_type is BytesIn or items_of(op.body_type) is not None:
         found["requestBody"] = {"required": True, "content": {one: {"schema": _OCTETS} for one in uploaded}}
-    if op.creates:
+    if op.heeds_key:
         found["parameters"] = [_IDEMPOTENCY_KEY]
     return found or None

@@ -92,7 +92,7 @@ def test_every_parameter_is_described() -> None:
     for op in OPERATIONS:
         entry = described()[op.id]
         listed = {(p["in"], p["name"]) for p in entry.get("parameters", [])}
-        heeded = {("header", "Idempotency-Key")} if op.creates else set()
+        heeded = {("header", "Idempotency-Key")} if op.heeds_key else set()
         assert listed == heeded | {("path", n) for n in op.path_params} | {
             ("query", p.name) for p in op.query
         }
