@@ -108,7 +108,7 @@ class _Call:
 
     def _decode(self, body: bytes) -> Any:
         try:
-            return wire.decode(self.op.returns, body)
+            return wire.decode(self.op.answers, body)
         except Invalid as error:
             what, _ = explain(error)
             raise self.server.not_mairust(f"in the answer of {self.op.id}, {what.rstrip('.')}") from error

@@ -165,6 +165,8 @@ def _operation(op: Operation) -> Iterator[str]:
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
     yield f"* Answer: {_answer(op)}"
+    if op.least is not None:
+        yield f"* Answer to a key without `read`: {_members(op.least)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 

@@ -105,7 +105,7 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         summary=op.summary.rstrip("."),
         description=_description(op),
         dependencies=[Security(_BEARER)],
-        response_model=None if streams else op.returns,
+        response_model=None if streams else op.answers,
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
         responses=_problems(op) | (_stream(op) if streams else {}),
