@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.account import Account
-from mairust_core.model.address import Address
+from mairust_core.model.address import Address, fold_domain
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import Principal, ReachKind
@@ -126,7 +126,7 @@ def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str |
     """Accounts by address, those after `after`."""
     found = query(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
     if in_domain:
-        found = found.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
+        found = found.where(account.c.domain_id == domains.get(tx, by, fold_domain(in_domain)).id)
     return [_model(row) for row in tx.execute(found)]
 
 

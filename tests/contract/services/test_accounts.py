@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from argon2 import PasswordHasher
@@ -86,6 +87,17 @@ def test_browse_lists_one_domain_by_address(ops: Ops, domain: str) -> None:
     assert first.next_cursor is not None
     rest = ops(Accounts).browse(domain=domain, limit=2, cursor=first.next_cursor)
     assert ([item.address for item in rest.items], rest.next_cursor) == ([f"cay@{domain}"], None)
+
+
+def test_a_domain_is_the_same_in_any_spelling(ops: Ops, served: Served) -> None:
+    """Upper case, with a dot at the end, in its own letters: as everywhere else (trap S7)."""
+    name = f"b\u00fccher-{uuid4().hex[:10]}.example"
+    served.here(Domains).add(NewDomain(name=name))
+    added = ops(Accounts).add(NewAccount(address=f"ann@{name}"))
+    for spelling in (name, name.upper(), f"{name}.", added.address.partition("@")[2].upper()):
+        assert ops(Accounts).browse(domain=spelling).items == (added,)
+    with pytest.raises(Invalid, match="domain"):
+        ops(Accounts).browse(domain="a b")
 
 
 def test_remove_takes_the_account_away(ops: Ops, ann: Account) -> None:
