@@ -19,6 +19,7 @@ from mairust_core import wire
 from mairust_core.api.answers import answer, encoded, replayable
 from mairust_core.api.authentication import Authentication, Doorkeeper, key_of
 from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, read_unasked, require_type
+from mairust_core.api.conditions import Condition, tags_of
 from mairust_core.api.deprecation import headers_of
 from mairust_core.api.idempotency import Once, receipt_of
 from mairust_core.api.idempotency import key_of as key_of_repeatable
@@ -161,6 +162,8 @@ class Edge:
                 return await encoded(request, op, call, self._run_short)
             if key is None:
                 call = partial(getattr(service, op.name), *given.args, **given.options)
+                if (tags := tags_of(op, request)) is not None:
+                    call = partial(Condition(self._site, service, op, tags, given.args).run, call)
                 return await answer(request, op, call, self._run)
             once = Once(self._site, service, op, receipt_of(request, by, key, given.body_hash))
             run = partial(once.run, lambda service: getattr(service, op.name)(*given.args, **given.options))

@@ -119,7 +119,7 @@ class Once:
 
     def _in_one_transaction(self, call: Call) -> bytes:
         with _OneTransaction(self._site.storage, self._claim) as storage:
-            self._service.site = cast("Site", _View(self._site, storage))
+            self._service.site = cast("Site", View(self._site, storage))
             body = wire.dumps(call(self._service))
             if storage.tx is not None:
                 self._keep(storage.tx, body)
@@ -182,10 +182,10 @@ class _OneTransaction:
         return getattr(self._storage, name)
 
 
-class _View:
+class View:
     """A site with another storage."""
 
-    def __init__(self, site: Site, storage: _OneTransaction) -> None:
+    def __init__(self, site: Site, storage: Any) -> None:
         self._site = site
         self.storage = storage
 

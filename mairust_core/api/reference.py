@@ -61,6 +61,12 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
+* What is read carries an `ETag`; with `If-None-Match` an answer that the client has already is 304, without
+  a body. A `PATCH`, `PUT` or `DELETE` with `If-Match` is made only if a `GET` of its path would give one of
+  these ETags (`*`: if there is something), otherwise the answer is 412. The comparison is part of the
+  transaction that makes the change, and of two such requests that saw the same one is refused; a change
+  without `If-Match` that is made in the very same moment may be missed. Mail that comes in changes what its
+  account and mailboxes show, and so their ETags. Any other method ignores `If-Match`.
 * A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
   day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
   key (400), because it would not heed it; `GET`, `PUT` and `DELETE` can be repeated without one.
@@ -116,7 +122,7 @@ Problem details (RFC 9457), `application/problem+json`: `type` (this page, with 
 `Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
 told the inside.
 
-HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 431 (`too_large`).
+HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 412 (`conflict`), 431 (`too_large`).
 """
 
 

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from mairust_core import wire
 from mairust_core.api.bodies import NOTHING
+from mairust_core.api.conditions import is_conditional
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
@@ -52,6 +53,14 @@ _IDEMPOTENCY_KEY = {
     "required": False,
     "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that a GET of this path gave, or several; made only if it is that still.",
+    "schema": {"type": "string"},
 }
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -169,6 +178,8 @@ def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {title(kind)}.")
     if op.body:
         by_status[415] = ["`usage`: The body has another media type."]
+    if is_conditional(op):
+        by_status[412] = ["`conflict`: It has no ETag of `If-Match`."]
     by_status["default"] = ["Anything else that went wrong."]
     return {
         status: {"description": " ".join(texts), "content": {MEDIA_TYPE: PROBLEM}}
@@ -203,4 +214,6 @@ def _extra(op: Operation) -> dict[str, Any] | None:
         found["requestBody"] = {"required": True, "content": {one: {"schema": _OCTETS} for one in uploaded}}
     if op.heeds_key:
         found["parameters"] = [_IDEMPOTENCY_KEY]
+    if is_conditional(op):
+        found["parameters"] = [_IF_MATCH]
     return found or None

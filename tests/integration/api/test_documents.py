@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mairust_core.api.conditions import is_conditional
 from mairust_core.api.document import document, text
 from mairust_core.api.reference import reference
 from mairust_core.errors import BY_CODE
@@ -93,6 +94,8 @@ def test_every_parameter_is_described() -> None:
         entry = described()[op.id]
         listed = {(p["in"], p["name"]) for p in entry.get("parameters", [])}
         heeded = {("header", "Idempotency-Key")} if op.heeds_key else set()
+        if is_conditional(op):
+            heeded = {("header", "If-Match")}
         assert listed == heeded | {("path", n) for n in op.path_params} | {
             ("query", p.name) for p in op.query
         }
