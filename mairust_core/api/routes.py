@@ -63,6 +63,12 @@ _IF_MATCH = {
     "schema": {"type": "string"},
 }
 
+_ETAG = {
+    "description": "Changes with the answer (RFC 9110 §8.8.3).",
+    "schema": {"type": "string"},
+    "required": True,
+}
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -117,7 +123,7 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         response_model=None if streams else op.answers,
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
-        responses=_problems(op) | (_stream(op) if streams else {}),
+        responses=_tagged(op, _problems(op) | (_stream(op) if streams else {})),
         deprecated=op.deprecated is not None or None,
         openapi_extra=_extra(op),
     )
@@ -199,6 +205,16 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         for name, text in headers.items()
     }
     return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
+
+
+def _tagged(op: Operation, responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """The responses, those of what is read with an ETag, and with the one to a client that has it already."""
+    if op.method != "GET" or items_of(op.returns) is not None:
+        return responses
+    answer = responses.get(op.status, {})
+    tagged = answer | {"headers": {**answer.get("headers", {}), "ETag": _ETAG}}
+    known = {"description": "It is what `If-None-Match` names; no body.", "headers": {"ETag": _ETAG}}
+    return responses | {op.status: tagged, 304: known}
 
 
 def prefix(op: Operation) -> str:
