@@ -26,6 +26,8 @@ from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.receipt import Receipt
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from mairust_core.app import Site
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,6 +112,8 @@ class Operation:
     accepts: tuple[str, ...]
     """The media type of bytes in the body."""
     deprecated: Deprecated | None
+    least: type[DataclassInstance] | None
+    """What a caller without `read` is told instead of what is there: these fields of it alone."""
     encoded: str
     """The method that gives the answer as JSON values, empty for most; short, so that it may go first."""
     noun: str
@@ -138,9 +142,19 @@ class Operation:
         return is_dataclass(self.returns) and any(not field.repr for field in fields(self.returns))
 
     @property
+    def heeds_key(self) -> bool:
+        """Whether an `Idempotency-Key` counts: it makes something, or tells a secret that is told once."""
+        return self.creates or (self.method == "POST" and self.tells_secret)
+
+    @property
     def returns(self) -> Any:
         """The type of the answer."""
         return self.types["return"]
+
+    @property
+    def answers(self) -> Any:
+        """The type of every answer there may be, also to a caller without `read`."""
+        return self.returns if self.least is None else self.returns | self.least
 
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
@@ -180,7 +194,7 @@ class Service:
             if hasattr(member, "__declared__")
         }
         for op in cls.operations.values():
-            if op.creates and op.body_type is BytesIn and not hasattr(cls, "made"):
+            if op.heeds_key and op.body_type is BytesIn and not hasattr(cls, "made"):
                 raise TypeError(f"{op.id}: what it made is told again by a method `made`, and there is none")
 
 
@@ -196,6 +210,7 @@ def operation(
     produces: str = "message/rfc822",
     accepts: tuple[str, ...] = ("message/rfc822",),
     deprecated: Deprecated | None = None,
+    least: type[DataclassInstance] | None = None,
     encoded: str = "",
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
@@ -215,12 +230,15 @@ def operation(
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
                 self.site.make_room()
-            return method_(self, *args, **kwargs)
+            found = method_(self, *args, **kwargs)
+            if least is None or self.by.may(Scope.READ):
+                return found
+            return least(**{one.name: getattr(found, one.name) for one in fields(least)})
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
             "status": status, "errors": errors, "since": since, "produces": produces,
-            "accepts": accepts, "deprecated": deprecated, "encoded": encoded,
+            "accepts": accepts, "deprecated": deprecated, "least": least, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 

@@ -95,7 +95,7 @@ class _Call:
             path=f"/api/v{self.op.since}{path}",
             query=query,
             media_type="application/json",
-            idempotency_key=uuid4().hex if self.op.creates else None,
+            idempotency_key=uuid4().hex if self.op.heeds_key else None,
         )
         body = given[self.op.body] if self.op.body else None
         if isinstance(body, ItemsIn):
@@ -108,7 +108,7 @@ class _Call:
 
     def _decode(self, body: bytes) -> Any:
         try:
-            return wire.decode(self.op.returns, body)
+            return wire.decode(self.op.answers, body)
         except Invalid as error:
             what, _ = explain(error)
             raise self.server.not_mairust(f"in the answer of {self.op.id}, {what.rstrip('.')}") from error

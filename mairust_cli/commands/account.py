@@ -192,7 +192,7 @@ def disable(ctx: typer.Context, address: Address) -> None:
 def remove(ctx: typer.Context, address: Address, yes: Yes = False) -> None:
     """Remove an account and, a little later, all its mail.
 
-    Exit status: 0 removed; 4 there is no such account.
+    Exit status: 0 removed; 4 there is no such account; 5 aliases still name it.
 
     Examples:
       mairust account remove ann@example.org --yes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -32,6 +33,14 @@ COLUMNS: Columns[Summary] = (
     Column("From", lambda message: _parties(message.from_), shrink=True),
     Column("Subject", lambda message: message.subject, shrink=True),
 )
+
+
+def _if_told(column: Column[Summary]) -> Column[Summary]:
+    return replace(column, text=lambda message: column.text(message) if isinstance(message, Summary) else "")
+
+
+CHANGED = (COLUMNS[0], *map(_if_told, COLUMNS[1:]))
+"""As `COLUMNS`, also where a key without `read` is told an id and nothing else."""
 DELETED: Columns[Deleted] = (
     Column("Id", lambda deleted: str(int(deleted.id))),
     Column("Undelete until", lambda deleted: moment(deleted.undelete_until)),
@@ -114,7 +123,7 @@ def move(
 def _change(ctx: typer.Context, ids: list[str], wanted: MessageChange) -> None:
     session = Session.of(ctx)
     messages = session.operations(Messages)
-    each(session, ids, lambda id_: messages.change(id_, wanted), COLUMNS)
+    each(session, ids, lambda id_: messages.change(id_, wanted), CHANGED)
 
 
 def delete(
@@ -155,7 +164,7 @@ def undelete(ctx: typer.Context, ids: Ids) -> None:
       mairust message undelete ID
     """
     session = Session.of(ctx)
-    each(session, ids, session.operations(Messages).undelete, COLUMNS)
+    each(session, ids, session.operations(Messages).undelete, CHANGED)
 
 
 def release(ctx: typer.Context, ids: Ids) -> None:
@@ -168,4 +177,4 @@ def release(ctx: typer.Context, ids: Ids) -> None:
       mairust message release ID
     """
     session = Session.of(ctx)
-    each(session, ids, session.operations(Messages).release, COLUMNS)
+    each(session, ids, session.operations(Messages).release, CHANGED)

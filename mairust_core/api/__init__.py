@@ -2,10 +2,10 @@
 
 Read in the order of a request: `frame` (request id, security headers, the line in the log) → `routes`
 (which operation) → `authentication` (who asks) → `bodies` (what was sent) → the operation on a thread →
-`answers`, or `problems` when it raised. A creating request with an `Idempotency-Key` goes through
-`idempotency`, and `rates` counts all of them. `plugin_doors` are where plugins come back, `extended` lets
-extensions answer below `/api/v1/x`, `metrics` is for monitors. `document` and `reference` describe all of
-ours; `server` listens.
+`answers`, or `problems` when it raised. A request with an `Idempotency-Key` goes through `idempotency`, one
+with `If-Match` through `conditions`; `rates` counts all of them. `plugin_doors` are where plugins come back,
+`extended` lets extensions answer below `/api/v1/x`, `metrics` is for monitors. `document` and `reference`
+describe all of ours; `server` listens.
 """
 
 from __future__ import annotations

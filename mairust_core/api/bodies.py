@@ -45,11 +45,25 @@ async def read_json(request: Request, idle_s: float) -> bytes:
 
     None at all is an object without fields: what they lack, or that nothing is needed, the operation says.
     """
-    bare = announced_bytes(request) in (None, 0) and "transfer-encoding" not in request.headers
+    bare = _is_bare(request)
     if not bare or "content-type" in request.headers:
         require_type(request, ("application/json",))
-    if bare:
-        return NOTHING
+    return NOTHING if bare else await _whole(request, idle_s)
+
+
+async def read_unasked(request: Request, idle_s: float) -> bytes:
+    """The JSON body that came to an operation without one; `{}` for an empty one, of whatever type."""
+    body = b"" if _is_bare(request) else await _whole(request, idle_s)
+    if body:
+        require_type(request, ("application/json",))
+    return body or NOTHING
+
+
+def _is_bare(request: Request) -> bool:
+    return announced_bytes(request) in (None, 0) and "transfer-encoding" not in request.headers
+
+
+async def _whole(request: Request, idle_s: float) -> bytes:
     too_large = TooLarge("body", limit=MAX_JSON_BYTES)
     if (announced_bytes(request) or 0) > MAX_JSON_BYTES:
         raise too_large

@@ -18,7 +18,8 @@ from starlette.responses import Response
 from mairust_core import wire
 from mairust_core.api.answers import answer, encoded, replayable
 from mairust_core.api.authentication import Authentication, Doorkeeper, key_of
-from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, require_type
+from mairust_core.api.bodies import Spool, announced_bytes, pieces, read_json, read_unasked, require_type
+from mairust_core.api.conditions import Condition, tags_of
 from mairust_core.api.deprecation import headers_of
 from mairust_core.api.idempotency import Once, receipt_of
 from mairust_core.api.idempotency import key_of as key_of_repeatable
@@ -28,6 +29,7 @@ from mairust_core.api.rates import Rates
 from mairust_core.errors import Invalid, MaiRustError, TooLarge, TooMany, Usage
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.items import read_items
+from mairust_core.model.forms import Nothing
 from mairust_core.networks import counted
 from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
 
@@ -160,6 +162,8 @@ class Edge:
                 return await encoded(request, op, call, self._run_short)
             if key is None:
                 call = partial(getattr(service, op.name), *given.args, **given.options)
+                if (tags := tags_of(op, request)) is not None:
+                    call = partial(Condition(self._site, service, op, tags, given.args).run, call)
                 return await answer(request, op, call, self._run)
             once = Once(self._site, service, op, receipt_of(request, by, key, given.body_hash))
             run = partial(once.run, lambda service: getattr(service, op.name)(*given.args, **given.options))
@@ -179,6 +183,7 @@ class Edge:
         ]
         options = _options(op, request)
         if op.body is None:
+            wire.decode_request(Nothing, await read_unasked(request, self._idle_s))
             yield _Given(args=args, options=options)
         elif op.body_type is BytesIn:
             types, limit_bytes = self._taken(op)

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a creating request that is repeated with its key is done once.
+"""`Idempotency-Key`: a request that creates, or tells a secret, is done once when repeated with its key.
 
 The key is taken, the effect made and the answer kept in one transaction, so that a crash leaves all of it
 or nothing. A message's own transaction is the committer's; its receipt travels with it, and the answer is
@@ -38,10 +38,15 @@ Call = Callable[[Service], Any]
 
 
 def key_of(op: Operation, request: Request) -> str | None:
-    """The key of a creating request; None when it has none. Raises `Usage` for one that is none."""
+    """The key of a request; None when it has none, or may be repeated anyway (RFC 9110 §9.2.2).
+
+    Raises `Usage` for one that is none, and for a POST that would not heed it.
+    """
     given = request.headers.getlist(HEADER)
-    if not given or not op.creates:
+    if not given or op.method != "POST":
         return None
+    if not op.heeds_key:
+        raise Usage("idempotency_unheeded", operation=op.id)
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise Usage("idempotency_key")
     return given[0]
@@ -60,7 +65,7 @@ def receipt_of(request: Request, by: Principal, key: str, body_hash: bytes) -> R
 
 
 class Once:
-    """One creating request that may come again. `call` calls the operation of a service."""
+    """One request that may come again. `call` calls the operation of a service."""
 
     def __init__(self, site: Site, service: Service, op: Operation, receipt: Receipt) -> None:
         self._site = site
@@ -114,7 +119,7 @@ class Once:
 
     def _in_one_transaction(self, call: Call) -> bytes:
         with _OneTransaction(self._site.storage, self._claim) as storage:
-            self._service.site = cast("Site", _View(self._site, storage))
+            self._service.site = cast("Site", View(self._site, storage))
             body = wire.dumps(call(self._service))
             if storage.tx is not None:
                 self._keep(storage.tx, body)
@@ -177,10 +182,10 @@ class _OneTransaction:
         return getattr(self._storage, name)
 
 
-class _View:
+class View:
     """A site with another storage."""
 
-    def __init__(self, site: Site, storage: _OneTransaction) -> None:
+    def __init__(self, site: Site, storage: Any) -> None:
         self._site = site
         self.storage = storage
 

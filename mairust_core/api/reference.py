@@ -54,13 +54,22 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
 * A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
   `?limit=` 1 to 500.
-* In requests an unknown key, an unknown query parameter, a key given twice, a number that is not finite,
-  or a text in place of a number is an error. In answers, ignore keys that you do not know: later versions
-  add some.
+* In requests an unknown key (any, where an operation has no body), an unknown query parameter, a key given
+  twice, a number that is not finite, or a text in place of a number is an error. In answers, ignore keys
+  that you do not know: later versions add some.
 * In a path, percent-encode what is not plain; a slash in an address is `%2F`.
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
+* What is read carries an `ETag`; with `If-None-Match` an answer that the client has already is 304, without
+  a body. A `PATCH`, `PUT` or `DELETE` with `If-Match` is made only if a `GET` of its path would give one of
+  these ETags (`*`: if there is something), otherwise the answer is 412. The comparison is part of the
+  transaction that makes the change, and of two such requests that saw the same one is refused; a change
+  without `If-Match` that is made in the very same moment may be missed. Mail that comes in changes what its
+  account and mailboxes show, and so their ETags. Any other method ignores `If-Match`.
+* A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
+  day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
+  key (400), because it would not heed it; `GET`, `PUT` and `DELETE` can be repeated without one.
 * Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
 
@@ -113,7 +122,7 @@ Problem details (RFC 9457), `application/problem+json`: `type` (this page, with 
 `Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
 told the inside.
 
-HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 431 (`too_large`).
+HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 412 (`conflict`), 431 (`too_large`).
 """
 
 
@@ -162,6 +171,8 @@ def _operation(op: Operation) -> Iterator[str]:
     elif op.body:
         yield f"* Body: {_members(op.body_type)}"
     yield f"* Answer: {_answer(op)}"
+    if op.least is not None:
+        yield f"* Answer to a key without `read`: {_members(op.least)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
 

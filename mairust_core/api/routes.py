@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from mairust_core import wire
 from mairust_core.api.bodies import NOTHING
+from mairust_core.api.conditions import is_conditional
 from mairust_core.api.paths import route_path
 from mairust_core.api.problems import MEDIA_TYPE, title
 from mairust_core.errors import (
@@ -52,6 +53,20 @@ _IDEMPOTENCY_KEY = {
     "required": False,
     "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that a GET of this path gave, or several; made only if it is that still.",
+    "schema": {"type": "string"},
+}
+
+_ETAG = {
+    "description": "Changes with the answer (RFC 9110 §8.8.3).",
+    "schema": {"type": "string"},
+    "required": True,
 }
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -105,10 +120,10 @@ def make_route(op: Operation, handler: Handler) -> OperationRoute:
         summary=op.summary.rstrip("."),
         description=_description(op),
         dependencies=[Security(_BEARER)],
-        response_model=None if streams else op.returns,
+        response_model=None if streams else op.answers,
         response_class=Response if streams else JSONResponse,
         response_description=HTTPStatus(op.status).phrase,
-        responses=_problems(op) | (_stream(op) if streams else {}),
+        responses=_tagged(op, _problems(op) | (_stream(op) if streams else {})),
         deprecated=op.deprecated is not None or None,
         openapi_extra=_extra(op),
     )
@@ -158,7 +173,7 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found |= {Invalid, Usage}
     if op.body:
         found.add(TooLarge)
-    if op.creates:
+    if op.heeds_key:
         found |= {Conflict, Locked, Usage}
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
@@ -169,6 +184,8 @@ def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {title(kind)}.")
     if op.body:
         by_status[415] = ["`usage`: The body has another media type."]
+    if is_conditional(op):
+        by_status[412] = ["`conflict`: It has no ETag of `If-Match`."]
     by_status["default"] = ["Anything else that went wrong."]
     return {
         status: {"description": " ".join(texts), "content": {MEDIA_TYPE: PROBLEM}}
@@ -190,6 +207,16 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
     return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
 
 
+def _tagged(op: Operation, responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """The responses, those of what is read with an ETag, and with the one to a client that has it already."""
+    if op.method != "GET" or items_of(op.returns) is not None:
+        return responses
+    answer = responses.get(op.status, {})
+    tagged = answer | {"headers": {**answer.get("headers", {}), "ETag": _ETAG}}
+    known = {"description": "It is what `If-None-Match` names; no body.", "headers": {"ETag": _ETAG}}
+    return responses | {op.status: tagged, 304: known}
+
+
 def prefix(op: Operation) -> str:
     """Where the operations of its version are."""
     return f"/api/v{op.since}"
@@ -201,6 +228,8 @@ def _extra(op: Operation) -> dict[str, Any] | None:
     uploaded = op.accepts if op.body_type is BytesIn else (ITEMS_TYPE,)
     if op.body_type is BytesIn or items_of(op.body_type) is not None:
         found["requestBody"] = {"required": True, "content": {one: {"schema": _OCTETS} for one in uploaded}}
-    if op.creates:
+    if op.heeds_key:
         found["parameters"] = [_IDEMPOTENCY_KEY]
+    if is_conditional(op):
+        found["parameters"] = [_IF_MATCH]
     return found or None

@@ -5,7 +5,7 @@ places.py      data directory, keys, certificates, blobs: files and who may read
 network.py     listeners and certificates
 machine.py     disk, clock, limits, Python
 databases.py   SQLite and PostgreSQL: versions, settings, growth
-usage.py       domains, accounts, postmaster, collection
+usage.py       domains, accounts, aliases, postmaster, collection
 sandbox.py     how well local plugins are held here
 backups.py     age and health of the last backup
 searches.py    whether the index holds all mail
@@ -74,6 +74,7 @@ STORAGE_CHECKS: tuple[StorageCheck, ...] = (
     databases.damaged_blobs,
     usage.people,
     usage.postmaster,
+    usage.aliases,
     usage.collection,
     backups.backups,
     searches.index,

@@ -58,6 +58,7 @@ LEVELS: dict[str, Level] = {
     "domain.none": Level.WARNING,
     "account.none": Level.WARNING,
     "postmaster.fallback": Level.INFO,
+    "alias.nowhere": Level.WARNING,
     "collection.late": Level.WARNING,
     "backup.none": Level.WARNING,
     "backup.old": Level.WARNING,

@@ -9,7 +9,7 @@ from mairust_core.doctor.findings import Found
 from mairust_core.ids import now_ms, to_ms
 from mairust_core.receive.collection import TASK
 from mairust_core.running import running_on
-from mairust_core.store import StorageBackend, inspection, upkeeps
+from mairust_core.store import StorageBackend, addressing, inspection, upkeeps
 
 LATE_MS = 24 * 3_600_000
 NAMED = 5
@@ -32,6 +32,15 @@ def postmaster(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     if names:
         shown = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
         yield Found("postmaster.fallback", domains=shown, first=names[0])
+
+
+def aliases(_settings: Settings, storage: StorageBackend) -> Iterator[Found]:
+    """Whatever an alias leads to is there."""
+    with storage.read() as tx:
+        found = addressing.leading_nowhere(tx, NAMED + 1)
+    if found:
+        names = ", ".join(f"{alias} ({target})" for alias, target in found[:NAMED])
+        yield Found("alias.nowhere", names=names + (" …" if len(found) > NAMED else ""), first=found[0][0])
 
 
 def collection(settings: Settings, storage: StorageBackend) -> Iterator[Found]:

@@ -34,6 +34,12 @@ def values_of(value: DataclassInstance) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
+@request
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """The body of a request that has none: whatever is in it is unknown."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """Some items, and the cursor that continues after them (None when these are the last)."""

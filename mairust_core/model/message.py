@@ -58,6 +58,13 @@ class Summary:
     deleted_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRef:
+    """A message that was changed by a caller without `read`, who is told nothing else of it."""
+
+    id: Id
+
+
 @wire_names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed(Summary):

@@ -107,9 +107,9 @@ class Accounts(Service):
         with change(self, "passwd", address) as tx:
             return store.accounts.edit(tx, self.by, address, {"password_hash": password_hash})
 
-    @operation("DELETE", _ONE, scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
+    @operation("DELETE", _ONE, scope=ADMIN, reach=DOMAIN, errors=(NotFound, Conflict))
     def remove(self, address: str) -> Removed:
-        """Remove an account and, a little later, all its mail."""
+        """Remove an account that no alias names any more and, a little later, all its mail."""
         with change(self, "remove", address) as tx:
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)

@@ -29,7 +29,8 @@ class Audit(Service):
         """List administrative changes, newest first.
 
         `operation` is one, as `domains.add`, or a noun with all of its, as `domains`; `actor` and `subject`
-        must be equal; `since` is a time, or how long ago, as `7d`.
+        must be equal, but for the spelling of addresses and domains; `since` is a time, or how long ago, as
+        `7d`.
         """
         sought = store.audits.Sought(
             since_ms=since_ms(since), actor=actor, operation=operation, subject=subject

@@ -22,7 +22,7 @@ from mairust_core.errors import (
 from mairust_core.model.forms import DEFAULT_LIMIT, values_of
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
-from mairust_core.model.message import Changed, Deleted, Message, Summary
+from mairust_core.model.message import Changed, Deleted, Message, MessageRef, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
@@ -160,7 +160,7 @@ class Messages(Service):
             metadata=source.metadata,
         )
 
-    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict))
+    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
     def change(self, id: str, wanted: MessageChange) -> Changed:
         """Change flags, tags or metadata of one message, or move it.
 
@@ -198,7 +198,9 @@ class Messages(Service):
             store.trash.purge(tx, [message_id], counted=one.place is not None)
         return Deleted(id=message_id)
 
-    @operation("POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded))
+    @operation(
+        "POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded), least=MessageRef
+    )
     def undelete(self, id: str) -> Summary:
         """Put a deleted message back into the mailbox it was in, which is made anew if it is gone."""
         message_id, new_id = Id.parse(id), self.site.ids.next()
@@ -212,7 +214,7 @@ class Messages(Service):
             store.trash.take_back(tx, one)
             return store.messages.get(tx, self.by, message_id)[0]
 
-    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict))
+    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
     def release(self, id: str) -> Summary:
         """Let a message out of Quarantine into INBOX (rule E2); one that is elsewhere stays there."""
         with change(self, "release", str(int(Id.parse(id)))) as tx:

@@ -9,13 +9,16 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.account import Account
-from mairust_core.model.address import Address
+from mairust_core.model.address import Address, fold_domain
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.principal import Principal, ReachKind
-from mairust_core.store import domains, sites
+from mairust_core.store import addressing, domains, sites
 from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, AnySelect, account, address, mailbox
+
+_NAMED = 10
+"""Aliases that a refusal names."""
 
 
 def within(by: Principal) -> ColumnElement[bool]:
@@ -123,7 +126,7 @@ def page(tx: Connection, by: Principal, after: str, limit: int, in_domain: str |
     """Accounts by address, those after `after`."""
     found = query(by).where(address.c.folded > after).order_by(address.c.folded).limit(limit)
     if in_domain:
-        found = found.where(account.c.domain_id == domains.get(tx, by, in_domain).id)
+        found = found.where(account.c.domain_id == domains.get(tx, by, fold_domain(in_domain)).id)
     return [_model(row) for row in tx.execute(found)]
 
 
@@ -147,9 +150,26 @@ def edit(tx: Connection, by: Principal, wanted: str, values: Mapping[str, object
 
 
 def remove(tx: Connection, by: Principal, wanted: str) -> None:
-    """Take the account away at once; collection purges its mail later, some messages at a time (rule D2)."""
+    """Take the account away at once; collection purges its mail later, some messages at a time (rule D2).
+
+    Raises `Conflict` while an alias names it, whose mail would go to whoever has the address next.
+    """
     found = get(tx, by, wanted)
+    _require_unnamed(tx, by, found)
     given = select(account.c.uidvalidity).where(account.c.id == found.id)
     sites.remember_uidvalidity(tx, tx.execute(given).scalar_one())
     tx.execute(delete(address).where(address.c.account_id == found.id))
     tx.execute(update(account).where(account.c.id == found.id).values(removed_ms=now_ms(), enabled=False))
+
+
+def _require_unnamed(tx: Connection, by: Principal, found: Account) -> None:
+    # an alias that is added meanwhile holds the row (`aliases.add`): one of the two sees the other
+    tx.execute(select(address.c.id).where(address.c.account_id == found.id).with_for_update())
+    named = addressing.naming(tx, found.id)
+    reach = by.reach
+    seen = [row.display for row in named if reach.kind is ReachKind.SITE or row.domain_id == reach.id]
+    if seen:
+        names = ", ".join(seen[:_NAMED]) + (" …" if len(seen) > _NAMED else "")
+        raise Conflict("account_in_use", address=found.address, names=names, first=seen[0])
+    if named:
+        raise Conflict("account_in_use_elsewhere", address=found.address)

@@ -135,6 +135,49 @@ def above(tx: Connection, folded: str) -> list[str]:
     return list(found.values())
 
 
+def naming(tx: Connection, account_id: int) -> list[AnyRow]:
+    """The aliases of which a target is this account itself, by address: `display` and `domain_id`."""
+    own = list(tx.execute(select(address.c.folded).where(address.c.account_id == account_id)).scalars())
+    rows: dict[str, AnyRow] = {}
+    for folded in own:
+        local, _, in_domain = folded.rpartition("@")
+        target = alias_target.c.target_folded
+        detailed = target.startswith(f"{local}+", autoescape=True) & target.endswith(
+            f"@{in_domain}", autoescape=True
+        )
+        query = (
+            select(address.c.display, address.c.domain_id, target)
+            .join(alias_target, alias_target.c.address_id == address.c.id)
+            .where((target == folded) | detailed)
+        )
+        found = tx.execute(query.order_by(address.c.folded)).all()
+        meant = {one for one in {row.target_folded for row in found} if _first_of(tx, one) in own}
+        rows |= {row.display: row for row in found if row.target_folded in meant}
+    return list(rows.values())
+
+
+def _first_of(tx: Connection, folded: str) -> str | None:
+    return next((row.folded for row in _pick(tx, [folded])), None)
+
+
+def leading_nowhere(tx: Connection, limit: int) -> list[tuple[str, str]]:
+    """Aliases and targets of theirs where no account, alias or catch-all is, by alias; at most `limit`."""
+    there = address.alias()
+    query = (
+        select(address.c.display, alias_target.c.target, alias_target.c.target_folded)
+        .join(alias_target, alias_target.c.address_id == address.c.id)
+        .where(~select(there.c.id).where(there.c.folded == alias_target.c.target_folded).exists())
+        .order_by(address.c.folded, alias_target.c.position)
+    )
+    found: list[tuple[str, str]] = []
+    for row in tx.execute(query).all():
+        if not _pick(tx, [row.target_folded]):
+            found.append((row.display, row.target))
+        if len(found) == limit:
+            break
+    return found
+
+
 def _postmaster(tx: Connection, tenant_id: int, in_domain: str) -> list[AnyRow]:
     """Who stands in when it leads nowhere: somebody of the domain before others, administrators first."""
     query = (

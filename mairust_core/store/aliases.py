@@ -35,10 +35,19 @@ def add(tx: Connection, by: Principal, alias_id: Id, new: NewAlias) -> Alias:
             for position, target in enumerate(new.to)
         ],
     )  # fmt: skip
+    _hold(tx, new.to)
     for target in new.to:
         _require_local(tx, by, new.address, target)
     _require_within_limits(tx, new.address)
     return get(tx, by, new.address)
+
+
+def _hold(tx: Connection, targets: Sequence[str]) -> None:
+    """Keep the targets' accounts from being removed before this transaction ends (`accounts.remove`)."""
+    parsed = [Address.parse(target) for target in targets]
+    names = {name for one in parsed for name in (one.folded, one.base.folded)}
+    query = select(address.c.id).where(address.c.folded.in_(names)).order_by(address.c.id)
+    tx.execute(query.with_for_update(read=True))
 
 
 def _require_within_limits(tx: Connection, alias: str) -> None:

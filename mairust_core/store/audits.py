@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select
 
+from mairust_core.errors import Invalid
 from mairust_core.ids import now_ms, to_time
+from mairust_core.model.address import Address, fold_domain
 from mairust_core.model.audit import Entry
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
@@ -45,12 +48,21 @@ def page(tx: Connection, by: Principal, sought: Sought, before: int, limit: int)
     if sought.actor:
         query = query.where(audit.c.actor == sought.actor)
     if sought.subject:
-        query = query.where(audit.c.subject == sought.subject)
+        query = query.where(_about(sought.subject))
     if "." in sought.operation:
         query = query.where(audit.c.operation == sought.operation)
     elif sought.operation:
         query = query.where(audit.c.operation.startswith(f"{sought.operation}.", autoescape=True))
     return [_model(row) for row in tx.execute(query.order_by(audit.c.id.desc()).limit(limit))]
+
+
+def _about(subject: str) -> ColumnElement[bool]:
+    """Entries on a subject; addresses and domains meet in any spelling."""
+    with suppress(Invalid):
+        if "@" in subject:
+            return func.lower(audit.c.subject).in_({subject.lower(), Address.parse(subject).folded})
+        return audit.c.subject.in_({subject, fold_domain(subject)})
+    return audit.c.subject == subject
 
 
 def _model(row: AnyRow) -> Entry:

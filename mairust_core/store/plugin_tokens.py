@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, text, update
 
 from mairust_core.errors import NotFound
-from mairust_core.ids import now_ms, to_time
+from mairust_core.ids import now_ms, to_ms, to_time
 from mairust_core.model.plugin_life import PluginToken, TokenScope
 from mairust_core.model.principal import DEFAULT_TENANT, Principal
 from mairust_core.store.tables import AnyRow, plugin_token
@@ -36,8 +36,8 @@ def add(tx: Connection, by: Principal, new: PluginToken, expires_ms: int) -> Non
     tx.execute(
         insert(plugin_token).values(
             tenant_id=by.tenant_id, id=new.id, plugin=new.plugin, scopes=" ".join(new.scopes),
-            delivery_id=new.delivery, created_by=new.created_by, created_ms=now_ms(), expires_ms=expires_ms,
-            uses=0, refused=0,
+            delivery_id=new.delivery, created_by=new.created_by, created_ms=to_ms(new.created_at),
+            expires_ms=expires_ms, uses=0, refused=0,
         )
     )  # fmt: skip
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, insert, select, true, update
 
-from mairust_core.errors import NotFound
+from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import now_ms, to_ms, to_time
+from mairust_core.model.address import fold_domain
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, Reach, ReachKind, Scope
 from mairust_core.model.token import NewToken, Token
@@ -36,7 +37,7 @@ def within(by: Principal) -> ColumnElement[bool]:
 
 def _select() -> AnySelect:
     return (
-        select(token, domain.c.name.label("domain_name"), account.c.address)
+        select(token, domain.c.name.label("domain_name"), account.c.address, account.c.removed_ms)
         .join(domain, domain.c.id == token.c.domain_id, isouter=True)
         .join(account, account.c.id == token.c.account_id, isouter=True)
     )
@@ -50,7 +51,7 @@ def _model(row: AnyRow) -> Token:
         reach=ReachKind(row.reach),
         subject=row.domain_name or row.address,
         expires_at=None if row.expires_ms is None else to_time(row.expires_ms),
-        revoked=row.revoked_ms is not None,
+        revoked=row.revoked_ms is not None or row.removed_ms is not None,
         created_at=to_time(row.created_ms),
     )
 
@@ -58,7 +59,7 @@ def _model(row: AnyRow) -> Token:
 def add(tx: Connection, by: Principal, public_id: str, secret_hash: bytes, new: NewToken) -> Token:
     """Store a key for a subject within the caller's reach; raises `NotFound` for any other."""
     subject = new.subject or ""
-    domain_id = domains.get(tx, by, subject).id if new.reach is ReachKind.DOMAIN else None
+    domain_id = domains.get(tx, by, _domain(subject)).id if new.reach is ReachKind.DOMAIN else None
     account_id = accounts.get(tx, by, subject).id if new.reach is ReachKind.ACCOUNT else None
     tx.execute(
         insert(token).values(
@@ -69,6 +70,13 @@ def add(tx: Connection, by: Principal, public_id: str, secret_hash: bytes, new: 
         )
     )  # fmt: skip
     return get(tx, by, public_id)
+
+
+def _domain(subject: str) -> str:
+    try:
+        return fold_domain(subject)
+    except Invalid as error:
+        raise Invalid("subject", "not_domain", value=repr(subject[:80])) from error
 
 
 def get(tx: Connection, by: Principal, public_id: str) -> Token:
@@ -97,9 +105,7 @@ def revoke(tx: Connection, by: Principal, public_id: str) -> Token:
 def credential(tx: Connection, public_id: str) -> Credential | None:
     """What a key stands for now; None when unknown, expired, revoked, or its account is disabled."""
     row = tx.execute(
-        _select()
-        .add_columns(account.c.enabled, account.c.removed_ms)
-        .where(token.c.id == public_id, token.c.revoked_ms.is_(None))
+        _select().add_columns(account.c.enabled).where(token.c.id == public_id, token.c.revoked_ms.is_(None))
     ).first()
     if row is None or (row.expires_ms is not None and row.expires_ms <= now_ms()):
         return None

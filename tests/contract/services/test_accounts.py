@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from argon2 import PasswordHasher
@@ -10,7 +11,12 @@ from argon2.exceptions import VerifyMismatchError
 
 from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
+from mairust_core.model.alias import NewAlias
+from mairust_core.model.domain import NewDomain
+from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.services.accounts import Accounts
+from mairust_core.services.aliases import Aliases
+from mairust_core.services.domains import Domains
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
 
@@ -83,12 +89,85 @@ def test_browse_lists_one_domain_by_address(ops: Ops, domain: str) -> None:
     assert ([item.address for item in rest.items], rest.next_cursor) == ([f"cay@{domain}"], None)
 
 
+def test_a_domain_is_the_same_in_any_spelling(ops: Ops, served: Served) -> None:
+    """Upper case, with a dot at the end, in its own letters: as everywhere else (trap S7)."""
+    name = f"b\u00fccher-{uuid4().hex[:10]}.example"
+    served.here(Domains).add(NewDomain(name=name))
+    added = ops(Accounts).add(NewAccount(address=f"ann@{name}"))
+    for spelling in (name, name.upper(), f"{name}.", added.address.partition("@")[2].upper()):
+        assert ops(Accounts).browse(domain=spelling).items == (added,)
+    with pytest.raises(Invalid, match="domain"):
+        ops(Accounts).browse(domain="a b")
+
+
 def test_remove_takes_the_account_away(ops: Ops, ann: Account) -> None:
     """A removed account is gone at once and its address free again."""
     assert ops(Accounts).remove(ann.address).name == ann.address
     with pytest.raises(NotFound, match="no account"):
         ops(Accounts).show(ann.address)
     assert ops(Accounts).add(NewAccount(address=ann.address)).id != ann.id
+
+
+def test_remove_refuses_while_aliases_name_the_account(ops: Ops, domain: str, ann: Account) -> None:
+    """Whoever has the address next would get their mail, and until then it would be refused or lost."""
+    eve = ops(Accounts).add(NewAccount(address=f"eve@{domain}"))
+    detail = ann.address.replace("@", "+news@")
+    aliases = {
+        f"sales@{domain}": (ann.address,),
+        f"*@{domain}": (ann.address.upper(),),
+        f"both@{domain}": (eve.address, ann.address),
+        f"news@{domain}": (detail,),
+    }
+    for alias, targets in aliases.items():
+        ops(Aliases).add(NewAlias(address=alias, to=targets))
+    ops(Aliases).add(NewAlias(address=f"over@{domain}", to=(f"sales@{domain}",)))
+    ops(Aliases).add(NewAlias(address=f"eves@{domain}", to=(eve.address,)))
+    for alias in sorted(aliases):
+        with pytest.raises(Conflict) as refused:
+            ops(Accounts).remove(ann.address)
+        told = str(refused.value)
+        assert alias in told
+        assert "mairust alias remove" in told
+        assert f"over@{domain}" not in told
+        assert f"eves@{domain}" not in told
+        ops(Aliases).remove(alias)
+    assert ops(Accounts).remove(ann.address).removed
+
+
+def test_a_target_that_is_an_address_of_its_own_names_nobody_else(
+    ops: Ops, domain: str, ann: Account
+) -> None:
+    """`ann+x` that is an alias itself is not ann."""
+    eve = ops(Accounts).add(NewAccount(address=f"eve@{domain}"))
+    ops(Aliases).add(NewAlias(address=f"ann+x@{domain}", to=(eve.address,)))
+    ops(Aliases).add(NewAlias(address=f"x@{domain}", to=(f"ann+x@{domain}",)))
+    assert ops(Accounts).remove(ann.address).removed
+
+
+def test_trap_a2_a_refusal_names_no_alias_out_of_reach(served: Served, domain: str, ann: Account) -> None:
+    """A domain's administrator learns that there is one, not which."""
+    other = served.here(Domains).add(NewDomain(name=f"other-{domain}")).name
+    served.here(Aliases).add(NewAlias(address=f"secret@{other}", to=(ann.address,)))
+    key = served.issue(Scope.ADMIN, reach=ReachKind.DOMAIN, subject=domain)
+    with pytest.raises(Conflict, match="Aliases of other domains lead to") as refused:
+        served.there(Accounts, key).remove(ann.address)
+    assert other not in str(refused.value)
+    served.here(Aliases).add(NewAlias(address=f"own@{domain}", to=(ann.address,)))
+    with pytest.raises(Conflict, match=f"own@{domain}") as refused:
+        served.there(Accounts, key).remove(ann.address)
+    assert other not in str(refused.value)
+
+
+def test_an_alias_and_a_removal_at_once_leave_nothing_dangling(served: Served, domain: str) -> None:
+    """One of the two is refused, whichever comes first."""
+    for number in range(8):
+        who = served.here(Accounts).add(NewAccount(address=f"r{number}@{domain}")).address
+        alias = NewAlias(address=f"to-{number}@{domain}", to=(who,))
+        with ThreadPoolExecutor(2) as pool:
+            added = pool.submit(served.here(Aliases).add, alias)
+            removed = pool.submit(served.here(Accounts).remove, who)
+        ends = (type(added.exception()), type(removed.exception()))
+        assert ends in ((type(None), Conflict), (Invalid, type(None)))
 
 
 def test_trap_a3_no_password_or_hash_leaves(served: Served, domain: str) -> None:

@@ -370,6 +370,18 @@ def test_filters_and_pages(ops: Ops, served: Served, domain: str, ann: Account) 
     assert ops(Audit).browse(subject="%").items == ops(Audit).browse(operation="_ccounts").items == ()
 
 
+def test_a_subject_is_found_in_any_spelling(ops: Ops, served: Served, domain: str) -> None:
+    """Addresses and domains meet in any case, whichever of the two was typed so."""
+    address = f"ann@{domain}"
+    served.here(Accounts).add(NewAccount(address=address))
+    served.here(Accounts).disable(f"ANN@{domain.upper()}")
+    for spelling in (address, address.upper(), f"Ann@{domain}"):
+        found = ops(Audit).browse(subject=spelling, operation="accounts").items
+        assert [one.operation for one in found] == ["accounts.disable", "accounts.add"]
+    for spelling in (domain, domain.upper(), f"{domain}."):
+        assert [one.operation for one in ops(Audit).browse(subject=spelling).items] == ["domains.add"]
+
+
 def test_rule_g4_a_narrow_key_sees_no_audit(served: Served, domain: str) -> None:
     """It belongs to the site, also where the subject is one's own domain."""
     key = served.issue(Scope.ADMIN, reach=ReachKind.DOMAIN, subject=domain)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mairust_core.model.account import Account
+from mairust_core.model.plugin_life import NewPluginToken, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.receipt import KEPT_MS
 from mairust_core.operations import BytesIn
@@ -22,12 +24,13 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.domains import Domains
 from mairust_core.services.messages import Messages
+from mairust_core.services.plugin_tokens import PluginTokens
 from mairust_core.services.plugins import PACKAGE
 from mairust_core.services.registry import SERVICES
 from mairust_core.services.tokens import Tokens
 from mairust_core.store.tables import audit, idempotency, secret
 from tests.contract.services.conftest import Served
-from tests.support.linking import approved, link, manifest_text
+from tests.support.linking import approved, http_text, link, manifest_text
 from tests.support.packaging import made
 
 MAIL = b"Subject: once\r\n\r\nHello.\r\n"
@@ -95,12 +98,56 @@ def _root_key() -> str:
     return keys.public_pem(keys.public_of(keys.generate())).decode()
 
 
+TELLING = ["plugins.approve", "plugins.approve_review", "plugins.rotate_secret", "plugintokens.reissue"]
 CREATING = sorted(creating("x.example", "a@x.example"))
 
 
-def test_every_operation_that_creates_is_here() -> None:
+def telling(served: Served, directory: Path) -> dict[str, str]:
+    """A path of every operation that creates nothing and tells a secret, each of a plugin of its own."""
+    told: dict[str, str] = {}
+    for operation in TELLING:
+        number = next(_numbers)
+        id_ = f"com.example.tells{uuid4().hex[:10]}"
+        text = http_text(id_)
+        if operation.startswith("plugins.approve"):
+            review = link(served.site, directory / str(number), text).review
+            assert review is not None
+            path = "approve" if operation == "plugins.approve" else f"approve/{review.id}"
+        else:
+            approved(served.site, directory / str(number), text)
+            jti = served.here(PluginTokens).create(id_, NewPluginToken(scopes=(TokenScope.METRICS,))).id
+            path = "rotate-secret" if operation == "plugins.rotate_secret" else f"tokens/{jti}/reissue"
+        told[operation] = f"/plugins/{id_}/{path}"
+    return told
+
+
+@pytest.mark.parametrize("operation", TELLING)
+def test_what_tells_a_secret_is_done_once_and_tells_it_again(
+    served: Served, post: Post, tmp_path: Path, operation: str
+) -> None:
+    """Whose connection broke would have lost a secret that a plugin holds already, and made another."""
+    path = telling(served, tmp_path)[operation]
+    key, before = uuid4().hex, audited(served)
+    first, *later = [post(path, {}, key) for _ in range(3)]
+    assert first.status_code == 200, first.text
+    assert first.json().get("secret") or first.json().get("jwt")
+    assert REPLAYED not in first.headers
+    for again in later:
+        assert (again.status_code, again.content) == (200, first.content)
+        assert again.headers[REPLAYED] == "true"
+    assert audited(served) - before == 1
+    assert post(f"{path}?x=1", {}, key).status_code == 422
+    with served.site.storage.read() as tx:
+        rows = [*tx.execute(select(idempotency.c.answer)).scalars()]
+    told = (first.json().get("secret") or first.json()["jwt"]).encode()
+    assert not any(told in (row or b"") for row in rows)
+
+
+def test_every_operation_that_heeds_a_key_is_here() -> None:
     """A new one cannot be forgotten."""
-    assert [op.id for kind in SERVICES for op in kind.operations.values() if op.creates] == [
+    heeding = [op for kind in SERVICES for op in kind.operations.values() if op.heeds_key]
+    assert sorted(op.id for op in heeding if not op.creates) == sorted(TELLING)
+    assert [op.id for op in heeding if op.creates] == [
         "domains.add",
         "accounts.add",
         "aliases.add",
@@ -290,11 +337,20 @@ def test_two_keys_are_refused(served: Served) -> None:
     assert answer.status_code == 400
 
 
-def test_what_does_not_create_heeds_no_key(post: Post, ann: Account) -> None:
-    """Disabling twice is done twice, which is the same as once."""
-    for _ in range(2):
-        answer = post(f"/accounts/{ann.address}/disable", {}, "k" * 20)
-        assert REPLAYED not in answer.headers
+def test_a_key_that_is_not_heeded_is_refused(served: Served, post: Post, ann: Account) -> None:
+    """Whoever sends one believes that a repetition is told from a second wish."""
+    answer = post(f"/accounts/{ann.address}/disable", {}, "k" * 20)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+    assert "accounts.disable heeds no Idempotency-Key" in answer.json()["detail"]
+    assert served.here(Accounts).show(ann.address).enabled
+
+
+def test_what_may_be_repeated_anyway_needs_no_key(served: Served, ann: Account) -> None:
+    """GET, PUT and DELETE are the same once or twice (RFC 9110 §9.2.2): a key is in nobody's way."""
+    headers = {"authorization": f"Bearer {served.admin_key}", "idempotency-key": "k"}
+    url = f"{served.http.url}/api/v1/accounts/{ann.address}"
+    assert httpx.get(url, headers=headers, trust_env=False).status_code == 200
+    assert httpx.delete(url, headers=headers, trust_env=False).status_code == 200
 
 
 def test_the_proxy_sends_a_key_of_its_own_for_every_creating_call(served: Served, ann: Account) -> None:

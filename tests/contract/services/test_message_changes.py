@@ -6,15 +6,18 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
+from mairust_core import wire
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.account import Account
 from mairust_core.model.forms import values_of
 from mairust_core.model.mailbox import NewMailbox
 from mairust_core.model.message import Changed, Summary
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.principal import Principal, Scope
 from mairust_core.operations import BytesIn
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
@@ -22,6 +25,8 @@ from mairust_core.store.tables import placement
 from tests.contract.services.conftest import Served
 from tests.contract.services.test_messages import MAIL, put
 from tests.contract.services.words import Ops
+
+SECRET = b"Subject: secret\r\n\r\nx"
 
 
 def change(ops: Ops, one: Summary, **wanted: Any) -> Changed:
@@ -258,3 +263,31 @@ def test_a_time_without_a_zone_is_refused(ops: Ops, ann: Account) -> None:
     for name in ("since", "before"):
         with pytest.raises(Invalid, match="no time zone"):
             ops(Messages).browse(ann.address, **{name: datetime(2026, 1, 1)})  # type: ignore[arg-type]  # noqa: DTZ001 - the point
+
+
+def test_who_may_not_read_is_told_an_id_and_nothing_else(served: Served, ann: Account) -> None:
+    """A change that changes nothing is no way to read a mail (rule G4)."""
+    id_ = str(int(put(served.here, ann, SECRET).id))
+    headers = {"authorization": f"Bearer {served.issue(Scope.WRITE)}"}
+    url = f"{served.http.url}/api/v1/messages/{id_}"
+    with httpx.Client(headers=headers, trust_env=False) as client:
+        for answer in (
+            client.patch(url, json={}),
+            client.patch(url, json={"add_flags": ["\\Seen"]}),
+            client.post(f"{url}/release"),
+            client.post(f"{url}/undelete"),
+        ):
+            assert (answer.status_code, answer.json()) == (200, {"id": id_})
+    assert served.here(Messages).show(id_).flags == ("\\Seen",)
+    remote = served.there(Messages, served.issue(Scope.WRITE))
+    assert wire.encode(remote.change(id_, MessageChange(add_tags=("bill",)))) == {"id": id_}
+    reader = served.there(Messages, served.issue(Scope.WRITE, Scope.READ))
+    assert reader.change(id_, MessageChange()).subject == "secret"
+
+
+def test_what_is_told_to_whom_may_not_read_holds_here_too(served: Served, ann: Account) -> None:
+    """The service says it, not the wire."""
+    id_ = put(served.here, ann, SECRET).id
+    by = Principal(name="writer", scopes=frozenset({Scope.WRITE}))
+    told = served.site.service(Messages, by).change(str(int(id_)), MessageChange())
+    assert wire.encode(told) == {"id": str(int(id_))}

@@ -124,6 +124,13 @@ def test_rule_g3_a_token_is_revoked_by_its_id(served: Served, ops: Ops, plugin: 
         ops(PluginTokens).revoke("com.example.none", issued.token.id)
 
 
+def test_a_list_says_the_time_that_was_told_when_it_was_issued(ops: Ops, plugin: str) -> None:
+    """To the second, as the token itself counts (RFC 7519)."""
+    issued = ops(PluginTokens).create(plugin, NewPluginToken(scopes=(TokenScope.METRICS,)))
+    [listed] = [one for one in ops(PluginTokens).browse(plugin, limit=500).items if one.id == issued.id]
+    assert listed.created_at == issued.created_at
+
+
 def test_a_token_is_issued_once_more(served: Served, ops: Ops, plugin: str) -> None:
     """With the same scopes for an hour, under another id; the one before is refused."""
     short = NewPluginToken(scopes=(TokenScope.METRICS,), good_for_s=60)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mairust_core.api.authentication import CACHE_S
 from mairust_core.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from mairust_core.model.account import Account
+from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.principal import ReachKind, Scope
-from mairust_core.model.token import NewToken
+from mairust_core.model.token import NewToken, Token
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from mairust_core.services.tokens import Tokens
@@ -101,6 +102,36 @@ def test_a_key_needs_a_name_scopes_and_a_fitting_subject() -> None:
         NewToken(name="a\nb", scopes=(Scope.READ,))
     with pytest.raises(Invalid, match="need a subject"):
         NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN)
+
+
+def test_a_key_s_domain_may_be_spelled_in_any_way(ops: Ops, domain: str) -> None:
+    """As a domain may everywhere; what is none is told as the subject that it is."""
+    new = NewToken(name="x", scopes=(Scope.READ,), reach=ReachKind.DOMAIN, subject=f"{domain.upper()}.")
+    assert ops(Tokens).create(new).subject == domain
+    with pytest.raises(Invalid, match="subject: 'a b' is not a domain"):
+        ops(Tokens).create(replace(new, subject="a b"))
+
+
+def test_a_removed_account_s_keys_are_listed_as_revoked(ops: Ops, ann: Account) -> None:
+    """They open nothing, and are not those of who has the address next."""
+    new = NewToken(name="ann's", scopes=(Scope.READ,), reach=ReachKind.ACCOUNT, subject=ann.address)
+    old = ops(Tokens).create(new).id
+    ops(Accounts).remove(ann.address)
+    ops(Accounts).add(NewAccount(address=ann.address))
+    living = ops(Tokens).create(new).id
+    listed = {one.id: one.revoked for one in all_of(ops(Tokens))}
+    assert (listed[old], listed[living]) == (True, False)
+
+
+def all_of(tokens: Tokens) -> list[Token]:
+    """Every key there is."""
+    found: list[Token] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = tokens.browse(cursor=cursor, limit=500)
+        found += page.items
+        cursor = page.next_cursor
+    return found
 
 
 def test_unknown_subjects_are_not_found(ops: Ops) -> None:

@@ -145,6 +145,7 @@ def test_trap_a2_a_mail_of_others_looks_like_none(served: Served, two: Two, doma
 
 def test_the_story_outlives_the_mail(ops: Ops, served: Served, two: Two) -> None:
     """Account and message are purged; that they were stored, and under which id, is still told."""
+    served.here(Aliases).remove(two.alias)
     served.here(Accounts).remove(two.bob)
     served.site.collect()
     for wanted in (two.stored[two.bob], two.message_id):

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from mairust_core.api import create_app
-from mairust_core.api.document import describe
+from mairust_core.api.document import describe, document
 from mairust_core.api.server import HttpServer
 from mairust_core.errors import NotFound
 from mairust_core.model.account import Account
@@ -155,3 +155,14 @@ def test_no_other_origin_is_let_in(web: Web, method: str) -> None:
     answer = web.client.request(method, "/api/v1/domains", headers=headers)
     assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_the_document_says_which_answers_have_a_tag() -> None:
+    """Of every GET but streams: the header, and the 304 without a body."""
+    for path in document()["paths"].values():
+        for method, entry in path.items():
+            if not entry["operationId"].startswith(("plugin.", "exports.messages")):
+                answers = entry["responses"]
+                told = "ETag" in answers[min(answers)].get("headers", {}), "304" in answers
+                assert told == (method == "get", method == "get"), entry["operationId"]
+                assert "content" not in answers.get("304", {})

@@ -8,10 +8,14 @@ import re
 import pytest
 
 from mairust_core.errors import BY_CODE
+from mairust_core.model.account import Account
+from mairust_core.operations import Operation
+from mairust_core.services.registry import SERVICES
 from tests.integration.api.conftest import Web
 from tests.support.raw_http import RawConnection, ask
 
 API = "/api/v1"
+OPERATIONS = [op for kind in SERVICES for op in kind.operations.values()]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +203,33 @@ def test_the_words_of_a_refusal_are_about_what_was_sent(
     )
     assert told in answer.json()["detail"]
     assert "set_int_max_str_digits" not in answer.text
+
+
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.body is None], ids=lambda op: op.id)
+def test_a_body_that_nobody_reads_is_refused(web: Web, op: Operation) -> None:
+    """Whoever sends one believes that it counts: the answer names its first key."""
+    needed = [f"{one.name}=x" for one in op.query if one.default is one.empty]
+    path = API + re.sub(r"{\w+(:path)?}", "1", op.path) + "?" + "&".join(needed)
+    answer = web.client.request(op.method, path, json={"review": "x"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "review: this field is not known here.")
+    for body, kind, status in ((b"[]", "application/json", 422), (b"review=x", "text/plain", 415)):
+        answer = web.client.request(op.method, path, content=body, headers={"content-type": kind})
+        assert answer.status_code == status
+    chunked = web.client.request(
+        op.method, path, content=iter((b'{"a":', b"1}")), headers={"content-type": "application/json"}
+    )
+    assert chunked.json()["detail"].startswith("a: ")
+
+
+def test_an_empty_body_is_none_whatever_type_it_has(web: Web, ann: Account) -> None:
+    """And so is an object without fields; `curl -d ''` says that a form comes."""
+    path = f"{API}/accounts/{ann.address}"
+    json_, form = "application/json", "application/x-www-form-urlencoded"
+    for content, kind in ((b"", form), (b"{}", json_), (iter(()), form), (iter((b"{", b"}")), json_)):
+        answer = web.client.post(f"{path}/disable", content=content, headers={"content-type": kind})
+        assert answer.status_code == 200
+    assert web.client.get(path, headers={"content-type": form}).status_code == 200
+    assert web.client.request("DELETE", path, content=b"{}", headers={"content-type": json_}).is_success
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,30 @@ def test_postmaster_falls_to_somebody(data_dir: Path, found: Examine) -> None:
     assert "…" in found()["postmaster.fallback"].what
 
 
+def test_an_alias_leads_to_nobody(data_dir: Path, found: Examine) -> None:
+    """What it names is gone; a +detail, another alias and a catch-all are somebody."""
+    with open_kit(settings_for(data_dir)) as kit:
+        for name in ("d.example", "e.example", "caught.example"):
+            kit.domain(name)
+        for address in ("ann@d.example", "bob@d.example", "eve@e.example"):
+            kit.account(address)
+        kit.alias("sales@d.example", "ann@d.example")
+        kit.alias("news@d.example", "bob+news@d.example")
+        kit.alias("over@d.example", "sales@d.example")
+        kit.alias("*@caught.example", "eve@e.example")
+        kit.alias("far@d.example", "somebody@caught.example")
+        assert "alias.nowhere" not in found()
+        kit.run("DELETE FROM address WHERE folded = ?", "ann@d.example")
+        one = found()["alias.nowhere"]
+        assert one.level is Level.WARNING
+        assert one.what.endswith("not there: sales@d.example (ann@d.example).")
+        assert one.mend.startswith("mairust alias remove sales@d.example,")
+        for number in range(6):
+            kit.alias(f"a{number}@d.example", "bob+x@d.example")
+        kit.run("DELETE FROM address WHERE folded = ?", "bob@d.example")
+    assert "…" in found()["alias.nowhere"].what
+
+
 @pytest.mark.parametrize(("up_ms", "ran_ms", "late"), [
     (DAY_MS - 60_000, None, False),
     (DAY_MS + 60_000, None, True),

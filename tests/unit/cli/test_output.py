@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from mairust_cli.commands.message_changes import CHANGED
 from mairust_cli.output import Column, Columns, Output
 from mairust_cli.text import width
 from mairust_core import wire
 from mairust_core.errors import Conflict, MaiRustError, NotFound
 from mairust_core.model.forms import Page, Removed
+from mairust_core.model.ids import Id
+from mairust_core.model.message import MessageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,3 +267,9 @@ def test_titles_are_in_the_readers_language(terminal: bool) -> None:
     assert "ドメイン example.org を削除しました" in words
     assert "Name" not in words
     assert "NAME" not in words
+
+
+def test_a_key_without_read_is_shown_the_id_it_changed() -> None:
+    """Of a message that it may not read the other columns are empty."""
+    changed: Any = MessageRef(id=Id(7))
+    assert [column.text(changed) for column in CHANGED] == ["7", *[""] * (len(CHANGED) - 1)]

@@ -1,0 +1,127 @@
+"""`If-Match`: a change is made only while what it changes is as the client saw it (RFC 9110 §13.1.1).
+
+The ETag is that of a GET of the same path. It is compared at the beginning of the transaction that makes the
+change; conditional changes of one path wait for each other, so that of two that saw the same one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.requests import Request
+
+from mairust_core import wire
+from mairust_core.api.answers import etag_of
+from mairust_core.api.idempotency import View
+from mairust_core.api.problems import Fault
+from mairust_core.errors import Conflict
+from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
+from mairust_core.services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mairust_core.app import Site
+    from mairust_core.store import StorageBackend
+
+HEADER = "if-match"
+CHANGING = frozenset({"PATCH", "PUT", "DELETE"})
+MAX_LENGTH = 2000
+
+
+@cache
+def shown_by(path: str) -> tuple[type[Service], Operation] | None:
+    """The operation whose answer, with an ETag, is what lies at a path; None when nothing is shown there."""
+    for kind in SERVICES:
+        for op in kind.operations.values():
+            shows = op.returns is not BytesOut and items_of(op.returns) is None
+            if op.method == "GET" and op.path == path and shows:
+                return kind, op
+    return None
+
+
+def is_conditional(op: Operation) -> bool:
+    """Whether a client can know an ETag of what the operation changes."""
+    return op.method in CHANGING and shown_by(op.path) is not None
+
+
+def tags_of(op: Operation, request: Request) -> frozenset[str] | None:
+    """The ETags of which one must be that of what is changed; None when nothing is asked for."""
+    given = request.headers.getlist(HEADER)
+    if not given or op.method not in CHANGING:
+        return None
+    return frozenset(tag.strip() for tag in ",".join(given)[:MAX_LENGTH].split(","))
+
+
+class Condition:
+    """What must be so for one call of a service; `args` are those of its path."""
+
+    def __init__(
+        self, site: Site, service: Service, op: Operation, tags: frozenset[str], args: list[Any]
+    ) -> None:
+        self._site = site
+        self._service = service
+        self._op = op
+        self._tags = tags
+        self._args = args[: len(op.path_params)]
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """What the call returns; raises a 412 unless a tag fits, `NotFound` when nothing is there."""
+        self._require(self._site)
+        if self._op.body_type is not BytesIn:  # those take their time, and transactions of their own
+            self._service.site = cast("Site", View(self._site, _Compared(self._site.storage, self._compare)))
+        return call()
+
+    def _compare(self, tx: Connection) -> None:
+        self._site.storage.serialise(tx, f"if-match {self._op.path} {self._args}")
+        self._require(cast("Site", View(self._site, _Within(self._site.storage, tx))))
+
+    def _require(self, site: Site) -> None:
+        found = shown_by(self._op.path)
+        etag = None
+        if found is not None:
+            kind, op = found
+            etag = etag_of(
+                wire.render(wire.encode(getattr(kind(site, self._service.by), op.name)(*self._args)))
+            )
+        if "*" not in self._tags and etag not in self._tags:
+            raise Fault(412, Conflict("if_match"))
+
+
+class _Compared:
+    """A storage whose first write transaction begins with a comparison."""
+
+    def __init__(self, storage: StorageBackend, compare: Callable[[Connection], None]) -> None:
+        self._storage = storage
+        self._compare: Callable[[Connection], None] | None = compare
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction."""
+        with self._storage.write() as tx:
+            if self._compare is not None:
+                self._compare(tx)
+                self._compare = None
+            yield tx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+
+class _Within:
+    """A storage that reads what a transaction sees."""
+
+    def __init__(self, storage: StorageBackend, tx: Connection) -> None:
+        self._storage = storage
+        self._tx = tx
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """The transaction."""
+        yield self._tx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)

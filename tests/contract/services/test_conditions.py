@@ -1,0 +1,118 @@
+"""Changes with `If-Match`, over HTTP, on both databases (RFC 9110 §13.1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from mairust_core.model.account import Account, NewAccount
+from mairust_core.model.mailbox import NewMailbox
+from mairust_core.model.principal import Scope
+from mairust_core.services.accounts import Accounts
+from mairust_core.services.mailboxes import Mailboxes
+from mairust_core.services.messages import Messages
+from mairust_core.store.tables import account as accounts
+from tests.contract.services.conftest import Served
+from tests.contract.services.test_messages import MAIL, put
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    """Plain HTTP, as the first administrator."""
+    headers = {"authorization": f"Bearer {served.admin_key}"}
+    with httpx.Client(
+        base_url=f"{served.http.url}/api/v1", headers=headers, trust_env=False, timeout=60
+    ) as made:
+        yield made
+
+
+def test_a_stale_tag_is_412_and_nothing_is_changed(
+    served: Served, client: httpx.Client, ann: Account
+) -> None:
+    """Whether it is changed or deleted; the answer is a problem and says what to do."""
+    id_ = str(int(put(served.here, ann, MAIL).id))
+    path = f"/messages/{id_}"
+    stale = client.get(path).headers["etag"]
+    assert client.patch(path, json={"add_flags": ["\\Seen"]}, headers={"if-match": stale}).status_code == 200
+    for given in (stale, f"W/{client.get(path).headers['etag']}", '"x", "y"', "unquoted", ""):
+        headers = {"if-match": given}
+        for answer in (
+            client.patch(path, json={"add_tags": ["t"]}, headers=headers),
+            client.delete(path, headers=headers),
+            client.delete(f"{path}?now=true", headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (412, "conflict"), given
+            assert answer.headers["content-type"] == "application/problem+json"
+    shown = served.here(Messages).show(id_)
+    assert (shown.tags, shown.deleted_at) == ((), None)
+
+
+def test_a_tag_that_fits_lets_the_change_through(served: Served, client: httpx.Client, ann: Account) -> None:
+    """Alone, among others, in a second line, or `*`; of whatever can be shown."""
+    path = f"/messages/{int(put(served.here, ann, MAIL).id)}"
+    for number, form in enumerate(("{}", '"x", {}', '{}, W/"y"', "*")):
+        given = form.format(client.get(path).headers["etag"])
+        answer = client.patch(path, json={"add_tags": [f"t{number}"]}, headers={"if-match": given})
+        assert answer.status_code == 200, answer.text
+    two = [("if-match", '"x"'), ("if-match", client.get(path).headers["etag"])]
+    assert client.delete(path, headers=two).status_code == 200
+    domain = f"/domains/{ann.address.partition('@')[2]}"
+    tag = client.get(domain).headers["etag"]
+    served.here(Accounts).remove(ann.address)
+    assert client.delete(domain, headers={"if-match": tag}).status_code == 412
+
+
+def test_a_list_s_tag_counts_where_the_list_is_what_is_shown(
+    served: Served, client: httpx.Client, ann: Account
+) -> None:
+    """Mailboxes are renamed under the path of their list; with several transactions it is compared once."""
+    path = f"/accounts/{ann.address}/mailboxes"
+    served.here(Mailboxes).create(ann.address, NewMailbox(name="Old"))
+    tag = client.get(path).headers["etag"]
+    renamed = client.patch(path, json={"name": "Old", "to": "New"}, headers={"if-match": tag})
+    assert renamed.status_code == 200, renamed.text
+    assert client.delete(path, headers={"if-match": tag}, params={"name": "New"}).status_code == 412
+    tag = client.get(path).headers["etag"]
+    assert client.delete(path, headers={"if-match": tag}, params={"name": "New"}).status_code == 200
+
+
+def test_what_is_not_there_is_404_and_what_has_no_tag_fits_none(
+    served: Served, client: httpx.Client, domain: str
+) -> None:
+    """A condition is for what could be done without it; `*` fits whatever is there."""
+    assert client.delete(f"/accounts/no@{domain}", headers={"if-match": "*"}).status_code == 404
+    key = served.issue(Scope.READ).split("_")[1]
+    assert client.delete(f"/tokens/{key}", headers={"if-match": '"x"'}).status_code == 412
+    assert client.delete(f"/tokens/{key}", headers={"if-match": "*"}).status_code == 200
+
+
+def test_of_two_that_saw_the_same_one_is_refused(served: Served, client: httpx.Client, domain: str) -> None:
+    """However close they come: no change is lost."""
+    for number in range(6):
+        who = served.here(Accounts).add(NewAccount(address=f"w{number}@{domain}")).address
+        tag = client.get(f"/accounts/{who}").headers["etag"]
+
+        def edit(quota: int, who: str = who, tag: str = tag) -> int:
+            answer = client.patch(f"/accounts/{who}", json={"quota_bytes": quota}, headers={"if-match": tag})
+            return answer.status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(edit, range(1, 5))) == [200, 412, 412, 412]
+
+
+def test_the_comparison_is_part_of_the_change(served: Served, client: httpx.Client, ann: Account) -> None:
+    """What a transaction changes that was there first is seen by the one that waited for it."""
+    path = f"/accounts/{ann.address}"
+    tag = client.get(path).headers["etag"]
+    with ThreadPoolExecutor(1) as pool:
+        with served.site.storage.write() as tx:
+            served.site.storage.serialise(tx, f"if-match /accounts/{{address:path}} {[ann.address]}")
+            waiting = pool.submit(client.patch, path, json={"admin": True}, headers={"if-match": tag})
+            tx.execute(accounts.update().where(accounts.c.id == ann.id).values(quota_bytes=7))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.5)
+        assert waiting.result().status_code == 412
+    assert served.here(Accounts).show(ann.address).admin is False
