@@ -41,15 +41,20 @@ def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
-    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    found["components"]["schemas"] = _titled(schemas)
     found["servers"] = [{"url": "/"}]
     return found
 
 
 def _with_doors(found: dict[str, Any]) -> dict[str, Any]:
     describe_doors(found)
-    found["components"]["schemas"] = dict(sorted(found["components"]["schemas"].items()))
+    found["components"]["schemas"] = _titled(found["components"]["schemas"])
     return found
+
+
+def _titled(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas by name, which is their title, too: generators of clients call classes by the title."""
+    return {name: schemas[name] | {"title": name} for name in sorted(schemas)}
 
 
 def _unanswered(kind: type[Service], op: Operation) -> Handler:

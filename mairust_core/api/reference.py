@@ -62,6 +62,9 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
 * Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
+* Every schema of the OpenAPI document has a name of its own, by which generators of clients call classes.
+  `openapi-python-client` takes bodies of bytes when it is told `content_type_overrides` of
+  `message/rfc822`, `{ITEMS_TYPE}` and `application/vnd.mairust.pack` to `application/octet-stream`.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
 
 ## Streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def test_the_doors_for_plugins_are_described(web: Web) -> None:
         for one in re.findall(r"#/components/schemas/(\w+)", json.dumps(found[name])):
             assert one in schemas
     asked = json.loads((DOCS / "hook-answer.schema.json").read_text("utf-8"))
+    asked |= {"title": "HookAnswer"}
     assert schemas["HookAnswer"] == {name: value for name, value in asked.items() if name != "$schema"}
     for path, method in (("callback/1", "post"), ("metrics", "post"), ("jwks.json", "get")):
         answer = web.client.request(method, f"/api/v1/plugin/{path}", json={} if method == "post" else None)
@@ -112,6 +114,18 @@ def test_requests_are_closed_and_ids_are_strings() -> None:
     assert "additionalProperties" not in schemas["Account"]
     assert schemas["Account"]["properties"]["id"]["type"] == "string"
     assert "from" in schemas["Summary"]["properties"]
+
+
+def test_every_schema_makes_a_class_of_its_own() -> None:
+    """Generators of clients call a schema's class by its title, one inside by those it is in: none twice."""
+    schemas = document()["components"]["schemas"]
+    assert {name: one.get("title") for name, one in schemas.items()} == {name: name for name in schemas}
+    called = Counter(re.sub("[^A-Za-z0-9]", "", name) for name in schemas)
+    for name, one in schemas.items():
+        for key, inner in one.get("properties", {}).items():
+            if inner.get("type") == "object":
+                called[name + inner.get("title", key.title())] += 1
+    assert [name for name, times in called.items() if times > 1] == []
 
 
 def test_the_page_needs_nothing_from_outside(web: Web) -> None:
