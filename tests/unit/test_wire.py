@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import explain
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
@@ -357,6 +358,41 @@ def test_a_wrong_value_is_named(data: bytes, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         wire.decode_request(NewDomain, data)
     assert refused.value.values["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field"),
+    [
+        (HookChange, b'{"filter": {"nope": 1}}', "filter.nope"),
+        (HookChange, b'{"filter": {"size_gt": "x"}}', "filter.size_gt"),
+        (HookChange, b'{"filter": {"FilterForm": 1}}', "filter.FilterForm"),
+        (HookChange, b'{"FilterForm": 1}', "FilterForm"),
+        (HookChange, b'{"filter": 1}', "filter"),
+        (HookChange, b'{"mode": 4}', "mode"),
+        (HookChange, b'{"priority": "x"}', "priority"),
+        (HookChange, b'{"int": 1}', "int"),
+        (NewToken, b'{"name": "x", "scopes": ["root"]}', "scopes.0"),
+        (MessageChange, b'{"add_tags": [3]}', "add_tags.0"),
+    ],
+)
+def test_a_field_deep_inside_is_named_as_on_the_wire(kind: Any, data: bytes, field: str) -> None:
+    """No name of a class of ours stands in it, also where a value may be of several types."""
+    with pytest.raises(Invalid) as refused:
+        wire.decode_request(kind, data)
+    assert refused.value.values["field"] == field
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_wrong_choice_is_answered_with_the_choices(lang: str) -> None:
+    """Of a list, of a field, of one that may be null: all that may stand there are named."""
+    for kind, data, known in (
+        (NewToken, b'{"name": "x", "scopes": ["root"]}', "read, write, send, admin"),
+        (NewHook, b'{"name": "a", "plugin": "p", "type": "x"}', "pre_receive, pre_delivery, post_receive"),
+        (HookChange, b'{"mode": "x"}', "enforce, shadow"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            wire.decode_request(kind, data)
+        assert known in explain(refused.value, lang)[1]
 
 
 def test_trap_a3_an_error_does_not_repeat_the_value() -> None:
