@@ -128,6 +128,18 @@ class Operation:
         return f"{self.noun}.{self.name}"
 
     @property
+    def wire_names(self) -> frozenset[str]:
+        """What a request gives it, by name: the parameters and the members of the body, or `body`."""
+        form = None if self.takes_stream else self.body_type
+        members = {field.name.rstrip("_") for field in fields(form)} if form else set()
+        return frozenset({*self.path_params, *(one.name for one in self.query), *members, "body"})
+
+    @property
+    def takes_stream(self) -> bool:
+        """Whether its body is bytes or a stream of items."""
+        return self.body_type is BytesIn or items_of(self.body_type) is not None
+
+    @property
     def creates(self) -> bool:
         """Whether it makes something new, so that a repetition has to be told from a second wish."""
         return self.method == "POST" and self.status == 201

@@ -112,7 +112,9 @@ _ERRORS = """
 ## Errors
 
 Problem details (RFC 9457), `application/problem+json`: `type` (this page, with the code as anchor),
-`title`, `status`, `detail` (what happened, to what), `code` (stable), `hint` (how to mend it).
+`title`, `status`, `detail` (what happened, to what), `code` (stable), `hint` (how to mend it), and of an
+`invalid` request `field`: the parameter or the member of the body that is meant, what is inside after dots
+(`filter.size_gt`, `scopes.0`), `body` for the whole of it.
 `Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
 told the inside.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.model.address import Address
 from mairust_core.model.breaker import CLOSED
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.hook import HookType
@@ -141,6 +142,7 @@ class Hooks(Service):
         A page may end before `limit` when its time is over. The audit says whose mail was shown to which
         hook, and the trace of each mail what of it.
         """
+        Address.parse(wanted.account, "account")
         with self.site.storage.read() as tx:
             hook = store.hooks.get(tx, self.by, name)
             account = store.accounts.get(tx, self.by, wanted.account)

@@ -348,7 +348,7 @@ def test_what_is_no_plain_json_is_a_usage_error(data: bytes, why: str) -> None:
         (b'{"name": null}', "name"),
         (b'{"name": ["x.example"]}', "name"),
         (b'{"name": "x.example", "owner": 1}', "owner"),
-        (b'{"name": "no domain"}', "domain"),
+        (b'{"name": "no domain"}', "name"),
         (b'{"name": "\\ud800.example"}', "body"),
     ],
     ids=range(10),

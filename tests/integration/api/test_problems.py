@@ -66,10 +66,70 @@ def test_every_refusal_is_a_problem(web: Web, head: str, status: int, code: str)
         assert found.headers["content-type"] == "application/problem+json"
         problem = found.json
         assert (problem["status"], problem["code"]) == (status, code)
-        assert set(problem) == {"type", "title", "status", "detail", "code", "hint"}
+        assert set(problem) - {"field"} == {"type", "title", "status", "detail", "code", "hint"}
         assert problem["type"].endswith(f"/docs/reference/rest.md#{code}")
         assert problem["detail"]
         assert "Traceback" not in found.body.decode()
+
+
+FIELDS: tuple[tuple[str, str, object, str], ...] = (
+    ("GET", "/domains?nope=1", None, "nope"),
+    ("GET", "/domains?limit=0", None, "limit"),
+    ("GET", "/domains?limit=x", None, "limit"),
+    ("GET", "/domains/a%20b", None, "name"),
+    ("DELETE", "/domains/a%20b", None, "name"),
+    ("POST", "/domains", {"name": "a b"}, "name"),
+    ("POST", "/domains", {}, "name"),
+    ("POST", "/domains", {"name": "a.example", "nope": 1}, "nope"),
+    ("POST", "/domains", [], "body"),
+    ("POST", "/accounts", {"address": "ann"}, "address"),
+    ("POST", "/accounts", {"address": "ann@a b"}, "address"),
+    ("GET", "/accounts/ann@a%20b", None, "address"),
+    ("GET", "/accounts/ann@x.example/messages?tag=%09", None, "tag"),
+    ("GET", "/accounts/ann@x.example/messages?unflag=%5Cx", None, "unflag"),
+    ("POST", "/aliases", {"address": "*@a b", "to": ["ann@x.example"]}, "address"),
+    ("POST", "/aliases", {"address": "a@x.example", "to": ["ann@a b"]}, "to"),
+    ("POST", "/tokens", {"name": "x", "scopes": ["root"]}, "scopes.0"),
+    ("PATCH", "/messages/x", {}, "id"),
+    ("PATCH", "/messages/1", {"add_flags": ["\\x"]}, "add_flags"),
+    ("PATCH", "/messages/1", {"tags": ["\t"]}, "tags"),
+    ("PATCH", "/messages/1", {"remove_tags": ["\t"]}, "remove_tags"),
+    ("PATCH", "/hooks/x", {"filter": {"nope": 1}}, "filter.nope"),
+    ("POST", "/hooks/x/replay", {"account": "ann"}, "account"),
+    ("GET", "/search?q=x&account=ann", None, "account"),
+    ("GET", "/audit?cursor=x", None, "cursor"),
+    ("GET", "/audit?since=x", None, "since"),
+    ("GET", "/trace?cursor=x", None, "cursor"),
+    ("GET", "/jobs?cursor=x", None, "cursor"),
+    ("GET", "/jobs?state=x", None, "state"),
+    ("GET", "/jobs/x", None, "id"),
+    ("GET", "/hooks/x/log?cursor=x", None, "cursor"),
+    ("GET", "/hooks/x/log?outcome=x", None, "outcome"),
+    ("GET", "/plugins/x.y/accesses?cursor=x", None, "cursor"),
+    ("GET", "/plugins/x.y/logs?cursor=x", None, "cursor"),
+    ("GET", "/backups?cursor=x", None, "cursor"),
+    ("POST", "/plugins", b"no package", "body"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), FIELDS)
+def test_what_is_wrong_is_named_as_on_the_wire(
+    web: Web, method: str, path: str, body: object, field: str
+) -> None:
+    """The member `field` is the parameter or the member of the body, and the text names the same."""
+    sent = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
+    kind = {"content-type": "application/octet-stream"} if isinstance(body, bytes) else {}
+    answer = web.client.request(method, f"{API}{path}", headers=kind, **sent)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["field"] == field
+    if field != "body":
+        assert answer.json()["detail"].startswith(f"{field}: ")
+
+
+def test_what_is_no_value_has_no_field(web: Web) -> None:
+    """A search that cannot be read and a name that is not there have their own kinds."""
+    for path in ("/search?q=%28&account=a@x.example", "/domains/gone.example"):
+        assert "field" not in web.client.get(f"{API}{path}").json()
 
 
 def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
