@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
+import pytest
+
+from mairust_core.api import pages
 from mairust_core.api.document import document, text
 from mairust_core.api.reference import reference
 from mairust_core.errors import BY_CODE
@@ -143,6 +150,57 @@ def test_the_page_needs_nothing_from_outside(web: Web) -> None:
         assert not re.search(r"https?://|innerHTML|outerHTML|eval\(|document\.write", served.text) or (
             path == "/api/v1/openapi.json"
         )
+
+
+PAGE = """
+const made = [];
+function node(name) {
+  return {
+    name, children: [], value: "", hidden: false,
+    append(...children) { this.children.push(...children); },
+    addEventListener(kind, call) { this.call = call; },
+  };
+}
+const ids = {};
+globalThis.document = {
+  getElementById: (id) => (ids[id] ||= node(id)),
+  createElement: (name) => { const one = node(name); made.push(one); return one; },
+};
+globalThis.fetch = async (target, options) => {
+  if (!options) return { json: async () => JSON.parse(require("fs").readFileSync(0)) };
+  console.log(JSON.stringify({ target, ...options }));
+  return { text: async () => "", headers: { get: () => "" } };
+};
+require(process.env.PAGE);
+setTimeout(() => {
+  const form = made.find((one) => one.id === process.env.OPERATION);
+  const inside = (one) => [one, ...(one.children || []).flatMap(inside)];
+  for (const label of inside(form).filter((one) => one.name === "label")) {
+    label.children.at(-1).value = `given ${label.children[0].split(" ")[0]}`;
+  }
+  inside(form).find((one) => one.name === "button").call();
+}, 50);
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+def test_the_page_sends_every_parameter() -> None:
+    """Those of the path, of the query and of the head, each where the document says it is."""
+    script = Path(pages.__file__).with_name("docs_page") / "page.js"
+    for entry in described().values():
+        given = [(one["in"], one["name"]) for one in entry.get("parameters", [])]
+        if entry["operationId"] not in {"domains.add", "messages.append", "messages.browse"}:
+            continue
+        run = subprocess.run(
+            ["node", "-e", PAGE],
+            env={"PATH": os.environ["PATH"], "PAGE": str(script), "OPERATION": entry["operationId"]},
+            input=json.dumps(document()), capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        sent = json.loads(run.stdout)
+        path, _, query = sent["target"].partition("?")
+        found = {"path": unquote(path), "query": str(parse_qs(query)), "header": str(sent["headers"])}
+        for where, name in given:
+            assert f"given {name}" in found[where], (entry["operationId"], where, name)
 
 
 def test_the_page_s_script_is_javascript(web: Web) -> None:
