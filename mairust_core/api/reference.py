@@ -118,7 +118,8 @@ Problem details (RFC 9457), `application/problem+json`: `type` (this page, with 
 `Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
 told the inside.
 
-HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 431 (`too_large`).
+HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 414 and 431 (`too_large`:
+the target, or all of the request line and the header fields, is too long).
 """
 
 
