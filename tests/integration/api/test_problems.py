@@ -132,6 +132,33 @@ def test_what_is_no_value_has_no_field(web: Web) -> None:
         assert "field" not in web.client.get(f"{API}{path}").json()
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("HTTP/1.1\r\nHost: x", 200),
+        ("HTTP/1.1\r\nHost:", 200),
+        ("HTTP/1.1\r\nHost: [::1]:8025", 200),
+        ("HTTP/1.1\r\nHost: a_b.example:80", 200),
+        ("HTTP/1.0\r\nX: y", 200),
+        ("HTTP/1.1\r\nX: y", 400),
+        ("HTTP/1.1\r\nHost: x\r\nHost: x", 400),
+        ("HTTP/1.0\r\nHost: x\r\nHost: y", 400),
+        ("HTTP/1.1\r\nHost: a b", 400),
+        ("HTTP/1.1\r\nHost: ann@x/y", 400),
+    ],
+)
+def test_a_request_says_once_which_host_it_is_for(web: Web, head: str, status: int) -> None:
+    """HTTP/1.1 without `Host`, or any with two or with what is none, is refused (RFC 9112 §3.2)."""
+    with RawConnection(web.http.url) as connection:
+        connection.send(f"GET /health/live {head}\r\n\r\n".encode())
+        answer = connection.answer()
+    assert answer.status == status
+    if status == 400:
+        assert answer.json["code"] == "usage"
+        assert "Host" in answer.json["detail"]
+        assert answer.headers["x-request-id"]
+
+
 def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
     """Garbage gets one 400 and the connection ends."""
     with RawConnection(web.http.url) as connection:
