@@ -72,7 +72,15 @@ def encode_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_TEXTS = {
+    int: (re.compile(r"-?[0-9]+"), "not_whole_number"),
+    bool: (re.compile("true|false", re.IGNORECASE), "not_flag"),  # libraries of Python write `True`
+    datetime: (
+        re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9].*"),
+        "not_query_time",
+    ),
+}
+"""How parameters of these types are written, and what is said of others."""
 MAX_DIGITS = 40
 """More than any number that means something here; reading much longer ones costs time."""
 
@@ -123,12 +131,16 @@ def decode_value(kind: Any, found: Any) -> Any:
 
 
 def decode_text(kind: Any, name: str, text: str) -> Any:
-    """The value of a path or query parameter; raises `Invalid` naming it."""
+    """The value of a path or query parameter, written as in JSON; raises `Invalid` naming it."""
     if kind is str:
         return text
-    if (kind is datetime or datetime in get_args(kind)) and not _DATE_AND_TIME.match(text):
-        raise Invalid(name, "not_time")
-    return _validated(kind, name, lambda: adapter(kind).validate_strings(text))
+    for plain, (form, detail) in _TEXTS.items():
+        if (kind is plain or plain in get_args(kind)) and not form.fullmatch(text):
+            raise Invalid(name, detail)
+    try:
+        return _validated(kind, name, lambda: adapter(kind).validate_strings(text))
+    except Invalid as error:
+        raise Invalid(name, "not_query_time") if error.detail == "not_time" else error from None
 
 
 def require_plain_json(data: bytes) -> None:

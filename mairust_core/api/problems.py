@@ -66,7 +66,7 @@ def problem(request: Request, raised: MaiRustError | Fault) -> Response:
     found = describe(_fit_for(request, error), status, language)
     if field := _field_of(request, error):
         found["field"] = field
-    headers |= _headers_of(request, error) | {"content-language": language}
+    headers |= _headers_of(error) | {"content-language": language}
     body = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
@@ -107,10 +107,11 @@ def _fit_for(request: Request, error: MaiRustError) -> MaiRustError:
     return type(error)("outside")
 
 
-def _headers_of(request: Request, error: MaiRustError) -> dict[str, str]:
+def _headers_of(error: MaiRustError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
-        sent = "authorization" in request.headers
-        return {"www-authenticate": 'Bearer realm="mairust"' + (', error="invalid_token"' if sent else "")}
+        # no error code where nothing of this scheme was sent (RFC 6750 §3.1)
+        wrong = "" if error.detail in {"missing", "scheme"} else ', error="invalid_token"'
+        return {"www-authenticate": f'Bearer realm="mairust"{wrong}'}
     if isinstance(error, Forbidden) and error.detail == "scope":
         return {"www-authenticate": 'Bearer realm="mairust", error="insufficient_scope"'}
     wait_s = error.values.get("retry_after_s", RETRY_AFTER_S)

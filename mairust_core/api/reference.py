@@ -61,7 +61,8 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
-* Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
+* Every answer carries `X-Request-Id`, the client's own when that is 1 to 128 of
+  `A-Z a-z 0-9 . _ : ; = + / -`, else a new one; the server's log has it, too.
 * Every schema of the OpenAPI document has a name of its own, by which generators of clients call classes.
   `openapi-python-client` takes bodies of bytes when it is told `content_type_overrides` of
   `message/rfc822`, `{ITEMS_TYPE}` and `application/vnd.mairust.pack` to `application/octet-stream`.

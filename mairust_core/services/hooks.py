@@ -130,6 +130,9 @@ class Hooks(Service):
         `name` is that of a hook, or the id of a plugin: then all of its hooks of the type are asked, or of
         every type. A hook is asked although it is disabled, or its plugin is.
         """
+        for field, given in (("mail_from", (mail_from,) if mail_from else ()), ("rcpt_to", rcpt_to)):
+            for one in given:
+                Address.parse(one, field)
         hooks = self._tried(name, type)
         plugins = {one: self.site.runnable(self.by, one) for one in {hook.plugin for hook in hooks}}
         asked = [(hook.hook(), plugins[hook.plugin]) for hook in hooks]

@@ -424,17 +424,47 @@ def test_requests_are_read_strictly(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "value"), [(int, "5", 5), (bool, "true", True), (bool, "false", False), (str, "5", "5")]
+    ("kind", "text", "value"),
+    [
+        (int, "5", 5),
+        (int, "-5", -5),
+        (int | None, "5", 5),
+        (bool, "true", True),
+        (bool, "True", True),
+        (bool, "false", False),
+        (str, "5", "5"),
+        (datetime, "2027-01-31T00:00:00Z", datetime(2027, 1, 31, tzinfo=UTC)),
+        (datetime | None, "2027-01-31 00:00:00.5+00:00", datetime(2027, 1, 31, 0, 0, 0, 500000, tzinfo=UTC)),
+    ],
 )
-def test_parameters_are_read_by_their_type(kind: type, text: str, value: object) -> None:
+def test_parameters_are_read_by_their_type(kind: Any, text: str, value: object) -> None:
     """Query and path parameters are texts that stand for values."""
     assert wire.decode_text(kind, "x", text) == value
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(int, ""), (int, "5x"), (int, "1e3"), (bool, "maybe"), (bool, "")]
+    ("kind", "text"),
+    [
+        *((int, text) for text in ("", "5x", "1e3", "5.0", "+5", " 5", "1_0", "٥")),
+        (int | None, "5.0"),
+        *((bool, text) for text in ("maybe", "", "1", "0", "yes", "on", "t")),
+        *(
+            (datetime, text)
+            for text in ("2026", "2026-01-31", "1767225600", "2026-13-31T00:00:00Z", "2026-01-31T99")
+        ),
+        (datetime | None, "2026-02-30T00:00:00Z"),
+    ],
 )
-def test_a_wrong_parameter_is_named(kind: type, text: str) -> None:
+def test_a_wrong_parameter_is_named(kind: Any, text: str) -> None:
     """The error names the parameter."""
     with pytest.raises(Invalid, match=r"^limit: "):
         wire.decode_text(kind, "limit", text)
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("text", ["2026", "2026-02-30T00:00:00Z"])
+def test_a_time_in_a_query_is_not_quoted(text: str, lang: str) -> None:
+    """The hint is one for queries: what a JSON document wants is wrong there."""
+    with pytest.raises(Invalid) as refused:
+        wire.decode_text(datetime, "date", text)
+    assert '"' not in explain(refused.value, lang)[1]

@@ -126,6 +126,17 @@ def test_what_is_wrong_is_named_as_on_the_wire(
         assert answer.json()["detail"].startswith(f"{field}: ")
 
 
+@pytest.mark.parametrize("field", ["mail_from", "rcpt_to"])
+def test_a_hook_is_tried_with_addresses(web: Web, field: str) -> None:
+    """What is none is refused before the hook is looked for."""
+    kind = {"content-type": "message/rfc822"}
+    path = f"{API}/hooks/gone/test"
+    answer = web.client.post(path, params={field: "not an address"}, headers=kind, content=b"A: b\r\n\r\n")
+    assert (answer.status_code, answer.json().get("field")) == (422, field)
+    right = web.client.post(path, params={field: "ann@x.example"}, headers=kind, content=b"A: b\r\n\r\n")
+    assert right.status_code == 404
+
+
 def test_what_is_no_value_has_no_field(web: Web) -> None:
     """A search that cannot be read and a name that is not there have their own kinds."""
     for path in ("/search?q=%28&account=a@x.example", "/domains/gone.example"):
@@ -190,9 +201,15 @@ def test_every_answer_is_labelled(web: Web, path: str) -> None:
     ("given", "kept"),
     [
         ("0b9c6cd6-3f1c-4c3e-9a36-1f1f9e1f7b10", True),
-        ("short", False),
+        ("hello-1", True),
+        ("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1", True),
+        ("dGVzdA+/==", True),
+        ("x" * 128, True),
+        ("", False),
+        ("a\tb", False),
+        ("a%0ab", False),
         ("a b c d e f g h", False),
-        ("x" * 99, False),
+        ("x" * 129, False),
     ],
 )
 def test_a_sane_request_id_is_kept(web: Web, given: str, kept: bool) -> None:
