@@ -157,6 +157,7 @@ class Operation:
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
         service.by.require(self.scope, self.reach)
+        require_names(zip(self.path_params, args, strict=True))
         require_text(zip(self.path_params, args, strict=True))
         require_text(options.items())
         return getattr(service, self.encoded)(*args, **options)
@@ -219,10 +220,12 @@ def operation(
 
     def declare(method_: F) -> F:
         names = tuple(inspect.signature(method_).parameters)[1:]
+        in_path = len(re.findall(r"{\w+", path))
 
         @functools.wraps(method_)
         def call(self: Service, *args: Any, **kwargs: Any) -> Any:
             self.by.require(scope, reach)
+            require_names(zip(names[:in_path], args, strict=False))
             require_text(zip(names, args, strict=False))
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
@@ -237,6 +240,13 @@ def operation(
         return typing.cast(F, call)
 
     return declare
+
+
+def require_names(values: Iterable[tuple[str, Any]]) -> None:
+    """Raise `Invalid` where what is asked for has no name at all: a path that ends in a slash says none."""
+    for name, value in values:
+        if value == "":
+            raise Invalid(name, "missing")
 
 
 def require_text(values: Iterable[tuple[str, Any]]) -> None:

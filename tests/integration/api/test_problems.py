@@ -22,6 +22,12 @@ API = "/api/v1"
         ("GET /api/v1 HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/%e2%82 HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/domains/ HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/hooks/ HTTP/1.1", 422, "invalid"),
+        ("DELETE /api/v1/tokens/ HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/accounts//messages HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/jobs/retry HTTP/1.1", 405, "usage"),
+        ("DELETE /api/v1/jobs/discard HTTP/1.1", 405, "usage"),
+        ("POST /api/v1/jobs/7/retry HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/domains HTTP/1.1", 200, ""),
         ("GET /%61pi/v1/d%6fmains HTTP/1.1", 200, ""),
         ("GET /api/v2/domains HTTP/1.1", 404, "not_found"),
@@ -77,6 +83,10 @@ FIELDS: tuple[tuple[str, str, object, str], ...] = (
     ("GET", "/domains?limit=0", None, "limit"),
     ("GET", "/domains?limit=x", None, "limit"),
     ("GET", "/domains/a%20b", None, "name"),
+    ("GET", "/domains/", None, "name"),
+    ("GET", "/hooks/", None, "name"),
+    ("DELETE", "/tokens/", None, "id"),
+    ("GET", "/accounts//messages", None, "address"),
     ("DELETE", "/domains/a%20b", None, "name"),
     ("POST", "/domains", {"name": "a b"}, "name"),
     ("POST", "/domains", {}, "name"),
@@ -249,6 +259,7 @@ def test_options_and_405_say_what_is_possible(web: Web) -> None:
     options = web.client.options(f"{API}/domains")
     assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
     assert web.client.delete(f"{API}/domains").headers["allow"] == allowed
+    assert web.client.get(f"{API}/jobs/retry").headers["allow"] == "OPTIONS, POST"
     one = web.client.options(f"{API}/accounts/a@b.example/messages")
     assert one.headers["allow"] == allowed
     assert (
