@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+ANY = "*/*"
+"""What an answer of bytes produces that has the media type of what it is; pages come as octets (trap A7)."""
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SECRET = re.compile(r"password|secret|token$|^key$|passphrase")

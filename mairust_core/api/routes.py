@@ -35,7 +35,8 @@ from mairust_core.errors import (
     Usage,
 )
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
+from mairust_core.model.forms import MAX_LIMIT
+from mairust_core.operations import ANY, BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
@@ -139,7 +140,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(name, kind, annotation=Annotated[op.types[name], Path()]) for name in op.path_params
     ]
     params += [
-        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
+        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], _said(p)], default=p.default)
         for p in op.query
     ]
     if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
@@ -149,6 +150,11 @@ def _signed(op: Operation) -> Callable[..., Any]:
         )
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
+
+
+def _said(param: inspect.Parameter) -> Any:
+    """What the document says of a query parameter beside its type."""
+    return Query(ge=1, le=MAX_LIMIT) if param.name == "limit" else Query()
 
 
 def _needs_no_body(op: Operation) -> bool:
@@ -201,7 +207,9 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         name: {"description": text, "schema": {"type": "string"}, "required": True}
         for name, text in headers.items()
     }
-    return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
+    produced = (op.produces, *(["application/octet-stream"] if op.produces == ANY else ()))
+    content = {one: {"schema": _OCTETS} for one in produced}
+    return {op.status: {"content": content, "headers": described}}
 
 
 def prefix(op: Operation) -> str:

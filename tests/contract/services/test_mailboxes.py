@@ -144,6 +144,6 @@ def test_delete_needs_a_mailbox_that_is_there(ops: Ops, ann: Account) -> None:
     with pytest.raises(NotFound, match="no mailbox Gone"):
         ops(Mailboxes).delete(ann.address, name="Gone")
     with pytest.raises(NotFound, match="no mailbox"):
-        ops(Mailboxes).delete(ann.address)
+        ops(Mailboxes).delete(ann.address, name="")
     with pytest.raises(Invalid, match="is the server's"):
         ops(Mailboxes).delete(ann.address, name="Quarantine")

@@ -123,6 +123,40 @@ def test_requests_are_closed_and_ids_are_strings() -> None:
     assert "from" in schemas["Summary"]["properties"]
 
 
+def test_the_headers_of_answers_are_described(web: Web) -> None:
+    """What an answer carries is in the document: its id, when to come again, how to authenticate."""
+    found, known = described(), document()["components"]["headers"]
+    for entry in found.values():
+        for status, response in entry["responses"].items():
+            for name, said in response["headers"].items():
+                assert said.get("$ref", "").rpartition("/")[2] in {"", name}
+                assert name in known or said["description"]
+            assert "X-Request-Id" in response["headers"]
+            assert ("WWW-Authenticate" in response["headers"]) is (status == "401")
+        assert entry["responses"].get("429", {"headers": ["Retry-After"]})["headers"].keys() >= {
+            "Retry-After"
+        }
+    for op in OPERATIONS:
+        answered = found[op.id]["responses"][str(op.status)]["headers"]
+        assert ("Idempotent-Replayed" in answered) >= op.creates
+    refused = web.client.get("/api/v1/domains", headers={"authorization": ""})
+    assert {"x-request-id", "www-authenticate"} <= set(refused.headers)
+
+
+def test_what_is_refused_is_described() -> None:
+    """How long a page may be, and which parameter has to be there."""
+    given = [one for entry in described().values() for one in entry.get("parameters", [])]
+    limits = [one["schema"] for one in given if one["name"] == "limit"]
+    assert len(limits) > 10
+    for schema in limits:
+        bounded = schema.get("anyOf", [schema])[0]
+        assert (bounded["minimum"], bounded["maximum"]) == (1, 500)
+    name = next(p for p in described()["mailboxes.delete"]["parameters"] if p["name"] == "name")
+    assert name["required"]
+    for op in ("messages.attachment", "messages.part"):
+        assert "*/*" in described()[op]["responses"]["200"]["content"]
+
+
 def test_every_schema_makes_a_class_of_its_own() -> None:
     """Generators of clients call a schema's class by its title, one inside by those it is in: none twice."""
     schemas = document()["components"]["schemas"]
