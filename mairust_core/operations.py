@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+ANY = "*/*"
+"""What an answer of bytes produces that has the media type of what it is; pages come as octets (trap A7)."""
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SECRET = re.compile(r"password|secret|token$|^key$|passphrase")
@@ -132,6 +134,18 @@ class Operation:
         return f"{self.noun}.{self.name}"
 
     @property
+    def wire_names(self) -> frozenset[str]:
+        """What a request gives it, by name: the parameters and the members of the body, or `body`."""
+        form = None if self.takes_stream else self.body_type
+        members = {field.name.rstrip("_") for field in fields(form)} if form else set()
+        return frozenset({*self.path_params, *(one.name for one in self.query), *members, "body"})
+
+    @property
+    def takes_stream(self) -> bool:
+        """Whether its body is bytes or a stream of items."""
+        return self.body_type is BytesIn or items_of(self.body_type) is not None
+
+    @property
     def creates(self) -> bool:
         """Whether it makes something new, so that a repetition has to be told from a second wish."""
         return self.method == "POST" and self.status == 201
@@ -159,6 +173,7 @@ class Operation:
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
         service.by.require(self.scope, self.reach)
+        require_names(zip(self.path_params, args, strict=True))
         require_text(zip(self.path_params, args, strict=True))
         require_text(options.items())
         return getattr(service, self.encoded)(*args, **options)
@@ -222,10 +237,12 @@ def operation(
 
     def declare(method_: F) -> F:
         names = tuple(inspect.signature(method_).parameters)[1:]
+        in_path = len(re.findall(r"{\w+", path))
 
         @functools.wraps(method_)
         def call(self: Service, *args: Any, **kwargs: Any) -> Any:
             self.by.require(scope, reach)
+            require_names(zip(names[:in_path], args, strict=False))
             require_text(zip(names, args, strict=False))
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
@@ -243,6 +260,13 @@ def operation(
         return typing.cast(F, call)
 
     return declare
+
+
+def require_names(values: Iterable[tuple[str, Any]]) -> None:
+    """Raise `Invalid` where what is asked for has no name at all: a path that ends in a slash says none."""
+    for name, value in values:
+        if value == "":
+            raise Invalid(name, "missing")
 
 
 def require_text(values: Iterable[tuple[str, Any]]) -> None:

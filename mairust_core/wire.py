@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
+from mairust_core.wire_misfits import misfit
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -77,7 +78,15 @@ def encode_time(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_TEXTS = {
+    int: (re.compile(r"-?[0-9]+"), "not_whole_number"),
+    bool: (re.compile("true|false", re.IGNORECASE), "not_flag"),  # libraries of Python write `True`
+    datetime: (
+        re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9].*"),
+        "not_query_time",
+    ),
+}
+"""How parameters of these types are written, and what is said of others."""
 MAX_DIGITS = 40
 """More than any number that means something here; reading much longer ones costs time."""
 
@@ -110,7 +119,7 @@ def decode(kind: Any, data: bytes | str) -> Any:
 
     Raises `Invalid` naming the first wrong field.
     """
-    return _validated("body", lambda: adapter(kind).validate_json(data))
+    return _validated(kind, "body", lambda: adapter(kind).validate_json(data))
 
 
 def decode_request(kind: Any, data: bytes) -> Any:
@@ -119,21 +128,25 @@ def decode_request(kind: Any, data: bytes) -> Any:
     Raises `Usage` when it is not JSON as RFC 8259 recommends it, `Invalid` naming the first wrong field.
     """
     require_plain_json(data)
-    return _validated("body", lambda: adapter(kind).validate_json(data, strict=True))
+    return _validated(kind, "body", lambda: adapter(kind).validate_json(data, strict=True))
 
 
 def decode_value(kind: Any, found: Any) -> Any:
     """The value that loaded JSON stands for, nothing converted; raises `Invalid`."""
-    return _validated("item", lambda: adapter(kind).validate_json(_ENCODER.encode(found), strict=True))
+    return _validated(kind, "item", lambda: adapter(kind).validate_json(_ENCODER.encode(found), strict=True))
 
 
 def decode_text(kind: Any, name: str, text: str) -> Any:
-    """The value of a path or query parameter; raises `Invalid` naming it."""
+    """The value of a path or query parameter, written as in JSON; raises `Invalid` naming it."""
     if kind is str:
         return text
-    if (kind is datetime or datetime in get_args(kind)) and not _DATE_AND_TIME.match(text):
-        raise Invalid(name, "not_time")
-    return _validated(name, lambda: adapter(kind).validate_strings(text))
+    for plain, (form, detail) in _TEXTS.items():
+        if (kind is plain or plain in get_args(kind)) and not form.fullmatch(text):
+            raise Invalid(name, detail)
+    try:
+        return _validated(kind, name, lambda: adapter(kind).validate_strings(text))
+    except Invalid as error:
+        raise Invalid(name, "not_query_time") if error.detail == "not_time" else error from None
 
 
 def require_plain_json(data: bytes) -> None:
@@ -175,47 +188,12 @@ def _finite(text: str) -> float:
     return value
 
 
-def _validated(whole: str, validate: Callable[[], Any]) -> Any:
+def _validated(kind: Any, whole: str, validate: Callable[[], Any]) -> Any:
     from pydantic import ValidationError
 
     try:
         return validate()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if not _is_branch(part)) or whole
+        refused = misfit(kind, whole, error)
     # The validation error holds the values given, a password among them: it must not be the cause.
-    detail = _DETAILS.get(first["type"])
-    if detail is None:
-        raise Invalid(field, "not_fitting", why=first["msg"][:1].lower() + first["msg"][1:])
-    raise Invalid(field, detail, known=first.get("ctx", {}).get("expected", ""))
-
-
-def _is_branch(part: int | str) -> bool:
-    """True for what pydantic calls one of several types a value may have: it is no name of a field."""
-    return isinstance(part, str) and ("[" in part or part in {"int", "str", "bool", "float", "datetime"})
-
-
-_DETAILS = {
-    "bool_parsing": "not_flag",
-    "bool_type": "not_flag",
-    "dataclass_exact_type": "not_object",
-    "dataclass_type": "not_object",
-    "datetime_from_date_parsing": "not_time",
-    "datetime_object_invalid": "not_time",
-    "datetime_parsing": "not_time",
-    "datetime_type": "not_time",
-    "dict_type": "not_object",
-    "enum": "no_such_choice",
-    "extra_forbidden": "unknown_field",
-    "int_from_float": "not_whole_number",
-    "int_parsing": "not_whole_number",
-    "int_parsing_size": "not_whole_number",
-    "int_type": "not_whole_number",
-    "list_type": "not_list",
-    "missing": "missing",
-    "string_type": "not_text",
-    "string_unicode": "not_unicode",
-    "tuple_type": "not_list",
-    "unexpected_keyword_argument": "unknown_field",
-}
-"""The catalogue details of what pydantic finds."""
+    raise refused

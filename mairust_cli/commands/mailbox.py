@@ -15,7 +15,6 @@ from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import Mailbox, MailboxRename, NewMailbox
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.mailboxes import Mailboxes
-from mairust_core.services.pages import limited
 
 app = noun(COMMANDS["mailbox"])
 
@@ -47,9 +46,15 @@ def list_(
       mairust mailbox list --account ann@example.org --json
     """
     session = Session.of(ctx)
-    found = session.operations(Accounts).mailboxes(account)
-    wanted = limit is not None or cursor is not None
-    page = pages(lambda after, count: _part(found, after, count), limit, cursor, all_) if wanted else found
+    accounts = session.operations(Accounts)
+    if limit is None and cursor is None:  # a server of an earlier version gives all of them, and only so
+        page = accounts.mailboxes(account)
+    else:
+
+        def fetch(after: str, count: int) -> Page[Mailbox]:
+            return accounts.mailboxes(account, cursor=after, limit=count)
+
+        page = pages(fetch, limit, cursor, all_)
     session.output.page(page, COLUMNS)
 
 
@@ -100,12 +105,3 @@ def delete(ctx: typer.Context, name: Name, account: AccountOption, yes: Yes = Fa
     session = Session.of(ctx)
     session.confirm("delete_mailbox", yes, name=name, account=account)
     session.output.removed(session.operations(Mailboxes).delete(account, name=name), "mailbox")
-
-
-def _part(found: Page[Mailbox], after: str, count: int) -> Page[Mailbox]:
-    """Some of all mailboxes, which come at once: those that follow the one named `after`."""
-    names = [mailbox.name for mailbox in found.items]
-    start = names.index(after) + 1 if after in names else 0
-    items = found.items[start : start + limited(count)]
-    more = start + len(items) < len(names)
-    return Page(items=items, next_cursor=items[-1].name if more else None)

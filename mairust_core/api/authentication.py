@@ -145,7 +145,8 @@ def key_of(scope: dict[str, Any]) -> Key:
 def bearer_of(scope: dict[str, Any]) -> str:
     """What an ASGI request authenticates itself with (RFC 6750 §2.1).
 
-    Raises `Unauthenticated` when there is nothing or several, `Forbidden` over plain http from elsewhere.
+    Raises `Unauthenticated` when there is nothing, several things or another scheme, `Forbidden` over plain
+    http from elsewhere.
     """
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     if not sent:
@@ -153,8 +154,10 @@ def bearer_of(scope: dict[str, Any]) -> str:
     if not _is_private(scope):
         raise Forbidden("plain_http")
     scheme, _, text = sent[0].decode("latin-1").partition(" ")
-    if len(sent) > 1 or scheme.lower() != "bearer":
+    if len(sent) > 1 or not scheme:
         raise Unauthenticated("missing")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("scheme")
     return str(text).strip()
 
 

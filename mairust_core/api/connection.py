@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +37,13 @@ class HttpLimits:
     """How long a connection may rest between requests; longer than usual proxies rest theirs."""
 
 
+log = logging.getLogger("mairust.http")
+
+
+class _TooMuch(Exception):
+    """The head of a request that came whole is over the limit."""
+
+
 def connection_class(limits: HttpLimits) -> type[asyncio.Protocol]:
     """The protocol class with these limits, as uvicorn wants it."""
     return type("HttpConnection", (_Guarded,), {"limits": limits})
@@ -46,6 +55,10 @@ class _Guarded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        """Of a head that is not whole: all that came of it."""
+        self._parsed_bytes = 0
+        """Of the head under way, of however many that came at once: what the parser has seen of it."""
+        self.url = b""
         self._in_body = False
         self._head_timer = _Timer(self.loop)
         self._stall_timer = _Timer(self.loop)
@@ -74,14 +87,28 @@ class _Guarded(HttpToolsProtocol):
         self._stall_timer.cancel()
         self._head_bytes += received_bytes
         if self._head_bytes > self.limits.head_bytes:
-            self._refuse(431, TooLarge("head", limit=self.limits.head_bytes))
+            self._refuse_head()
         elif not self._head_timer.running:
             self._head_timer.start(self.limits.head_s, self.transport.close)
 
     def _busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._parsed_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._parsed_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._parsed_bytes += len(name) + len(value) + len(b": \r\n")
+
     def on_headers_complete(self) -> None:
+        if self._parsed_bytes > self.limits.head_bytes:
+            raise _TooMuch  # the parser stops, and `send_400_response` is asked to answer
         super().on_headers_complete()
         self._in_body = True
         self._head_bytes = 0
@@ -108,17 +135,26 @@ class _Guarded(HttpToolsProtocol):
         """What uvicorn says to what is no HTTP: as a problem, like every other error."""
         if self._busy() and self.cycle.response_started:
             self.transport.close()  # an answer is under way; a second one would be taken for its body
+        elif self._parsed_bytes > self.limits.head_bytes:
+            self._refuse_head()
         else:
             self._refuse(400, Usage("http"))
+
+    def _refuse_head(self) -> None:
+        """414 where the target is most of it (RFC 9110 §15.5.15), else 431 (RFC 6585 §5)."""
+        status = 414 if 2 * len(self.url) > self.limits.head_bytes else 431
+        self._refuse(status, TooLarge("head", limit=self.limits.head_bytes))
 
     def _refuse(self, status: int, error: MaiRustError) -> None:
         if self.transport.is_closing():
             return
+        request_id = secrets.token_hex(8)
+        log.info("%s refused before it was a request: %d %s", request_id, status, error.code)
         body = json.dumps(describe(error, status, "en")).encode()
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-            "Connection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n"
+            "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

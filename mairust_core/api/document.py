@@ -27,6 +27,30 @@ DESCRIPTION = (
 )
 
 
+HEADERS: dict[str, Any] = {
+    "X-Request-Id": {
+        "description": "The client's own, or a new one; the server's log has it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "WWW-Authenticate": {
+        "description": "`Bearer`, and what is wrong with the key that came (RFC 6750).",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "After how many seconds it may work; with all that may work later.",
+        "schema": {"type": "integer"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` when this is the answer to an earlier request with the same Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+RETRIED = frozenset({"400", "423", "429", "503", "507"})
+"""The statuses of what may work later; not of everything that has them."""
+
+
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of every operation there is, and of the doors for plugins."""
@@ -41,15 +65,36 @@ def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
     schemas["Problem"] = TypeAdapter(Problem).json_schema()
-    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    found["components"]["schemas"] = _titled(schemas)
     found["servers"] = [{"url": "/"}]
     return found
 
 
 def _with_doors(found: dict[str, Any]) -> dict[str, Any]:
     describe_doors(found)
-    found["components"]["schemas"] = dict(sorted(found["components"]["schemas"].items()))
+    found["components"]["schemas"] = _titled(found["components"]["schemas"])
+    found["components"]["headers"] = HEADERS
+    for path in found["paths"].values():
+        for operation in path.values():
+            _add_headers(operation)
     return found
+
+
+def _add_headers(operation: dict[str, Any]) -> None:
+    """What every answer carries, and what those of some statuses do."""
+    repeatable = any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ()))
+    for status, response in operation["responses"].items():
+        names = ["X-Request-Id"]
+        names += ["WWW-Authenticate"] if status == "401" else []
+        names += ["Retry-After"] if status in RETRIED else []
+        names += ["Idempotent-Replayed"] if repeatable and status.startswith("2") else []
+        said = response.get("headers", {})
+        response["headers"] = said | {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _titled(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas by name, which is their title, too: generators of clients call classes by the title."""
+    return {name: schemas[name] | {"title": name} for name in sorted(schemas)}
 
 
 def _unanswered(kind: type[Service], op: Operation) -> Handler:

@@ -67,7 +67,7 @@ def describe_doors(document: dict[str, Any]) -> None:
     """Add them, their schemas and the token that opens them to a document of operations."""
     schemas: dict[str, Any] = document["components"]["schemas"]
     schemas["HookAnswer"] = {name: value for name, value in ANSWER.items() if name != "$schema"}
-    schemas["PluginMetrics"], schemas["PluginKeys"] = _METRICS, _KEYS
+    schemas["NewMetrics"], schemas["PluginKeys"] = _METRICS, _KEYS
     for kind in (CalledBack, Told):
         schemas[kind.__name__] = TypeAdapter(kind).json_schema()
     document["components"]["securitySchemes"][SCHEME] = {
@@ -100,7 +100,7 @@ def _callback() -> dict[str, Any]:
 
 def _metrics() -> dict[str, Any]:
     return {
-        **_said("metrics", "Tell numbers of oneself", "PluginMetrics", "Told", _WITH_TOKEN),
+        **_said("metrics", "Tell numbers of oneself", "NewMetrics", "Told", _WITH_TOKEN),
         "description": f"At most {MAX_METRICS} names; `mairust plugin show` lists them.",
     }
 

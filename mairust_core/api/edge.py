@@ -86,6 +86,7 @@ class Edge:
         answered = self.guarded(op.id, partial(self._serve, kind, op))
 
         async def handle(request: Request) -> Response:
+            request.scope["mairust.operation"] = op
             response = await answered(request)
             response.headers.update(going)
             return response

@@ -9,12 +9,16 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mairust_core.api.paths import first_decoding
+from mairust_core.api.problems import Fault, problem
+from mairust_core.errors import Usage
 from mairust_core.observe.counters import HttpCounters
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:;=+/-]{1,128}")
+_HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -64,7 +68,8 @@ class Frame:
             await send(message)
 
         try:
-            await self._app(framed, receive, send_framed)
+            app = self._app if _names_host(scope) else _refuse_host
+            await app(framed, receive, send_framed)
         finally:
             took_s = time.perf_counter() - began
             self._counters.answered(scope["method"], status, took_s)
@@ -75,6 +80,18 @@ def _request_id(scope: Scope) -> str:
     """The client's own id when it is a sane one, else a new one."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _names_host(scope: Scope) -> bool:
+    """Whether the request says once which host it is for, as one of HTTP/1.1 must (RFC 9112 §3.2)."""
+    given = [value for name, value in scope["headers"] if name == b"host"]
+    if len(given) == 1:
+        return _HOST.fullmatch(given[0]) is not None
+    return not given and scope["http_version"] == "1.0"
+
+
+async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
+    await problem(Request(scope), Fault(400, Usage("host")))(scope, receive, send)
 
 
 def _labelled(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

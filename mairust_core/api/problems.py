@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from dataclasses import field as of_dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -14,9 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from mairust_core.errors import Forbidden, MaiRustError, NotFound, Temporary, Unauthenticated, Usage
+from mairust_core.errors import Forbidden, Invalid, MaiRustError, NotFound, Temporary, Unauthenticated, Usage
 from mairust_core.i18n import LANGUAGES, catalogue, explain
+from mairust_core.model.forms import Unset, unset
 from mairust_core.model.principal import ReachKind
+
+if TYPE_CHECKING:
+    from mairust_core.operations import Operation
 
 MEDIA_TYPE = "application/problem+json"
 REFERENCE = "https://github.com/mairust/mairust/blob/main/docs/reference/rest.md"
@@ -35,6 +40,8 @@ class Problem:
     detail: str
     code: str
     hint: str
+    field: str | Unset = of_dataclass(default_factory=unset)
+    """What of the request is meant: a parameter, a member of the body (`filter.size_gt`), or `body`."""
 
 
 class Fault(Exception):
@@ -57,7 +64,9 @@ def problem(request: Request, raised: MaiRustError | Fault) -> Response:
         log.error("%s %s: %s", request_id, error.code, error)
     language = preferred(request.headers)
     found = describe(_fit_for(request, error), status, language)
-    headers |= _headers_of(request, error) | {"content-language": language}
+    if field := _field_of(request, error):
+        found["field"] = field
+    headers |= _headers_of(error) | {"content-language": language}
     body = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
@@ -75,6 +84,15 @@ def describe(error: MaiRustError, status: int, language: str) -> dict[str, Any]:
     }
 
 
+def _field_of(request: Request, error: MaiRustError) -> str:
+    """The name on the wire of what is wrong; empty where the error is about something inside of it."""
+    field = str(error.values.get("field", "")) if isinstance(error, Invalid) else ""
+    op: Operation | None = request.scope.get("mairust.operation")
+    if op is None or not field or error.detail in {"unknown_parameter", "unknown_field"}:
+        return field
+    return field if field.partition(".")[0] in op.wire_names else "body" if op.takes_stream else ""
+
+
 def title(kind: type[MaiRustError]) -> str:
     """The summary of a kind of error, the same for every occurrence."""
     return (kind.__doc__ or kind.__name__).partition("\n")[0].partition(":")[0].rstrip(".;")
@@ -89,10 +107,11 @@ def _fit_for(request: Request, error: MaiRustError) -> MaiRustError:
     return type(error)("outside")
 
 
-def _headers_of(request: Request, error: MaiRustError) -> dict[str, str]:
+def _headers_of(error: MaiRustError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
-        sent = "authorization" in request.headers
-        return {"www-authenticate": 'Bearer realm="mairust"' + (', error="invalid_token"' if sent else "")}
+        # no error code where nothing of this scheme was sent (RFC 6750 §3.1)
+        wrong = "" if error.detail in {"missing", "scheme"} else ', error="invalid_token"'
+        return {"www-authenticate": f'Bearer realm="mairust"{wrong}'}
     if isinstance(error, Forbidden) and error.detail == "scope":
         return {"www-authenticate": 'Bearer realm="mairust", error="insufficient_scope"'}
     wait_s = error.values.get("retry_after_s", RETRY_AFTER_S)

@@ -53,7 +53,7 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 
 * JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
 * A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
-  `?limit=` 1 to 500.
+  `?limit=` 1 to 500, or 50 where it is not given. `accounts.mailboxes` gives all of them then.
 * In requests an unknown key (any, where an operation has no body), an unknown query parameter, a key given
   twice, a number that is not finite, or a text in place of a number is an error. In answers, ignore keys
   that you do not know: later versions add some.
@@ -70,7 +70,11 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
   day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
   key (400), because it would not heed it; `GET`, `PUT` and `DELETE` can be repeated without one.
-* Every answer carries `X-Request-Id`, the client's own when it sent a sane one; the server's log has it too.
+* Every answer carries `X-Request-Id`, the client's own when that is 1 to 128 of
+  `A-Z a-z 0-9 . _ : ; = + / -`, else a new one; the server's log has it, too.
+* Every schema of the OpenAPI document has a name of its own, by which generators of clients call classes.
+  `openapi-python-client` takes bodies of bytes when it is told `content_type_overrides` of
+  `message/rfc822`, `{ITEMS_TYPE}` and `application/vnd.mairust.pack` to `application/octet-stream`.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
 
 ## Streams
@@ -118,11 +122,14 @@ _ERRORS = """
 ## Errors
 
 Problem details (RFC 9457), `application/problem+json`: `type` (this page, with the code as anchor),
-`title`, `status`, `detail` (what happened, to what), `code` (stable), `hint` (how to mend it).
+`title`, `status`, `detail` (what happened, to what), `code` (stable), `hint` (how to mend it), and of an
+`invalid` request `field`: the parameter or the member of the body that is meant, what is inside after dots
+(`filter.size_gt`, `scopes.0`), `body` for the whole of it.
 `Accept-Language: ja` gives `detail` and `hint` in Japanese. Of 5xx errors only keys with site reach are
 told the inside.
 
-HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 412 (`conflict`), 431 (`too_large`).
+HTTP itself may refuse with other statuses: 405, 408 and 415 (`usage`), 412 (`conflict`), 414 and 431
+(`too_large`: the target, or all of the request line and the header fields, is too long).
 """
 
 

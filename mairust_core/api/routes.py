@@ -7,7 +7,7 @@ more strictly than FastAPI would: limits, no unknown key or parameter, nothing c
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from mairust_core import wire
 from mairust_core.api.bodies import NOTHING
@@ -35,7 +36,8 @@ from mairust_core.errors import (
     Usage,
 )
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
-from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
+from mairust_core.model.forms import MAX_LIMIT
+from mairust_core.operations import ANY, BytesIn, BytesOut, Operation, Service, items_of
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
@@ -76,10 +78,21 @@ class OperationRoute(APIRoute):
     """A route whose requests go to a handler of ours, past FastAPI's own reading of them."""
 
     def __init__(
-        self, path: str, endpoint: Callable[..., Any], *, handler: Handler, **described: Any
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        handler: Handler,
+        others: frozenset[str] = frozenset(),
+        **described: Any,
     ) -> None:
         self._handler = handler
+        self._others = others
         super().__init__(path, endpoint, **described)
+
+    def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
+        """As Starlette; what is another path as it stands is no parameter of this one."""
+        return (Match.NONE, {}) if scope["path"] in self._others else super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's place to put another handler."""
@@ -97,21 +110,23 @@ def add_operations(
 ) -> None:
     """Add a route for every operation, those with more to say about the path first."""
     found = [(kind, op) for kind in services for op in kind.operations.values()]
+    plain = frozenset(prefix(op) + op.path for _, op in found if not op.path_params)
     for kind, op in sorted(found, key=lambda pair: _rank(pair[1])):
-        app.router.routes.append(make_route(op, handler(kind, op)))
+        app.router.routes.append(make_route(op, handler(kind, op), plain if op.path_params else frozenset()))
 
 
 def _rank(op: Operation) -> tuple[bool, int]:
     return op.path.endswith("}"), -op.path.count("/")
 
 
-def make_route(op: Operation, handler: Handler) -> OperationRoute:
-    """The route of one operation."""
+def make_route(op: Operation, handler: Handler, others: frozenset[str] = frozenset()) -> OperationRoute:
+    """The route of one operation; `others` are paths that it does not take, though they look like its own."""
     streams = op.returns is BytesOut or items_of(op.returns) is not None
     return OperationRoute(
         prefix(op) + route_path(op.path),
         _signed(op),
         handler=handler,
+        others=others,
         methods={op.method},
         status_code=op.status,
         operation_id=op.id,
@@ -140,7 +155,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(name, kind, annotation=Annotated[op.types[name], Path()]) for name in op.path_params
     ]
     params += [
-        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], Query()], default=p.default)
+        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], _said(p)], default=p.default)
         for p in op.query
     ]
     if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
@@ -150,6 +165,11 @@ def _signed(op: Operation) -> Callable[..., Any]:
         )
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
+
+
+def _said(param: inspect.Parameter) -> Any:
+    """What the document says of a query parameter beside its type."""
+    return Query(ge=1, le=MAX_LIMIT) if param.name == "limit" else Query()
 
 
 def _needs_no_body(op: Operation) -> bool:
@@ -204,7 +224,9 @@ def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
         name: {"description": text, "schema": {"type": "string"}, "required": True}
         for name, text in headers.items()
     }
-    return {op.status: {"content": {op.produces: {"schema": _OCTETS}}, "headers": described}}
+    produced = (op.produces, *(["application/octet-stream"] if op.produces == ANY else ()))
+    content = {one: {"schema": _OCTETS} for one in produced}
+    return {op.status: {"content": content, "headers": described}}
 
 
 def _tagged(op: Operation, responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:

@@ -16,23 +16,23 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def fold_domain(name: str) -> str:
+def fold_domain(name: str, field: str = "domain") -> str:
     """The A-label, lower-case form of a domain; raises `Invalid` when it is none (trap S7)."""
     text = name.strip().rstrip(".").lower()
     if not text.isascii():
-        text = _to_a_label(text)
+        text = _to_a_label(text, field)
     if not text or len(text) > MAX_DOMAIN_OCTETS or not all(_LABEL.fullmatch(p) for p in text.split(".")):
-        raise Invalid("domain", "not_domain", value=repr(name[:80]))
+        raise Invalid(field, "not_domain", value=repr(name[:80]))
     return text
 
 
-def _to_a_label(text: str) -> str:
+def _to_a_label(text: str, field: str) -> str:
     import idna
 
     try:
         return idna.encode(unicodedata.normalize("NFC", text), uts46=True).decode("ascii")
     except idna.IDNAError as error:
-        raise Invalid("domain", "not_domain", value=repr(text[:80])) from error
+        raise Invalid(field, "not_domain", value=repr(text[:80])) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class Address:
     domain: str
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: str, field: str = "address") -> Address:
         """The address in `local@domain`; raises `Invalid` for anything else (also for source routes)."""
         local, at, domain = text.rpartition("@")
         if not at or not local:
-            raise Invalid("address", "not_address", value=repr(text[:80]))
-        return cls(local=_plain_local(local, text), domain=fold_domain(domain))
+            raise Invalid(field, "not_address", value=repr(text[:80]))
+        return cls(local=_plain_local(local, text, field), domain=fold_domain(domain, field))
 
     @property
     def folded(self) -> str:
@@ -73,11 +73,11 @@ def _dot_string(local: str) -> bool:
     return bool(plain) and not (local.startswith(".") or local.endswith(".") or ".." in local)
 
 
-def _plain_local(local: str, whole: str) -> str:
+def _plain_local(local: str, whole: str, field: str) -> str:
     if len(local) >= 2 and local[0] == local[-1] == '"':
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
     elif not _dot_string(local) or re.search(r'[\s"(),:;<>@\[\]\\]', local):
-        raise Invalid("address", "not_address", value=repr(whole[:80]))
+        raise Invalid(field, "not_address", value=repr(whole[:80]))
     if not local or len(local.encode()) > MAX_LOCAL_OCTETS or _CONTROL.search(local):
-        raise Invalid("address", "bad_local_part", value=repr(whole[:80]), limit=MAX_LOCAL_OCTETS)
+        raise Invalid(field, "bad_local_part", value=repr(whole[:80]), limit=MAX_LOCAL_OCTETS)
     return local

@@ -35,7 +35,7 @@ class NewAlias:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", alias_address(self.address))
-        object.__setattr__(self, "to", tuple(dict.fromkeys(str(Address.parse(t)) for t in self.to)))
+        object.__setattr__(self, "to", tuple(dict.fromkeys(str(Address.parse(t, "to")) for t in self.to)))
         if not self.to:
             raise Invalid("to", "no_target")
 
@@ -43,4 +43,4 @@ class NewAlias:
 def alias_address(text: str) -> str:
     """The alias's own address in written form; `*@domain` is kept as the catch-all."""
     local, _, domain = text.rpartition("@")
-    return f"{CATCH_ALL}@{fold_domain(domain)}" if local == CATCH_ALL else str(Address.parse(text))
+    return f"{CATCH_ALL}@{fold_domain(domain, 'address')}" if local == CATCH_ALL else str(Address.parse(text))

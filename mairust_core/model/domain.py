@@ -28,4 +28,4 @@ class NewDomain:
     name: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", fold_domain(self.name))
+        object.__setattr__(self, "name", fold_domain(self.name, "name"))

@@ -30,20 +30,20 @@ _UNFIT = re.compile(r"[^!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]")
 _HASH_LETTERS = 8
 
 
-def parse_flag(text: str) -> str:
+def parse_flag(text: str, field: str = "flag") -> str:
     """A flag that may be set or asked for, system flags in their own case; raises `Invalid`."""
     if text.casefold() in _NEVER_SET:
-        raise Invalid("flag", "flag_of_server", value=text)
-    return _parse(text)
+        raise Invalid(field, "flag_of_server", value=text)
+    return _parse(text, field)
 
 
-def _parse(text: str) -> str:
+def _parse(text: str, field: str = "flag") -> str:
     if is_system_flag(text):
         return FLAGS[_BITS[text.casefold()].bit_length() - 1]
     if text.startswith("\\"):
-        raise Invalid("flag", "not_system_flag", value=repr(text[:40]), known=_SETTABLE)
+        raise Invalid(field, "not_system_flag", value=repr(text[:40]), known=_SETTABLE)
     if not _is_keyword(text):
-        raise Invalid("flag", "not_keyword", value=repr(text[:40]), limit=MAX_KEYWORD_LENGTH)
+        raise Invalid(field, "not_keyword", value=repr(text[:40]), limit=MAX_KEYWORD_LENGTH)
     return text
 
 
@@ -68,9 +68,9 @@ def fitting_keyword(text: str) -> str:
     return _UNFIT.sub("_", text)[: MAX_KEYWORD_LENGTH - len(ending)] + ending
 
 
-def parse_flags(texts: Iterable[str]) -> tuple[str, ...]:
+def parse_flags(texts: Iterable[str], field: str = "flags") -> tuple[str, ...]:
     """Flags in order, each once; keywords meet in any case. Raises `Invalid`."""
-    return once(map(parse_flag, texts))
+    return once(parse_flag(text, field) for text in texts)
 
 
 def parse_copied(texts: Iterable[str]) -> tuple[str, ...]:
@@ -124,24 +124,24 @@ def require_removable(flags: Iterable[str], remove: Iterable[str]) -> None:
     held = {flag.casefold() for flag in flags}
     for flag in remove:
         if flag.casefold() not in held:
-            parse_flag(flag)
+            parse_flag(flag, "remove_flags")
 
 
-def parse_tag(text: str) -> str:
+def parse_tag(text: str, field: str = "tag") -> str:
     """A tag in composed form (NFC); raises `Invalid`."""
     tag = unicodedata.normalize("NFC", text)
     if not tag.isprintable() or tag != tag.strip() or not 1 <= len(tag) <= MAX_TAG_LENGTH:
-        raise Invalid("tag", "not_tag", value=repr(text[:80]), limit=MAX_TAG_LENGTH)
+        raise Invalid(field, "not_tag", value=repr(text[:80]), limit=MAX_TAG_LENGTH)
     return tag
 
 
-def parse_tags(texts: Iterable[str]) -> tuple[str, ...]:
+def parse_tags(texts: Iterable[str], field: str = "tags") -> tuple[str, ...]:
     """Tags in order, each once; raises `Invalid`."""
-    return limited(tuple(dict.fromkeys(map(parse_tag, texts))))
+    return limited(tuple(dict.fromkeys(parse_tag(text, field) for text in texts)), field=field)
 
 
-def limited(tags: tuple[str, ...], most: int = MAX_TAGS) -> tuple[str, ...]:
+def limited(tags: tuple[str, ...], most: int = MAX_TAGS, field: str = "tags") -> tuple[str, ...]:
     """The tags themselves; raises `Invalid` for more than that many."""
     if len(tags) > most:
-        raise Invalid("tags", "too_many_tags", limit=most)
+        raise Invalid(field, "too_many_tags", limit=most)
     return tags

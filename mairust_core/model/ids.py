@@ -16,12 +16,22 @@ class Id(int):
 
     @classmethod
     def parse(cls, text: str) -> Id:
-        """The id a decimal string stands for; anything else raises `Invalid`."""
+        """The id a decimal string stands for; anything else raises `Invalid` of the field `id`."""
         from mairust_core.errors import Invalid
 
         if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) >= 1 << 63:
             raise Invalid("id", "not_id", value=repr(text[:40]))
         return cls(text)
+
+    @classmethod
+    def of_cursor(cls, cursor: str) -> Id:
+        """The id after which a page begins; raises `Invalid`."""
+        from mairust_core.errors import Invalid
+
+        try:
+            return cls.parse(cursor)
+        except Invalid as error:
+            raise Invalid("cursor", "not_cursor", value=repr(cursor[:40])) from error
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

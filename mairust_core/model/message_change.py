@@ -47,8 +47,8 @@ class MessageChange:
             for changed in (name, f"add_{name}", f"remove_{name}"):
                 if (given := getattr(self, changed)) is not UNSET:
                     # what a message has may be taken away, whatever it is: the message itself tells
-                    wanted = once if changed == "remove_flags" else parse
-                    object.__setattr__(self, changed, wanted(given))
+                    wanted = once(given) if changed == "remove_flags" else parse(given, changed)
+                    object.__setattr__(self, changed, wanted)
             if getattr(self, name) is not UNSET and (
                 getattr(self, f"add_{name}") or getattr(self, f"remove_{name}")
             ):
@@ -79,7 +79,7 @@ class MessageFilter:
         object.__setattr__(self, "mailbox", folded_inbox(self.mailbox))
         for name, parse in (("tag", parse_tag), ("flag", parse_flag), ("unflag", parse_flag)):
             if given := getattr(self, name):
-                object.__setattr__(self, name, parse(given))
+                object.__setattr__(self, name, parse(given, name))
         for name in ("since", "before"):
             require_zone(name, getattr(self, name))
 

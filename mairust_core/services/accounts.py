@@ -51,11 +51,12 @@ class Accounts(Service):
         return cut(found, limit, lambda last: store.accounts.fold(last.address))
 
     @operation("GET", f"{_ONE}/mailboxes", scope=READ, errors=(NotFound,))
-    def mailboxes(self, address: str) -> Page[Mailbox]:
-        """List the mailboxes of an account, INBOX first."""
+    def mailboxes(self, address: str, *, cursor: str = "", limit: int | None = None) -> Page[Mailbox]:
+        """List the mailboxes of an account, INBOX first: all of them where no `limit` is given."""
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            return Page(items=tuple(store.mailboxes.all_of(tx, account.id)))
+            found = store.mailboxes.all_of(tx, account.id, after=cursor)
+        return cut(found, len(found) if limit is None else limited(limit), lambda last: last.name)
 
     @operation(
         "POST",

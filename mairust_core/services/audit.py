@@ -35,7 +35,7 @@ class Audit(Service):
         sought = store.audits.Sought(
             since_ms=since_ms(since), actor=actor, operation=operation, subject=subject
         )
-        before = int(Id.parse(cursor)) if cursor else 0
+        before = int(Id.of_cursor(cursor)) if cursor else 0
         with self.site.storage.read() as tx:
             found = store.audits.page(tx, self.by, sought, before, limited(limit) + 1)
         return cut(found, limit, lambda last: str(int(last.id)))

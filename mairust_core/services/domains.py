@@ -36,14 +36,14 @@ class Domains(Service):
     def show(self, name: str) -> Domain:
         """Show one domain."""
         with self.site.storage.read() as tx:
-            return store.domains.get(tx, self.by, fold_domain(name))
+            return store.domains.get(tx, self.by, fold_domain(name, "name"))
 
     @operation(
         "DELETE", "/domains/{name}", scope=Scope.ADMIN, reach=ReachKind.SITE, errors=(NotFound, Conflict)
     )
     def remove(self, name: str) -> Removed:
         """Remove a domain that holds no account or alias any more."""
-        folded = fold_domain(name)
+        folded = fold_domain(name, "name")
         with change(self, "remove", folded) as tx:
             store.domains.remove(tx, self.by, folded)
         return Removed(name=folded)

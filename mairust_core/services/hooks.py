@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.model.address import Address
 from mairust_core.model.breaker import CLOSED
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.hook import HookType
@@ -129,6 +130,9 @@ class Hooks(Service):
         `name` is that of a hook, or the id of a plugin: then all of its hooks of the type are asked, or of
         every type. A hook is asked although it is disabled, or its plugin is.
         """
+        for field, given in (("mail_from", (mail_from,) if mail_from else ()), ("rcpt_to", rcpt_to)):
+            for one in given:
+                Address.parse(one, field)
         hooks = self._tried(name, type)
         plugins = {one: self.site.runnable(self.by, one) for one in {hook.plugin for hook in hooks}}
         asked = [(hook.hook(), plugins[hook.plugin]) for hook in hooks]
@@ -141,6 +145,7 @@ class Hooks(Service):
         A page may end before `limit` when its time is over. The audit says whose mail was shown to which
         hook, and the trace of each mail what of it.
         """
+        Address.parse(wanted.account, "account")
         with self.site.storage.read() as tx:
             hook = store.hooks.get(tx, self.by, name)
             account = store.accounts.get(tx, self.by, wanted.account)

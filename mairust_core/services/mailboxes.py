@@ -44,7 +44,7 @@ class Mailboxes(Service):
             return store.mailboxes.rename(tx, account.id, account.address, wanted.name, wanted.to)
 
     @operation("DELETE", _PATH, scope=WRITE, errors=(NotFound, Locked))
-    def delete(self, address: str, *, name: str = "") -> Removed:
+    def delete(self, address: str, *, name: str) -> Removed:
         """Delete a mailbox and put its messages into the trash; what lies below it stays (RFC 9051 §6.3.5).
 
         An undeleted message makes it anew. Large mailboxes are emptied a hundred messages at a time: when

@@ -26,7 +26,7 @@ from mairust_core.model.message import Changed, Deleted, Message, MessageRef, Su
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
-from mairust_core.operations import BytesIn, BytesOut, Service, operation
+from mairust_core.operations import ANY, BytesIn, BytesOut, Service, operation
 from mairust_core.services.changes import change
 from mairust_core.services.pages import limited
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 18
 MAX_FILENAME = 255
 PLAIN = "text/plain; charset=utf-8"
-ANY = "application/octet-stream"
 READ, WRITE = Scope.READ, Scope.WRITE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mairust_core.errors import BadQuery, NotFound
+from mairust_core.model.address import Address
 from mairust_core.model.forms import DEFAULT_LIMIT
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Found
@@ -20,4 +21,5 @@ class Search(Service):
         Words, "phrases", -not, OR and parentheses; from: to: cc: subject: filename: before: after:
         has:attachment is:unread tag: mailbox:. The set is exact, or `complete` is false.
         """
+        Address.parse(account, "account")
         return self.site.search(self.by, account, q, cursor, limited(limit))

@@ -35,7 +35,7 @@ class Traces(Service):
         sought = store.traces.Sought(
             since_ms=since_ms(since), recipient=recipient, sender=sender, refused=refused
         )
-        before = int(Id.parse(cursor)) if cursor else 0
+        before = int(Id.of_cursor(cursor)) if cursor else 0
         with self.site.storage.read() as tx:
             rows = store.traces.page(tx, self.by, sought, before, limited(limit) + 1)
         return cut(store.stories.listed(rows, self.by), limit, lambda last: str(int(last.id)))

@@ -84,7 +84,7 @@ def page(tx: Connection, by: Principal, cursor: str, limit: int, now_ms: int) ->
     """Runs, the newest first, before the one with the id `cursor`."""
     query = select(backup).where(backup.c.tenant_id == by.tenant_id)
     if cursor:
-        query = query.where(backup.c.id < Id.parse(cursor))
+        query = query.where(backup.c.id < Id.of_cursor(cursor))
     rows = tx.execute(query.order_by(backup.c.id.desc()).limit(limit))
     return [_model(row, now_ms) for row in rows]
 

@@ -26,7 +26,7 @@ def page(tx: Connection, by: Principal, hook: str, outcome: str, cursor: str, li
     """Calls of a hook, newest first, those older than `cursor`; only with this outcome, if one is given."""
     query = select(hook_log).where(hook_log.c.tenant_id == by.tenant_id, hook_log.c.hook == hook)
     if cursor:
-        query = query.where(hook_log.c.id < Id.parse(cursor))
+        query = query.where(hook_log.c.id < Id.of_cursor(cursor))
     if outcome:
         query = query.where(hook_log.c.outcome == _outcome(outcome).value)
     return [_model(row) for row in tx.execute(query.order_by(hook_log.c.id.desc()).limit(limit))]

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.errors import Conflict, NotFound
 from mairust_core.ids import IdSource, to_time
 from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobCounts, NewJob, Priority, State
@@ -82,7 +82,7 @@ def page(tx: Connection, by: Principal, state: State | None, kind: str, cursor: 
     """Jobs, newest first, those older than `cursor`; one statement."""
     query = select(*_SHOWN).where(_within(by)).order_by(job.c.id.desc()).limit(limit)
     if cursor:
-        query = query.where(job.c.id < _position(cursor))
+        query = query.where(job.c.id < Id.of_cursor(cursor))
     if kind:
         query = query.where(job.c.kind == kind)
     if state is not None:
@@ -90,13 +90,6 @@ def page(tx: Connection, by: Principal, state: State | None, kind: str, cursor: 
         if state is not State.DONE:
             query = query.where(_NOT_DONE)
     return [_model(row) for row in tx.execute(query)]
-
-
-def _position(cursor: str) -> Id:
-    try:
-        return Id.parse(cursor)
-    except Invalid as error:
-        raise Invalid("cursor", "not_cursor", value=repr(cursor[:40])) from error
 
 
 def get(tx: Connection, by: Principal, job_id: Id) -> Job:

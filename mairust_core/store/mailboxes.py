@@ -12,11 +12,15 @@ from mairust_core.store.constraints import refusing
 from mairust_core.store.tables import AnyRow, account, mailbox
 
 
-def all_of(tx: Connection, account_id: int) -> list[Mailbox]:
-    """Every mailbox of an account by name, INBOX first."""
+def all_of(tx: Connection, account_id: int, *, after: str = "") -> list[Mailbox]:
+    """Every mailbox of an account by name, INBOX first; only what follows a name, if one is given."""
     query = select(mailbox).where(mailbox.c.account_id == account_id)
-    rows = sorted(tx.execute(query), key=lambda row: (row.name != INBOX, row.name))
-    return [_model(row) for row in rows]
+    rows = sorted(tx.execute(query), key=lambda row: _place(row.name))
+    return [_model(row) for row in rows if not after or _place(row.name) > _place(after)]
+
+
+def _place(name: str) -> tuple[bool, str]:
+    return name != INBOX, name
 
 
 def _model(row: AnyRow) -> Mailbox:

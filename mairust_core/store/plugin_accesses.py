@@ -56,7 +56,7 @@ def page(tx: Connection, by: Principal, sought: Sought, cursor: str, limit: int)
             plugin_access.c.id >= first_id(sought.since_ms), plugin_access.c.at_ms >= sought.since_ms
         )
     if cursor:
-        query = query.where(plugin_access.c.id < Id.parse(cursor))
+        query = query.where(plugin_access.c.id < Id.of_cursor(cursor))
     return [_model(row) for row in tx.execute(query.order_by(plugin_access.c.id.desc()).limit(limit))]
 
 

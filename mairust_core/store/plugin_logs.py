@@ -39,7 +39,7 @@ def page(tx: Connection, by: Principal, plugin: str, cursor: str, limit: int) ->
     """Lines newest first, those older than `cursor`."""
     query = select(plugin_log).where(plugin_log.c.tenant_id == by.tenant_id, plugin_log.c.plugin == plugin)
     if cursor:
-        query = query.where(plugin_log.c.id < Id.parse(cursor))
+        query = query.where(plugin_log.c.id < Id.of_cursor(cursor))
     return [_model(row) for row in tx.execute(query.order_by(plugin_log.c.id.desc()).limit(limit))]
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mairust_core import wire
 from mairust_core.errors import Invalid, Usage
+from mairust_core.i18n import explain
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.backup import BackedUp, NewBackup, Verification, Wanted
@@ -344,7 +345,7 @@ def test_what_is_no_plain_json_is_a_usage_error(data: bytes, why: str) -> None:
         (b'{"name": null}', "name"),
         (b'{"name": ["x.example"]}', "name"),
         (b'{"name": "x.example", "owner": 1}', "owner"),
-        (b'{"name": "no domain"}', "domain"),
+        (b'{"name": "no domain"}', "name"),
         (b'{"name": "\\ud800.example"}', "body"),
     ],
     ids=range(10),
@@ -354,6 +355,41 @@ def test_a_wrong_value_is_named(data: bytes, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         wire.decode_request(NewDomain, data)
     assert refused.value.values["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "field"),
+    [
+        (HookChange, b'{"filter": {"nope": 1}}', "filter.nope"),
+        (HookChange, b'{"filter": {"size_gt": "x"}}', "filter.size_gt"),
+        (HookChange, b'{"filter": {"FilterForm": 1}}', "filter.FilterForm"),
+        (HookChange, b'{"FilterForm": 1}', "FilterForm"),
+        (HookChange, b'{"filter": 1}', "filter"),
+        (HookChange, b'{"mode": 4}', "mode"),
+        (HookChange, b'{"priority": "x"}', "priority"),
+        (HookChange, b'{"int": 1}', "int"),
+        (NewToken, b'{"name": "x", "scopes": ["root"]}', "scopes.0"),
+        (MessageChange, b'{"add_tags": [3]}', "add_tags.0"),
+    ],
+)
+def test_a_field_deep_inside_is_named_as_on_the_wire(kind: Any, data: bytes, field: str) -> None:
+    """No name of a class of ours stands in it, also where a value may be of several types."""
+    with pytest.raises(Invalid) as refused:
+        wire.decode_request(kind, data)
+    assert refused.value.values["field"] == field
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_wrong_choice_is_answered_with_the_choices(lang: str) -> None:
+    """Of a list, of a field, of one that may be null: all that may stand there are named."""
+    for kind, data, known in (
+        (NewToken, b'{"name": "x", "scopes": ["root"]}', "read, write, send, admin"),
+        (NewHook, b'{"name": "a", "plugin": "p", "type": "x"}', "pre_receive, pre_delivery, post_receive"),
+        (HookChange, b'{"mode": "x"}', "enforce, shadow"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            wire.decode_request(kind, data)
+        assert known in explain(refused.value, lang)[1]
 
 
 def test_trap_a3_an_error_does_not_repeat_the_value() -> None:
@@ -385,17 +421,47 @@ def test_requests_are_read_strictly(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "value"), [(int, "5", 5), (bool, "true", True), (bool, "false", False), (str, "5", "5")]
+    ("kind", "text", "value"),
+    [
+        (int, "5", 5),
+        (int, "-5", -5),
+        (int | None, "5", 5),
+        (bool, "true", True),
+        (bool, "True", True),
+        (bool, "false", False),
+        (str, "5", "5"),
+        (datetime, "2027-01-31T00:00:00Z", datetime(2027, 1, 31, tzinfo=UTC)),
+        (datetime | None, "2027-01-31 00:00:00.5+00:00", datetime(2027, 1, 31, 0, 0, 0, 500000, tzinfo=UTC)),
+    ],
 )
-def test_parameters_are_read_by_their_type(kind: type, text: str, value: object) -> None:
+def test_parameters_are_read_by_their_type(kind: Any, text: str, value: object) -> None:
     """Query and path parameters are texts that stand for values."""
     assert wire.decode_text(kind, "x", text) == value
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(int, ""), (int, "5x"), (int, "1e3"), (bool, "maybe"), (bool, "")]
+    ("kind", "text"),
+    [
+        *((int, text) for text in ("", "5x", "1e3", "5.0", "+5", " 5", "1_0", "٥")),
+        (int | None, "5.0"),
+        *((bool, text) for text in ("maybe", "", "1", "0", "yes", "on", "t")),
+        *(
+            (datetime, text)
+            for text in ("2026", "2026-01-31", "1767225600", "2026-13-31T00:00:00Z", "2026-01-31T99")
+        ),
+        (datetime | None, "2026-02-30T00:00:00Z"),
+    ],
 )
-def test_a_wrong_parameter_is_named(kind: type, text: str) -> None:
+def test_a_wrong_parameter_is_named(kind: Any, text: str) -> None:
     """The error names the parameter."""
     with pytest.raises(Invalid, match=r"^limit: "):
         wire.decode_text(kind, "limit", text)
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("text", ["2026", "2026-02-30T00:00:00Z"])
+def test_a_time_in_a_query_is_not_quoted(text: str, lang: str) -> None:
+    """The hint is one for queries: what a JSON document wants is wrong there."""
+    with pytest.raises(Invalid) as refused:
+        wire.decode_text(datetime, "date", text)
+    assert '"' not in explain(refused.value, lang)[1]

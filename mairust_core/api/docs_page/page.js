@@ -45,8 +45,13 @@ function address(path, fields) {
   return query.size ? `${path}?${query}` : path;
 }
 
+function headersOf(fields) {
+  const given = fields.filter(({ parameter, input }) => parameter.in === "header" && input.value !== "");
+  return Object.fromEntries(given.map(({ parameter, input }) => [parameter.name, input.value]));
+}
+
 async function send(method, path, fields, body, output) {
-  const headers = {};
+  const headers = headersOf(fields);
   if (byId("key").value) headers.Authorization = `Bearer ${byId("key").value}`;
   if (body) headers["Content-Type"] = body.mediaType;
   const target = address(path, fields);

@@ -37,6 +37,27 @@ def test_a_mailbox_is_created_empty(ops: Ops, ann: Account, name: str) -> None:
     assert put(ops, ann, MAIL, mailbox=made.name).mailbox == made.name
 
 
+def test_mailboxes_come_in_pages(ops: Ops, ann: Account) -> None:
+    """INBOX first, each once, also when the last of a page is gone since; all of them without a limit."""
+    create(ops, ann, "B", "A", "Z/ü", "a")
+    every = ops(Accounts).mailboxes(ann.address)
+    assert every.next_cursor is None
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = ops(Accounts).mailboxes(ann.address, cursor=cursor, limit=2)
+        assert len(page.items) <= 2
+        seen += [one.name for one in page.items]
+        cursor = page.next_cursor
+        if seen[-1] == "A":
+            ops(Mailboxes).delete(ann.address, name="A")
+    assert seen == [one.name for one in every.items]
+    assert seen[0] == "INBOX"
+    for limit in (0, 501):
+        with pytest.raises(Invalid, match="limit"):
+            ops(Accounts).mailboxes(ann.address, limit=limit)
+
+
 def test_inbox_is_the_same_in_any_case(ops: Ops, ann: Account) -> None:
     """In every operation, and above other names (RFC 9051 §5.1)."""
     assert put(ops, ann, MAIL, mailbox="inbox").mailbox == "INBOX"
@@ -123,6 +144,6 @@ def test_delete_needs_a_mailbox_that_is_there(ops: Ops, ann: Account) -> None:
     with pytest.raises(NotFound, match="no mailbox Gone"):
         ops(Mailboxes).delete(ann.address, name="Gone")
     with pytest.raises(NotFound, match="no mailbox"):
-        ops(Mailboxes).delete(ann.address)
+        ops(Mailboxes).delete(ann.address, name="")
     with pytest.raises(Invalid, match="is the server's"):
         ops(Mailboxes).delete(ann.address, name="Quarantine")

@@ -115,7 +115,8 @@ def test_another_scheme_is_no_key(authorization: str | None) -> None:
     if authorization == "Bearer":
         assert key_of(scope_of(authorization)) == Key(public_id="", secret_hash=hash_secret(""))
     else:
-        with pytest.raises(Unauthenticated, match="No API key"):
+        missing = not authorization
+        with pytest.raises(Unauthenticated, match="No API key" if missing else "another scheme than Bearer"):
             key_of(scope_of(authorization))
 
 
@@ -175,3 +176,8 @@ def test_a_refusal_says_how_to_authenticate(web: Web) -> None:
     assert without.status_code == 401
     wrong = web.client.get(url, headers={"authorization": "Bearer mk_a_b"})
     assert wrong.headers["www-authenticate"] == 'Bearer realm="mairust", error="invalid_token"'
+    for scheme in ("Basic YTpi", "Digest x", "mk_a_b"):
+        other = web.client.get(url, headers={"authorization": scheme})
+        assert other.status_code == 401
+        assert "another scheme" in other.json()["detail"]
+        assert other.headers["www-authenticate"] == 'Bearer realm="mairust"'

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
+import pytest
+
+from mairust_core.api import pages
 from mairust_core.api.conditions import is_conditional
 from mairust_core.api.document import document, text
 from mairust_core.api.reference import reference
@@ -81,6 +89,7 @@ def test_the_doors_for_plugins_are_described(web: Web) -> None:
         for one in re.findall(r"#/components/schemas/(\w+)", json.dumps(found[name])):
             assert one in schemas
     asked = json.loads((DOCS / "hook-answer.schema.json").read_text("utf-8"))
+    asked |= {"title": "HookAnswer"}
     assert schemas["HookAnswer"] == {name: value for name, value in asked.items() if name != "$schema"}
     for path, method in (("callback/1", "post"), ("metrics", "post"), ("jwks.json", "get")):
         answer = web.client.request(method, f"/api/v1/plugin/{path}", json={} if method == "post" else None)
@@ -117,6 +126,52 @@ def test_requests_are_closed_and_ids_are_strings() -> None:
     assert "from" in schemas["Summary"]["properties"]
 
 
+def test_the_headers_of_answers_are_described(web: Web) -> None:
+    """What an answer carries is in the document: its id, when to come again, how to authenticate."""
+    found, known = described(), document()["components"]["headers"]
+    for entry in found.values():
+        for status, response in entry["responses"].items():
+            for name, said in response["headers"].items():
+                assert said.get("$ref", "").rpartition("/")[2] in {"", name}
+                assert name in known or said["description"]
+            assert "X-Request-Id" in response["headers"]
+            assert ("WWW-Authenticate" in response["headers"]) is (status == "401")
+        assert entry["responses"].get("429", {"headers": ["Retry-After"]})["headers"].keys() >= {
+            "Retry-After"
+        }
+    for op in OPERATIONS:
+        answered = found[op.id]["responses"][str(op.status)]["headers"]
+        assert ("Idempotent-Replayed" in answered) >= op.creates
+    refused = web.client.get("/api/v1/domains", headers={"authorization": ""})
+    assert {"x-request-id", "www-authenticate"} <= set(refused.headers)
+
+
+def test_what_is_refused_is_described() -> None:
+    """How long a page may be, and which parameter has to be there."""
+    given = [one for entry in described().values() for one in entry.get("parameters", [])]
+    limits = [one["schema"] for one in given if one["name"] == "limit"]
+    assert len(limits) > 10
+    for schema in limits:
+        bounded = schema.get("anyOf", [schema])[0]
+        assert (bounded["minimum"], bounded["maximum"]) == (1, 500)
+    name = next(p for p in described()["mailboxes.delete"]["parameters"] if p["name"] == "name")
+    assert name["required"]
+    for op in ("messages.attachment", "messages.part"):
+        assert "*/*" in described()[op]["responses"]["200"]["content"]
+
+
+def test_every_schema_makes_a_class_of_its_own() -> None:
+    """Generators of clients call a schema's class by its title, one inside by those it is in: none twice."""
+    schemas = document()["components"]["schemas"]
+    assert {name: one.get("title") for name, one in schemas.items()} == {name: name for name in schemas}
+    called = Counter(re.sub("[^A-Za-z0-9]", "", name) for name in schemas)
+    for name, one in schemas.items():
+        for key, inner in one.get("properties", {}).items():
+            if inner.get("type") == "object":
+                called[name + inner.get("title", key.title())] += 1
+    assert [name for name, times in called.items() if times > 1] == []
+
+
 def test_the_page_needs_nothing_from_outside(web: Web) -> None:
     """No address elsewhere, no inline script, style or handler; its policy would refuse them anyway."""
     page = web.client.get("/docs")
@@ -132,6 +187,57 @@ def test_the_page_needs_nothing_from_outside(web: Web) -> None:
         assert not re.search(r"https?://|innerHTML|outerHTML|eval\(|document\.write", served.text) or (
             path == "/api/v1/openapi.json"
         )
+
+
+PAGE = """
+const made = [];
+function node(name) {
+  return {
+    name, children: [], value: "", hidden: false,
+    append(...children) { this.children.push(...children); },
+    addEventListener(kind, call) { this.call = call; },
+  };
+}
+const ids = {};
+globalThis.document = {
+  getElementById: (id) => (ids[id] ||= node(id)),
+  createElement: (name) => { const one = node(name); made.push(one); return one; },
+};
+globalThis.fetch = async (target, options) => {
+  if (!options) return { json: async () => JSON.parse(require("fs").readFileSync(0)) };
+  console.log(JSON.stringify({ target, ...options }));
+  return { text: async () => "", headers: { get: () => "" } };
+};
+require(process.env.PAGE);
+setTimeout(() => {
+  const form = made.find((one) => one.id === process.env.OPERATION);
+  const inside = (one) => [one, ...(one.children || []).flatMap(inside)];
+  for (const label of inside(form).filter((one) => one.name === "label")) {
+    label.children.at(-1).value = `given ${label.children[0].split(" ")[0]}`;
+  }
+  inside(form).find((one) => one.name === "button").call();
+}, 50);
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+def test_the_page_sends_every_parameter() -> None:
+    """Those of the path, of the query and of the head, each where the document says it is."""
+    script = Path(pages.__file__).with_name("docs_page") / "page.js"
+    for entry in described().values():
+        given = [(one["in"], one["name"]) for one in entry.get("parameters", [])]
+        if entry["operationId"] not in {"domains.add", "messages.append", "messages.browse"}:
+            continue
+        run = subprocess.run(
+            ["node", "-e", PAGE],
+            env={"PATH": os.environ["PATH"], "PAGE": str(script), "OPERATION": entry["operationId"]},
+            input=json.dumps(document()), capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        sent = json.loads(run.stdout)
+        path, _, query = sent["target"].partition("?")
+        found = {"path": unquote(path), "query": str(parse_qs(query)), "header": str(sent["headers"])}
+        for where, name in given:
+            assert f"given {name}" in found[where], (entry["operationId"], where, name)
 
 
 def test_the_page_s_script_is_javascript(web: Web) -> None:

@@ -26,6 +26,12 @@ OPERATIONS = [op for kind in SERVICES for op in kind.operations.values()]
         ("GET /api/v1 HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/%e2%82 HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/domains/ HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/hooks/ HTTP/1.1", 422, "invalid"),
+        ("DELETE /api/v1/tokens/ HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/accounts//messages HTTP/1.1", 422, "invalid"),
+        ("GET /api/v1/jobs/retry HTTP/1.1", 405, "usage"),
+        ("DELETE /api/v1/jobs/discard HTTP/1.1", 405, "usage"),
+        ("POST /api/v1/jobs/7/retry HTTP/1.1", 404, "not_found"),
         ("GET /api/v1/domains HTTP/1.1", 200, ""),
         ("GET /%61pi/v1/d%6fmains HTTP/1.1", 200, ""),
         ("GET /api/v2/domains HTTP/1.1", 404, "not_found"),
@@ -70,10 +76,112 @@ def test_every_refusal_is_a_problem(web: Web, head: str, status: int, code: str)
         assert found.headers["content-type"] == "application/problem+json"
         problem = found.json
         assert (problem["status"], problem["code"]) == (status, code)
-        assert set(problem) == {"type", "title", "status", "detail", "code", "hint"}
+        assert set(problem) - {"field"} == {"type", "title", "status", "detail", "code", "hint"}
         assert problem["type"].endswith(f"/docs/reference/rest.md#{code}")
         assert problem["detail"]
         assert "Traceback" not in found.body.decode()
+
+
+FIELDS: tuple[tuple[str, str, object, str], ...] = (
+    ("GET", "/domains?nope=1", None, "nope"),
+    ("GET", "/domains?limit=0", None, "limit"),
+    ("GET", "/domains?limit=x", None, "limit"),
+    ("GET", "/domains/a%20b", None, "name"),
+    ("GET", "/domains/", None, "name"),
+    ("GET", "/hooks/", None, "name"),
+    ("DELETE", "/tokens/", None, "id"),
+    ("GET", "/accounts//messages", None, "address"),
+    ("DELETE", "/domains/a%20b", None, "name"),
+    ("POST", "/domains", {"name": "a b"}, "name"),
+    ("POST", "/domains", {}, "name"),
+    ("POST", "/domains", {"name": "a.example", "nope": 1}, "nope"),
+    ("POST", "/domains", [], "body"),
+    ("POST", "/accounts", {"address": "ann"}, "address"),
+    ("POST", "/accounts", {"address": "ann@a b"}, "address"),
+    ("GET", "/accounts/ann@a%20b", None, "address"),
+    ("GET", "/accounts/ann@x.example/messages?tag=%09", None, "tag"),
+    ("GET", "/accounts/ann@x.example/messages?unflag=%5Cx", None, "unflag"),
+    ("POST", "/aliases", {"address": "*@a b", "to": ["ann@x.example"]}, "address"),
+    ("POST", "/aliases", {"address": "a@x.example", "to": ["ann@a b"]}, "to"),
+    ("POST", "/tokens", {"name": "x", "scopes": ["root"]}, "scopes.0"),
+    ("PATCH", "/messages/x", {}, "id"),
+    ("PATCH", "/messages/1", {"add_flags": ["\\x"]}, "add_flags"),
+    ("PATCH", "/messages/1", {"tags": ["\t"]}, "tags"),
+    ("PATCH", "/messages/1", {"remove_tags": ["\t"]}, "remove_tags"),
+    ("PATCH", "/hooks/x", {"filter": {"nope": 1}}, "filter.nope"),
+    ("POST", "/hooks/x/replay", {"account": "ann"}, "account"),
+    ("GET", "/search?q=x&account=ann", None, "account"),
+    ("GET", "/audit?cursor=x", None, "cursor"),
+    ("GET", "/audit?since=x", None, "since"),
+    ("GET", "/trace?cursor=x", None, "cursor"),
+    ("GET", "/jobs?cursor=x", None, "cursor"),
+    ("GET", "/jobs?state=x", None, "state"),
+    ("GET", "/jobs/x", None, "id"),
+    ("GET", "/hooks/x/log?cursor=x", None, "cursor"),
+    ("GET", "/hooks/x/log?outcome=x", None, "outcome"),
+    ("GET", "/plugins/x.y/accesses?cursor=x", None, "cursor"),
+    ("GET", "/plugins/x.y/logs?cursor=x", None, "cursor"),
+    ("GET", "/backups?cursor=x", None, "cursor"),
+    ("POST", "/plugins", b"no package", "body"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), FIELDS)
+def test_what_is_wrong_is_named_as_on_the_wire(
+    web: Web, method: str, path: str, body: object, field: str
+) -> None:
+    """The member `field` is the parameter or the member of the body, and the text names the same."""
+    sent = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
+    kind = {"content-type": "application/octet-stream"} if isinstance(body, bytes) else {}
+    answer = web.client.request(method, f"{API}{path}", headers=kind, **sent)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["field"] == field
+    if field != "body":
+        assert answer.json()["detail"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("field", ["mail_from", "rcpt_to"])
+def test_a_hook_is_tried_with_addresses(web: Web, field: str) -> None:
+    """What is none is refused before the hook is looked for."""
+    kind = {"content-type": "message/rfc822"}
+    path = f"{API}/hooks/gone/test"
+    answer = web.client.post(path, params={field: "not an address"}, headers=kind, content=b"A: b\r\n\r\n")
+    assert (answer.status_code, answer.json().get("field")) == (422, field)
+    right = web.client.post(path, params={field: "ann@x.example"}, headers=kind, content=b"A: b\r\n\r\n")
+    assert right.status_code == 404
+
+
+def test_what_is_no_value_has_no_field(web: Web) -> None:
+    """A search that cannot be read and a name that is not there have their own kinds."""
+    for path in ("/search?q=%28&account=a@x.example", "/domains/gone.example"):
+        assert "field" not in web.client.get(f"{API}{path}").json()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("HTTP/1.1\r\nHost: x", 200),
+        ("HTTP/1.1\r\nHost:", 200),
+        ("HTTP/1.1\r\nHost: [::1]:8025", 200),
+        ("HTTP/1.1\r\nHost: a_b.example:80", 200),
+        ("HTTP/1.0\r\nX: y", 200),
+        ("HTTP/1.1\r\nX: y", 400),
+        ("HTTP/1.1\r\nHost: x\r\nHost: x", 400),
+        ("HTTP/1.0\r\nHost: x\r\nHost: y", 400),
+        ("HTTP/1.1\r\nHost: a b", 400),
+        ("HTTP/1.1\r\nHost: ann@x/y", 400),
+    ],
+)
+def test_a_request_says_once_which_host_it_is_for(web: Web, head: str, status: int) -> None:
+    """HTTP/1.1 without `Host`, or any with two or with what is none, is refused (RFC 9112 §3.2)."""
+    with RawConnection(web.http.url) as connection:
+        connection.send(f"GET /health/live {head}\r\n\r\n".encode())
+        answer = connection.answer()
+    assert answer.status == status
+    if status == 400:
+        assert answer.json["code"] == "usage"
+        assert "Host" in answer.json["detail"]
+        assert answer.headers["x-request-id"]
 
 
 def test_what_is_no_http_is_refused_as_a_problem(web: Web) -> None:
@@ -107,9 +215,15 @@ def test_every_answer_is_labelled(web: Web, path: str) -> None:
     ("given", "kept"),
     [
         ("0b9c6cd6-3f1c-4c3e-9a36-1f1f9e1f7b10", True),
-        ("short", False),
+        ("hello-1", True),
+        ("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1", True),
+        ("dGVzdA+/==", True),
+        ("x" * 128, True),
+        ("", False),
+        ("a\tb", False),
+        ("a%0ab", False),
         ("a b c d e f g h", False),
-        ("x" * 99, False),
+        ("x" * 129, False),
     ],
 )
 def test_a_sane_request_id_is_kept(web: Web, given: str, kept: bool) -> None:
@@ -149,6 +263,7 @@ def test_options_and_405_say_what_is_possible(web: Web) -> None:
     options = web.client.options(f"{API}/domains")
     assert (options.status_code, options.headers["allow"], options.content) == (204, allowed, b"")
     assert web.client.delete(f"{API}/domains").headers["allow"] == allowed
+    assert web.client.get(f"{API}/jobs/retry").headers["allow"] == "OPTIONS, POST"
     one = web.client.options(f"{API}/accounts/a@b.example/messages")
     assert one.headers["allow"] == allowed
     assert (

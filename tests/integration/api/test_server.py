@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -106,14 +107,34 @@ async def _drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("part", [b"GET /%s", b"GET / HTTP/1.1\r\nX: %s", b"GET / HTTP/1.1\r\n%s"])
-async def test_a_head_too_large_is_refused(part: bytes) -> None:
-    """Request line and fields are bounded: 431 as a problem, then the end."""
-    filling = b"X-A: b\r\n" * 2000 if part.endswith(b"\n%s") else b"a" * 16_000
+@pytest.mark.parametrize("ending", [b"", b" HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("size", [5_000, 70_000])
+@pytest.mark.parametrize(
+    ("begun", "filling", "status"),
+    [
+        (b"GET /", b"a", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"a", 431),
+        (b"GET / HTTP/1.1\r\nHost: x", b"\r\nX-A: b", 431),
+    ],
+)
+async def test_a_head_too_large_is_refused(
+    begun: bytes, filling: bytes, status: int, size: int, ending: bytes
+) -> None:
+    """Request line and fields are bounded, whole in one piece, too: a labelled problem, then the end."""
+    sent = begun + filling * (size // len(filling)) + ending
     async with serving(App(), replace(QUICK, head_s=20)) as (_, port):
-        received = await everything(port, part % filling)
-        assert received.startswith(b"HTTP/1.1 431 ")
-        assert b'"code": "too_large"' in received
+        received = await everything(port, sent)
+    assert received.startswith(b"HTTP/1.1 %d " % status)
+    assert b'"code": "too_large"' in received
+    assert re.search(rb"\r\nX-Request-Id: [0-9a-f]{16}\r\n", received)
+
+
+async def test_requests_at_once_have_each_the_whole_head() -> None:
+    """What came together is counted one by one."""
+    request = GET.replace(b"\r\n\r\n", b"\r\nX: " + b"a" * 3000 + b"\r\n\r\n")
+    async with serving(App(), replace(QUICK, head_s=20)) as (_, port):
+        received = await everything(port, 3 * request)
+    assert received.count(b"200 OK") == 3
 
 
 async def test_more_connections_than_places_are_refused() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from mairust_core import wire
+from mairust_core import wire_misfits
 from mairust_core.errors import BY_CODE, BadQuery, Invalid
 from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain, findings
 
@@ -115,7 +115,7 @@ def test_questions_are_asked_by_the_catalogues() -> None:
 
 def test_what_the_validator_finds_has_texts() -> None:
     """Of every kind that is told apart."""
-    assert {f"invalid.{detail}" for detail in wire._DETAILS.values()} <= set(catalogue("en"))
+    assert {f"invalid.{detail}" for detail in wire_misfits._DETAILS.values()} <= set(catalogue("en"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
