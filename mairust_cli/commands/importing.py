@@ -160,8 +160,8 @@ def mbox(
 ) -> None:
     """Import an mbox, or a directory of mboxes.
 
-    They may be packed by gzip, bzip2 or xz. A file goes to INBOX, files of a directory to mailboxes of
-    their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
+    They may be packed by gzip, bzip2, xz or zstd. A file goes to INBOX, files of a directory to mailboxes
+    of their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
     `export` wrote beside the file. Running it again adds what is new. Quoted `>From ` lines stay as they are,
     except with --dialect mboxrd, by which every line that begins with `From ` begins a message.
 

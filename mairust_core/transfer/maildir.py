@@ -28,15 +28,19 @@ from mairust_core.transfer.maildir_files import (
     read_subscriptions,
     read_uids,
     split_name,
+    told_size,
 )
 from mairust_core.transfer.names import INSIDE, called_part, decoded_part, folder_mailbox, plus_plus_levels
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
+from mairust_core.transfer.packed_mail import as_it_came
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
 ATTEMPTS = 3
+UNPACKED = "2\0"
+"""Hashes remembered without it may be those of packed mail as it lies there."""
 MAX_DEPTH = 50
 _OWN_NAME = re.compile(r"[0-9]+\.M[0-9]+Q([0-9]{1,12})\.mairust,")
 
@@ -233,7 +237,8 @@ class MaildirMessage:
         entry = self._entry
         if not entry.inode:
             return b""
-        text = f"{self._directory}\0{split_name(entry.name)[0]}\0{entry.inode} {entry.size} {entry.mtime_ns}"
+        state = f"{entry.inode} {entry.size} {entry.mtime_ns}"
+        text = f"{UNPACKED}{self._directory}\0{split_name(entry.name)[0]}\0{state}"
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
     def flags(self) -> tuple[str, ...]:
@@ -246,11 +251,11 @@ class MaildirMessage:
         return file_date(self._entry.mtime_ns)
 
     def load(self) -> Payload:
-        """Its bytes, once they stay the same while they are read; under its new name if it got one."""
+        """Its bytes, unpacked, once they stay the same while read; under its new name if it got one."""
         for attempt in range(ATTEMPTS):
             try:
                 if (payload := self._read()) is not None:
-                    return payload
+                    return as_it_came(payload, told_size(split_name(self._entry.name)[0]))
             except FileNotFoundError:
                 if attempt == ATTEMPTS - 1 or not self._find():
                     raise Unusable(Reason.of("vanished")) from None

@@ -28,12 +28,19 @@ BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
 MAX_FILE_BYTES = 256 << 20
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
+_SIZE = re.compile(r",S=(\d{1,15})(?=,|$)")
 
 
 def split_name(name: str) -> tuple[str, str]:
     """The part of a file name that stays, and the letters of its info; `;` and `!` where `:` cannot be."""
     found = _INFO.search(name)
     return (name, "") if found is None else (name[: found.start()], found[1])
+
+
+def told_size(base: str) -> int | None:
+    """How long the mail is by the name of its file (`,S=123`), whatever became of the file since."""
+    found = _SIZE.search(base)
+    return None if found is None else int(found[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

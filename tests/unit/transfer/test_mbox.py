@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Broken
 
 P = b"From ann@example.org Sun May  6 22:17:15 2001\n"
+ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress
 AT = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
 
 
@@ -273,6 +275,7 @@ def test_trap_m1_one_endless_line_is_read(tmp_path: Path) -> None:
         (".gz", gzip.compress),
         (".bz2", bz2.compress),
         (".xz", lzma.compress),
+        (".zst", ZSTD),
     ],
 )
 def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
@@ -287,7 +290,9 @@ def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[
     assert last.reason.code == "damaged"
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, ZSTD], ids=["gz", "bz2", "xz", "zstd"]
+)
 @pytest.mark.parametrize("damage", ["torn", "overwritten"])
 def test_trap_m1_messages_before_the_damage_are_kept(
     tmp_path: Path, pack: Callable[[bytes], bytes], damage: str
