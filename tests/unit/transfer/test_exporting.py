@@ -99,6 +99,28 @@ def test_mboxes_come_back_as_they_were(tmp_path: Path) -> None:
     assert source.left() == ()
 
 
+AWKWARD = (
+    "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions", "subscriptions/x",
+    "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords", "courierimapsubscribed",
+    "maildirfolder", "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
+)  # fmt: skip
+"""Names that our own files have, and those of others."""
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_no_mailbox_lies_where_a_file_should(tmp_path: Path, form: str) -> None:
+    """Whatever it is called it goes out and comes back under its name."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
+    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in AWKWARD]
+    run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
+    run.run(Folders(mailboxes=AWKWARD, subscribed=AWKWARD), items(mails))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    names, found = read(source)
+    assert sorted(names) == sorted(AWKWARD)
+    assert in_order(found) == in_order(mails)
+    assert source.subscribed() == AWKWARD
+
+
 def test_the_standard_library_reads_the_same(tmp_path: Path) -> None:
     """Python's `mailbox` finds the folders, bytes, flags and dates of a Maildir, and the bytes of an mbox."""
     (tmp_path / "md").mkdir()
