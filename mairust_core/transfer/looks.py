@@ -9,11 +9,13 @@ from pathlib import Path
 from mairust_core.errors import NotFound, Usage
 from mairust_core.transfer.maildir import MARKERS
 from mairust_core.transfer.mbox import mbox_start
+from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 from mairust_core.transfer.unpacking import UNREADABLE
 
 _MAX_LOOKED_AT = 2000
+_DBOX = "a dbox of Dovecot's"
 _MAGIC = (
     (b"From ", "an mbox"), (b"!BDN", "an Outlook data file (.pst)"), (b"\x01\x01\x01\x01\n", "an MMDF file"),
     (b"LZIP", "an lzip archive"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip file"),
@@ -30,11 +32,11 @@ def require_maildir(path: Path) -> None:
     if not path.is_dir():
         raise Usage("not_maildir", path=path, looks=_file(path))
     if not _has_maildir(path):
-        raise Usage("not_maildir", path=path, looks=_directory(path))
+        raise _no_directory_of("not_maildir", path)
 
 
 def require_mbox(path: Path) -> None:
-    """Return for a file that begins like an mbox or is empty, a pipe, or a directory that is no Maildir.
+    """Return for a file that begins like an mbox or is empty, a pipe, or a directory where some may be.
 
     Raises `NotFound`, `Usage`. What cannot be read here is told by reading it.
     """
@@ -43,6 +45,13 @@ def require_mbox(path: Path) -> None:
         raise Usage("not_mbox", path=path, looks="a Maildir")
     if path.is_file() and not _may_be_mbox(path):
         raise Usage("not_mbox", path=path, looks=_file(Path(os.path.realpath(path))))
+    if path.is_dir() and not Mboxes(os.path.realpath(path)).may_hold_some():
+        raise _no_directory_of("not_mbox", path)
+
+
+def _no_directory_of(what: str, path: Path) -> Usage:
+    looks = _directory(path)
+    return Usage("dbox", path=path) if looks == _DBOX else Usage(what, path=path, looks=looks)
 
 
 def _may_be_mbox(path: Path) -> bool:
@@ -91,7 +100,7 @@ def _directory(path: Path) -> str:
     if ".mh_sequences" in names or any(name.isdigit() for name in names):
         return "an MH folder"
     if {"dbox-Mails", "mailboxes", "storage"} & set(names):
-        return "a dbox of Dovecot's"
+        return _DBOX
     looks = {_file(path / name) for name in names[:50] if (path / name).is_file()}
     if "an mbox" in looks:
         return "a directory of mboxes"

@@ -124,13 +124,20 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
         lines = _lines(root / name)
         if not lines:
             continue
-        if lines[0].startswith("V\t"):
-            return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
+        if (found := dovecot_subscriptions(lines)) is not None:
+            return found
         if name.startswith("courier"):
             lines = [line.removeprefix("INBOX.") for line in lines]
         separator = SEPARATOR if any(SEPARATOR in line for line in lines) else "."
         return tuple(_subscribed(line.split(separator)) for line in lines if line)
     return ()
+
+
+def dovecot_subscriptions(lines: list[str]) -> tuple[str, ...] | None:
+    """The mailboxes of a list as Dovecot 2 writes it; None for another one."""
+    if not lines[0].startswith("V\t"):
+        return None
+    return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
 
 
 def _subscribed(parts: list[str]) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.errors import Usage
+from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirMessage
 from mairust_core.transfer.source import Unusable
 from tests.support.dovecot import Dovecot, dovecot
@@ -44,3 +46,20 @@ def test_trap_m2_what_dovecot_packed_is_unpacked(there: Dovecot, kind: str) -> N
             content(message)
     else:
         assert content(message) == MAIL
+
+
+@pytest.mark.parametrize("kind", ["mdbox", "sdbox"])
+def test_a_dbox_comes_in_by_way_of_a_maildir(there: Dovecot, kind: str) -> None:
+    """It is named where somebody tries it, and the way that the error names works."""
+    dbox = there.directory / "dbox"
+    for mailbox in ("INBOX", "Lists/Py\u00e9"):
+        there.save(f"{kind}:~/dbox", mailbox, MAIL)
+    for require in (require_maildir, require_mbox):
+        with pytest.raises(Usage, match="maildir:DIRECTORY:LAYOUT=fs"):
+            require(dbox)
+    there.run(f"{kind}:~/dbox", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
+    found = {
+        folder.mailbox: list(folder.messages()) for folder in Maildir(there.directory / "plain").folders()
+    }
+    assert {name: len(messages) for name, messages in found.items()} == {"INBOX": 1, "Lists/Py\u00e9": 1}
+    assert [content(one) for one in mails(there.directory / "plain")] == [MAIL, MAIL]

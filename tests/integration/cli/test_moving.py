@@ -277,6 +277,30 @@ def test_mboxes_of_files_directories_and_pipes(run: Run, site: Path, tmp_path: P
     assert newest["received_at"] == "2001-05-06T22:17:15.000Z"
 
 
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ([], "an empty directory"),
+        (["notes.txt", "deep/er"], "some other directory"),
+        (["mailboxes/INBOX/dbox-Mails/x", "storage/m.1", "subscriptions"], "doveadm backup"),
+        (["cur/1.a:2,"], "import maildir"),
+    ],
+)
+def test_a_directory_without_an_mbox_is_a_bad_call(
+    run: Run, site: Path, tmp_path: Path, files: list[str], word: str
+) -> None:
+    """Nothing is imported, nor made of lists that lie there; a dbox is named with the way out of it."""
+    assert site.exists()
+    (tmp_path / "mail").mkdir()
+    for name in files:
+        (tmp_path / "mail" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mail" / name).write_text("V\t2\n\nLists\n")
+    done = run("import", "mbox", str(tmp_path / "mail"), *ANN)
+    assert (done.code, done.stdout) == (2, b"")
+    assert word in done.stderr
+    assert {one["name"] for one in run("mailbox", "list", *ANN, "--json").json["items"]} == {"INBOX"}
+
+
 def test_trap_m1_stdin_that_is_no_mbox_is_a_bad_call(site: Path, home: Path) -> None:
     """As a file that is none."""
     done = process(home, "import", "mbox", "-", *ANN, "--data-dir", str(site), stdin=b"Subject: x\n\nHello\n")

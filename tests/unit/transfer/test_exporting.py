@@ -100,8 +100,9 @@ def test_mboxes_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 AWKWARD = (
-    "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions", "subscriptions/x",
-    "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords", "courierimapsubscribed",
+    "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions",
+    "subscriptions/x", "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords",
+    "courierimapsubscribed",
     "maildirfolder", "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
 )  # fmt: skip
 """Names that our own files have, and those of others."""

@@ -328,6 +328,9 @@ def test_what_is_no_maildir_is_told_by_its_looks(tmp_path: Path, files: dict[str
         (tmp_path / name).write_bytes(data)
     with pytest.raises(Usage, match=f"looks like {looks}"):
         require_maildir(tmp_path)
+    if "mbox" not in looks:
+        with pytest.raises(Usage, match=f"looks like {looks}"):
+            require_mbox(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,15 @@ def test_a_list_of_mailboxes_is_one_or_an_mbox_and_never_both(tmp_path: Path, be
     make(tmp_path, "subscriptions", data=before + b"From a list\nred\n")
     assert mailboxes(tmp_path) == []
     assert "red" in Mboxes(str(tmp_path)).subscribed()
+
+
+@pytest.mark.parametrize("name", ["subscriptions", ".subscriptions"])
+def test_subscriptions_as_dovecot_lists_them(tmp_path: Path, name: str) -> None:
+    """Levels parted by tabs, in modified UTF-7; its mbox store hides the list."""
+    make(tmp_path, "Empty")
+    (tmp_path / name).write_bytes(b"V\t2\n\nEmpty\nLists\tPy&AOk-\n")
+    assert Mboxes(str(tmp_path)).subscribed() == ("Empty", "Lists/Py\u00e9")
+    (tmp_path / name).write_bytes(b"Empty\nLists/Py&AOk-\n")
+    hidden = name.startswith(".")
+    assert Mboxes(str(tmp_path)).subscribed() == ("Empty", "Lists/Py\u00e9" if hidden else "Lists/Py&AOk-")
+    assert mailboxes(tmp_path) == ["Empty"]
