@@ -40,7 +40,7 @@ def test_quoted_printable() -> None:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("white", [b" ", b"\t", b" \t  "])
 def test_white_space_that_was_put_behind_lines_goes(white: bytes, end: bytes) -> None:
-    """Some server in between added it (RFC 2045 6.7, rule 3), behind soft line ends too; what is meant stays."""
+    """Some server in between added it (RFC 2045 6.7, rule 3), also behind soft line ends; the rest stays."""
     data = b"soft=" + white + end + b"line" + white + end + b"a b=20" + end + b"\tc" + white
     assert decode(data, b"quoted-printable") == b"softline" + end + b"a b " + end + b"\tc"
 
