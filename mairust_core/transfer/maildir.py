@@ -21,6 +21,7 @@ from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.dates import file_date
 from mairust_core.transfer.maildir_files import (
     BESIDE,
+    DOVECOT_KEYWORDS,
     DOVECOT_UIDS,
     SUBSCRIPTIONS,
     Keywords,
@@ -185,8 +186,11 @@ class MaildirFolder:
                 yield Broken(path=str(self.directory / part), reason=unreadable(error))
         for path in directories:
             yield Broken(path=path, reason=Reason.of("unreadable", key="a_directory"))
-        directory = self.path
-        for entry in sorted(_once(entries)):
+        directory, in_order = self.path, sorted(_once(entries))
+        if keywords.full and not any(_own_order(entry.name) for entry in in_order):
+            path = str(self.directory / DOVECOT_KEYWORDS)
+            yield Aside(path=path, reason=Reason.of("keywords_full"), fate=Fate.CHANGED)
+        for entry in in_order:
             yield MaildirMessage(directory, keywords, entry)
 
     def _list(self, part: str, uids: dict[str, int], directories: list[str]) -> list[_Entry]:

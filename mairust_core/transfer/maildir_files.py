@@ -25,6 +25,8 @@ COURIER_KEYWORDS = "courierimapkeywords"
 SUBSCRIPTIONS = ("subscriptions", "courierimapsubscribed")
 BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
 """The files that each folder may have."""
+LETTERS = 26
+"""So many keywords of a folder Dovecot writes into names of files."""
 MAX_FILE_BYTES = 256 << 20
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
@@ -49,6 +51,8 @@ class Keywords:
 
     by_letter: Mapping[str, str] = field(default_factory=dict)
     by_name: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    full: bool = False
+    """Whether Dovecot had no letter left, and may have kept more of them in its index, which is not read."""
 
     def flags(self, base: str, letters: str) -> tuple[str, ...]:
         """System flags and keywords of a message."""
@@ -60,9 +64,11 @@ class Keywords:
 
 def read_keywords(directory: Path) -> Keywords:
     """The keywords of the folder in a directory."""
+    by_letter = _dovecot_keywords(directory / DOVECOT_KEYWORDS)
     return Keywords(
-        by_letter=_dovecot_keywords(directory / DOVECOT_KEYWORDS),
+        by_letter=by_letter,
         by_name=_courier_keywords(directory / COURIER_KEYWORDS),
+        full=len(by_letter) == LETTERS and not (directory / COURIER_KEYWORDS).exists(),
     )
 
 
@@ -71,7 +77,7 @@ def _dovecot_keywords(path: Path) -> dict[str, str]:
     found = {}
     for line in _lines(path):
         number, _, keyword = line.partition(" ")
-        if _is_number(number) and int(number) < 26 and keyword:
+        if _is_number(number) and int(number) < LETTERS and keyword:
             found[chr(ord("a") + int(number))] = keyword
     return found
 

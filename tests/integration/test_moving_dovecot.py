@@ -10,7 +10,9 @@ import pytest
 from mairust_core.errors import Usage
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirMessage
-from mairust_core.transfer.source import Unusable
+from mairust_core.transfer.mbox import MboxMessage
+from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.source import Aside, Unusable
 from tests.support.dovecot import Dovecot, dovecot
 from tests.unit.transfer.test_maildir import content
 
@@ -63,3 +65,17 @@ def test_a_dbox_comes_in_by_way_of_a_maildir(there: Dovecot, kind: str) -> None:
     }
     assert {name: len(messages) for name, messages in found.items()} == {"INBOX": 1, "Lists/Py\u00e9": 1}
     assert [content(one) for one in mails(there.directory / "plain")] == [MAIL, MAIL]
+
+
+def test_trap_m2_keywords_that_dovecot_keeps_in_its_index_come_by_an_mbox(there: Dovecot) -> None:
+    """A Maildir with more of them than letters says so, and the way that the how-to shows brings all."""
+    there.save("maildir:~/mail", "INBOX", MAIL)
+    keywords = {f"kw{number}" for number in range(30)}
+    there.run("maildir:~/mail", "flags", "add", " ".join(keywords), "mailbox", "INBOX", "1")
+    (folder,) = Maildir(there.directory / "mail").folders()
+    assert [one.reason.code for one in folder.messages() if isinstance(one, Aside)] == ["keywords_full"]
+    mbox = f"{there.directory}/mbox"
+    words = ("-o", "namespace/inbox/separator=/", "backup", f"mbox:{mbox}:INBOX={mbox}/INBOX")
+    there.run("maildir:~/mail", *words, settings="namespace inbox {\n inbox = yes\n}")
+    (box,) = Mboxes(mbox).folders()
+    assert keywords in [set(one.flags()) for one in box.messages() if isinstance(one, MboxMessage)]

@@ -15,7 +15,7 @@ from mairust_core.transfer import maildir as module
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirFolder, MaildirMessage
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
-from mairust_core.transfer.source import Broken, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
 AT_S = 1_764_000_000
 
@@ -70,6 +70,29 @@ def test_trap_m2_flags_of_a_name(tmp_path: Path, name: str, flags: tuple[str, ..
     make(tmp_path, name)
     (tmp_path / "dovecot-keywords").write_text("0 Junk\n1 work\n26 x\n2 bad keyword\nx y\n")
     assert only(tmp_path).flags() == flags
+
+
+@pytest.mark.parametrize(
+    ("count", "name", "courier", "told"),
+    [
+        (26, "cur/1.a:2,a", False, ["keywords_full"]),
+        (25, "cur/1.a:2,a", False, []),
+        (26, "cur/1.a:2,a", True, []),
+        (26, "cur/1.M0Q1.mairust,S=1:2,a", False, []),
+    ],
+)
+def test_trap_m2_a_full_list_of_keywords_is_told(
+    tmp_path: Path, count: int, name: str, courier: bool, told: list[str]
+) -> None:
+    """There may be more, which Dovecot has in its index only; an export of ours has all of them."""
+    make(tmp_path, name)
+    (tmp_path / "dovecot-keywords").write_text("".join(f"{number} k{number}\n" for number in range(count)))
+    if courier:
+        (tmp_path / "courierimapkeywords").mkdir()
+    (folder,) = Maildir(tmp_path).folders()
+    asides = [one for one in folder.messages() if isinstance(one, Aside)]
+    assert [one.reason.code for one in asides] == told
+    assert all(one.fate is Fate.CHANGED and "doveadm backup" in one.reason.why() for one in asides)
 
 
 def test_trap_m2_keywords_as_courier_keeps_them(tmp_path: Path) -> None:
