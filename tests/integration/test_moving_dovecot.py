@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mairust_core.errors import Usage
+from mairust_core.model.copies import Folders
+from mairust_core.transfer.exporting import ExportRun
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirMessage
+from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Aside, Unusable
 from tests.support.dovecot import Dovecot, dovecot
+from tests.unit.transfer.test_exporting import START, Row, items
 from tests.unit.transfer.test_maildir import content
 
 MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
@@ -79,3 +84,25 @@ def test_trap_m2_keywords_that_dovecot_keeps_in_its_index_come_by_an_mbox(there:
     there.run("maildir:~/mail", *words, settings="namespace inbox {\n inbox = yes\n}")
     (box,) = Mboxes(mbox).folders()
     assert keywords in [set(one.flags()) for one in box.messages() if isinstance(one, MboxMessage)]
+
+
+@pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
+def test_trap_m3_dovecot_keeps_the_order_of_an_export(there: Dovecot, layout: Layout, options: str) -> None:
+    """Later ones need not be younger; what comes afterwards stands behind them."""
+    root = there.directory / "mail"
+    root.mkdir()
+    rows: list[Row] = [
+        (name, b"Subject: %d\n\nx\n" % number, (), START - timedelta(days=7 * number % 5))
+        for name in ("INBOX", "Lists/Python")
+        for number in range(10)
+    ]
+    run = ExportRun(root, MaildirWriter(root, layout), tell=lambda _: None, progress=lambda _: None)
+    run.run(Folders(mailboxes=("INBOX", "Lists/Python", "Empty"), subscribed=()), items(rows))
+    location = f"maildir:~/mail{options}"
+    there.save(location, "INBOX", MAIL)
+    separator = "/" if options else "."
+    for mailbox, more in (("INBOX", ["packed"]), (f"Lists{separator}Python", []), ("Empty", [])):
+        found = there.fetch(location, "uid", "hdr.subject", mailbox=mailbox)
+        wanted = [] if mailbox == "Empty" else [str(number) for number in range(10)]
+        assert [one["hdr.subject"] for one in found] == [*wanted, *more]
+        assert [int(one["uid"]) for one in found] == list(range(1, len(found) + 1))

@@ -417,7 +417,7 @@ def test_the_same_works_on_a_server(
     assert run("export", "maildir", str(there), *ANN, *server).code == 0
     assert run("export", "maildir", str(here), *ANN).code == 0
     assert tree(here) == tree(there)
-    assert len(tree(here)) == 702 + 2
+    assert len(tree(here)) == 702 + 4
 
 
 def test_a_terminal_sees_how_far_it_is() -> None:
