@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mairust_cli.moving import IMPORTED, SOME_FAILED, Account, Report, cache_dir
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
+from mairust_core.i18n import say
 from mairust_core.model.copies import MovedIn, Tally, target_name
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
@@ -204,7 +206,7 @@ def _run(session: Session, job: _Job) -> None:
     else:
         found = pairs(Path(job.path), job.accounts_from or "")
         sources = [(str(path), address) for path, address in found]
-    began_s, tally = time.monotonic(), Tally()
+    began_s, tally, was_root = time.monotonic(), Tally(), os.geteuid() == 0
     with report(session.output, job.report) as told:
         for path, address in sources:
             told.account = address
@@ -214,8 +216,17 @@ def _run(session: Session, job: _Job) -> None:
         seconds=round(time.monotonic() - began_s, 3),
     )  # fmt: skip
     session.output.change(done, IMPORTED)
+    if told.denied and was_root and os.geteuid() != 0:
+        session.output.warn(say("import.became", session.output.lang, user=_user()))
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> None:

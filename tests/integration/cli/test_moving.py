@@ -7,9 +7,12 @@ import io
 import json
 import os
 import pty
+import pwd
 import subprocess
+import sys
+import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,9 @@ from mairust_cli.output import Output
 from mairust_cli.progress import SHOWN_AFTER_S
 from mairust_core.model.copies import Tally
 from tests.support.command_line import Run, command_line, environment, process
+from tests.support.docs import CHECKOUT
 from tests.support.http_server import running
-from tests.support.users import POWERLESS, needs_setpriv_as_root
+from tests.support.users import NOBODY, POWERLESS, needs_setpriv_as_root
 
 ANN = ("--account", "ann@example.org")
 AT_S = 1_764_000_000
@@ -483,6 +487,50 @@ def test_a_folder_without_permission_does_not_stop_an_import(
     assert (told["imported"], told["failed"]) == (4, 1)
     assert str(shut).encode() in done.stderr
     assert b"permission denied" in done.stderr
+
+
+@pytest.fixture
+def of_the_system(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command with the system's own Python, which everybody may read."""
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        pytest.skip("the system has no /usr/bin/python3")
+    if f"python3.{sys.version_info[1]}" not in os.path.realpath(python):
+        pytest.skip("the dependencies that are installed are of another Python than the system's own")
+    here = f"{CHECKOUT}{os.pathsep}{sysconfig.get_path('platlib')}"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        call = [python, "-S", "-m", "mairust_cli.entry", *words]
+        env = environment(home, {"PYTHONPATH": here})
+        return subprocess.run(call, env=env, cwd=home, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("lang", "word"), [("en", "became the user"), ("ja", "ユーザー")])
+def test_rule_d3_root_is_told_as_whom_it_may_not_read(
+    of_the_system: Callable[..., subprocess.CompletedProcess[str]],
+    site: Path,
+    maildir: Path,
+    lang: str,
+    word: str,
+) -> None:
+    """Whoever owns the data directory: the line behind the failures names that user and the ways out."""
+    for parent in (site, *site.parents[:-1]):
+        parent.chmod(parent.stat().st_mode | 0o711)
+    for path in (site, *site.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    command = ("import", "maildir", str(maildir), *ANN, "--data-dir", str(site), "--lang", lang)
+    maildir.chmod(0o700)
+    done = of_the_system(*command)
+    assert done.returncode == 3, done.stderr
+    *_, last = done.stderr.splitlines()
+    assert word in last
+    assert all(one in last for one in (pwd.getpwuid(NOBODY).pw_name, "--server", "--token-file"))
+    maildir.chmod(0o755)
+    done = of_the_system(*command)
+    assert (done.returncode, word in done.stderr) == (0, False), done.stderr
 
 
 @needs_setpriv_as_root
