@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from mairust_core.errors import NotFound, Usage
-from mairust_core.transfer.maildir import MARKERS
+from mairust_core.transfer.maildir import MARKERS, Maildir
 from mairust_core.transfer.mbox import mbox_start
 from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.opening import open_plain
@@ -33,6 +33,8 @@ def require_maildir(path: Path) -> None:
         raise Usage("not_maildir", path=path, looks=_file(path))
     if not _has_maildir(path):
         raise _no_directory_of("not_maildir", path)
+    if (place := _accounts_in(path)) is not None:
+        raise Usage("many_maildirs", path=path, place=place)
 
 
 def require_mbox(path: Path) -> None:
@@ -75,6 +77,22 @@ def _require_there(path: Path) -> None:
 def _has_maildir(root: Path) -> bool:
     walk = islice(os.walk(root), _MAX_LOOKED_AT)
     return any(marker in below or marker in files for _, below, files in walk for marker in MARKERS)
+
+
+def _accounts_in(root: Path) -> Path | None:
+    """A Maildir of one of several accounts, where all below a directory are such: `ann/Maildir`.
+
+    One that a folder lies beside is none, nor is one of many folders that are all called so.
+    """
+    if not {*MARKERS, "INBOX"}.isdisjoint(os.listdir(root)):
+        return None
+    first = None
+    for folder in Maildir(root).folders():
+        parts = folder.directory.relative_to(root).parts
+        if "maildir" not in map(str.lower, parts[1:]):
+            return None
+        first = first or folder.directory
+    return first
 
 
 def _file(path: Path) -> str:

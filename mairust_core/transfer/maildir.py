@@ -43,6 +43,7 @@ ATTEMPTS = 3
 UNPACKED = "2\0"
 """Hashes remembered without it may be those of packed mail as it lies there."""
 MAX_DEPTH = 50
+_GUID = re.compile(r"[0-9a-f]{32}")
 _OWN_NAME = re.compile(r"[0-9]+\.M[0-9]+Q([0-9]{1,12})\.mairust,")
 
 
@@ -64,7 +65,13 @@ class Maildir:
         Links to directories are followed, never in circles; those to files are not.
         """
         self._left.clear()
-        yield from self._below(self.root, (), set())
+        places = []
+        for folder in self._below(self.root, (), set()):
+            places.append(folder.directory)
+            yield folder
+        if _named_by_dovecot(self.root, places):
+            reason = Reason.of("dovecot_names")
+            self._left.append(Aside(path=self.path, reason=reason, fate=Fate.CHANGED))
         for name in SUBSCRIPTIONS:
             if (odd := oddity(self.root / name)) is not None:
                 yield MaildirFolder(self.root / name, broken=odd)
@@ -334,6 +341,14 @@ def _once(entries: Iterable[_Entry]) -> list[_Entry]:
 
 def _base(entry: _Entry) -> str:
     return split_name(entry.name)[0]
+
+
+def _named_by_dovecot(root: Path, places: list[Path]) -> bool:
+    """Whether folders are called as only Dovecot understands: by `LAYOUT=index`, or with `DIRNAME`."""
+    if any(_GUID.fullmatch(place.name) for place in places):
+        return True
+    same = {place.name for place in places}
+    return len(same) == 1 and root / "INBOX" / same.pop() in places
 
 
 def _may_be_folder(directory: Path) -> bool:

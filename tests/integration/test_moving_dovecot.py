@@ -106,3 +106,20 @@ def test_trap_m3_dovecot_keeps_the_order_of_an_export(there: Dovecot, layout: La
         wanted = [] if mailbox == "Empty" else [str(number) for number in range(10)]
         assert [one["hdr.subject"] for one in found] == [*wanted, *more]
         assert [int(one["uid"]) for one in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("options", [":LAYOUT=index", ":LAYOUT=fs:DIRNAME=.mail"])
+def test_folders_that_only_dovecot_can_name_are_told(there: Dovecot, options: str) -> None:
+    """Their mail comes; `doveadm backup` gives the names."""
+    inbox = "namespace inbox {\n inbox = yes\n separator = /\n}"
+    there.run(f"maildir:~/mail{options}", "mailbox", "create", "Lists/Python", settings=inbox)
+    for mailbox in ("INBOX", "Lists/Python"):
+        there.run(f"maildir:~/mail{options}", "save", "-m", mailbox, stdin=MAIL, settings=inbox)
+    source = Maildir(there.directory / "mail")
+    assert len(list(source.folders())) == 2
+    assert [one.reason.code for one in source.left()] == ["dovecot_names"]
+    words = ("-o", "namespace/inbox/separator=/", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
+    there.run(f"maildir:~/mail{options}", *words, settings="namespace inbox {\n inbox = yes\n}")
+    named = Maildir(there.directory / "plain")
+    assert {one.mailbox for one in named.folders()} == {"INBOX", "Lists/Python"}
+    assert named.left() == ()

@@ -46,8 +46,9 @@ class Dovecot:
 
     def save(self, location: str, mailbox: str, *mails: bytes, settings: str = "") -> None:
         """Put mails into a mailbox, which is made when it is not there."""
+        if mailbox not in self.mailboxes(location):
+            self.run(location, "mailbox", "create", mailbox)
         for mail in mails:
-            self.run(location, "mailbox", "create", mailbox) if mailbox not in self.mailboxes(location) else 0
             self.run(location, "save", "-m", mailbox, stdin=mail, settings=settings)
 
     def mailboxes(self, location: str) -> list[str]:

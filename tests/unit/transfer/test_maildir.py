@@ -391,6 +391,51 @@ def test_a_file_that_begins_otherwise_is_no_mbox(tmp_path: Path) -> None:
     require_mbox(tmp_path / "pipe")
 
 
+@pytest.mark.parametrize(
+    ("places", "refused"),
+    [
+        (["ann/Maildir", "bob/Maildir"], True),
+        (["example.org/bob/Maildir", "example.org/bob/Maildir/.Sent"], True),
+        (["Maildir"], False),
+        (["Lists/Python", "Work"], False),
+        (["ann/Maildir", "Work"], False),
+        (["INBOX/Maildir", "Work/Maildir"], False),
+        (["", "ann/Maildir"], False),
+    ],
+)
+def test_maildirs_of_several_accounts_are_not_taken_for_one(
+    tmp_path: Path, places: list[str], refused: bool
+) -> None:
+    """Unless there is a folder beside them: nested ones may have no INBOX of their own."""
+    for place in places:
+        make(tmp_path / place)
+    if refused:
+        with pytest.raises(Usage, match="--accounts-from"):
+            require_maildir(tmp_path)
+    else:
+        require_maildir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (["5592aa2cafde086b8507000083ecc375", "6d88c926afde086b7f07000083ecc375"], 1),
+        (["INBOX/.mail", "Lists/Py/.mail"], 1),
+        (["INBOX/mAildir", "Work/mAildir"], 1),
+        (["", ".Lists.Py", "5592aa2cafde086b8507000083ecc37"], 0),
+        (["INBOX/Work", "Lists/Work", "INBOX"], 0),
+    ],
+)
+def test_names_that_only_dovecot_knows_are_told(tmp_path: Path, places: list[str], told: int) -> None:
+    """`LAYOUT=index` and `DIRNAME`: the mail comes, and the note says how to have the names."""
+    for place in places:
+        make(tmp_path / place)
+    source = Maildir(tmp_path)
+    assert len(list(source.folders())) == len(places)
+    assert [one.reason.code for one in source.left()] == ["dovecot_names"] * told
+    assert all("doveadm backup" in one.reason.why() for one in source.left())
+
+
 def test_a_maildir_is_no_mbox(tmp_path: Path) -> None:
     """The error names the command that reads it."""
     make(tmp_path)
