@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mairust_core.transfer import ahead
 from mairust_core.transfer.ahead import Ahead
-from mairust_core.transfer.dates import HEAD_BYTES
+from mairust_core.transfer.dates import HEAD_BYTES, header_of
 from mairust_core.transfer.dialects import Dialect, content_length, fits, is_postmark, unquote
 from mairust_core.transfer.payload import Gathering, Payload
 from mairust_core.transfer.unpacking import Read
@@ -87,8 +87,7 @@ class Splitter(Ahead):
         """The message by its own `Content-Length`, None without one that fits."""
         if not self._lengths:
             return None
-        self._need(HEAD_BYTES)
-        length = content_length(self._held[:HEAD_BYTES])
+        length = content_length(header_of(self._first))
         if length is None:
             return None
         stop = sum(length)
@@ -100,6 +99,10 @@ class Splitter(Ahead):
         raw, self._held = self._held[:stop], self._held[stop:]
         self._skip_blank()
         return Payload.of(raw)
+
+    def _first(self, size: int) -> bytes:
+        self._need(size)
+        return self._held[:size]
 
     def _followed(self, stop: int) -> Payload | None:
         """The message up to there, on disk meanwhile; None, and all as it was, when none ends there."""

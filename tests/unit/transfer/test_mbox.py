@@ -241,12 +241,31 @@ def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> No
         (b"X-Mozilla-Status: 0007\n", ("\\Seen", "\\Answered", "\\Flagged")),
         (b"X-Mozilla-Status: 0008\n", ("\\Deleted",)),
         (b"X-Mozilla-Status: zz\n", ()),
+        (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus: O\n", ()),
+        (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus:\nX-Status: F\n", ("\\Flagged",)),
+        (b"Status: RO\nX-Mozilla-Status: 0004\n", ("\\Seen", "\\Flagged")),
+        (b"X-Keywords: work\nX-Mozilla-Status: 0001\n", ("work", "\\Seen")),
         (b"Subject: x\n\nStatus: R\n", ()),
     ],
 )
 def test_flags_of_status_fields(fields: bytes, flags: tuple[str, ...]) -> None:
     """Those of mail spools, of Pine and Dovecot, of Thunderbird; not of the text."""
     assert status_flags(fields + b"\nx\n") == flags
+
+
+@pytest.mark.parametrize("padding", [200 << 10, 900 << 10])
+def test_flags_stand_behind_however_many_fields(tmp_path: Path, padding: int) -> None:
+    """Dovecot puts them at the end of the header, where `Received` and `Content-Length` may be as well."""
+    filler = b"".join(b"X-Filler: %070d\n" % number for number in range(padding // 80))
+    body = b"text\n\n" + P + b"a: b\n"
+    fields = b"Status: RO\nX-Status: F\nX-Keywords: work\nContent-Length: %d\n" % len(body)
+    date = b"Date: Sun, 6 May 2001 22:17:15 +0000\n"
+    (tmp_path / "x").write_bytes(b"From x\n" + filler + fields + date + b"\n" + body)
+    (one,) = MboxFile(str(tmp_path / "x"), "x", None).messages()
+    assert isinstance(one, MboxMessage)
+    assert one.flags() == ("\\Seen", "\\Flagged", "work")
+    assert one.received_at() == datetime(2001, 5, 6, 22, 17, 15, tzinfo=UTC)
+    one.payload.close()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
