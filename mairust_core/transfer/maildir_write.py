@@ -23,7 +23,8 @@ from mairust_core.transfer.maildir_files import (
     LETTER_FLAGS,
     SUBSCRIPTIONS,
 )
-from mairust_core.transfer.names import Names, encode_utf7, nested_directory, plus_plus_directory
+from mairust_core.transfer.names import Names, encode_utf7, is_shown, nested_directory, plus_plus_directory
+from mairust_core.transfer.source import Reason
 
 HOST = "mairust"
 LONG_PAST_S = 1_000_000_000
@@ -52,9 +53,10 @@ class MaildirWriter:
         self._keywords: dict[str, int] = {}
         self._more_keywords: list[tuple[str, list[int]]] = []
 
-    def begin(self, mailbox: str) -> None:
-        """Make the folder of a mailbox; messages go there from now on."""
-        self._directory = self._root / self._names.free(self._name(mailbox))
+    def begin(self, mailbox: str) -> Reason | None:
+        """Make the folder of a mailbox; messages go there from now on. Why other servers do not show it."""
+        name = self._names.free(self._name(mailbox))
+        self._directory = self._root / name
         for part in ("tmp", "new", "cur"):
             (self._directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         if mailbox != INBOX and self._layout is Layout.PLUS_PLUS:
@@ -62,6 +64,7 @@ class MaildirWriter:
         self._written = 0
         self._uids = _UidList(self._directory / DOVECOT_UIDS)
         self._keywords, self._more_keywords = {}, []
+        return None if is_shown(mailbox, name) else Reason.of("not_shown", directory=name)
 
     def _name(self, mailbox: str) -> str:
         name = plus_plus_directory if self._layout is Layout.PLUS_PLUS else nested_directory

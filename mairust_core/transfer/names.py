@@ -101,6 +101,12 @@ def nested_directory(mailbox: str) -> str:
     return "" if mailbox == INBOX else SEPARATOR.join(map(_nested, mailbox.split(SEPARATOR)))
 
 
+def is_shown(mailbox: str, directory: str) -> bool:
+    """Whether servers call the folder in this directory, of either layout, as it is called here."""
+    plain = list(map(encode_utf7, mailbox.split(SEPARATOR)))
+    return not directory or directory in {SEPARATOR.join(plain), "." + ".".join(plain)}
+
+
 def _nested(part: str) -> str:
     """One level, which must not hide, lead upwards, or be taken for the inside of a Maildir."""
     name = encode_utf7(part)

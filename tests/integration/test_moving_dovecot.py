@@ -16,7 +16,8 @@ from mairust_core.transfer.maildir import Maildir, MaildirMessage
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.mboxes import Mboxes
-from mairust_core.transfer.source import Aside, Unusable
+from mairust_core.transfer.source import Aside, Fate, Unusable
+from mairust_core.transfer.telling import Told
 from tests.support.dovecot import Dovecot, dovecot
 from tests.unit.transfer.test_exporting import START, Row, items
 from tests.unit.transfer.test_maildir import content
@@ -123,3 +124,26 @@ def test_folders_that_only_dovecot_can_name_are_told(there: Dovecot, options: st
     named = Maildir(there.directory / "plain")
     assert {one.mailbox for one in named.folders()} == {"INBOX", "Lists/Python"}
     assert named.left() == ()
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "hidden"),
+    [(Layout.PLUS_PLUS, "", "dot.name"), (Layout.NESTED, ":LAYOUT=fs", "Lists/new/x")],
+)
+def test_a_folder_that_dovecot_does_not_show_is_told(
+    there: Dovecot, layout: Layout, options: str, hidden: str
+) -> None:
+    """Those are told, and no others."""
+    root = there.directory / "mail"
+    root.mkdir()
+    told: list[Told] = []
+    names = ("INBOX", "Lists/Python", "Pyth\u00f6n & co", hidden)
+    run = ExportRun(root, MaildirWriter(root, layout), tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=names, subscribed=()), iter(()))
+    assert [(one.mailbox, one.outcome, one.reason.code) for one in told] == [
+        (hidden, Fate.CHANGED, "not_shown")
+    ]
+    shown = {
+        name.replace("." if not options else "/", "/") for name in there.mailboxes(f"maildir:~/mail{options}")
+    }
+    assert set(names) - shown == {hidden}
