@@ -23,6 +23,8 @@ BESIDE = (SUFFIX, ".msf")
 """What our own list and Thunderbird's index beside an mbox are called behind its name."""
 
 HIDDEN_LIST = "." + SUBSCRIBED
+DOVECOT_INDEXES = ".imap"
+"""Where Dovecot has a directory for each mbox that lies beside it."""
 
 
 class Mboxes:
@@ -93,7 +95,7 @@ class Mboxes:
             return not belongs
         if path.name == SUBSCRIBED:
             return not _is_list(start)
-        if start.startswith(b"From ") or (not start and path.suffix in {".mbox", ".mbx"}):
+        if start.startswith(b"From ") or (not start and _may_be_empty(path)):
             return True
         if not belongs and not hidden:
             reason = Reason.of("not_mbox", key="left_mbox")
@@ -136,6 +138,15 @@ class Mboxes:
     def left(self) -> tuple[Broken | Aside, ...]:
         """Directories that cannot be read, links, hidden mboxes, and files that are no mboxes."""
         return tuple(self._left)
+
+
+def _may_be_empty(path: Path) -> bool:
+    """Whether a file without anything in it is an mbox: by its name, or by a mail program's index of it."""
+    return (
+        path.suffix in {".mbox", ".mbx"}
+        or (path.parent / DOVECOT_INDEXES / path.name).is_dir()
+        or path.with_name(path.name + ".msf").is_file()
+    )
 
 
 def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
