@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -92,6 +93,18 @@ def test_rule_d4_no_sender_keeps_a_mail_out(site: Site, sender: str | bytes, pat
     assert ("is no address, <> is put in its place" in done.stderr) is (path == "")
     fields = dict(newest(site, "user0@example.org").headers)
     assert fields.get("Return-Path", "<>") == f"<{path}>"
+
+
+def test_nobody_said_anything_to_a_pipe(site: Site) -> None:
+    """The trace tells where the pipe ran, and of no client."""
+    assert deliver(site, "user0@example.org").returncode == 0
+    message = newest(site, "user0@example.org")
+    told = site.command("trace", str(message.id)).stdout.decode()
+    line = next(one for one in told.splitlines() if "pipe" in one)
+    assert socket.gethostname() in line
+    assert "said" not in told
+    received = dict(message.headers)["Received"]
+    assert received.startswith("by ")
 
 
 def test_a_null_sender_is_nothing_to_be_noted(site: Site) -> None:
