@@ -225,11 +225,11 @@ complete -c mairust -n 'string match -q -- "mairust export" (__mairust_at)' -a m
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l layout -x -d 'Folders as .A.B, or as directories A/B.'
-complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -l report -r -F -d 'Write what was left out or is hidden, and why, as lines of JSON.'
 complete -c mairust -n 'string match -q -- "mairust export maildir*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l account -x -a '(__mairust_values accounts)' -d 'The account. Required.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l mailbox -x -a '(__mairust_values mailboxes)' -d 'Only this mailbox.'
-complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l report -r -F -d 'Write each message left out, and why, as lines of JSON.'
+complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -l report -r -F -d 'Write what was left out or is hidden, and why, as lines of JSON.'
 complete -c mairust -n 'string match -q -- "mairust export mbox*" (__mairust_at)' -F
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a new -d 'Begin a plugin from a template that works as it stands.'
 complete -c mairust -n 'string match -q -- "mairust plugin" (__mairust_at)' -a lint -d 'Look for what somebody should know before a plugin is given away, or taken.'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import Counter
@@ -102,10 +103,13 @@ class Report:
     file: IO[str] | None = None
     shown: Counter[Fate] = field(default_factory=Counter)
     account: str = ""
+    denied: bool = False
+    """Whether something may not be read, by what was told."""
 
     def tell(self, told: Told) -> None:
         """Write down what became of a message, a folder or a file that is not here as it was there."""
         why = told.reason.why(self.output.lang)
+        self.denied |= told.outcome is Fate.FAILED and DENIED in why.lower()
         if self.file is not None:
             line = {
                 "path": told.path, "account": self.account, "mailbox": told.mailbox,
@@ -118,6 +122,7 @@ class Report:
             self.output.note(f"{clean(told.path)}: {clean(why)}")
 
 
+DENIED = os.strerror(errno.EACCES).lower()
 MAX_SHOWN = 10
 """More failures, or more of what else is told, are in the report only."""
 

@@ -100,13 +100,26 @@ def failure(answers: Sequence[Answer]) -> MaiRustError | None:
     return Refused("delivery", why=why) if code == EX_DATAERR else Temporary("recipients", why=why)
 
 
+def for_sender(answers: Sequence[Answer]) -> str:
+    """`550 5.1.1 <a@x.example>: No such user here; …`: what a front server may pass on in its bounce."""
+    return "; ".join(
+        f"{str(reply).removesuffix(reply.text)}{_few([f'<{name}>' for name in names])}: {reply.text}"
+        for reply, names in _refused(answers)
+    )
+
+
 def _told(answers: Sequence[Answer]) -> str:
     """`a@x.example, b@x.example: 550 …; c@x.example: 452 …`, the first few recipients of each reply."""
-    by_reply: dict[str, list[str]] = {}
+    return "; ".join(f"{_few(names)}: {reply}" for reply, names in _refused(answers))
+
+
+def _refused(answers: Sequence[Answer]) -> list[tuple[Reply, list[str]]]:
+    """The first few replies to those who do not have the message, and whose each is."""
+    by_reply: dict[Reply, list[str]] = {}
     for answer in answers:
         if not answer.reply.accepted:
-            by_reply.setdefault(str(answer.reply), []).append(answer.recipient)
-    return "; ".join(f"{_few(names)}: {reply}" for reply, names in list(by_reply.items())[:MAX_SHOWN])
+            by_reply.setdefault(answer.reply, []).append(answer.recipient.strip("<>"))
+    return list(by_reply.items())[:MAX_SHOWN]
 
 
 def _few(names: Sequence[str]) -> str:

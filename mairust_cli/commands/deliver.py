@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mairust_cli.output import Output
 from mairust_cli.session import Session
 from mairust_cli.text import clean
 from mairust_cli.tree import Command, single
 from mairust_core.i18n import say
+
+if TYPE_CHECKING:
+    from mairust_core.deliver import Answer
 
 app = single()
 
@@ -44,10 +49,19 @@ def deliver(
         session.output.note(say("deliver.no_sender", session.output.lang, sender=clean(sender or "")[:80]))
     session.hear_log()
     answers = pipe.deliver(session.settings(), addresses, session.input_bytes, reverse_path or "")
-    failure = pipe.failure(answers)
-    if failure is not None:
-        session.output.error(failure)
-    elif session.output.json:
-        told = [{"address": one.recipient, "reply": str(one.reply)} for one in answers]
-        session.output.document({"recipients": told})
+    _tell(session.output, answers)
     raise typer.Exit(pipe.exit_code(answers))
+
+
+def _tell(output: Output, answers: Sequence[Answer]) -> None:
+    """What became of it; a front server shows the sender of what it bounces stderr: no advice then."""
+    from mairust_core import deliver as pipe
+
+    failure = pipe.failure(answers)
+    if failure is not None and not output.json and pipe.exit_code(answers) != pipe.EX_TEMPFAIL:
+        output.tell(clean(pipe.for_sender(answers)))
+    elif failure is not None:
+        output.error(failure)
+    elif output.json:
+        told = [{"address": one.recipient, "reply": str(one.reply)} for one in answers]
+        output.document({"recipients": told})

@@ -27,7 +27,9 @@ _Mailbox = Annotated[
 ]
 _Report = Annotated[
     str | None,
-    typer.Option("--report", metavar="FILE", help="Write each message left out, and why, as lines of JSON."),
+    typer.Option(
+        "--report", metavar="FILE", help="Write what was left out or is hidden, and why, as lines of JSON."
+    ),
 ]
 
 

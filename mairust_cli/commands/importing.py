@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mairust_cli.moving import IMPORTED, SOME_FAILED, Account, Report, cache_dir
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_core.errors import Invalid, NotFound, Usage
+from mairust_core.i18n import say
 from mairust_core.model.copies import MovedIn, Tally, target_name
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
@@ -170,8 +172,8 @@ def mbox(
 ) -> None:
     """Import an mbox, or a directory of mboxes.
 
-    They may be packed by gzip, bzip2 or xz. A file goes to INBOX, files of a directory to mailboxes of
-    their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
+    They may be packed by gzip, bzip2, xz or zstd. A file goes to INBOX, files of a directory to mailboxes
+    of their names, unless --mailbox says where. Flags are taken from Status fields, or from the list that
     `export` wrote beside the file. Running it again adds what is new. Quoted `>From ` lines stay as they are,
     except with --dialect mboxrd, by which every line that begins with `From ` begins a message.
 
@@ -215,7 +217,7 @@ def _run(session: Session, job: _Job) -> None:
     else:
         found = pairs(Path(job.path), job.accounts_from or "")
         sources = [(str(path), address) for path, address in found]
-    began_s, tally = time.monotonic(), Tally()
+    began_s, tally, was_root = time.monotonic(), Tally(), os.geteuid() == 0
     with report(session.output, job.report) as told:
         for path, address in sources:
             told.account = address
@@ -225,8 +227,17 @@ def _run(session: Session, job: _Job) -> None:
         seconds=round(time.monotonic() - began_s, 3),
     )  # fmt: skip
     session.output.change(done, IMPORTED)
+    if told.denied and was_root and os.geteuid() != 0:
+        session.output.warn(say("import.became", session.output.lang, user=_user()))
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _one(session: Session, job: _Job, path: str, tally: Tally, told: Report) -> None:

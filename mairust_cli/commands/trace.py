@@ -177,6 +177,14 @@ def _now(event: Event, lang: str) -> str:
 
 
 def _received(event: Event, lang: str) -> str:
+    if event["road"] == "deliver":  # its name is that of the machine on which the pipe ran
+        return say(
+            "trace.piped",
+            lang,
+            host=event["helo"] or "-",
+            sender=event["mail_from"] or say("trace.nobody", lang),
+            size=size(event["size"]),
+        )
     return say(
         "trace.received",
         lang,

@@ -8,6 +8,9 @@ import re
 from mairust_core.mime.line_ends import Buffer, count
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+# Begins with a line end, which is found without looking at each octet: most mail has nothing to take away.
+_WHITE_END = re.compile(rb"\n(?:(?<=[ \t]\n)|(?<=[ \t]\r\n))")
+_WHITE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _UUENCODE = frozenset((b"uuencode", b"x-uuencode", b"uue", b"x-uue"))
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
@@ -17,10 +20,17 @@ def decode(data: bytes, encoding: bytes) -> bytes:
     if encoding == b"base64":
         return decode_base64(data)
     if encoding == b"quoted-printable":
-        return binascii.a2b_qp(data)
+        return decode_quoted_printable(data)
     if encoding in _UUENCODE:
         return decode_uuencode(data)
     return data
+
+
+def decode_quoted_printable(data: bytes) -> bytes:
+    """Decode quoted-printable; white space at the end of a line was never meant (RFC 2045 §6.7, rule 3)."""
+    if _WHITE_END.search(data) is not None or data.endswith((b" ", b"\t")):
+        data = _WHITE.sub(b"", data)
+    return binascii.a2b_qp(data)
 
 
 def decode_base64(data: bytes) -> bytes:

@@ -40,8 +40,8 @@ def trace_headers(envelope: Envelope, *, hostname: str, message_id: str) -> byte
     if len(recipients) == 1:
         receiver = f"\r\n\tfor <{_path(recipients[0].address, envelope.smtputf8)}>"
     return (
-        f"{sender}Received: from {_client(connection)}\r\n"
-        f"\tby {hostname} with {protocol(envelope)} id {message_id}{receiver};\r\n"
+        f"{sender}Received: {_from(connection)}"
+        f"by {hostname} with {protocol(envelope)} id {message_id}{receiver};\r\n"
         f"\t{_date(int(envelope.received_at.timestamp()))}\r\n"
     ).encode()
 
@@ -64,9 +64,14 @@ def _date(seconds: int) -> str:
     return format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
+def _from(connection: Connection) -> str:
+    """The `from` clause with the fold behind it; a pipe has none, for nobody said anything there."""
+    return "" if connection.road is Road.DELIVER else f"from {_client(connection)}\r\n\t"
+
+
 @lru_cache(maxsize=1024)
 def _client(connection: Connection) -> str:
-    """The `from` clause, once for all mail of a session."""
+    """Who the client is, once for all mail of a session."""
     host = connection.helo if _HOST.fullmatch(connection.helo) else "unknown"
     tcp_info = f" ({_address_literal(connection.ip)})" if connection.ip else ""
     tls = f"\r\n\t({connection.tls})" if connection.tls and _TLS.fullmatch(connection.tls) else ""

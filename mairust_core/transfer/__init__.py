@@ -10,6 +10,7 @@ server that is somewhere else.
     mboxes     a directory of mboxes  mbox            one of them; dialects: how it is written
     mbox_split parts one into its messages, ahead of what is taken (`ahead`)
     opening    opens what is there, and nothing that waits; unpacking: compressed ones
+    packed_mail  single mails that their server packed
     looks      what a path looks like when it is something else
     source     what an import reads: messages, and what stands beside them; telling: of both
     room       what of it an account has room for

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from mairust_core.ids import to_time
 from mairust_core.mime.dates import parse_date
-from mairust_core.mime.fields import Fields, header_end
+from mairust_core.mime.fields import MAX_HEADER_BYTES, Fields, header_end
 
 HEAD_BYTES = 64 << 10
-"""How much of a message is looked at for its `Received` field."""
+"""How much of a message is looked at first for its fields, which most have there."""
 
 # From SENDER Thu Nov 26 10:00:00 [ZONE] 2026 [ZONE]: asctime, which RFC 4155 wants in UTC
 _POSTMARK = re.compile(
@@ -18,6 +19,19 @@ _POSTMARK = re.compile(
     rb"(?:(\d{4})\s+)?(\d{1,2}:\d\d(?::\d\d)?)(?:\s+([A-Z]{3,4}|[+-]\d{4}))?(?:\s+[A-Z]{3,4})?"
     rb"(?:\s+(\d{4}))?(?:\s*([+-]\d{4}|[A-Z]{3,4}))?"
 )
+
+
+def header_of(head: Callable[[int], bytes]) -> bytes:
+    """The fields of a message, of which `head` gives as much as is asked for; empty when they do not end."""
+    size = HEAD_BYTES
+    while True:
+        start = head(size)
+        end = header_end(start, 0, len(start))
+        if end < len(start) or len(start) < size:
+            return start[:end]
+        if size >= MAX_HEADER_BYTES:
+            return b""
+        size *= 4
 
 
 def postmark_date(line: bytes) -> datetime | None:

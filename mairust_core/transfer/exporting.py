@@ -19,8 +19,8 @@ from mairust_core.transfer.telling import Told
 class Writer(Protocol):
     """A form of mail on disk. Raises `OSError`."""
 
-    def begin(self, mailbox: str) -> None:
-        """Messages go into this mailbox from now on."""
+    def begin(self, mailbox: str) -> Reason | None:
+        """Messages go into this mailbox from now on; why other programs do not show it, if they do not."""
         ...
 
     def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
@@ -78,7 +78,8 @@ class ExportRun:
 
     def _begin(self, mailbox: str) -> None:
         self.tally.mailbox = mailbox
-        self._writer.begin(mailbox)
+        if (reason := self._writer.begin(mailbox)) is not None:
+            self._tell(Told(path=mailbox, mailbox=mailbox, outcome=Fate.CHANGED, reason=reason))
 
     def _next(self, left: list[str], wanted: str) -> None:
         """Go on to the next mailbox; to `wanted` itself when it is newer than the list."""

@@ -10,14 +10,16 @@ from typing import IO
 from mairust_core.errors import NotFound, Usage
 from mairust_core.i18n import Wording
 from mairust_core.transfer.dialects import begins_mbox
-from mairust_core.transfer.maildir import MARKERS
+from mairust_core.transfer.maildir import MARKERS, Maildir
 from mairust_core.transfer.mbox import mbox_start
+from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
 _MBOX = Wording("looks.mbox")
+_DBOX = Wording("looks.dbox")
 _MAGIC = (
     (b"!BDN", Wording("looks.pst")),
     (b"\x01\x01\x01\x01\n", Wording("looks.mmdf")),
@@ -37,11 +39,13 @@ def require_maildir(path: Path) -> None:
     if not path.is_dir():
         raise Usage("not_maildir", path=path, looks=_file(path))
     if not _has_maildir(path):
-        raise Usage("not_maildir", path=path, looks=_directory(path))
+        raise _no_directory_of("not_maildir", path)
+    if (place := _accounts_in(path)) is not None:
+        raise Usage("many_maildirs", path=path, place=place)
 
 
 def require_mbox(path: Path) -> None:
-    """Return for a file that begins like an mbox or is empty, a pipe, or a directory that is no Maildir.
+    """Return for a file that begins like an mbox or is empty, a pipe, or a directory where some may be.
 
     Raises `NotFound`, `Usage`. What cannot be read here is told by reading it.
     """
@@ -50,6 +54,13 @@ def require_mbox(path: Path) -> None:
         raise Usage("not_mbox", path=path, looks=Wording("looks.maildir"))
     if path.is_file() and not _may_be_mbox(path):
         raise Usage("not_mbox", path=path, looks=_file(Path(os.path.realpath(path))))
+    if path.is_dir() and not Mboxes(os.path.realpath(path)).may_hold_some():
+        raise _no_directory_of("not_mbox", path)
+
+
+def _no_directory_of(what: str, path: Path) -> Usage:
+    looks = _directory(path)
+    return Usage("dbox", path=path) if looks is _DBOX else Usage(what, path=path, looks=looks)
 
 
 def _may_be_mbox(path: Path) -> bool:
@@ -73,6 +84,22 @@ def _require_there(path: Path) -> None:
 def _has_maildir(root: Path) -> bool:
     walk = islice(os.walk(root), _MAX_LOOKED_AT)
     return any(marker in below or marker in files for _, below, files in walk for marker in MARKERS)
+
+
+def _accounts_in(root: Path) -> Path | None:
+    """A Maildir of one of several accounts, where all below a directory are such: `ann/Maildir`.
+
+    One that a folder lies beside is none, nor is one of many folders that are all called so.
+    """
+    if not {*MARKERS, "INBOX"}.isdisjoint(os.listdir(root)):
+        return None
+    first = None
+    for folder in Maildir(root).folders():
+        parts = folder.directory.relative_to(root).parts
+        if "maildir" not in map(str.lower, parts[1:]):
+            return None
+        first = first or folder.directory
+    return first
 
 
 def _file(path: Path) -> Wording:
@@ -108,7 +135,7 @@ def _directory(path: Path) -> Wording:
     if ".mh_sequences" in names or any(name.isdigit() for name in names):
         return Wording("looks.mh")
     if {"dbox-Mails", "mailboxes", "storage"} & set(names):
-        return Wording("looks.dbox")
+        return _DBOX
     if any((path / name).is_file() and _file(path / name) is _MBOX for name in names[:50]):
         return Wording("looks.mboxes")
     if any(name.endswith(".eml") for name in names):

@@ -21,6 +21,7 @@ from mairust_core.model.mailbox import SEPARATOR
 from mairust_core.transfer.dates import file_date
 from mairust_core.transfer.maildir_files import (
     BESIDE,
+    DOVECOT_KEYWORDS,
     DOVECOT_UIDS,
     SUBSCRIPTIONS,
     Keywords,
@@ -28,16 +29,21 @@ from mairust_core.transfer.maildir_files import (
     read_subscriptions,
     read_uids,
     split_name,
+    told_size,
 )
 from mairust_core.transfer.names import INSIDE, called_part, decoded_part, folder_mailbox, plus_plus_levels
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
+from mairust_core.transfer.packed_mail import as_it_came
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
 ATTEMPTS = 3
+UNPACKED = "2\0"
+"""Hashes remembered without it may be those of packed mail as it lies there."""
 MAX_DEPTH = 50
+_GUID = re.compile(r"[0-9a-f]{32}")
 _OWN_NAME = re.compile(r"[0-9]+\.M[0-9]+Q([0-9]{1,12})\.mairust,")
 
 
@@ -59,7 +65,13 @@ class Maildir:
         Links to directories are followed, never in circles; those to files are not.
         """
         self._left.clear()
-        yield from self._below(self.root, (), set())
+        places = []
+        for folder in self._below(self.root, (), set()):
+            places.append(folder.directory)
+            yield folder
+        if _named_by_dovecot(self.root, places):
+            reason = Reason.of("dovecot_names")
+            self._left.append(Aside(path=self.path, reason=reason, fate=Fate.CHANGED))
         for name in SUBSCRIPTIONS:
             if (odd := oddity(self.root / name)) is not None:
                 yield MaildirFolder(self.root / name, broken=odd)
@@ -181,8 +193,11 @@ class MaildirFolder:
                 yield Broken(path=str(self.directory / part), reason=unreadable(error))
         for path in directories:
             yield Broken(path=path, reason=Reason.of("unreadable", key="a_directory"))
-        directory = self.path
-        for entry in sorted(_once(entries)):
+        directory, in_order = self.path, sorted(_once(entries))
+        if keywords.full and not any(_own_order(entry.name) for entry in in_order):
+            path = str(self.directory / DOVECOT_KEYWORDS)
+            yield Aside(path=path, reason=Reason.of("keywords_full"), fate=Fate.CHANGED)
+        for entry in in_order:
             yield MaildirMessage(directory, keywords, entry)
 
     def _list(self, part: str, uids: dict[str, int], directories: list[str]) -> list[_Entry]:
@@ -233,7 +248,8 @@ class MaildirMessage:
         entry = self._entry
         if not entry.inode:
             return b""
-        text = f"{self._directory}\0{split_name(entry.name)[0]}\0{entry.inode} {entry.size} {entry.mtime_ns}"
+        state = f"{entry.inode} {entry.size} {entry.mtime_ns}"
+        text = f"{UNPACKED}{self._directory}\0{split_name(entry.name)[0]}\0{state}"
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
     def flags(self) -> tuple[str, ...]:
@@ -246,11 +262,11 @@ class MaildirMessage:
         return file_date(self._entry.mtime_ns)
 
     def load(self) -> Payload:
-        """Its bytes, once they stay the same while they are read; under its new name if it got one."""
+        """Its bytes, unpacked, once they stay the same while read; under its new name if it got one."""
         for attempt in range(ATTEMPTS):
             try:
                 if (payload := self._read()) is not None:
-                    return payload
+                    return as_it_came(payload, told_size(split_name(self._entry.name)[0]))
             except FileNotFoundError:
                 if attempt == ATTEMPTS - 1 or not self._find():
                     raise Unusable(Reason.of("vanished")) from None
@@ -325,6 +341,14 @@ def _once(entries: Iterable[_Entry]) -> list[_Entry]:
 
 def _base(entry: _Entry) -> str:
     return split_name(entry.name)[0]
+
+
+def _named_by_dovecot(root: Path, places: list[Path]) -> bool:
+    """Whether folders are called as only Dovecot understands: by `LAYOUT=index`, or with `DIRNAME`."""
+    if any(_GUID.fullmatch(place.name) for place in places):
+        return True
+    same = {place.name for place in places}
+    return len(same) == 1 and root / "INBOX" / same.pop() in places
 
 
 def _may_be_folder(directory: Path) -> bool:

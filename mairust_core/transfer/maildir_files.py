@@ -25,9 +25,12 @@ COURIER_KEYWORDS = "courierimapkeywords"
 SUBSCRIPTIONS = ("subscriptions", "courierimapsubscribed")
 BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
 """The files that each folder may have."""
+LETTERS = 26
+"""So many keywords of a folder Dovecot writes into names of files."""
 MAX_FILE_BYTES = 256 << 20
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
+_SIZE = re.compile(r",S=(\d{1,15})(?=,|$)")
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -36,12 +39,20 @@ def split_name(name: str) -> tuple[str, str]:
     return (name, "") if found is None else (name[: found.start()], found[1])
 
 
+def told_size(base: str) -> int | None:
+    """How long the mail is by the name of its file (`,S=123`), whatever became of the file since."""
+    found = _SIZE.search(base)
+    return None if found is None else int(found[1])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keywords:
     """The keywords of one folder: by letter as Dovecot has them, by file name as Courier has them."""
 
     by_letter: Mapping[str, str] = field(default_factory=dict)
     by_name: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    full: bool = False
+    """Whether Dovecot had no letter left, and may have kept more of them in its index, which is not read."""
 
     def flags(self, base: str, letters: str) -> tuple[str, ...]:
         """System flags and keywords of a message."""
@@ -53,9 +64,11 @@ class Keywords:
 
 def read_keywords(directory: Path) -> Keywords:
     """The keywords of the folder in a directory."""
+    by_letter = _dovecot_keywords(directory / DOVECOT_KEYWORDS)
     return Keywords(
-        by_letter=_dovecot_keywords(directory / DOVECOT_KEYWORDS),
+        by_letter=by_letter,
         by_name=_courier_keywords(directory / COURIER_KEYWORDS),
+        full=len(by_letter) == LETTERS and not (directory / COURIER_KEYWORDS).exists(),
     )
 
 
@@ -64,7 +77,7 @@ def _dovecot_keywords(path: Path) -> dict[str, str]:
     found = {}
     for line in _lines(path):
         number, _, keyword = line.partition(" ")
-        if _is_number(number) and int(number) < 26 and keyword:
+        if _is_number(number) and int(number) < LETTERS and keyword:
             found[chr(ord("a") + int(number))] = keyword
     return found
 
@@ -117,13 +130,20 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
         lines = _lines(root / name)
         if not lines:
             continue
-        if lines[0].startswith("V\t"):
-            return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
+        if (found := dovecot_subscriptions(lines)) is not None:
+            return found
         if name.startswith("courier"):
             lines = [line.removeprefix("INBOX.") for line in lines]
         separator = SEPARATOR if any(SEPARATOR in line for line in lines) else "."
         return tuple(_subscribed(line.split(separator)) for line in lines if line)
     return ()
+
+
+def dovecot_subscriptions(lines: list[str]) -> tuple[str, ...] | None:
+    """The mailboxes of a list as Dovecot 2 writes it; None for another one."""
+    if not lines[0].startswith("V\t"):
+        return None
+    return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
 
 
 def _subscribed(parts: list[str]) -> str:

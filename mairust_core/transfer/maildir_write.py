@@ -1,7 +1,8 @@
 """Writing a Maildir that Dovecot, Courier and mail programs read as it is.
 
 A file's name says when its message was received and, as the number of its delivery (`Q`), its place in the
-mailbox, so that reading it back keeps the order. Its modification time is the date of receipt.
+mailbox, which is its UID in Dovecot's list beside it: the order is kept. Its modification time is the date of
+receipt.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
+from zlib import crc32
 
 from mairust_core.ids import to_ms
 from mairust_core.model.copies import ExportedCopy
@@ -17,12 +19,15 @@ from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.maildir_files import (
     COURIER_KEYWORDS,
     DOVECOT_KEYWORDS,
+    DOVECOT_UIDS,
     LETTER_FLAGS,
     SUBSCRIPTIONS,
 )
-from mairust_core.transfer.names import Names, encode_utf7, nested_directory, plus_plus_directory
+from mairust_core.transfer.names import Names, encode_utf7, is_shown, nested_directory, plus_plus_directory
+from mairust_core.transfer.source import Reason
 
 HOST = "mairust"
+LONG_PAST_S = 1_000_000_000
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 _LETTER_OF = {flag: letter for letter, flag in LETTER_FLAGS.items()}
@@ -44,18 +49,22 @@ class MaildirWriter:
         self._names = Names()
         self._directory = root
         self._written = 0
+        self._uids: _UidList
         self._keywords: dict[str, int] = {}
         self._more_keywords: list[tuple[str, list[int]]] = []
 
-    def begin(self, mailbox: str) -> None:
-        """Make the folder of a mailbox; messages go there from now on."""
-        self._directory = self._root / self._names.free(self._name(mailbox))
+    def begin(self, mailbox: str) -> Reason | None:
+        """Make the folder of a mailbox; messages go there from now on. Why other servers do not show it."""
+        name = self._names.free(self._name(mailbox))
+        self._directory = self._root / name
         for part in ("tmp", "new", "cur"):
             (self._directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         if mailbox != INBOX and self._layout is Layout.PLUS_PLUS:
             (self._directory / "maildirfolder").touch(0o600)
         self._written = 0
+        self._uids = _UidList(self._directory / DOVECOT_UIDS)
         self._keywords, self._more_keywords = {}, []
+        return None if is_shown(mailbox, name) else Reason.of("not_shown", directory=name)
 
     def _name(self, mailbox: str) -> str:
         name = plus_plus_directory if self._layout is Layout.PLUS_PLUS else nested_directory
@@ -66,6 +75,7 @@ class MaildirWriter:
         self._written += 1
         ms = to_ms(copy.received_at)
         base = f"{ms // 1000}.M{ms % 1000 * 1000}Q{self._written}.{HOST},S={size_bytes}"
+        self._uids.add(self._written, base)
         temporary = self._directory / "tmp" / base
         with open(temporary, "wb", opener=_private) as file:
             file.writelines(chunks)
@@ -88,7 +98,8 @@ class MaildirWriter:
         return "".join(sorted(letters))
 
     def end(self) -> None:
-        """Write down the keywords of the mailbox: 26 as Dovecot does, more than that as Courier does."""
+        """Write down UIDs and keywords of the mailbox: 26 as Dovecot does, more than that as Courier does."""
+        self._uids.finish(self._written + 1)
         names = list(self._keywords)
         if names:
             lines = [f"{number} {name}\n" for number, name in enumerate(names[: len(LETTERS)])]
@@ -104,6 +115,34 @@ class MaildirWriter:
         lines = ["\t".join(encode_utf7(part) for part in name.split(SEPARATOR)) + "\n" for name in mailboxes]
         if lines:
             _write(self._root / SUBSCRIPTIONS[0], ["V\t2\n", "\n", *lines])
+
+
+class _UidList:
+    """The UIDs of a folder as Dovecot lists them (version 3), without which it sorts by the time in names.
+
+    UIDVALIDITY is made of the names, so that the same messages have the same one and others another, and is
+    long past, so that any that a server gives later is higher.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "xb", opener=_private)  # noqa: SIM115 - `finish` closes it
+        self._names = 0
+        self._file.write(self._head(1))
+
+    def add(self, uid: int, base: str) -> None:
+        """One more message."""
+        name = base.encode()
+        self._names = crc32(name, self._names)
+        self._file.write(b"%d :%s\n" % (uid, name))
+
+    def finish(self, next_uid: int) -> None:
+        """Write what is known by now."""
+        with self._file as file:
+            file.seek(0)
+            file.write(self._head(next_uid))
+
+    def _head(self, next_uid: int) -> bytes:
+        return b"3 V%010d N%010d\n" % (1 + self._names % LONG_PAST_S, next_uid)
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from typing import IO
 from mairust_core.errors import Usage
 from mairust_core.i18n import Wording
 from mairust_core.model.mailbox import fitting_name
-from mairust_core.transfer.dates import HEAD_BYTES, file_date, postmark_date, received_date
+from mairust_core.transfer.dates import file_date, header_of, postmark_date, received_date
 from mairust_core.transfer.dialects import BOM, Dialect, begins_mbox
 from mairust_core.transfer.mbox_files import Beside, Noted, beside_path, read_beside, status_flags
 from mairust_core.transfer.mbox_split import Splitter
@@ -43,13 +43,13 @@ class MboxMessage:
 
     def flags(self) -> tuple[str, ...]:
         """As the list beside the mbox says, else the message's own status fields."""
-        return self.noted.flags if self.noted else status_flags(self.payload.head(HEAD_BYTES))
+        return self.noted.flags if self.noted else status_flags(header_of(self.payload.head))
 
     def received_at(self) -> datetime:
         """As the list beside the mbox says, else by `From ` line, `Received`, `Date`, or the file's time."""
         if self.noted:
             return self.noted.received_at
-        at = postmark_date(self.postmark) or received_date(self.payload.head(HEAD_BYTES))
+        at = postmark_date(self.postmark) or received_date(header_of(self.payload.head))
         return at if at is not None and at.timestamp() >= 0 else self.file_time
 
     def load(self) -> Payload:

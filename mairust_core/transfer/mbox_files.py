@@ -30,7 +30,10 @@ _MOZILLA = {0x1: "\\Seen", 0x2: "\\Answered", 0x4: "\\Flagged", 0x8: "\\Deleted"
 
 
 def status_flags(head: bytes) -> tuple[str, ...]:
-    """Flags in the fields `Status`, `X-Status`, `X-Keywords` and `X-Mozilla-Status` of a message."""
+    """Flags in the fields `Status`, `X-Status`, `X-Keywords` and `X-Mozilla-Status` of a message.
+
+    The last, Thunderbird's, counts for nothing where a server writes the others, with `X-UID`.
+    """
     fields = Fields(head[: header_end(head, 0, len(head))])
     found = dict[str, None]()
     for name, letters in ((b"status", _STATUS), (b"x-status", _X_STATUS)):
@@ -39,7 +42,8 @@ def status_flags(head: bytes) -> tuple[str, ...]:
     for keyword in (fields.get(b"x-keywords") or b"").replace(b",", b" ").split():
         if keyword.isascii() and keyword[:1].isalnum() | keyword.startswith(b"$"):
             found[keyword.decode("ascii")] = None
-    bits = fields.get(b"x-mozilla-status") or b""
+    by_server = fields.get(b"status") is not None and fields.get(b"x-uid") is not None
+    bits = b"" if by_server else fields.get(b"x-mozilla-status") or b""
     if len(bits) == 4 and bits.isalnum() and all(digit in b"0123456789abcdefABCDEF" for digit in bits):
         found |= dict.fromkeys(flag for bit, flag in _MOZILLA.items() if int(bits, 16) & bit)
     return tuple(found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mairust_core.transfer import ahead
 from mairust_core.transfer.ahead import Ahead
-from mairust_core.transfer.dates import HEAD_BYTES
+from mairust_core.transfer.dates import HEAD_BYTES, header_of
 from mairust_core.transfer.dialects import (
     BOM,
     MARK,
@@ -96,8 +96,7 @@ class Splitter(Ahead):
         """The message by its own `Content-Length`, None without one that fits."""
         if not self._lengths:
             return None
-        self._need(HEAD_BYTES)
-        length = content_length(self._held[:HEAD_BYTES])
+        length = content_length(header_of(self._first))
         if length is None:
             return None
         stop = sum(length)
@@ -109,6 +108,10 @@ class Splitter(Ahead):
         raw, self._held = self._held[:stop], self._held[stop:]
         self._skip_blank()
         return Payload.of(raw)
+
+    def _first(self, size: int) -> bytes:
+        self._need(size)
+        return self._held[:size]
 
     def _followed(self, stop: int) -> Payload | None:
         """The message up to there, on disk meanwhile; None, and all as it was, when none ends there."""

@@ -11,6 +11,7 @@ from typing import IO
 from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.dates import postmark_date
 from mairust_core.transfer.dialects import Dialect, begins_mbox
+from mairust_core.transfer.maildir_files import dovecot_subscriptions
 from mairust_core.transfer.mbox import MboxFile, mbox_start
 from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX
 from mairust_core.transfer.names import called_part, decoded_part, folder_mailbox
@@ -20,6 +21,10 @@ from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
 
 BESIDE = (SUFFIX, ".msf")
 """What our own list and Thunderbird's index beside an mbox are called behind its name."""
+
+HIDDEN_LIST = "." + SUBSCRIBED
+DOVECOT_INDEXES = ".imap"
+"""Where Dovecot has a directory for each mbox that lies beside it."""
 
 
 class Mboxes:
@@ -90,7 +95,7 @@ class Mboxes:
             return not belongs
         if path.name == SUBSCRIBED:
             return not _is_list(start)
-        if begins_mbox(start) or (not start and path.suffix in {".mbox", ".mbx"}):
+        if begins_mbox(start) or (not start and _may_be_empty(path)):
             return True
         if not belongs and not hidden:
             reason = Reason.of("not_mbox", key="left_mbox")
@@ -103,17 +108,28 @@ class Mboxes:
         called = self._mailbox or SEPARATOR.join(map(called_part, place))
         return MboxFile(str(path), mailbox, self._dialect, called=called)
 
+    def may_hold_some(self) -> bool:
+        """Whether there is an mbox in the directory, or something that has to be told; stops at the first."""
+        self._left.clear()
+        found = any(True for _ in self._files(Path(self.path), ()))
+        return found or any(isinstance(one, Broken) for one in self._left)
+
     def subscribed(self) -> tuple[str, ...]:
-        """As an export wrote them."""
-        path = Path(self.path) / SUBSCRIBED
+        """As an export wrote them, or Dovecot, whose mbox store hides the list."""
+        for name in (SUBSCRIBED, HIDDEN_LIST):
+            if lines := self._listed(Path(self.path) / name):
+                found = dovecot_subscriptions(lines)
+                return _names(lines, decoded=name == HIDDEN_LIST) if found is None else found
+        return ()
+
+    def _listed(self, path: Path) -> list[str]:
         try:
             with open_plain(path) as file:
                 is_list = _is_list(mbox_start(file))
             with open_plain(path) as file:
-                lines = file.read().decode("utf-8").splitlines() if is_list else []
+                return file.read().decode("utf-8").splitlines() if is_list else []
         except (UnicodeDecodeError, Unusable, *UNREADABLE):
-            return ()
-        return tuple(folder_mailbox([line]) for line in lines if line)
+            return []
 
     def expected(self) -> int | None:
         """Nobody knows before it is read."""
@@ -124,6 +140,15 @@ class Mboxes:
         return tuple(self._left)
 
 
+def _may_be_empty(path: Path) -> bool:
+    """Whether a file without anything in it is an mbox: by its name, or by a mail program's index of it."""
+    return (
+        path.suffix in {".mbox", ".mbx"}
+        or (path.parent / DOVECOT_INDEXES / path.name).is_dir()
+        or path.with_name(path.name + ".msf").is_file()
+    )
+
+
 def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
     """The path of the mailbox that a file is, each level as it lies there."""
     for suffix in SUFFIXES:
@@ -131,6 +156,12 @@ def _place_of(name: str, levels: Sequence[str]) -> tuple[str, ...]:
     if name == "mbox" and levels:
         return (*levels[:-1], levels[-1].removesuffix(".mbox"))
     return (*levels, name.removesuffix(".mbox").removesuffix(".mbx"))
+
+
+def _names(lines: list[str], *, decoded: bool) -> tuple[str, ...]:
+    """The mailboxes of a list with a name on each line, as they are called here or by Dovecot."""
+    parts = (list(map(decoded_part, line.split(SEPARATOR))) if decoded else [line] for line in lines if line)
+    return tuple(map(folder_mailbox, parts))
 
 
 def _is_list(start: bytes) -> bool:

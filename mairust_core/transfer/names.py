@@ -15,12 +15,16 @@ from collections.abc import Sequence
 
 from mairust_core.errors import Invalid
 from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
+from mairust_core.transfer.mbox_files import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
+BESIDE = re.compile(r"dovecot.*|courierimap.*|subscriptions|maildirfolder")
+"""Files that lie beside the folders of a nested Maildir, of ours and of other servers."""
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LIKE_OURS = re.compile(r"\.(?=(?:mbox|mbx|sbd|flags)$)")
 _OUTSIDE = re.compile("[^\x20-\x7e]+|&")
 
 
@@ -97,18 +101,33 @@ def nested_directory(mailbox: str) -> str:
     return "" if mailbox == INBOX else SEPARATOR.join(map(_nested, mailbox.split(SEPARATOR)))
 
 
+def is_shown(mailbox: str, directory: str) -> bool:
+    """Whether servers call the folder in this directory, of either layout, as it is called here."""
+    plain = list(map(encode_utf7, mailbox.split(SEPARATOR)))
+    return not directory or directory in {SEPARATOR.join(plain), "." + ".".join(plain)}
+
+
 def _nested(part: str) -> str:
     """One level, which must not hide, lead upwards, or be taken for the inside of a Maildir."""
     name = encode_utf7(part)
-    if name.startswith(".") or name in INSIDE:
+    if name.startswith(".") or name in INSIDE or BESIDE.fullmatch(name):
         return _shift(name[0]) + name[1:]
     return name or "_"
 
 
 def file_parts(mailbox: str) -> list[str]:
-    """The levels of a mailbox as names of files, in UTF-8; `decoded_part` reads them back."""
+    """The levels of a mailbox as names of files, in UTF-8; `decoded_part` reads them back.
+
+    None is called like a file that lies beside a directory of that name, or ends as such files do.
+    """
     parts = [part.replace("&", "&-") or "_" for part in mailbox.split(SEPARATOR)]
-    return [_shift(".") + part[1:] if part.startswith(".") else part for part in parts]
+    return [_file_part(part) for part in parts]
+
+
+def _file_part(part: str) -> str:
+    if part.startswith(".") or part == SUBSCRIBED:
+        part = _shift(part[0]) + part[1:]
+    return _LIKE_OURS.sub(lambda found: _shift(found[0]), part)
 
 
 class Names:

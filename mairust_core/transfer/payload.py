@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from hashlib import sha256
+from io import BytesIO
 from typing import IO
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
@@ -51,6 +52,13 @@ class Payload:
         self._file.seek(0)
         while piece := self._file.read(PIECE_BYTES):
             yield piece
+
+    def open(self) -> IO[bytes]:
+        """All bytes as a file, which stays the payload's; read by nobody else meanwhile."""
+        if self._file is None:
+            return BytesIO(self._data)
+        self._file.seek(0)
+        return self._file
 
     def head(self, size: int) -> bytes:
         """The first bytes."""

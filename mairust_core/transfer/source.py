@@ -57,7 +57,7 @@ class Fate(StrEnum):
     RENAMED = "renamed"
     """A folder that is kept under another name."""
     CHANGED = "changed"
-    """A message that came, yet not with every keyword as it was, or not parted as its mbox said."""
+    """What came, yet not for certain with every keyword as it was, or not parted as its mbox said."""
     LEFT = "left"
     """A file, or a directory, that does not look like mail and was left alone."""
 

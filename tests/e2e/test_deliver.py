@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -93,6 +95,18 @@ def test_rule_d4_no_sender_keeps_a_mail_out(site: Site, sender: str | bytes, pat
     assert fields.get("Return-Path", "<>") == f"<{path}>"
 
 
+def test_nobody_said_anything_to_a_pipe(site: Site) -> None:
+    """The trace tells where the pipe ran, and of no client."""
+    assert deliver(site, "user0@example.org").returncode == 0
+    message = newest(site, "user0@example.org")
+    told = site.command("trace", str(message.id)).stdout.decode()
+    line = next(one for one in told.splitlines() if "pipe" in one)
+    assert socket.gethostname() in line
+    assert "said" not in told
+    received = dict(message.headers)["Received"]
+    assert received.startswith("by ")
+
+
 def test_a_null_sender_is_nothing_to_be_noted(site: Site) -> None:
     """Bounces have it; nothing is said when all is well."""
     for sender in ("", "<>"):
@@ -112,12 +126,21 @@ def test_a_local_part_with_a_space_finds_its_account(site: Site) -> None:
     "recipient", ["nobody@example.org", "no address", b"\xff@example.org", "a\nb@c.example"]
 )
 def test_whom_nobody_knows_is_67_in_one_line(site: Site, recipient: str | bytes) -> None:
-    """What, whom and why: this is what the front server's log shows."""
+    """What, whom and why, and no advice: the front server sends it to whoever sent the mail."""
     done = deliver(site, recipient)
     assert done.returncode == 67
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mairust: error: Nobody has the message, every recipient is unknown: ")
-    assert " 5.1." in line
+    assert re.fullmatch(r"5\d\d 5\.1\.\d <.+>: [\w ,.]+", line), line
+
+
+def test_a_sender_hears_the_reply_to_each_recipient(site: Site) -> None:
+    """In the words of SMTP."""
+    done = deliver(site, "x@example.org", "y@example.org", "z@example.com")
+    assert done.returncode == 67
+    assert done.stderr == (
+        "550 5.1.1 <x@example.org>, <y@example.org>: No such user here; "
+        "550 5.7.1 <z@example.com>: Relaying denied, this server takes no mail for that domain\n"
+    )
 
 
 def test_a_refused_message_is_65_in_one_line(site: Site) -> None:
@@ -129,8 +152,8 @@ def test_a_refused_message_is_65_in_one_line(site: Site) -> None:
         done = deliver(site, *options, "user0@example.org", "user1@example.org", mail=mail)
         assert done.returncode == 65
         (line,) = done.stderr.splitlines()
-        assert "The message is refused: user0@example.org, user1@example.org: 55" in line
-        assert why in line
+        assert line.startswith(f"55{line[2]} {why} <user0@example.org>, <user1@example.org>: ")
+        assert "mairust" not in line.lower()
 
 
 def test_who_has_no_room_is_75_and_named(site: Site) -> None:

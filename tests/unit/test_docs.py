@@ -197,3 +197,14 @@ def test_the_snippets_for_postfix_are_those_explained() -> None:
     assert pipe is not None
     (call,) = docs.mairust_calls(pipe[1])
     assert docs.fault(call) is None
+
+
+@pytest.mark.parametrize("file", [POSTFIX, DEPLOY / "postfix" / "main.cf.snippet"], ids=lambda one: one.name)
+def test_the_site_may_still_send_by_postfix(file: Path) -> None:
+    """Its own machines and people are let through before others' mail to other domains is refused."""
+    found = re.findall(r"^smtpd_recipient_restrictions = (.+)$", file.read_text("utf-8"), re.MULTILINE)
+    assert found
+    for line in found:
+        order = line.split(", ")
+        assert order[:2] == ["permit_mynetworks", "permit_sasl_authenticated"]
+        assert order.index("reject_unauth_destination") < order.index("reject_unverified_recipient")

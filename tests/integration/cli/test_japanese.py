@@ -102,7 +102,7 @@ def test_results_are_in_japanese(run: Run, small: dict[str, str]) -> None:
     assert {call: words for call, words in left.items() if words} == {}
 
 
-LOOKS = ("nothing", "an.mbox", "an.pst", "zip", "mh", "mboxes", "mails", "dbox", "other", "Maildir")
+LOOKS = ("nothing", "an.mbox", "an.pst", "zip", "mh", "mboxes", "mails", "other", "Maildir")
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -115,7 +115,7 @@ def test_what_something_looks_like_is_said_in_japanese(
     path = tmp_path / name
     files = {
         "an.mbox": b"From a\n", "an.pst": b"!BDN", "zip": b"PK\x03\x04", "other": b"x", "mh": {"1": b"x"},
-        "mboxes": {"a": b"From a\n"}, "mails": {"a.eml": b"x"}, "dbox": {"storage": b""}, "nothing": {},
+        "mboxes": {"a": b"From a\n"}, "mails": {"a.eml": b"x"}, "nothing": {},
     }  # fmt: skip
     match files.get(name):
         case bytes(data):
@@ -129,4 +129,13 @@ def test_what_something_looks_like_is_said_in_japanese(
     assert refused
     for text in refused:
         assert JAPANESE.search(text.partition("（")[2].partition("のようです")[0]), text
-        assert english(text, str(path)) <= {"Outlook", "Dovecot", "dbox", "pst", "zip", "MH"}
+        assert english(text, str(path)) <= {"Outlook", "pst", "zip", "MH"}
+
+
+def test_the_way_out_of_a_dbox_is_said_in_japanese(run: Run, site: Path, tmp_path: Path) -> None:
+    """By both imports."""
+    assert site.exists()
+    (tmp_path / "storage").mkdir()
+    for form in ("maildir", "mbox"):
+        told = run("import", form, str(tmp_path), *ANN, "--lang", "ja")
+        assert (told.code, "dbox のようです" in told.stderr) == (2, True)

@@ -7,9 +7,12 @@ import io
 import json
 import os
 import pty
+import pwd
 import subprocess
+import sys
+import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,9 @@ from mairust_cli.output import Output
 from mairust_cli.progress import SHOWN_AFTER_S
 from mairust_core.model.copies import Tally
 from tests.support.command_line import Run, command_line, environment, process
+from tests.support.docs import CHECKOUT
 from tests.support.http_server import running
-from tests.support.users import POWERLESS, needs_setpriv_as_root
+from tests.support.users import NOBODY, POWERLESS, needs_setpriv_as_root
 
 ANN = ("--account", "ann@example.org")
 AT_S = 1_764_000_000
@@ -293,6 +297,30 @@ def test_mboxes_of_files_directories_and_pipes(run: Run, site: Path, tmp_path: P
     assert newest["received_at"] == "2001-05-06T22:17:15.000Z"
 
 
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ([], "an empty directory"),
+        (["notes.txt", "deep/er"], "some other directory"),
+        (["mailboxes/INBOX/dbox-Mails/x", "storage/m.1", "subscriptions"], "doveadm backup"),
+        (["cur/1.a:2,"], "import maildir"),
+    ],
+)
+def test_a_directory_without_an_mbox_is_a_bad_call(
+    run: Run, site: Path, tmp_path: Path, files: list[str], word: str
+) -> None:
+    """Nothing is imported, nor made of lists that lie there; a dbox is named with the way out of it."""
+    assert site.exists()
+    (tmp_path / "mail").mkdir()
+    for name in files:
+        (tmp_path / "mail" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mail" / name).write_text("V\t2\n\nLists\n")
+    done = run("import", "mbox", str(tmp_path / "mail"), *ANN)
+    assert (done.code, done.stdout) == (2, b"")
+    assert word in done.stderr
+    assert {one["name"] for one in run("mailbox", "list", *ANN, "--json").json["items"]} == {"INBOX"}
+
+
 def test_trap_m1_stdin_that_is_no_mbox_is_a_bad_call(site: Path, home: Path) -> None:
     """As a file that is none."""
     done = process(home, "import", "mbox", "-", *ANN, "--data-dir", str(site), stdin=b"Subject: x\n\nHello\n")
@@ -409,7 +437,7 @@ def test_the_same_works_on_a_server(
     assert run("export", "maildir", str(there), *ANN, *server).code == 0
     assert run("export", "maildir", str(here), *ANN).code == 0
     assert tree(here) == tree(there)
-    assert len(tree(here)) == 702 + 2
+    assert len(tree(here)) == 702 + 4
 
 
 def test_a_terminal_sees_how_far_it_is() -> None:
@@ -475,6 +503,50 @@ def test_a_folder_without_permission_does_not_stop_an_import(
     assert (told["imported"], told["failed"]) == (4, 1)
     assert str(shut).encode() in done.stderr
     assert b"permission denied" in done.stderr
+
+
+@pytest.fixture
+def of_the_system(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command with the system's own Python, which everybody may read."""
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        pytest.skip("the system has no /usr/bin/python3")
+    if f"python3.{sys.version_info[1]}" not in os.path.realpath(python):
+        pytest.skip("the dependencies that are installed are of another Python than the system's own")
+    here = f"{CHECKOUT}{os.pathsep}{sysconfig.get_path('platlib')}"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        call = [python, "-S", "-m", "mairust_cli.entry", *words]
+        env = environment(home, {"PYTHONPATH": here})
+        return subprocess.run(call, env=env, cwd=home, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("lang", "word"), [("en", "became the user"), ("ja", "ユーザー")])
+def test_rule_d3_root_is_told_as_whom_it_may_not_read(
+    of_the_system: Callable[..., subprocess.CompletedProcess[str]],
+    site: Path,
+    maildir: Path,
+    lang: str,
+    word: str,
+) -> None:
+    """Whoever owns the data directory: the line behind the failures names that user and the ways out."""
+    for parent in (site, *site.parents[:-1]):
+        parent.chmod(parent.stat().st_mode | 0o711)
+    for path in (site, *site.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    command = ("import", "maildir", str(maildir), *ANN, "--data-dir", str(site), "--lang", lang)
+    maildir.chmod(0o700)
+    done = of_the_system(*command)
+    assert done.returncode == 3, done.stderr
+    *_, last = done.stderr.splitlines()
+    assert word in last
+    assert all(one in last for one in (pwd.getpwuid(NOBODY).pw_name, "--server", "--token-file"))
+    maildir.chmod(0o755)
+    done = of_the_system(*command)
+    assert (done.returncode, word in done.stderr) == (0, False), done.stderr
 
 
 @needs_setpriv_as_root

@@ -37,6 +37,20 @@ def test_quoted_printable() -> None:
     assert decode(b"Gr=C3=BC=\r\nn =ZZ =", b"quoted-printable") == "Grün =ZZ ".encode()
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("white", [b" ", b"\t", b" \t  "])
+def test_white_space_that_was_put_behind_lines_goes(white: bytes, end: bytes) -> None:
+    """Some server in between added it (RFC 2045 6.7, rule 3), also behind soft line ends; the rest stays."""
+    data = b"soft=" + white + end + b"line" + white + end + b"a b=20" + end + b"\tc" + white
+    assert decode(data, b"quoted-printable") == b"softline" + end + b"a b " + end + b"\tc"
+
+
+def test_much_white_space_takes_no_longer_than_other_text() -> None:
+    """Each octet is looked at once or twice, or this would not end."""
+    data = b" " * (4 << 20) + b"x \n"
+    assert decode(data, b"quoted-printable") == data[:-2] + b"\n"
+
+
 def test_uuencode() -> None:
     """A uuencoded file is decoded between its begin and end lines, though lines be padded with junk."""
     payload = bytes(range(100))

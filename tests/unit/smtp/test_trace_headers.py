@@ -81,6 +81,13 @@ def test_unknown_clients() -> None:
     assert built.startswith(b"Return-Path: <>\r\nReceived: from unknown\r\n\tby ")
 
 
+def test_a_pipe_has_no_client() -> None:
+    """The name is that of this machine itself: nobody came from anywhere."""
+    built = build(envelope(Connection(road=Road.DELIVER, helo="vm")))
+    assert b"\r\nReceived: by mx.example.org with LMTP id " in b"\r\n" + built
+    assert b"from" not in built.split(b"Received:")[1]
+
+
 def test_tls_and_ipv6_are_told() -> None:
     """The address literal names IPv6, the cipher stands in a comment."""
     built = build(

@@ -81,7 +81,9 @@ def in_order(rows: list[Row]) -> list[tuple[str, bytes, frozenset[str], datetime
 @pytest.mark.parametrize("layout", list(Layout))
 def test_a_maildir_comes_back_as_it_was(tmp_path: Path, layout: Layout) -> None:
     """Bytes, flags, more keywords than letters, dates, order, empty mailboxes, subscriptions."""
-    assert export(tmp_path, MaildirWriter(tmp_path, layout), rows()) == []
+    hidden = {"cur", "..."} if layout is Layout.NESTED else {"Tom & Jerry/a.b", "..."}
+    told = export(tmp_path, MaildirWriter(tmp_path, layout), rows())
+    assert {(one.mailbox, one.reason.code) for one in told} == {(name, "not_shown") for name in hidden}
     names, found = read(Maildir(tmp_path))
     assert sorted(names) == sorted(MAILBOXES)
     assert in_order(found) == in_order(rows())
@@ -97,6 +99,29 @@ def test_mboxes_come_back_as_they_were(tmp_path: Path) -> None:
     assert in_order(found) == in_order(rows())
     assert source.subscribed() == ("INBOX", "Tom & Jerry/a.b")
     assert source.left() == ()
+
+
+AWKWARD = (
+    "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions",
+    "subscriptions/x", "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords",
+    "courierimapsubscribed",
+    "maildirfolder", "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
+)  # fmt: skip
+"""Names that our own files have, and those of others."""
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_no_mailbox_lies_where_a_file_should(tmp_path: Path, form: str) -> None:
+    """Whatever it is called it goes out and comes back under its name."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
+    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in AWKWARD]
+    run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
+    run.run(Folders(mailboxes=AWKWARD, subscribed=AWKWARD), items(mails))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    names, found = read(source)
+    assert sorted(names) == sorted(AWKWARD)
+    assert in_order(found) == in_order(mails)
+    assert source.subscribed() == AWKWARD
 
 
 def test_the_standard_library_reads_the_same(tmp_path: Path) -> None:

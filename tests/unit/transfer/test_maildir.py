@@ -15,7 +15,7 @@ from mairust_core.transfer import maildir as module
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirFolder, MaildirMessage
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
-from mairust_core.transfer.source import Broken, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
 AT_S = 1_764_000_000
 
@@ -70,6 +70,29 @@ def test_trap_m2_flags_of_a_name(tmp_path: Path, name: str, flags: tuple[str, ..
     make(tmp_path, name)
     (tmp_path / "dovecot-keywords").write_text("0 Junk\n1 work\n26 x\n2 bad keyword\nx y\n")
     assert only(tmp_path).flags() == flags
+
+
+@pytest.mark.parametrize(
+    ("count", "name", "courier", "told"),
+    [
+        (26, "cur/1.a:2,a", False, ["keywords_full"]),
+        (25, "cur/1.a:2,a", False, []),
+        (26, "cur/1.a:2,a", True, []),
+        (26, "cur/1.M0Q1.mairust,S=1:2,a", False, []),
+    ],
+)
+def test_trap_m2_a_full_list_of_keywords_is_told(
+    tmp_path: Path, count: int, name: str, courier: bool, told: list[str]
+) -> None:
+    """There may be more, which Dovecot has in its index only; an export of ours has all of them."""
+    make(tmp_path, name)
+    (tmp_path / "dovecot-keywords").write_text("".join(f"{number} k{number}\n" for number in range(count)))
+    if courier:
+        (tmp_path / "courierimapkeywords").mkdir()
+    (folder,) = Maildir(tmp_path).folders()
+    asides = [one for one in folder.messages() if isinstance(one, Aside)]
+    assert [one.reason.code for one in asides] == told
+    assert all(one.fate is Fate.CHANGED and "doveadm backup" in one.reason.why() for one in asides)
 
 
 def test_trap_m2_keywords_as_courier_keeps_them(tmp_path: Path) -> None:
@@ -328,6 +351,9 @@ def test_what_is_no_maildir_is_told_by_its_looks(tmp_path: Path, files: dict[str
         (tmp_path / name).write_bytes(data)
     with pytest.raises(Usage, match=f"looks like {looks}"):
         require_maildir(tmp_path)
+    if "mbox" not in looks:
+        with pytest.raises(Usage, match=f"looks like {looks}"):
+            require_mbox(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +389,51 @@ def test_a_file_that_begins_otherwise_is_no_mbox(tmp_path: Path) -> None:
         require_mbox(tmp_path / str(number))
     os.mkfifo(tmp_path / "pipe")
     require_mbox(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("places", "refused"),
+    [
+        (["ann/Maildir", "bob/Maildir"], True),
+        (["example.org/bob/Maildir", "example.org/bob/Maildir/.Sent"], True),
+        (["Maildir"], False),
+        (["Lists/Python", "Work"], False),
+        (["ann/Maildir", "Work"], False),
+        (["INBOX/Maildir", "Work/Maildir"], False),
+        (["", "ann/Maildir"], False),
+    ],
+)
+def test_maildirs_of_several_accounts_are_not_taken_for_one(
+    tmp_path: Path, places: list[str], refused: bool
+) -> None:
+    """Unless there is a folder beside them: nested ones may have no INBOX of their own."""
+    for place in places:
+        make(tmp_path / place)
+    if refused:
+        with pytest.raises(Usage, match="--accounts-from"):
+            require_maildir(tmp_path)
+    else:
+        require_maildir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (["5592aa2cafde086b8507000083ecc375", "6d88c926afde086b7f07000083ecc375"], 1),
+        (["INBOX/.mail", "Lists/Py/.mail"], 1),
+        (["INBOX/mAildir", "Work/mAildir"], 1),
+        (["", ".Lists.Py", "5592aa2cafde086b8507000083ecc37"], 0),
+        (["INBOX/Work", "Lists/Work", "INBOX"], 0),
+    ],
+)
+def test_names_that_only_dovecot_knows_are_told(tmp_path: Path, places: list[str], told: int) -> None:
+    """`LAYOUT=index` and `DIRNAME`: the mail comes, and the note says how to have the names."""
+    for place in places:
+        make(tmp_path / place)
+    source = Maildir(tmp_path)
+    assert len(list(source.folders())) == len(places)
+    assert [one.reason.code for one in source.left()] == ["dovecot_names"] * told
+    assert all("doveadm backup" in one.reason.why() for one in source.left())
 
 
 def test_a_maildir_is_no_mbox(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Broken
 
 P = b"From ann@example.org Sun May  6 22:17:15 2001\n"
+ZSTD = zstandard.ZstdCompressor(write_checksum=True).compress
 AT = datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC)
 
 
@@ -240,12 +242,31 @@ def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> No
         (b"X-Mozilla-Status: 0007\n", ("\\Seen", "\\Answered", "\\Flagged")),
         (b"X-Mozilla-Status: 0008\n", ("\\Deleted",)),
         (b"X-Mozilla-Status: zz\n", ()),
+        (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus: O\n", ()),
+        (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus:\nX-Status: F\n", ("\\Flagged",)),
+        (b"Status: RO\nX-Mozilla-Status: 0004\n", ("\\Seen", "\\Flagged")),
+        (b"X-Keywords: work\nX-Mozilla-Status: 0001\n", ("work", "\\Seen")),
         (b"Subject: x\n\nStatus: R\n", ()),
     ],
 )
 def test_flags_of_status_fields(fields: bytes, flags: tuple[str, ...]) -> None:
     """Those of mail spools, of Pine and Dovecot, of Thunderbird; not of the text."""
     assert status_flags(fields + b"\nx\n") == flags
+
+
+@pytest.mark.parametrize("padding", [200 << 10, 900 << 10])
+def test_flags_stand_behind_however_many_fields(tmp_path: Path, padding: int) -> None:
+    """Dovecot puts them at the end of the header, where `Received` and `Content-Length` may be as well."""
+    filler = b"".join(b"X-Filler: %070d\n" % number for number in range(padding // 80))
+    body = b"text\n\n" + P + b"a: b\n"
+    fields = b"Status: RO\nX-Status: F\nX-Keywords: work\nContent-Length: %d\n" % len(body)
+    date = b"Date: Sun, 6 May 2001 22:17:15 +0000\n"
+    (tmp_path / "x").write_bytes(b"From x\n" + filler + fields + date + b"\n" + body)
+    (one,) = MboxFile(str(tmp_path / "x"), "x", None).messages()
+    assert isinstance(one, MboxMessage)
+    assert one.flags() == ("\\Seen", "\\Flagged", "work")
+    assert one.received_at() == datetime(2001, 5, 6, 22, 17, 15, tzinfo=UTC)
+    one.payload.close()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
@@ -274,6 +295,7 @@ def test_trap_m1_one_endless_line_is_read(tmp_path: Path) -> None:
         (".gz", gzip.compress),
         (".bz2", bz2.compress),
         (".xz", lzma.compress),
+        (".zst", ZSTD),
     ],
 )
 def test_packed_files_are_unpacked(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
@@ -292,6 +314,7 @@ PACKED_QUICKLY: dict[str, Callable[[bytes], bytes]] = {
     "gz": partial(gzip.compress, compresslevel=1),
     "bz2": partial(bz2.compress, compresslevel=1),
     "xz": partial(lzma.compress, preset=0),
+    "zstd": ZSTD,
 }
 
 

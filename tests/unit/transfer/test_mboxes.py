@@ -152,3 +152,25 @@ def test_a_list_of_mailboxes_is_one_or_an_mbox_and_never_both(tmp_path: Path, be
     make(tmp_path, "subscriptions", data=before + b"From a list\nred\n")
     assert mailboxes(tmp_path) == []
     assert "red" in Mboxes(str(tmp_path)).subscribed()
+
+
+@pytest.mark.parametrize("name", ["subscriptions", ".subscriptions"])
+def test_subscriptions_as_dovecot_lists_them(tmp_path: Path, name: str) -> None:
+    """Levels parted by tabs, in modified UTF-7; its mbox store hides the list."""
+    make(tmp_path, "Empty")
+    (tmp_path / name).write_bytes(b"V\t2\n\nEmpty\nLists\tPy&AOk-\n")
+    assert Mboxes(str(tmp_path)).subscribed() == ("Empty", "Lists/Py\u00e9")
+    (tmp_path / name).write_bytes(b"Empty\nLists/Py&AOk-\n")
+    hidden = name.startswith(".")
+    assert Mboxes(str(tmp_path)).subscribed() == ("Empty", "Lists/Py\u00e9" if hidden else "Lists/Py&AOk-")
+    assert mailboxes(tmp_path) == ["Empty"]
+
+
+@pytest.mark.parametrize("beside", [".imap/Empty/dovecot.index.log", "Empty.msf"])
+def test_an_empty_mbox_that_a_program_keeps_an_index_of_is_a_folder(tmp_path: Path, beside: str) -> None:
+    """Dovecot's index, or Thunderbird's, tells it from any other empty file."""
+    make(tmp_path, "Other", data=b"")
+    make(tmp_path, "Full")
+    make(tmp_path, "Empty", beside, data=b"")
+    assert [one.mailbox for one in Mboxes(str(tmp_path)).folders()] == ["Empty", "Full"]
+    assert left(tmp_path) == {"Other": (Fate.LEFT, "left_mbox")}

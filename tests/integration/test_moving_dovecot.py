@@ -1,0 +1,149 @@
+"""What Dovecot itself wrote comes in, and what goes out Dovecot itself reads (traps M2, M3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mairust_core.errors import Usage
+from mairust_core.model.copies import Folders
+from mairust_core.transfer.exporting import ExportRun
+from mairust_core.transfer.looks import require_maildir, require_mbox
+from mairust_core.transfer.maildir import Maildir, MaildirMessage
+from mairust_core.transfer.maildir_write import Layout, MaildirWriter
+from mairust_core.transfer.mbox import MboxMessage
+from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.source import Aside, Fate, Unusable
+from mairust_core.transfer.telling import Told
+from tests.support.dovecot import Dovecot, dovecot
+from tests.unit.transfer.test_exporting import START, Row, items
+from tests.unit.transfer.test_maildir import content
+
+MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
+
+
+@pytest.fixture
+def there() -> Iterator[Dovecot]:
+    """A Dovecot."""
+    with dovecot() as found:
+        yield found
+
+
+def mails(root: Path) -> list[MaildirMessage]:
+    """Every message of a Maildir, none of them broken."""
+    found = []
+    for folder in Maildir(root).folders():
+        for one in folder.messages():
+            assert isinstance(one, MaildirMessage), one
+            found.append(one)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "zstd", "lz4"])
+def test_trap_m2_what_dovecot_packed_is_unpacked(there: Dovecot, kind: str) -> None:
+    """As `zlib_save` has it; LZ4 is told."""
+    settings = f"mail_plugins = zlib\nplugin {{\n zlib_save = {kind}\n}}"
+    there.save("maildir:~/mail", "INBOX", MAIL, settings=settings)
+    (message,) = mails(there.directory / "mail")
+    assert Path(message.path).read_bytes() != MAIL
+    if kind == "lz4":
+        with pytest.raises(Unusable, match="packed_lz4"):
+            content(message)
+    else:
+        assert content(message) == MAIL
+
+
+@pytest.mark.parametrize("kind", ["mdbox", "sdbox"])
+def test_a_dbox_comes_in_by_way_of_a_maildir(there: Dovecot, kind: str) -> None:
+    """It is named where somebody tries it, and the way that the error names works."""
+    dbox = there.directory / "dbox"
+    for mailbox in ("INBOX", "Lists/Py\u00e9"):
+        there.save(f"{kind}:~/dbox", mailbox, MAIL)
+    for require in (require_maildir, require_mbox):
+        with pytest.raises(Usage, match="maildir:DIRECTORY:LAYOUT=fs"):
+            require(dbox)
+    there.run(f"{kind}:~/dbox", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
+    found = {
+        folder.mailbox: list(folder.messages()) for folder in Maildir(there.directory / "plain").folders()
+    }
+    assert {name: len(messages) for name, messages in found.items()} == {"INBOX": 1, "Lists/Py\u00e9": 1}
+    assert [content(one) for one in mails(there.directory / "plain")] == [MAIL, MAIL]
+
+
+def test_trap_m2_keywords_that_dovecot_keeps_in_its_index_come_by_an_mbox(there: Dovecot) -> None:
+    """A Maildir with more of them than letters says so, and the way that the how-to shows brings all."""
+    there.save("maildir:~/mail", "INBOX", MAIL)
+    keywords = {f"kw{number}" for number in range(30)}
+    there.run("maildir:~/mail", "flags", "add", " ".join(keywords), "mailbox", "INBOX", "1")
+    (folder,) = Maildir(there.directory / "mail").folders()
+    assert [one.reason.code for one in folder.messages() if isinstance(one, Aside)] == ["keywords_full"]
+    mbox = f"{there.directory}/mbox"
+    words = ("-o", "namespace/inbox/separator=/", "backup", f"mbox:{mbox}:INBOX={mbox}/INBOX")
+    there.run("maildir:~/mail", *words, settings="namespace inbox {\n inbox = yes\n}")
+    (box,) = Mboxes(mbox).folders()
+    assert keywords in [set(one.flags()) for one in box.messages() if isinstance(one, MboxMessage)]
+
+
+@pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
+def test_trap_m3_dovecot_keeps_the_order_of_an_export(there: Dovecot, layout: Layout, options: str) -> None:
+    """Later ones need not be younger; what comes afterwards stands behind them."""
+    root = there.directory / "mail"
+    root.mkdir()
+    rows: list[Row] = [
+        (name, b"Subject: %d\n\nx\n" % number, (), START - timedelta(days=7 * number % 5))
+        for name in ("INBOX", "Lists/Python")
+        for number in range(10)
+    ]
+    run = ExportRun(root, MaildirWriter(root, layout), tell=lambda _: None, progress=lambda _: None)
+    run.run(Folders(mailboxes=("INBOX", "Lists/Python", "Empty"), subscribed=()), items(rows))
+    location = f"maildir:~/mail{options}"
+    there.save(location, "INBOX", MAIL)
+    separator = "/" if options else "."
+    for mailbox, more in (("INBOX", ["packed"]), (f"Lists{separator}Python", []), ("Empty", [])):
+        found = there.fetch(location, "uid", "hdr.subject", mailbox=mailbox)
+        wanted = [] if mailbox == "Empty" else [str(number) for number in range(10)]
+        assert [one["hdr.subject"] for one in found] == [*wanted, *more]
+        assert [int(one["uid"]) for one in found] == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize("options", [":LAYOUT=index", ":LAYOUT=fs:DIRNAME=.mail"])
+def test_folders_that_only_dovecot_can_name_are_told(there: Dovecot, options: str) -> None:
+    """Their mail comes; `doveadm backup` gives the names."""
+    inbox = "namespace inbox {\n inbox = yes\n separator = /\n}"
+    there.run(f"maildir:~/mail{options}", "mailbox", "create", "Lists/Python", settings=inbox)
+    for mailbox in ("INBOX", "Lists/Python"):
+        there.run(f"maildir:~/mail{options}", "save", "-m", mailbox, stdin=MAIL, settings=inbox)
+    source = Maildir(there.directory / "mail")
+    assert len(list(source.folders())) == 2
+    assert [one.reason.code for one in source.left()] == ["dovecot_names"]
+    words = ("-o", "namespace/inbox/separator=/", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
+    there.run(f"maildir:~/mail{options}", *words, settings="namespace inbox {\n inbox = yes\n}")
+    named = Maildir(there.directory / "plain")
+    assert {one.mailbox for one in named.folders()} == {"INBOX", "Lists/Python"}
+    assert named.left() == ()
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "hidden"),
+    [(Layout.PLUS_PLUS, "", "dot.name"), (Layout.NESTED, ":LAYOUT=fs", "Lists/new/x")],
+)
+def test_a_folder_that_dovecot_does_not_show_is_told(
+    there: Dovecot, layout: Layout, options: str, hidden: str
+) -> None:
+    """Those are told, and no others."""
+    root = there.directory / "mail"
+    root.mkdir()
+    told: list[Told] = []
+    names = ("INBOX", "Lists/Python", "Pyth\u00f6n & co", hidden)
+    run = ExportRun(root, MaildirWriter(root, layout), tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=names, subscribed=()), iter(()))
+    assert [(one.mailbox, one.outcome, one.reason.code) for one in told] == [
+        (hidden, Fate.CHANGED, "not_shown")
+    ]
+    shown = {
+        name.replace("." if not options else "/", "/") for name in there.mailboxes(f"maildir:~/mail{options}")
+    }
+    assert set(names) - shown == {hidden}
