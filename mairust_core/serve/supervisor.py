@@ -9,6 +9,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mairust_core.config import Settings
@@ -176,7 +177,8 @@ def _work(settings: Settings, sockets: Sockets, counters: Counters, writing: int
     from mairust_core.serve.worker import run
 
     def ready() -> None:
-        os.write(writing, b"R")
+        with suppress(BrokenPipeError):  # the supervisor is gone: the worker sees its end, and stops
+            os.write(writing, b"R")
         os.close(writing)
 
     try:
