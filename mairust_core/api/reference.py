@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from inspect import Parameter
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -153,8 +154,7 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
+        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{_unless_given(param)}"
     if op.body_type is BytesIn:
         yield f"* Body: {' or '.join(f'`{one}`' for one in op.accepts)}"
     elif kind := items_of(op.body_type):
@@ -164,6 +164,12 @@ def _operation(op: Operation) -> Iterator[str]:
     yield f"* Answer: {_answer(op)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
+
+
+def _unless_given(param: Parameter) -> str:
+    if param.default is param.empty:
+        return ", required"
+    return f", default `{_plain(param.default)}`" if param.default not in (None, (), "") else ""
 
 
 def _plain(value: object) -> str:

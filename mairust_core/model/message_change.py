@@ -101,7 +101,7 @@ class Appended:
         object.__setattr__(self, "tags", parse_tags(self.tags))
         require_zone("date", self.date)
         if self.date is not None and self.date.timestamp() < 0:
-            raise Invalid("date", "too_early", value=f"{self.date:%Y-%m-%d}")
+            raise Invalid("date", "too_early", value=f"{self.date.date()}")
 
 
 def require_zone(field: str, at: datetime | None) -> None:

@@ -24,6 +24,7 @@ from mairust_core.observe.counters import Counters
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
+from mairust_core.sandbox import cgroups
 from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
@@ -68,6 +69,7 @@ def run(
             runner.run(_Worker(site, sockets, ready, parent_alive, committing).run())
     finally:
         site.close()
+        cgroups.leave()  # a worker below a supervisor ends without `atexit`
     return 0
 
 
