@@ -40,6 +40,8 @@ from mairust_core.store.sqlite_driver import driver as driver
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
+LOG_BYTES = 64 << 20
+"""What the log's file may keep: a long reader lets it grow beyond."""
 PAGE_BYTES = 4096
 NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
@@ -50,12 +52,14 @@ _DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _SHUT = (3, 8)  # SQLITE_PERM, SQLITE_READONLY
 MAX_VALUES = 8000
 """In one statement; SQLite takes four times as many."""
+_PATIENCE = "PRAGMA busy_timeout=10000"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
+    _PATIENCE,
+    f"PRAGMA journal_size_limit={LOG_BYTES}",
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
 )
@@ -217,6 +221,19 @@ class Sqlite:
             log.warning("checkpoint of %s failed, a later commit tries again: %s", self.path, error)
         finally:
             cursor.close()
+
+    def shorten_log(self) -> None:
+        """Empty the log and its file, where that grew long and nobody reads from it; waits for no reader."""
+        with suppress(FileNotFoundError):
+            if os.stat(self._wal).st_size <= LOG_BYTES:
+                return
+        with self._translated(), self.engine.connect() as connection, self._lock.held():
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                cursor.execute(_PATIENCE)
 
     def _log_bytes(self, cursor: Any) -> int:
         """What the write-ahead log holds that is not in the database yet.
