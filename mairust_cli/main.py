@@ -50,6 +50,11 @@ def _outcome(args: Sequence[str], options: Options) -> int:
         _report(error, error, args, options)
         return error.exit_code
     except Exception as error:
+        from mairust_core.shortage import shortage
+
+        if lacking := shortage(error):
+            _report(lacking, error, args, options)
+            return lacking.exit_code
         why = f"{type(error).__name__}: {error}".rstrip(": ")
         _report(MaiRustError("internal", why=why), error, args, options)
         return FAILED
