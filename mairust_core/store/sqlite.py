@@ -23,6 +23,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from mairust_core.disk import is_mounted_read_only
 from mairust_core.durable import sync_directory
 from mairust_core.errors import (
     BadConfig,
@@ -50,6 +51,7 @@ LOCK_TIMEOUT_S = 10.0
 MAX_FAULTS = 10
 _DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _SHUT = (3, 8)  # SQLITE_PERM, SQLITE_READONLY
+_CANNOT_OPEN = 14
 MAX_VALUES = 8000
 """In one statement; SQLite takes four times as many."""
 _PATIENCE = "PRAGMA busy_timeout=10000"
@@ -144,11 +146,16 @@ class Sqlite:
         return found
 
     def _unopened(self, error: Exception) -> StorageDown:
+        if is_mounted_read_only(self.path.parent):
+            return self._mounted_read_only()
         shut = self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK)
         return self._shut(os.strerror(errno.EACCES) if shut else str(error))
 
     def _shut(self, why: str) -> StorageDown:
         return StorageDown("open_file", path=self.path, directory=self.path.parent, why=why)
+
+    def _mounted_read_only(self) -> StorageDown:
+        return StorageDown("mounted_read_only", path=self.path, directory=self.path.parent)
 
     def create_file(self) -> None:
         """Create the empty database file, readable by its owner only, durable with its directory."""
@@ -292,6 +299,8 @@ class Sqlite:
         text, code = str(cause), getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
             return Damaged("database", path=self.path, why=text)
+        if code in (*_SHUT, _CANNOT_OPEN) and is_mounted_read_only(self.path.parent):
+            return self._mounted_read_only()
         if code in _SHUT:
             return StorageDown("read_only", path=self.path, directory=self.path.parent, why=text)
         if "disk is full" in text:
@@ -441,7 +450,9 @@ class _WriteLock:
             try:
                 self._fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                raise StorageDown("lock_file", path=self.path, why=error.strerror) from error
+                detail = "mounted_read_only" if error.errno == errno.EROFS else "lock_file"
+                directory = self.path.parent
+                raise StorageDown(detail, path=self.path, directory=directory, why=error.strerror) from error
         return self._fd
 
     def _flock(self, fd: int, deadline: float) -> None:
