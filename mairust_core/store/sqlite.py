@@ -54,6 +54,9 @@ _SHUT = (3, 8)  # SQLITE_PERM, SQLITE_READONLY
 _CANNOT_OPEN = 14
 MAX_VALUES = 8000
 """In one statement; SQLite takes four times as many."""
+_SMALL_CACHE = "PRAGMA cache_size=-2000"
+_LARGE_CACHE = "PRAGMA cache_size=-16000"
+"""For writers: what they change stays out of the log until they commit. Readers are many."""
 _PATIENCE = "PRAGMA busy_timeout=10000"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -62,7 +65,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     _PATIENCE,
     f"PRAGMA journal_size_limit={LOG_BYTES}",
-    "PRAGMA cache_size=-16000",
+    _SMALL_CACHE,
     "PRAGMA temp_store=MEMORY",
 )
 
@@ -173,6 +176,7 @@ class Sqlite:
     def read(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection:
             self._require_same_file()
+            _set_cache(connection, _SMALL_CACHE)
             connection.connection.cursor().execute("BEGIN")
             yield connection  # giving the connection back to its pool ends the transaction
 
@@ -180,6 +184,7 @@ class Sqlite:
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection, self._lock.held():
             self._require_same_file()
+            _set_cache(connection, _LARGE_CACHE)
             cursor = connection.connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
             try:
@@ -420,6 +425,13 @@ class Sqlite:
 def _begin(connection: Connection) -> None:
     if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]  # it is open
         connection.exec_driver_sql("BEGIN")
+
+
+def _set_cache(connection: Connection, pragma: str) -> None:
+    """Let a connection keep so many pages; it drops what is beyond them."""
+    if connection.info.get("cache", _SMALL_CACHE) != pragma:
+        connection.connection.cursor().execute(pragma)
+        connection.info["cache"] = pragma
 
 
 class _WriteLock:

@@ -109,6 +109,17 @@ def test_rule_d2_a_reader_delays_the_checkpoint_and_nothing_else(kit: Kit) -> No
     assert log.stat().st_size <= grown + CHECKPOINT_BYTES
 
 
+def test_only_who_writes_keeps_many_pages(kit: Kit) -> None:
+    """Dozens of connections read: what each of them keeps is small, also after it wrote."""
+    asked = "PRAGMA cache_size"
+    for _ in range(2):
+        with kit.storage.read() as one, kit.storage.read() as other:
+            kept = [kit.storage.fetch_all(tx, asked, ()) for tx in (one, other)]
+            assert kept == [[(-2000,)], [(-2000,)]]
+        with kit.storage.write() as tx:
+            assert kit.storage.fetch_all(tx, asked, ()) == [(-16_000,)]
+
+
 def _grow_log(kit: Kit) -> Path:
     """Write half as much again as the log may keep, while somebody reads; the log."""
     with kit.storage.read() as tx:
