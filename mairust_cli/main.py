@@ -49,6 +49,11 @@ def _outcome(options: Options) -> int:
         _report(error, error, options)
         return error.exit_code
     except Exception as error:
+        from mairust_core.shortage import shortage
+
+        if lacking := shortage(error):
+            _report(lacking, error, options)
+            return lacking.exit_code
         why = f"{type(error).__name__}: {error}".rstrip(": ")
         _report(MaiRustError("internal", why=why), error, options)
         return FAILED

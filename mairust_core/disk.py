@@ -30,6 +30,14 @@ def is_full(error: OSError) -> bool:
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
+def is_mounted_read_only(path: Path) -> bool:
+    """Whether nobody, root included, can write below this path, whatever its permissions say."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def has_room(free_bytes: int, total_bytes: int) -> bool:
     """Whether a disk with so much free takes mail."""
     return free_bytes >= min(FREE_BYTES, int(total_bytes * FREE_SHARE))

@@ -15,6 +15,7 @@ from pathlib import Path
 from mairust_core.app import Site, become_owner, open_site
 from mairust_core.blobs import drivers
 from mairust_core.config import Settings
+from mairust_core.disk import is_mounted_read_only
 from mairust_core.durable import sync_directory
 from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
@@ -109,7 +110,7 @@ def _is_missing(settings: Settings, storage: StorageBackend) -> bool:
 
 def _check_writable(path: Path) -> None:
     # access(2) alone says yes to root, whatever the mount says
-    if os.statvfs(path).f_flag & os.ST_RDONLY or not os.access(path, os.W_OK | os.X_OK):
+    if is_mounted_read_only(path) or not os.access(path, os.W_OK | os.X_OK):
         raise BadConfig("read_only", path=path)
 
 

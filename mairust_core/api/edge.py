@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from mairust_core.items import read_items
 from mairust_core.model.forms import Nothing
 from mairust_core.networks import counted
 from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
+from mairust_core.shortage import Threads, shortage
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -72,8 +72,8 @@ class Edge:
     def __init__(self, site: Site, authentication: Authentication, bounds: Bounds) -> None:
         self._site = site
         self._doorkeeper = Doorkeeper(authentication, self._run)
-        self._threads = ThreadPoolExecutor(bounds.threads, thread_name_prefix="mairust-http")
-        self._short = ThreadPoolExecutor(bounds.short_threads, thread_name_prefix="mairust-http-short")
+        self._threads = Threads(bounds.threads, "mairust-http")
+        self._short = Threads(bounds.short_threads, "mairust-http-short")
         self._requests = _Slots(bounds.requests)
         self._uploads = _Slots(bounds.uploads)
         self._idle_s = bounds.body_idle_s
@@ -117,7 +117,9 @@ class Edge:
             except ClientDisconnect:
                 log.info("%s the client went away", request.scope["mairust.request_id"])
                 return Response(status_code=499)  # nobody reads it; it is for the line in the log
-            except Exception:
+            except Exception as error:
+                if lacking := shortage(error):
+                    return problem(request, lacking)
                 request_id = request.scope["mairust.request_id"]
                 log.exception("%s %s failed", request_id, name)
                 return problem(request, MaiRustError("unexpected", request_id=request_id))

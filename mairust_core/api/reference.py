@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from inspect import Parameter
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -169,8 +170,7 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        default = f", default `{_plain(param.default)}`" if param.default not in (None, ()) else ""
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{default}"
+        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{_unless_given(param)}"
     if op.body_type is BytesIn:
         yield f"* Body: {' or '.join(f'`{one}`' for one in op.accepts)}"
     elif kind := items_of(op.body_type):
@@ -182,6 +182,12 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"* Answer to a key without `read`: {_members(op.least)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
+
+
+def _unless_given(param: Parameter) -> str:
+    if param.default is param.empty:
+        return ", required"
+    return f", default `{_plain(param.default)}`" if param.default not in (None, (), "") else ""
 
 
 def _plain(value: object) -> str:

@@ -60,6 +60,8 @@ def unusable(settings: Settings, error: MaiRustError) -> Found:
         return Found("database.damaged", path=path, why=error.values.get("why", error))
     if path is None or isinstance(error, Locked):
         return Found("database.unreachable", why=explain(error)[0])
+    if error.detail == "mounted_read_only":
+        return Found("data_dir.read_only", path=path.parent)
     return Found("database.file", path=path, directory=path.parent, why=error.values.get("why", error))
 
 

@@ -14,6 +14,7 @@ LEVELS: dict[str, Level] = {
     "config.readable": Level.WARNING,
     "site.missing": Level.ERROR,
     "data_dir.owner": Level.ERROR,
+    "data_dir.read_only": Level.ERROR,
     "data_dir.open": Level.WARNING,
     "admin_token.readable": Level.ERROR,
     "master_key.missing": Level.ERROR,

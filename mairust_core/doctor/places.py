@@ -13,6 +13,7 @@ from mairust_core.blobs.records import MAGIC
 from mairust_core.config import Settings
 from mairust_core.config.effective import is_secret, value_of
 from mairust_core.config.schema import keys
+from mairust_core.disk import is_mounted_read_only
 from mairust_core.doctor.findings import Found
 
 OTHERS = 0o077
@@ -35,6 +36,8 @@ def site(settings: Settings) -> Iterator[Found]:
         return
     if status.st_uid != os.geteuid() != 0:
         yield Found("data_dir.owner", path=path, owner=status.st_uid, why=os.strerror(errno.EACCES))
+    elif is_mounted_read_only(path):
+        yield Found("data_dir.read_only", path=path)
     elif (file := settings.database.sqlite_path) is not None and not file.exists():
         if are_claimed(settings):
             yield Found("blobs.foreign", path=settings.blobs.path, database=file)

@@ -103,7 +103,8 @@ class Breakers:
             mails = mails or self._known.get(name, CLOSED).failures
             self._poison |= {(name, mail) for mail in mails}
             self._known.pop(name, None)
-            log.warning("hook %s answers, but not on %d mails: it sees them no more", name, len(mails))
+            if mails:  # none where the breaker was reset, or another process was told, meanwhile
+                log.warning("hook %s answers, but not on %d mails: it sees them no more", name, len(mails))
             return
         found = await self._write(lambda tx: breakers.open_(self._storage, tx, name))
         self._known[name] = found or after_failed_probe(self._known.get(name, CLOSED), now_ms())

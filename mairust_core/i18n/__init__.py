@@ -62,6 +62,12 @@ def catalogue(lang: str) -> dict[str, list[str]]:
     return _read(f"{lang}.json")
 
 
+def load_errors() -> None:
+    """Read the texts of all errors now: a server that has no descriptor left could not."""
+    for lang in LANGUAGES:
+        catalogue(lang)
+
+
 @lru_cache(maxsize=len(LANGUAGES))
 def findings(lang: str) -> dict[str, list[str]]:
     """All texts of `doctor` in a language: id → [what, why, mend]."""

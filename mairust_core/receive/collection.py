@@ -10,6 +10,7 @@ In the order in which one thing lets go of the next:
     expire     trace, audit, tombstones, what plugins saw and said, the memory of the pipe, of repeated
                requests and of failed log-ins; packages that no plugin has
     compact    segments that are mostly dead (`compaction`)
+    shorten    SQLite's log, where it grew long and nobody reads from it
 
 A crash anywhere leaves something to collect the next time, never a row without its bytes. Every step is a
 small transaction, and after each one collection rests as long as it took, so that mail goes first.
@@ -49,6 +50,7 @@ from mairust_core.store import (
     trash,
     upkeeps,
 )
+from mairust_core.store.sqlite import Sqlite
 from mairust_core.store.tables import (
     audit,
     hook_log,
@@ -111,7 +113,10 @@ def collect(site: Site, stopping: threading.Event | None = None) -> Collected:
         trash_days=site.settings.database.trash_days,
     )
     with closing(site.open_blobs()) as blobs:
-        return Collection(site.storage, blobs, ages, stopping=stopping).run()
+        done = Collection(site.storage, blobs, ages, stopping=stopping).run()
+    if isinstance(site.storage, Sqlite):
+        site.storage.shorten_log()
+    return done
 
 
 class Stopped(Exception):

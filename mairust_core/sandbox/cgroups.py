@@ -6,10 +6,12 @@ that was delegated to it. Processes join by themselves, through a descriptor tha
 
 from __future__ import annotations
 
+import atexit
+import errno
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,13 @@ ROOT = Path("/sys/fs/cgroup")
 OURS = "mairust"
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 V2_CONTROLLERS = ("memory", "pids")
+V2_WANTED = " ".join(f"+{name}" for name in V2_CONTROLLERS)
+TRIES = 5
+"""To make a group whose place another server, which ends, removes at the same moment."""
 
 log = logging.getLogger("mairust.sandbox")
 _numbers = itertools.count(1)
+_homes: list[Home] = []
 
 
 class Unavailable(Exception):
@@ -41,6 +47,10 @@ class Home(Protocol):
 
     def make(self, most: Most) -> Group:
         """A new group with these limits. Raises `OSError`."""
+        ...
+
+    def leave(self) -> None:
+        """Remove the place for groups, unless it has some; `make` makes it again."""
         ...
 
 
@@ -118,8 +128,13 @@ class V1:
         """A group in each tree."""
         name = _name()
         made = {controller: base / name for controller, base in self._bases.items()}
-        with _made(made.values()):
+        with _made(made.values(), _stand):
             return self._limited(made, most)
+
+    def leave(self) -> None:
+        """Remove what is empty in each tree."""
+        for base in self._bases.values():
+            _try_to_remove(base)
 
     def _limited(self, made: Mapping[str, Path], most: Most) -> Group:
         memory = made["memory"]
@@ -145,8 +160,12 @@ class V2:
     def make(self, most: Most) -> Group:
         """A group below the base."""
         directory = self._base / _name()
-        with _made([directory]):
+        with _made([directory], _stand_delegating):
             return self._limited(directory, most)
+
+    def leave(self) -> None:
+        """Remove the base if it is empty."""
+        _try_to_remove(self._base)
 
     def _limited(self, directory: Path, most: Most) -> Group:
         _write(directory / "memory.max", most.memory_bytes)
@@ -175,7 +194,15 @@ def find_home(root: Path = ROOT, own: str | None = None) -> Home:
         )
     except OSError as error:
         raise Unavailable(f"{error.filename}: {error.strerror}") from error
+    _homes.append(home)
     return home
+
+
+@atexit.register
+def leave() -> None:
+    """Remove the places that were found, where they are empty: at the end, and before an end without one."""
+    for home in _homes:
+        home.leave()
 
 
 def _own_places(text: str) -> Iterator[tuple[str, str]]:
@@ -189,7 +216,7 @@ def _own_places(text: str) -> Iterator[tuple[str, str]]:
 def _first(root: Path, places: Mapping[str, str]) -> V1:
     bases = {name: root / name / places[name].lstrip("/") / OURS for name in V1_CONTROLLERS}
     for base in bases.values():
-        base.mkdir(exist_ok=True)
+        _stand(base)
         _sweep(base)
     home = V1(bases)
     _try(home)
@@ -215,11 +242,9 @@ def _second_at(parent: Path) -> V2:
     available = (parent / "cgroup.controllers").read_text("ascii").split()
     if lacking := [name for name in V2_CONTROLLERS if name not in available]:
         raise Unavailable(f"{parent}: no controller {lacking[0]}")
-    wanted = " ".join(f"+{name}" for name in V2_CONTROLLERS)
-    _write(parent / "cgroup.subtree_control", wanted)
+    _write(parent / "cgroup.subtree_control", V2_WANTED)
     base = parent / OURS
-    base.mkdir(exist_ok=True)
-    _write(base / "cgroup.subtree_control", wanted)
+    _stand_delegating(base)
     _sweep(base)
     home = V2(base)
     _try(home)
@@ -233,14 +258,32 @@ def _try(home: Home) -> None:
 
 
 @contextmanager
-def _made(directories: Iterable[Path]) -> Iterator[None]:
+def _made(directories: Iterable[Path], stand: Callable[[Path], None]) -> Iterator[None]:
     """Make groups, and take them away again when what follows fails."""
     with ExitStack() as on_failure:
         for directory in {*directories}:
-            directory.mkdir()
+            _make(directory, stand)
             on_failure.callback(_try_to_remove, directory)
         yield
         on_failure.pop_all()
+
+
+def _make(directory: Path, stand: Callable[[Path], None]) -> None:
+    for _ in range(TRIES):
+        with suppress(FileNotFoundError):
+            stand(directory.parent)
+            directory.mkdir()
+            return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
+
+
+def _stand(base: Path) -> None:
+    base.mkdir(exist_ok=True)
+
+
+def _stand_delegating(base: Path) -> None:
+    _stand(base)
+    _write(base / "cgroup.subtree_control", V2_WANTED)
 
 
 def _name() -> str:
@@ -248,10 +291,16 @@ def _name() -> str:
 
 
 def _sweep(base: Path) -> None:
-    for left in base.iterdir():
+    for left in _entries(base):
         pid = left.name.partition("-")[0]
         if left.is_dir() and pid.isdecimal() and not Path("/proc", pid).exists():
             _try_to_remove(left)
+
+
+def _entries(base: Path) -> list[Path]:
+    with suppress(FileNotFoundError):  # another server, which ends, removed it
+        return list(base.iterdir())
+    return []
 
 
 def _try_to_remove(group: Path) -> None:

@@ -30,6 +30,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     or `BadConfig` for a listener that cannot be bound.
     """
     from mairust_core.first_run import create_site, enter_data_dir
+    from mairust_core.i18n import load_errors
     from mairust_core.observe.counters import Counters
     from mairust_core.observe.logs import set_up
     from mairust_core.plugins.sockets import make_socket_dir
@@ -39,6 +40,7 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     from mairust_core.serve.worker import run
 
     set_up(settings.telemetry.log_level, settings.telemetry.log_format)
+    load_errors()
     workers = settings.node.workers
     with bind_all(settings) as sockets:
         enter_data_dir(settings)

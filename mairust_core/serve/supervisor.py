@@ -9,12 +9,14 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mairust_core.config import Settings
 from mairust_core.observe.counters import AllCounters, Counters
 from mairust_core.serve.notify import notify
 from mairust_core.serve.sockets import Sockets
+from mairust_core.shortage import shortage
 
 RESTART_AFTER_S = (0.1, 5.0)
 """First and longest pause before a worker that died is started again."""
@@ -176,7 +178,8 @@ def _work(settings: Settings, sockets: Sockets, counters: Counters, writing: int
     from mairust_core.serve.worker import run
 
     def ready() -> None:
-        os.write(writing, b"R")
+        with suppress(BrokenPipeError):  # the supervisor is gone: the worker sees its end, and stops
+            os.write(writing, b"R")
         os.close(writing)
 
     try:
@@ -184,6 +187,9 @@ def _work(settings: Settings, sockets: Sockets, counters: Counters, writing: int
     except MaiRustError as error:
         log.error("worker %d cannot start: %s", counters.index, error)
         return error.exit_code
-    except Exception:
+    except Exception as error:
+        if lacking := shortage(error):
+            log.error("worker %d cannot go on: %s", counters.index, lacking)
+            return lacking.exit_code
         log.exception("worker %d failed", counters.index)
         return 1

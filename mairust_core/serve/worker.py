@@ -24,10 +24,12 @@ from mairust_core.observe.counters import Counters
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
+from mairust_core.sandbox import cgroups
 from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
+from mairust_core.shortage import Threads, shortage
 from mairust_core.store import process_numbers
 from mairust_core.store.sqlite import Sqlite
 
@@ -68,6 +70,7 @@ def run(
             runner.run(_Worker(site, sockets, ready, parent_alive, committing).run())
     finally:
         site.close()
+        cgroups.leave()  # a worker below a supervisor ends without `atexit`
     return 0
 
 
@@ -118,6 +121,7 @@ class _Worker:
         self._jobs: list[Runner] = [site.job_runner()] if site.settings.jobs.workers else []
 
     async def run(self) -> None:
+        asyncio.get_running_loop().set_default_executor(Threads())
         self._heed_signals()
         self._site.listening = {
             name: (at[0], at[1])
@@ -134,9 +138,13 @@ class _Worker:
         listeners = Listeners(self._site, road, self._sockets)
         await road.poll()
         await listeners.start()
+        try:
+            for runner in self._jobs:
+                runner.start()
+        except BaseException:
+            await listeners.stop(0)
+            raise
         self._begin_tasks(road)
-        for runner in self._jobs:
-            runner.start()
         self._site.counters.begin()
         self._ready()
         await self._stopping.wait()
@@ -218,5 +226,8 @@ async def _every(pause_s: float, work: Callable[[], object], first_s: float | No
             await asyncio.to_thread(work)
         except MaiRustError as error:
             log.warning("%s: %s", name, error)
-        except Exception:
-            log.exception("%s failed", name)
+        except Exception as error:
+            if lacking := shortage(error):
+                log.warning("%s: %s", name, lacking)
+            else:
+                log.exception("%s failed", name)

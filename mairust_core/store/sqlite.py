@@ -23,6 +23,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from mairust_core.disk import is_mounted_read_only
 from mairust_core.durable import sync_directory
 from mairust_core.errors import (
     BadConfig,
@@ -40,6 +41,8 @@ from mairust_core.store.sqlite_driver import driver as driver
 
 FIXED_VERSIONS = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # the WAL-reset corruption is mended from these on
 CHECKPOINT_BYTES = 16 << 20
+LOG_BYTES = 64 << 20
+"""What the log's file may keep: a long reader lets it grow beyond."""
 PAGE_BYTES = 4096
 NOOP_CHECKPOINT = (3, 51, 0)
 """From here on SQLite tells the length of its log without a checkpoint."""
@@ -48,15 +51,21 @@ LOCK_TIMEOUT_S = 10.0
 MAX_FAULTS = 10
 _DAMAGED = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _SHUT = (3, 8)  # SQLITE_PERM, SQLITE_READONLY
+_CANNOT_OPEN = 14
 MAX_VALUES = 8000
 """In one statement; SQLite takes four times as many."""
+_SMALL_CACHE = "PRAGMA cache_size=-2000"
+_LARGE_CACHE = "PRAGMA cache_size=-16000"
+"""For writers: what they change stays out of the log until they commit. Readers are many."""
+_PATIENCE = "PRAGMA busy_timeout=10000"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
-    "PRAGMA cache_size=-16000",
+    _PATIENCE,
+    f"PRAGMA journal_size_limit={LOG_BYTES}",
+    _SMALL_CACHE,
     "PRAGMA temp_store=MEMORY",
 )
 
@@ -140,11 +149,16 @@ class Sqlite:
         return found
 
     def _unopened(self, error: Exception) -> StorageDown:
+        if is_mounted_read_only(self.path.parent):
+            return self._mounted_read_only()
         shut = self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK)
         return self._shut(os.strerror(errno.EACCES) if shut else str(error))
 
     def _shut(self, why: str) -> StorageDown:
         return StorageDown("open_file", path=self.path, directory=self.path.parent, why=why)
+
+    def _mounted_read_only(self) -> StorageDown:
+        return StorageDown("mounted_read_only", path=self.path, directory=self.path.parent)
 
     def create_file(self) -> None:
         """Create the empty database file, readable by its owner only, durable with its directory."""
@@ -162,6 +176,7 @@ class Sqlite:
     def read(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection:
             self._require_same_file()
+            _set_cache(connection, _SMALL_CACHE)
             connection.connection.cursor().execute("BEGIN")
             yield connection  # giving the connection back to its pool ends the transaction
 
@@ -169,6 +184,7 @@ class Sqlite:
     def write(self) -> Iterator[Connection]:
         with self._translated(), self.engine.connect() as connection, self._lock.held():
             self._require_same_file()
+            _set_cache(connection, _LARGE_CACHE)
             cursor = connection.connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")
             try:
@@ -217,6 +233,19 @@ class Sqlite:
             log.warning("checkpoint of %s failed, a later commit tries again: %s", self.path, error)
         finally:
             cursor.close()
+
+    def shorten_log(self) -> None:
+        """Empty the log and its file, where that grew long and nobody reads from it; waits for no reader."""
+        with suppress(FileNotFoundError):
+            if os.stat(self._wal).st_size <= LOG_BYTES:
+                return
+        with self._translated(), self.engine.connect() as connection, self._lock.held():
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                cursor.execute(_PATIENCE)
 
     def _log_bytes(self, cursor: Any) -> int:
         """What the write-ahead log holds that is not in the database yet.
@@ -275,6 +304,8 @@ class Sqlite:
         text, code = str(cause), getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
             return Damaged("database", path=self.path, why=text)
+        if code in (*_SHUT, _CANNOT_OPEN) and is_mounted_read_only(self.path.parent):
+            return self._mounted_read_only()
         if code in _SHUT:
             return StorageDown("read_only", path=self.path, directory=self.path.parent, why=text)
         if "disk is full" in text:
@@ -396,6 +427,13 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+def _set_cache(connection: Connection, pragma: str) -> None:
+    """Let a connection keep so many pages; it drops what is beyond them."""
+    if connection.info.get("cache", _SMALL_CACHE) != pragma:
+        connection.connection.cursor().execute(pragma)
+        connection.info["cache"] = pragma
+
+
 class _WriteLock:
     """`write.lock`: one writer among the threads of a process and among all processes."""
 
@@ -424,7 +462,9 @@ class _WriteLock:
             try:
                 self._fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                raise StorageDown("lock_file", path=self.path, why=error.strerror) from error
+                detail = "mounted_read_only" if error.errno == errno.EROFS else "lock_file"
+                directory = self.path.parent
+                raise StorageDown(detail, path=self.path, directory=directory, why=error.strerror) from error
         return self._fd
 
     def _flock(self, fd: int, deadline: float) -> None:

@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support import forks
 from tests.support.mailbox_client import Dialogue, Lost
 from tests.support.processes import pss_bytes
 from tests.support.server import END_TIMEOUT_S, Server, Site, clean_environment, command_line, make_site
@@ -162,6 +164,34 @@ def test_workers_end_with_their_supervisor(site: Site) -> None:
         _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
         server.restart()
         assert _accepts(server)
+
+
+ORPHAN = """
+import os, sys
+from mairust_core.config import load_settings
+from mairust_core.observe.counters import Counters
+from mairust_core.observe.logs import set_up
+from mairust_core.serve.sockets import bind_all
+from mairust_core.serve.supervisor import _work
+off = dict.fromkeys(("smtp.listen", "lmtp.listen", "http.listen"), "off")
+settings = load_settings(data_dir=sys.argv[1], env=dict(os.environ), overrides=off)
+set_up("info", "text")
+(alive, supervisor), (report, writing) = os.pipe(), os.pipe()
+os.close(supervisor)
+os.close(report)
+with bind_all(settings) as sockets:
+    sys.exit(_work(settings, sockets, Counters.alone(), writing, alive))
+"""
+
+
+def test_a_worker_whose_supervisor_died_before_it_was_ready_stops_in_good_order(site: Site) -> None:
+    """It lets go of nobody in the middle: one line says why it stops."""
+    done = forks.run(
+        [sys.executable, "-c", ORPHAN, str(site.directory)], env=clean_environment(), timeout=END_TIMEOUT_S
+    )
+    said = done.stderr.decode()
+    assert (done.returncode, said.count("the supervisor is gone")) == (0, 1), said
+    assert "Traceback" not in said
 
 
 def test_status_tells_the_server_that_runs(site: Site) -> None:

@@ -35,7 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "transfer",
         "mime",
         "config disk durable extend i18n ids installed items networks private_socket model observe operations"
-        " ownership running tls wire wire_misfits errors",
+        " ownership running shortage tls wire wire_misfits errors",
     )
 )
 GROUND = FLOORS[-1]

@@ -120,6 +120,26 @@ async def test_rule_e5_crafted_mails_neither_switch_a_hook_off_nor_stop_mail(hou
     assert plugin.mails == asked
 
 
+async def test_of_mails_that_were_forgotten_meanwhile_nothing_is_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The breaker is reset while the probe is under way: it is answered, and no mail is held for poison."""
+
+    async def plugin(told: dict[str, Any]) -> dict[str, Any]:
+        if not _is_probe(told):
+            raise CallFailed("it crashed")
+        with house.site.storage.write() as tx:
+            breakers.reset(tx, [HOOK])
+        await house.chain.poll()
+        return {"action": "deliver"}
+
+    await house.hook(plugin, registered(HOOK))
+    for _ in range(3):
+        await house.receive()
+    assert _state(house) is BreakerState.CLOSED
+    assert "it sees them no more" not in caplog.text
+
+
 async def test_rule_e5_after_storing_the_probe_has_a_callback_and_tags_as_mail_has(house: House) -> None:
     """A plugin that answers only where these are missing answers no mail, and its hook is left alone."""
     house.site.listening = {"http": ("127.0.0.1", 8025)}

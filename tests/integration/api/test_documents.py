@@ -53,6 +53,14 @@ def test_the_reference_names_everything() -> None:
     assert all(f"\n### {code}\n" in page for code in BY_CODE)
 
 
+def test_the_reference_says_what_a_request_must_say() -> None:
+    """A parameter without a default is required, and nothing of Python shows."""
+    page = reference()
+    assert "* `?q=` text, required\n* `?account=` text, required\n* `?cursor=` text\n" in page
+    assert "<class" not in page
+    assert "default ``" not in page
+
+
 def test_the_server_gives_the_same_document(web: Web) -> None:
     """What is served needs no key and is what is kept in docs/."""
     answer = web.client.get("/api/v1/openapi.json", headers={"authorization": ""})

@@ -39,6 +39,11 @@ class Trouble(Service):
         """Fail as a bug does."""
         raise ZeroDivisionError("secret-detail-of-a-bug")
 
+    @operation("GET", "/trouble/threads", scope=Scope.READ)
+    def threads(self) -> Removed:
+        """Fail as a machine does that gives no more threads."""
+        raise RuntimeError("can't start new thread")
+
     @operation("GET", "/trouble/down", scope=Scope.READ)
     def down(self) -> Removed:
         """Fail as a lost database does."""
@@ -84,6 +89,18 @@ async def test_a_bug_is_a_500_with_the_request_s_id(web: Web, caplog: pytest.Log
     assert "secret-detail" not in answer.text
     assert f"{request_id} trouble.bug failed" in caplog.text
     assert "secret-detail-of-a-bug" in caplog.text
+
+
+async def test_what_the_machine_does_not_give_is_a_503(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """To be tried again; one line of the log tells what, and nothing is reported as a bug."""
+    async with client(web) as one:
+        with caplog.at_level(logging.ERROR):
+            answer = await one.get("/api/v1/trouble/threads")
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporary")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "gives no further thread" in answer.json()["detail"]
+    assert "gives no further thread" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("reach", [ReachKind.ACCOUNT, ReachKind.DOMAIN])

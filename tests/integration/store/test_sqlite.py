@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from mairust_core.app import opened
 from mairust_core.errors import DiskFull, StorageDown
 from mairust_core.model.delivery import Stored
-from mairust_core.store.sqlite import CHECKPOINT_BYTES, corruption_fixed, driver
+from mairust_core.store.sqlite import CHECKPOINT_BYTES, LOG_BYTES, corruption_fixed, driver
 from tests.support.stores import Kit, open_kit, settings_for
 
 ROOT = Path(__file__).parents[3]
@@ -106,6 +107,52 @@ def test_rule_d2_a_reader_delays_the_checkpoint_and_nothing_else(kit: Kit) -> No
     for _ in range(20):
         fill(kit, 0, 2 * MIB)
     assert log.stat().st_size <= grown + CHECKPOINT_BYTES
+
+
+def test_only_who_writes_keeps_many_pages(kit: Kit) -> None:
+    """Dozens of connections read: what each of them keeps is small, also after it wrote."""
+    asked = "PRAGMA cache_size"
+    for _ in range(2):
+        with kit.storage.read() as one, kit.storage.read() as other:
+            kept = [kit.storage.fetch_all(tx, asked, ()) for tx in (one, other)]
+            assert kept == [[(-2000,)], [(-2000,)]]
+        with kit.storage.write() as tx:
+            assert kit.storage.fetch_all(tx, asked, ()) == [(-16_000,)]
+
+
+def _grow_log(kit: Kit) -> Path:
+    """Write half as much again as the log may keep, while somebody reads; the log."""
+    with kit.storage.read() as tx:
+        assert kit.storage.fetch_all(tx, "SELECT count(*) FROM audit", ()) == [(0,)]
+        for _ in range(LOG_BYTES * 3 // 2 // (8 * MIB)):
+            fill(kit, 0, 8 * MIB)
+    log = Path(f"{kit.settings.database.sqlite_path}-wal")
+    assert log.stat().st_size > LOG_BYTES
+    return log
+
+
+def test_a_log_that_begins_anew_is_cut(kit: Kit) -> None:
+    """What a long reader made of it does not stay: two commits later it has its usual length."""
+    log = _grow_log(kit)
+    for _ in range(3):
+        fill(kit, 0, 10_000)
+    assert log.stat().st_size <= LOG_BYTES
+    assert kit.problems() == []
+
+
+def test_collection_cuts_a_long_log_when_nobody_reads(kit: Kit) -> None:
+    """Not while somebody does, for whom it does not wait either: mail would wait for both."""
+    log = _grow_log(kit)
+    with opened(kit.settings) as site:
+        with kit.storage.read() as tx:
+            kit.storage.fetch_all(tx, "SELECT count(*) FROM audit", ())
+            site.collect()
+            assert log.stat().st_size > LOG_BYTES
+            fill(kit, 0, 10_000)
+        site.collect()
+        assert log.stat().st_size < MIB
+        assert not is_locked(kit)
+    assert kit.problems() == []
 
 
 @pytest.mark.parametrize(

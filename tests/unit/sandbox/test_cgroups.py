@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.sandbox.cgroups import OURS, Group, Readers, Unavailable, find_home
+from mairust_core.sandbox.cgroups import OURS, V1, V2, Group, Home, Most, Readers, Unavailable, find_home
 
-V1 = "8:pids:/own\n4:memory:/own\n2:cpuacct:/\n1:name=systemd:/\n0::/\n"
+FIRST = "8:pids:/own\n4:memory:/own\n2:cpuacct:/\n1:name=systemd:/\n0::/\n"
 
 
 def _kernel_fills(directory: Path, files: dict[str, str]) -> None:
@@ -21,7 +21,7 @@ def test_the_first_version_has_a_group_for_each_controller(tmp_path: Path) -> No
     for base in ("memory/own", "pids/own", "cpuacct"):
         (tmp_path / base).mkdir(parents=True)
     with pytest.raises(Unavailable, match=r"cpuacct.usage: No such file"):
-        find_home(tmp_path, V1)  # no kernel puts the files there
+        find_home(tmp_path, FIRST)  # no kernel puts the files there
     (memory,) = (tmp_path / "memory/own" / OURS).iterdir()
     (pids,) = (tmp_path / "pids/own" / OURS).iterdir()
     assert (memory / "memory.limit_in_bytes").read_text() == f"{64 << 20}\n"
@@ -32,7 +32,7 @@ def test_the_first_version_has_a_group_for_each_controller(tmp_path: Path) -> No
 def test_no_group_is_made_where_nothing_may_be_written() -> None:
     """The path and the reason are told."""
     with pytest.raises(Unavailable, match=r"/no-such-place/.*No such file"):
-        find_home(Path("/no-such-place"), V1)
+        find_home(Path("/no-such-place"), FIRST)
     with pytest.raises(Unavailable, match=r"in no control group"):
         find_home(Path("/no-such-place"), "4:memory:/\n")
 
@@ -74,6 +74,25 @@ def test_groups_of_dead_servers_are_swept(tmp_path: Path) -> None:
     left = {path.name for path in base.iterdir() if path.is_dir()}
     assert "999999999-1" not in left
     assert "1-7" in left
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_at_the_end_nothing_empty_is_left(tmp_path: Path, version: int) -> None:
+    """The place of our groups goes while nobody's are in it, and whoever still needs it makes it again."""
+    bases = {name: tmp_path / name / OURS for name in ("memory", "pids", "cpuacct")}
+    home: Home = V1(bases) if version == 1 else V2(bases["memory"])
+    ours = list(bases.values()) if version == 1 else [bases["memory"]]
+    for base in ours:
+        base.mkdir(parents=True)
+    (ours[0] / "1-7").mkdir()
+    home.leave()
+    assert [base.exists() for base in ours] == [True] + [False] * (len(ours) - 1)
+    (ours[0] / "1-7").rmdir()
+    home.leave()
+    assert not any(base.exists() for base in ours)
+    with pytest.raises(FileNotFoundError, match=r"cpuacct.usage|cpu.stat"):
+        home.make(Most(memory_bytes=1 << 26, processes=16))  # no kernel puts the files there
+    assert all(base.exists() for base in ours)
 
 
 def test_a_group_tells_what_the_kernel_counted(tmp_path: Path) -> None:
