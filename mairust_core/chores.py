@@ -40,11 +40,11 @@ def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
 
 
 def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
-    from mairust_core.search.indexing import BEHIND, index_some, rests
+    from mairust_core.search.indexing import FAR_BEHIND, index_some, rests
     from mairust_core.store.indexing import count_queued
 
     with site.storage.read() as tx:
-        resting = rests(count_queued(tx, 5 * BEHIND))
+        resting = rests(count_queued(tx, FAR_BEHIND))
     index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(resting * took_s))
     if lease.stopping.is_set():
         raise Interrupted

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from mairust_core.config import Settings
@@ -25,6 +26,10 @@ sys.dont_write_bytecode = False
 
 gc.set_threshold(10_000)
 """The thousands of tests themselves are what it would walk, and stay to the end."""
+
+hypothesis.settings.register_profile("ours", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("ours")
+"""A busy machine is no fault of what is tested; a failure says how to see it again."""
 
 ROOM_BYTES = 3 << 30
 """Twice what they come to."""

@@ -1,7 +1,7 @@
 """`If-Match`: a change is made only while what it changes is as the client saw it (RFC 9110 §13.1.1).
 
 The ETag is that of a GET of the same path. It is compared at the beginning of the transaction that makes the
-change; conditional changes of one path wait for each other, so that of two that saw the same one is refused.
+change; conditional changes of one path wait for each other, so that one of two that saw the same is refused.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ Call = Callable[[Service], Any]
 
 
 def key_of(op: Operation, request: Request) -> str | None:
-    """The key of a request; None when it has none, or may be repeated anyway (RFC 9110 §9.2.2).
+    """The key of a request; None when it has none, or is no POST: those may be repeated anyway.
 
     Raises `Usage` for one that is none, and for a POST that would not heed it.
     """

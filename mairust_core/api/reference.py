@@ -65,12 +65,12 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 * What is read carries an `ETag`; with `If-None-Match` an answer that the client has already is 304, without
   a body. A `PATCH`, `PUT` or `DELETE` with `If-Match` is made only if a `GET` of its path would give one of
   these ETags (`*`: if there is something), otherwise the answer is 412. The comparison is part of the
-  transaction that makes the change, and of two such requests that saw the same one is refused; a change
+  transaction that makes the change, and one of two such requests that saw the same is refused; a change
   without `If-Match` that is made in the very same moment may be missed. Mail that comes in changes what its
   account and mailboxes show, and so their ETags. Any other method ignores `If-Match`.
 * A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
   day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
-  key (400), because it would not heed it; `GET`, `PUT` and `DELETE` can be repeated without one.
+  key (400), because it would not heed it; the other methods ignore one, for they can be repeated without.
 * Every answer carries `X-Request-Id`, the client's own when that is 1 to 128 of
   `A-Z a-z 0-9 . _ : ; = + / -`, else a new one; the server's log has it, too.
 * Every schema of the OpenAPI document has a name of its own, by which generators of clients call classes.

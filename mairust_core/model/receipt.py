@@ -1,4 +1,4 @@
-"""What a creating request leaves behind, so that it can be repeated: who asked what, under which key."""
+"""What a request under an `Idempotency-Key` leaves behind, so that it can be repeated: who asked what."""
 
 from __future__ import annotations
 

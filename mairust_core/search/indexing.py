@@ -50,15 +50,15 @@ MERGE_FROM = 8
 CLASS_BITS = 3
 """A class holds sizes up to about eight times its smallest."""
 
-BEHIND = 10_000
-"""Of messages that wait for the index, searches read every text: with so many that is felt."""
+BEHIND, FAR_BEHIND = 10_000, 50_000
+"""Of messages that wait for the index, searches read every text: with so many that is felt, and much so."""
 
 Rest = Callable[[float], object]
 
 
 def rests(waiting: int) -> float:
     """For each second of work so many of rest: mail goes first, but searches must not be left behind."""
-    return 2.0 if waiting < BEHIND else 1.0 if waiting < 5 * BEHIND else 0.5
+    return 2.0 if waiting < BEHIND else 1.0 if waiting < FAR_BEHIND else 0.5
 
 
 def index_some(site: Site, stopping: threading.Event | None = None, rest: Rest = time.sleep) -> int:

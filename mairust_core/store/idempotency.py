@@ -1,4 +1,4 @@
-"""Queries on what creating requests answered, each row written in the transaction of its effect."""
+"""What requests under an `Idempotency-Key` answered, each row written in the transaction of its effect."""
 
 from __future__ import annotations
 

@@ -551,7 +551,7 @@ auth_failure = Table(
     Column("until_ms", BigInteger, nullable=False, index=True),  # when all of them are forgiven
 )
 
-# What a creating request answered, so that repeating it is safe.
+# What a request under an `Idempotency-Key` answered, so that repeating it is safe.
 idempotency = Table(
     "idempotency",
     metadata,

@@ -65,7 +65,7 @@ def unquote(raw: bytes) -> bytes:
 
 def quote(raw: bytes) -> bytes:
     """Whole lines of a message as mboxrd writes them."""
-    return _TO_QUOTE.sub(b">", raw) if b"From " in raw else raw
+    return _TO_QUOTE.sub(b">", raw) if MARK in raw else raw
 
 
 def content_length(message: bytes) -> tuple[int, int] | None:

@@ -19,7 +19,6 @@ from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
 _MBOX = Wording("looks.mbox")
-_DBOX = Wording("looks.dbox")
 _MAGIC = (
     (b"!BDN", Wording("looks.pst")),
     (b"\x01\x01\x01\x01\n", Wording("looks.mmdf")),
@@ -60,7 +59,7 @@ def require_mbox(path: Path) -> None:
 
 def _no_directory_of(what: str, path: Path) -> Usage:
     looks = _directory(path)
-    return Usage("dbox", path=path) if looks is _DBOX else Usage(what, path=path, looks=looks)
+    return Usage("dbox", path=path) if looks is None else Usage(what, path=path, looks=looks)
 
 
 def _may_be_mbox(path: Path) -> bool:
@@ -125,7 +124,8 @@ def _is_mbox(file: IO[bytes]) -> bool:
         return False
 
 
-def _directory(path: Path) -> Wording:
+def _directory(path: Path) -> Wording | None:
+    """What a directory looks like; None for a dbox of Dovecot's, whose error says more than that."""
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
@@ -135,7 +135,7 @@ def _directory(path: Path) -> Wording:
     if ".mh_sequences" in names or any(name.isdigit() for name in names):
         return Wording("looks.mh")
     if {"dbox-Mails", "mailboxes", "storage"} & set(names):
-        return _DBOX
+        return None
     if any((path / name).is_file() and _file(path / name) is _MBOX for name in names[:50]):
         return Wording("looks.mboxes")
     if any(name.endswith(".eml") for name in names):

@@ -19,7 +19,7 @@ from mairust_core.transfer.mbox_files import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
-BESIDE = re.compile(r"dovecot.*|courierimap.*|subscriptions|maildirfolder")
+_TAKEN = re.compile(r"dovecot.*|courierimap.*|subscriptions|maildirfolder")
 """Files that lie beside the folders of a nested Maildir, of ours and of other servers."""
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
@@ -110,7 +110,7 @@ def is_shown(mailbox: str, directory: str) -> bool:
 def _nested(part: str) -> str:
     """One level, which must not hide, lead upwards, or be taken for the inside of a Maildir."""
     name = encode_utf7(part)
-    if name.startswith(".") or name in INSIDE or BESIDE.fullmatch(name):
+    if name.startswith(".") or name in INSIDE or _TAKEN.fullmatch(name):
         return _shift(name[0]) + name[1:]
     return name or "_"
 

@@ -63,10 +63,10 @@ class Language:
         ), words
 
 
-def english(rng: random.Random) -> Language:
+def english(rng: random.Random, vocabulary: int) -> Language:
     """Made words of one to five syllables."""
     words: dict[str, None] = {}
-    while len(words) < VOCABULARY:
+    while len(words) < vocabulary:
         syllables = 1 + int(len(words) ** 0.25 / 4 + 2.2 * rng.random())
         letters = [
             rng.choice(_CONSONANTS) + rng.choice(_VOWELS) + rng.choice(_ENDS) for _ in range(syllables)
@@ -75,14 +75,14 @@ def english(rng: random.Random) -> Language:
     return Language(list(words), japanese=False)
 
 
-def japanese(rng: random.Random) -> Language:
+def japanese(rng: random.Random, vocabulary: int) -> Language:
     """Compounds of common characters, katakana words, inflected words, and particles most often."""
     characters = [chr(0x4E00 + at) for at in rng.sample(range(0x5000), _COMMON_CHARACTERS)]
     weights = list(accumulate(1 / (rank + 8) for rank in range(len(characters))))
     hiragana = [chr(code) for code in range(0x3042, 0x3094)]
     katakana = [chr(code) for code in range(0x30A2, 0x30F4)]
     words = dict.fromkeys(_PARTICLES)
-    while len(words) < VOCABULARY:
+    while len(words) < vocabulary:
         kind = rng.random()
         if kind < 0.7:
             word = "".join(rng.choices(characters, cum_weights=weights, k=2 if rng.random() < 0.75 else 3))
@@ -95,10 +95,10 @@ def japanese(rng: random.Random) -> Language:
     return Language(list(words), japanese=True)
 
 
-def mails(count: int, seed: int) -> list[Mail]:
-    """So many mails, English and Japanese in turn."""
+def mails(count: int, seed: int, vocabulary: int = VOCABULARY) -> list[Mail]:
+    """So many mails, English and Japanese in turn, each language of so many words."""
     rng = random.Random(seed)
-    languages = (english(rng), japanese(rng))
+    languages = (english(rng, vocabulary), japanese(rng, vocabulary))
     made = []
     for number in range(count):
         language = languages[number % 2]

@@ -40,7 +40,7 @@ def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
     yield data
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BODIES, st.lists(st.integers(1, 30), max_size=30))
 def test_items_come_back_however_the_stream_is_cut(bodies: list[bytes], sizes: list[int]) -> None:
     """Values and bytes are those that went in."""
@@ -48,7 +48,7 @@ def test_items_come_back_however_the_stream_is_cut(bodies: list[bytes], sizes: l
     assert read(cut(stream, sizes)) == [(item(body).value, body) for body in bodies]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BODIES, st.data())
 def test_a_stream_that_ends_early_is_never_taken_for_whole(bodies: list[bytes], data: st.DataObject) -> None:
     """Wherever it breaks off, reading it to the end raises `IncompleteStream`."""
@@ -58,7 +58,7 @@ def test_a_stream_that_ends_early_is_never_taken_for_whole(bodies: list[bytes], 
         read([stream[:end]])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=8), st.data())
 def test_an_octet_turned_over_is_never_overlooked(body: bytes, data: st.DataObject) -> None:
     """The trailer's hash is of every octet before it."""

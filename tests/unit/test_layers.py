@@ -38,6 +38,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         " ownership running shortage tls wire wire_misfits errors",
     )
 )
+HOLDING = ("body", "handlers", "cases", "orelse", "finalbody")
+"""Where a statement has others inside; values, which are the most of a tree, are not walked."""
 GROUND = FLOORS[-1]
 RANK = {room: rank for rank, floor in enumerate(FLOORS) for room in floor}
 
@@ -55,13 +57,7 @@ def _imports(statements: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-        for part in (
-            "body",
-            "handlers",
-            "cases",
-            "orelse",
-            "finalbody",
-        ):  # where statements are: not in values
+        for part in HOLDING:
             inside = getattr(node, part, ())
             yield from _imports(inside if isinstance(inside, list) else ())
 

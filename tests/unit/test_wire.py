@@ -262,7 +262,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 def test_every_answer_survives_the_wire(kind: Any) -> None:
     """Encoded and decoded, an answer is the same value; a later version's keys do not disturb it."""
 
-    @settings(max_examples=EACH, deadline=None)
+    @settings(max_examples=EACH)
     @given(values_of(kind))
     def check(value: Any) -> None:
         sent = wire.dumps(value)
@@ -275,7 +275,7 @@ def test_every_answer_survives_the_wire(kind: Any) -> None:
 def test_a_page_survives_the_wire() -> None:
     """Lists are generic: a page of accounts comes back as one, its cursor with it."""
 
-    @settings(max_examples=EACH, deadline=None)
+    @settings(max_examples=EACH)
     @given(st.lists(values_of(Account), max_size=3), st.none() | TEXT)
     def check(items: list[Account], cursor: str | None) -> None:
         page = Page(items=tuple(items), next_cursor=cursor)
@@ -288,7 +288,7 @@ def test_a_page_survives_the_wire() -> None:
 def test_every_request_survives_the_wire(kind: Any) -> None:
     """What the proxy sends is, read strictly, what it was given."""
 
-    @settings(max_examples=EACH, deadline=None)
+    @settings(max_examples=EACH)
     @given(REQUESTS[kind])
     def check(value: Any) -> None:
         assert wire.decode_request(kind, wire.dumps(value)) == value

@@ -20,7 +20,7 @@ from mairust_core.search.database import STEP_ROWS, DatabaseEngine
 from mairust_core.search.documents import Document, pack
 from mairust_core.search.finding import find
 from mairust_core.search.grammar import parse
-from mairust_core.search.indexing import BEHIND, has_work, index_some, rests
+from mairust_core.search.indexing import BEHIND, FAR_BEHIND, has_work, index_some, rests
 from mairust_core.search.texts import read_text
 from mairust_core.search.upkeep import forget_gone
 from mairust_core.services.accounts import Accounts
@@ -58,7 +58,7 @@ def letters(count: int) -> list[Letter]:
 
 def test_more_that_waits_means_less_rest() -> None:
     """Mail goes first, but the index does not stay behind for ever."""
-    assert rests(0) == rests(BEHIND - 1) > rests(BEHIND) > rests(5 * BEHIND) > 0
+    assert rests(0) == rests(BEHIND - 1) > rests(BEHIND) > rests(FAR_BEHIND) > 0
 
 
 def test_waiting_for_others_is_no_work_to_rest_from(ann: Mailbag) -> None:

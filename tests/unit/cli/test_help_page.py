@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mairust_cli.help_page import HelpPage, wrapped
@@ -19,7 +19,6 @@ def page(columns: int = 40) -> HelpPage:
     return HelpPage("ja", columns, lambda text: text)
 
 
-@settings(deadline=None, print_blob=True)
 @given(st.text(LETTERS, max_size=200), st.integers(4, 80))
 def test_no_line_is_wider_than_the_screen_and_nothing_is_lost(text: str, columns: int) -> None:
     """Whatever is written; only white space goes where a line ends."""
@@ -28,7 +27,6 @@ def test_no_line_is_wider_than_the_screen_and_nothing_is_lost(text: str, columns
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-@settings(deadline=None, print_blob=True)
 @given(
     st.lists(
         st.sampled_from(["漢字", "かな。", "（例）", "「名」", "サーバー", "あっ、", "`init`", "x"]),

@@ -55,14 +55,14 @@ def read(data: bytes, suffix: str) -> None:
 
 
 @given(TEXTS.map(str.encode) | st.binary(max_size=100), st.sampled_from([".toml", ".yaml"]))
-@settings(max_examples=150, deadline=None, print_blob=True)
+@settings(max_examples=150)
 def test_any_file_is_settings_or_bad_config(data: bytes, suffix: str) -> None:
     """No text and no octets raise anything but `BadConfig`, and its message is one printable line."""
     read(data, suffix)
 
 
 @given(st.lists(st.sampled_from(sorted(keys())), unique=True), st.data())
-@settings(max_examples=40, deadline=None, print_blob=True)
+@settings(max_examples=40)
 def test_every_key_is_found_on_its_line(names: list[str], data: st.DataObject) -> None:
     """Lines are exact whatever stands between the keys: comments, blank lines, values over several lines."""
     text, expected = "", {}

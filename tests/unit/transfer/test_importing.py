@@ -207,7 +207,7 @@ def test_rule_i1_copies_are_counted_over_all_folders_of_a_mailbox(bench: Bench) 
     assert counts(bench.run(box(b"a", name="Old"))) == (1, 0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12), st.lists(st.integers(0, 12), max_size=4))
 def test_trap_m3_broken_off_anywhere_it_completes(
     tmp_path_factory: pytest.TempPathFactory, texts: list[bytes], rooms: list[int]

@@ -183,7 +183,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MESSAGES)
 def test_what_an_export_writes_is_read_back_to_the_octet(
     tmp_path_factory: pytest.TempPathFactory, messages: list[bytes]

@@ -42,7 +42,7 @@ def test_trap_m1_an_export_through_a_pipe_is_read_whole(tmp_path: Path) -> None:
     assert split(data, Dialect.MBOXRD) == [ODD[0] + b"\n", *ODD[1:]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MESSAGES)
 def test_trap_m1_any_export_is_mboxrd(messages: list[bytes]) -> None:
     """Whatever bytes it has."""

@@ -43,14 +43,14 @@ def unpacked(file: BytesIO) -> list[tuple[Kind, bytes]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OBJECTS)
 def test_what_goes_in_comes_out(objects: list[tuple[Kind, bytes]]) -> None:
     """In order, of any length, the same object twice, too."""
     assert unpacked(packed(objects)) == objects
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(OBJECTS.filter(bool), st.data())
 def test_no_flipped_bit_goes_unnoticed(objects: list[tuple[Kind, bytes]], data: st.DataObject) -> None:
     """Wherever it is: the pack is refused, or the object, or what is read is what was written."""
@@ -65,7 +65,7 @@ def test_no_flipped_bit_goes_unnoticed(objects: list[tuple[Kind, bytes]], data: 
     assert found == objects
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_what_is_no_pack_is_refused(data: bytes) -> None:
     """Without another error than ours."""
