@@ -115,7 +115,7 @@ def finding_text(id_: str, lang: str, values: Mapping[str, object]) -> tuple[str
     return what, why, mend
 
 
-def say(key: str, lang: str, **values: object) -> str:
+def say(key: str, lang: str, /, **values: object) -> str:
     """A text of a screen in `lang`."""
     said = {name: worded(value, lang) for name, value in values.items()}
     return screens(lang)[key].format_map(_Values(said))

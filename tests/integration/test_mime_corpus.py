@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import os
+import quopri
+import re
 import tarfile
 import time
 from collections.abc import Iterator
@@ -124,6 +126,8 @@ def test_well_formed_mail_has_the_parts_that_the_standard_library_finds(corpora:
     assert compared > 800
 
 
+_BLANKS = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+
 Tree = list["str | Tree"]
 
 
@@ -155,6 +159,10 @@ def _leaves(part: Part, theirs: Message) -> Iterator[tuple[str, bytes]]:
         yield from _leaves(ours, other)
     if not inner and not theirs.is_multipart():
         payload = theirs.get_payload(decode=True)
+        if theirs.get("content-transfer-encoding", "").strip().lower() == "quoted-printable":
+            # what transports put behind lines is to be taken away (RFC 2045 §6.7), and `email` keeps it
+            raw = str(theirs.get_payload()).encode("ascii", "surrogateescape")
+            payload = quopri.decodestring(_BLANKS.sub(b"", raw))
         assert isinstance(payload, bytes)
         if not theirs.defects:  # found only now: base64 that `email` gives up on
             yield part.number, payload

@@ -21,6 +21,7 @@ from mairust_core.model.message_change import MessageChange
 from mairust_core.operations import BytesIn, Item, ItemsIn
 from mairust_core.restore import restore_site
 from mairust_core.services.accounts import Accounts
+from mairust_core.services.aliases import Aliases
 from mairust_core.services.importing import Imports
 from mairust_core.services.jobs import Jobs
 from mairust_core.services.messages import Messages
@@ -160,6 +161,7 @@ def test_rule_c2_a_restored_site_has_a_name_and_blobs_of_its_own(
     site: Site, repository: Repository, empty: EmptySettings
 ) -> None:
     """And gives out no UIDVALIDITY that a removed account had (rule A2)."""
+    site.service(Aliases, TESTER).remove("sales@example.org")
     site.service(Accounts, TESTER).remove(BOB)
     with site.storage.write() as tx:
         sites.remember_uidvalidity(tx, 4_000_000_000)

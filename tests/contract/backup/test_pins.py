@@ -39,6 +39,7 @@ def collect(site: Site, later_ms: int = 0) -> int:
 def remove_bob(site: Site) -> None:
     """Take Bob's account away: collection purges its mail."""
     with site.storage.write() as tx:
+        store.aliases.remove(tx, TESTER, "sales@example.org")
         store.accounts.remove(tx, TESTER, BOB)
 
 

@@ -88,6 +88,7 @@ def test_a_removed_account_comes_back(site: Site, way: Way) -> None:
     before = Contents.of(site.storage)
     mail = {bytes(row[5]) for row in before.mail if row[0] == BOB}
     with site.storage.write() as tx:
+        store.aliases.remove(tx, TESTER, "sales@example.org")
         store.accounts.remove(tx, TESTER, BOB)
     added = way(Pick(account="BOB@Example.ORG"))
     assert [one.account_created for one in added] == [True]
@@ -146,6 +147,7 @@ def test_one_message_brings_back_no_other_account(embedded: Site, repository: Re
     (id_,) = deliver(embedded, ANN, message())
     snapshot = repository.read_snapshot(back_up(embedded, repository).snapshot)
     with embedded.storage.write() as tx:
+        store.aliases.remove(tx, TESTER, "sales@example.org")
         store.accounts.remove(tx, TESTER, BOB)
     (pack,) = Picker(repository, snapshot, Pick(message=str(id_))).packs()
     assert rows_of(pack)["account"]["address"] == ANN

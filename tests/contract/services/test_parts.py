@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from mairust_core.errors import NotFound
+from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.account import Account
 from mairust_core.operations import BytesOut
 from mairust_core.services.messages import Messages
@@ -95,7 +95,9 @@ def test_parts_are_numbered_as_imap_does(ops: Ops, layered: str) -> None:
     """Also those that are no attachment; others are not there."""
     assert bytes_of(ops(Messages).part(layered, "1.1")) == b"\x1b$BF|K\\8l\x1b(B"
     assert bytes_of(ops(Messages).part(layered, "2")) == PNG
-    for number in ("", "4", "0", "1.3", "2.1", "x", "../1", "1/2", "..", "9" * 5000):
+    with pytest.raises(Invalid, match="number: it is missing"):
+        ops(Messages).part(layered, "")
+    for number in ("4", "0", "1.3", "2.1", "x", "../1", "1/2", "..", "9" * 5000):
         with pytest.raises(NotFound, match="has no part"):
             ops(Messages).part(layered, number)
 
