@@ -161,7 +161,7 @@ def _leaves(part: Part, theirs: Message) -> Iterator[tuple[str, bytes]]:
         payload = theirs.get_payload(decode=True)
         if theirs.get("content-transfer-encoding", "").strip().lower() == "quoted-printable":
             # what transports put behind lines is to be taken away (RFC 2045 §6.7), and `email` keeps it
-            raw = str(theirs.get_payload()).encode("ascii", "surrogateescape")
+            raw = vars(theirs)["_payload"].encode("ascii", "surrogateescape")  # else it is decoded
             payload = quopri.decodestring(_BLANKS.sub(b"", raw))
         assert isinstance(payload, bytes)
         if not theirs.defects:  # found only now: base64 that `email` gives up on
