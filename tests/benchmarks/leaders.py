@@ -100,7 +100,7 @@ def report(samples: dict[str, list[Sample]]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 when every goal is met or they are not here to be measured, 1 when one is missed."""
+    """Measure and print; 0 when every goal is met, or the two are not here, 1 when one is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.leaders", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of load per round")
