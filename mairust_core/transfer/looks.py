@@ -49,12 +49,16 @@ def require_mbox(path: Path) -> None:
     Raises `NotFound`, `Usage`. What cannot be read here is told by reading it.
     """
     _require_there(path)
-    if os.path.isdir(path / "cur"):
+    if os.path.isdir(path / "cur") and (os.path.isdir(path / "new") or not _may_hold_mboxes(path)):
         raise Usage("not_mbox", path=path, looks=Wording("looks.maildir"))
     if path.is_file() and not _may_be_mbox(path):
         raise Usage("not_mbox", path=path, looks=_file(Path(os.path.realpath(path))))
-    if path.is_dir() and not Mboxes(os.path.realpath(path)).may_hold_some():
+    if path.is_dir() and not _may_hold_mboxes(path):
         raise _no_directory_of("not_mbox", path)
+
+
+def _may_hold_mboxes(path: Path) -> bool:
+    return Mboxes(os.path.realpath(path)).may_hold_some()
 
 
 def _no_directory_of(what: str, path: Path) -> Usage:

@@ -345,7 +345,7 @@ def _base(entry: _Entry) -> str:
 
 def _named_by_dovecot(root: Path, places: list[Path]) -> bool:
     """Whether folders are called as only Dovecot understands: by `LAYOUT=index`, or with `DIRNAME`."""
-    if any(_GUID.fullmatch(place.name) for place in places):
+    if places and all(_GUID.fullmatch(place.name) for place in places):
         return True
     same = {place.name for place in places}
     return len(same) == 1 and root / "INBOX" / same.pop() in places

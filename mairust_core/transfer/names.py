@@ -118,14 +118,15 @@ def _nested(part: str) -> str:
 def file_parts(mailbox: str) -> list[str]:
     """The levels of a mailbox as names of files, in UTF-8; `decoded_part` reads them back.
 
-    None is called like a file that lies beside a directory of that name, or ends as such files do.
+    None is called like a file that lies beside a directory of that name, or ends as such files do; none makes
+    the export look like a Maildir.
     """
     parts = [part.replace("&", "&-") or "_" for part in mailbox.split(SEPARATOR)]
     return [_file_part(part) for part in parts]
 
 
 def _file_part(part: str) -> str:
-    if part.startswith(".") or part == SUBSCRIBED:
+    if part.startswith(".") or part == SUBSCRIBED or part in INSIDE:
         part = _shift(part[0]) + part[1:]
     return _LIKE_OURS.sub(lambda found: _shift(found[0]), part)
 

@@ -13,8 +13,8 @@ from mairust_core.transfer.payload import PIECE_BYTES, Gathering, Payload
 from mairust_core.transfer.source import Reason, Unusable
 from mairust_core.transfer.unpacking import MAGIC_BYTES, UNREADABLE, Read, packing, reading
 
-MAX_UNPACKED_BYTES = 1 << 30
-"""A few bytes could unpack to more than any disk holds."""
+MAX_UNPACKED_BYTES = 256 << 20
+"""A few bytes could unpack to more than any disk holds; no mail is so large."""
 _CLOSED = ((b"CRYPTED\x03\x07", "encrypted"), (b"Dovecot-LZ4\x0d\x2a\x9b\xc5", "packed_lz4"))
 _START_BYTES = max(MAGIC_BYTES, *(len(magic) for magic, _ in _CLOSED))
 
@@ -24,25 +24,18 @@ def as_it_came(payload: Payload, told_bytes: int | None) -> Payload:
 
     Raises `Unusable` for what is packed and damaged, or cannot be read here; closes what it does not return.
     """
+    if payload.size_bytes == told_bytes:
+        return payload
     start = payload.head(_START_BYTES)
     closed = next((code for magic, code in _CLOSED if start.startswith(magic)), "")
     if not closed and not packing(start):
         return payload
-    fits = payload.size_bytes == told_bytes
     try:
         if closed:
             raise Unusable(Reason.of(closed))
-        unpacked = _unpacked(payload)
-    except Unusable:
-        if fits:
-            return payload
+        return _unpacked(payload)
+    finally:
         payload.close()
-        raise
-    if fits and unpacked.size_bytes != told_bytes:
-        unpacked.close()
-        return payload
-    payload.close()
-    return unpacked
 
 
 def _unpacked(payload: Payload) -> Payload:

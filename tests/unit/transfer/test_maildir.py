@@ -424,6 +424,7 @@ def test_maildirs_of_several_accounts_are_not_taken_for_one(
         (["INBOX/mAildir", "Work/mAildir"], 1),
         (["", ".Lists.Py", "5592aa2cafde086b8507000083ecc37"], 0),
         (["INBOX/Work", "Lists/Work", "INBOX"], 0),
+        (["", "5592aa2cafde086b8507000083ecc375"], 0),
     ],
 )
 def test_names_that_only_dovecot_knows_are_told(tmp_path: Path, places: list[str], told: int) -> None:

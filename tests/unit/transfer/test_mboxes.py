@@ -174,3 +174,26 @@ def test_an_empty_mbox_that_a_program_keeps_an_index_of_is_a_folder(tmp_path: Pa
     make(tmp_path, "Empty", beside, data=b"")
     assert [one.mailbox for one in Mboxes(str(tmp_path)).folders()] == ["Empty", "Full"]
     assert left(tmp_path) == {"Other": (Fate.LEFT, "left_mbox")}
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        (["cur/x.mbox"], False),
+        (["cur/x.mbox", "Sent.mbox"], False),
+        (["cur/x.mbox", "new/y"], True),
+        (["cur/1.M1P1.vm:2,S"], True),
+    ],
+)
+def test_mboxes_below_a_mailbox_called_cur_are_no_maildir(
+    tmp_path: Path, names: list[str], refused: bool
+) -> None:
+    """A Maildir has `new` beside it, or nothing but mail there."""
+    for name in names:
+        make(tmp_path, name, data=ONE if name.endswith(".mbox") else b"Subject: 1\n\nx\n")
+    if refused:
+        with pytest.raises(Usage, match="it looks like a Maildir"):
+            require_mbox(tmp_path)
+    else:
+        require_mbox(tmp_path)
+        assert "cur/x" in mailboxes(tmp_path)

@@ -103,10 +103,10 @@ def test_no_mailbox_leads_out_of_the_export(mailbox: str, directory: Callable[[s
 
 @pytest.mark.parametrize("mailbox", ["cur", "A/new", "tmp/x"])
 def test_no_mailbox_is_taken_for_the_inside_of_a_maildir(mailbox: str) -> None:
-    """Nested, a mailbox called `cur` has another directory than the messages."""
-    written = nested_directory(mailbox)
-    assert not {"cur", "new", "tmp"} & set(written.split("/"))
-    assert _from_nested(written) == mailbox
+    """A mailbox called `cur` has another directory than the messages, nested or of mboxes."""
+    for written in (nested_directory(mailbox), "/".join(file_parts(mailbox))):
+        assert not {"cur", "new", "tmp"} & set(written.split("/"))
+        assert _from_nested(written) == mailbox
 
 
 def test_inbox_is_the_maildir_itself() -> None:

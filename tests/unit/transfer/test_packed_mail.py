@@ -6,7 +6,9 @@ import bz2
 import gzip
 import lzma
 import os
+import zlib
 from collections.abc import Callable
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import zstandard
 
 from mairust_core.transfer import packed_mail
 from mairust_core.transfer.source import Unusable
+from mairust_core.transfer.unpacking import reading
 from tests.unit.transfer.test_maildir import content, make, only
 
 MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
@@ -103,3 +106,69 @@ def test_trap_m2_what_unpacks_without_end_fails(
     with pytest.raises(Unusable) as failed:
         content(only(one(tmp_path, pack(bytes(1 << 22)), None)))
     assert failed.value.reason.code == "damaged"
+
+
+def _of_dictionary(code: int) -> bytes:
+    """An xz whose header asks for a dictionary of this size, in the code of the format (§5.3.1)."""
+    data = bytearray(lzma.compress(MAIL))
+    header = data[12 : 12 + 4 * (data[12] + 1)]
+    at = header.index(b"\x21\x01") + 2
+    header[at] = code
+    header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "little")
+    data[12 : 12 + len(header)] = header
+    return bytes(data)
+
+
+@pytest.mark.parametrize("code", [30, 36, 40])
+def test_trap_m2_xz_that_asks_for_too_much_memory_fails(tmp_path: Path, code: int) -> None:
+    """128 MiB, 1 GiB and 4 GiB; that of `xz -9`, 64 MiB, is had."""
+    with pytest.raises(Unusable) as failed:
+        content(only(one(tmp_path / "a", _of_dictionary(code), None)))
+    assert failed.value.reason.code == "damaged"
+    assert content(only(one(tmp_path / "b", lzma.compress(MAIL, preset=9), None))) == MAIL
+    assert content(only(one(tmp_path / "c", _of_dictionary(28), None))) == MAIL
+
+
+class _TooMuch(RawIOBase):
+    """A file for which there is no memory."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _: object) -> int:
+        raise MemoryError
+
+
+def test_trap_m2_memory_that_is_not_there_is_told_of_the_file() -> None:
+    """It does not end an import."""
+    with pytest.raises(OSError, match="memory"):
+        reading(BufferedReader(_TooMuch()))(1)
+
+
+def test_trap_m2_mail_that_was_sent_packed_may_unpack_to_its_own_size(tmp_path: Path) -> None:
+    """The size in its name still says that nobody packed it here."""
+    data = gzip.compress(MAIL)
+    # a name in the header, FNAME of RFC 1952, fills it up
+    data = data[:3] + b"\x08" + data[4:10] + b"n" * (len(MAIL) - len(data) - 1) + b"\0" + data[10:]
+    assert len(data) == len(MAIL) == len(gzip.decompress(data))
+    assert content(only(one(tmp_path, data, len(data)))) == data
+
+
+@packers
+@pytest.mark.parametrize("garbage", [b"x", b"garbage\n" * 9])
+def test_trap_m2_packed_mail_with_something_behind_it_fails(
+    tmp_path: Path, pack: Callable[[bytes], bytes], garbage: bytes
+) -> None:
+    """Whatever packed it: nobody knows what was lost."""
+    with pytest.raises(Unusable) as failed:
+        content(only(one(tmp_path, pack(MAIL) + garbage, len(MAIL))))
+    assert failed.value.reason.code == "damaged"
+
+
+@packers
+def test_trap_m2_what_is_packed_in_several_streams_is_one_mail(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """Zeros may fill up what is behind each."""
+    padded = pack(MAIL[:99]) + bytes(4) + pack(b"") + pack(MAIL[99:]) + bytes(512)
+    assert content(only(one(tmp_path, padded, None))) == MAIL
