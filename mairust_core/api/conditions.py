@@ -6,6 +6,7 @@ change; conditional changes of one path wait for each other, so that one of two 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +18,7 @@ from mairust_core import wire
 from mairust_core.api.answers import etag_of
 from mairust_core.api.idempotency import View
 from mairust_core.api.problems import Fault
-from mairust_core.errors import Conflict
+from mairust_core.errors import Conflict, Usage
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 HEADER = "if-match"
 CHANGING = frozenset({"PATCH", "PUT", "DELETE"})
-MAX_LENGTH = 2000
+_TAG = re.compile(r'[ \t,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
+"""One of a list, with what stands around it; empty elements of a list are none (RFC 9110 §5.6.1, §8.8.3)."""
 
 
 @cache
@@ -44,16 +46,28 @@ def shown_by(path: str) -> tuple[type[Service], Operation] | None:
 
 
 def is_conditional(op: Operation) -> bool:
-    """Whether a client can know an ETag of what the operation changes."""
-    return op.method in CHANGING and shown_by(op.path) is not None
+    """Whether an operation heeds `If-Match`; where its path shows nothing, only `*` can be met."""
+    return op.method in CHANGING
 
 
 def tags_of(op: Operation, request: Request) -> frozenset[str] | None:
-    """The ETags of which one must be that of what is changed; None when nothing is asked for."""
+    """The ETags of which one must be that of what is changed; None when nothing is asked for.
+
+    Raises `Usage` for what is neither `*` alone nor a list of ETags.
+    """
     given = request.headers.getlist(HEADER)
-    if not given or op.method not in CHANGING:
+    if not given or not is_conditional(op):
         return None
-    return frozenset(tag.strip() for tag in ",".join(given)[:MAX_LENGTH].split(","))
+    text = ",".join(given).strip(" \t")
+    if text == "*":
+        return frozenset("*")
+    tags, end = [], 0
+    while found := _TAG.match(text, end):
+        tags.append(found[1])
+        end = found.end()
+    if not tags or text[end:].strip(" \t,"):
+        raise Usage("if_match")
+    return frozenset(tags)
 
 
 class Condition:

@@ -63,11 +63,13 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
   reader that checks both knows that it has everything.
 * What is read carries an `ETag`; with `If-None-Match` an answer that the client has already is 304, without
-  a body. A `PATCH`, `PUT` or `DELETE` with `If-Match` is made only if a `GET` of its path would give one of
-  these ETags (`*`: if there is something), otherwise the answer is 412. The comparison is part of the
+  a body. A `PATCH`, `PUT` or `DELETE` with `If-Match` is made only if a `GET` of its path, without
+  parameters, would give one of these ETags, otherwise the answer is 412; the key needs the scope of that
+  `GET`, too, `read` mostly. `*` fits whatever is there, and is all that fits where the path has no `GET`.
+  What is neither `*` alone nor a list of quoted ETags is refused (400). The comparison is part of the
   transaction that makes the change, and one of two such requests that saw the same is refused; a change
-  without `If-Match` that is made in the very same moment may be missed. Mail that comes in changes what its
-  account and mailboxes show, and so their ETags. Any other method ignores `If-Match`.
+  without `If-Match` that is made in the very same moment may be missed. Mail that comes in changes what
+  its account and mailboxes show, and so their ETags. Any other method ignores `If-Match`.
 * A `POST` that creates something or tells a secret takes an `Idempotency-Key`: repeated with it within a
   day, the request is done once and answered alike ([how](../how-to/limits.md)). Any other `POST` refuses a
   key (400), because it would not heed it; the other methods ignore one, for they can be repeated without.

@@ -61,7 +61,11 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag that a GET of this path gave, or several; made only if it is that still.",
+    "description": (
+        "The ETag that a GET of this path without parameters gave, or several; made only if it is that "
+        "still. `*`: whatever it is, and all that is met where the path has no GET. Where it has one, the "
+        "key needs its scope, too: `read`, or that of administrators."
+    ),
     "schema": {"type": "string"},
 }
 
@@ -195,6 +199,8 @@ def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
         found.add(TooLarge)
     if op.heeds_key:
         found |= {Conflict, Locked, Usage}
+    if is_conditional(op):
+        found.add(Usage)
     return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -70,7 +70,8 @@ class MessageRef:
 class Changed(Summary):
     """One message behind a change of it: its summary, and `metadata`, which no list shows."""
 
-    metadata: dict[str, Any]
+    # an older server tells none; without a default its answer would be taken for a `MessageRef`
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @wire_names

@@ -9,7 +9,7 @@ from mairust_core.errors import Conflict, Locked, NotFound
 from mairust_core.model.forms import Removed
 from mairust_core.model.mailbox import Mailbox, MailboxRename, NewMailbox, changeable, folded_inbox
 from mairust_core.model.principal import Scope
-from mairust_core.operations import Service, operation
+from mairust_core.operations import Service, operation, require_names
 from mairust_core.services.changes import change
 
 WRITE = Scope.WRITE
@@ -50,6 +50,7 @@ class Mailboxes(Service):
         An undeleted message makes it anew. Large mailboxes are emptied a hundred messages at a time: when
         that is interrupted, the rest is still there.
         """
+        require_names([("name", name)])
         wanted = changeable("name", folded_inbox(name))
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,8 @@ class Messages(Service):
 
         `date` is when it was received, now if it is left out. With `hooks` the site's hooks are asked about
         it as about mail that comes in, and it has a trace. When it answers, the message is as durable as one
-        that SMTP answered with 250.
+        that SMTP answered with 250. The answer to a repetition by a key without `read` leaves empty what
+        others may have changed since: mailbox, UID, flags, tags and deletion.
         """
         wanted = Appended(
             mailbox=mailbox, flags=flag, tags=tag, date=date, asked_for=address if hooks else ""
@@ -71,11 +73,14 @@ class Messages(Service):
             if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
         message_id = self.site.append((self.by.tenant_id, account.id), wanted, content, self.receipt)
-        return self.made(str(message_id))
+        return self._find(str(message_id))[0]
 
     def made(self, subject: str) -> Summary:
-        """The summary of a message that was appended."""
-        return self._find(subject)[0]
+        """The summary of a message that was appended earlier; without `read`, only what never changes."""
+        summary = self._find(subject)[0]
+        if self.by.may(READ):
+            return summary
+        return replace(summary, mailbox="", uid=0, flags=(), tags=(), deleted_at=None)
 
     @operation(
         "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound, BadQuery),

@@ -27,7 +27,7 @@ from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.ids import Id
 from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
-from mairust_core.model.message import Message
+from mairust_core.model.message import Changed, Message, MessageRef
 from mairust_core.model.message_change import MessageChange
 from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
@@ -36,6 +36,7 @@ from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
 from mairust_core.model.trust import NewTrustKey
 from mairust_core.operations import BytesIn, BytesOut, items_of
+from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 
 EACH = 15
@@ -465,3 +466,18 @@ def test_a_time_in_a_query_is_not_quoted(text: str, lang: str) -> None:
     with pytest.raises(Invalid) as refused:
         wire.decode_text(datetime, "date", text)
     assert '"' not in explain(refused.value, lang)[1]
+
+
+def test_a_change_answered_by_an_older_server_is_read_whole() -> None:
+    """It told no metadata; only the answer that tells nothing but the id is one to a key without `read`."""
+    old = {
+        "id": "7", "account": "a@x.example", "mailbox": "INBOX", "uid": 1, "size": 9,
+        "received_at": "2026-01-01T00:00:00.000Z", "date": None, "from": [], "to": [], "cc": [],
+        "subject": "s", "message_id": "", "thread_id": "7", "flags": ["\\Flagged"], "tags": [],
+        "preview": "", "has_attachments": False, "deleted_at": None,
+    }  # fmt: skip
+    answers = Messages.operations["change"].answers
+    found = wire.decode(answers, json.dumps(old))
+    assert isinstance(found, Changed), found
+    assert (found.flags, found.metadata) == (("\\Flagged",), {})
+    assert wire.decode(answers, '{"id":"7"}') == MessageRef(id=Id(7))

@@ -37,7 +37,7 @@ def test_a_stale_tag_is_412_and_nothing_is_changed(
     path = f"/messages/{id_}"
     stale = client.get(path).headers["etag"]
     assert client.patch(path, json={"add_flags": ["\\Seen"]}, headers={"if-match": stale}).status_code == 200
-    for given in (stale, f"W/{client.get(path).headers['etag']}", '"x", "y"', "unquoted", ""):
+    for given in (stale, f"W/{client.get(path).headers['etag']}", '"x", "y"', '"*"', ',"x",,'):
         headers = {"if-match": given}
         for answer in (
             client.patch(path, json={"add_tags": ["t"]}, headers=headers),
@@ -65,6 +65,40 @@ def test_a_tag_that_fits_lets_the_change_through(served: Served, client: httpx.C
     assert client.delete(domain, headers={"if-match": tag}).status_code == 412
 
 
+def test_what_names_no_tags_is_400(served: Served, client: httpx.Client, ann: Account) -> None:
+    """Nobody meant that nothing fits; and nothing is changed."""
+    path = f"/messages/{int(put(served.here, ann, MAIL).id)}"
+    tag = client.get(path).headers["etag"]
+    for given in (
+        "",
+        ",",
+        " , ,",
+        "unquoted",
+        tag.strip('"'),
+        f"{tag} {tag}",
+        f"{tag}, *",
+        "*, *",
+        '"',
+        "w/" + tag,
+    ):
+        answer = client.patch(path, json={"add_tags": ["t"]}, headers={"if-match": given.strip()})
+        assert (answer.status_code, answer.json()["code"]) == (400, "usage"), given
+        assert "If-Match" in answer.json()["detail"]
+    assert client.get(path).headers["etag"] == tag
+
+
+def test_a_long_list_is_read_to_its_end(served: Served, client: httpx.Client, ann: Account) -> None:
+    """The last of many tags counts as the first does; a comma within one divides nothing."""
+    path = f"/messages/{int(put(served.here, ann, MAIL).id)}"
+    many = ", ".join(f'"{number:032},"' for number in range(200))
+    answer = client.patch(
+        path, json={"add_tags": ["t"]}, headers={"if-match": f"{many}, {client.get(path).headers['etag']}"}
+    )
+    assert answer.status_code == 200, answer.text
+    divided = client.get(path).headers["etag"].join(('"a,', ',b"'))
+    assert client.delete(path, headers={"if-match": divided}).status_code == 400
+
+
 def test_a_list_s_tag_counts_where_the_list_is_what_is_shown(
     served: Served, client: httpx.Client, ann: Account
 ) -> None:
@@ -87,6 +121,20 @@ def test_what_is_not_there_is_404_and_what_has_no_tag_fits_none(
     key = served.issue(Scope.READ).split("_")[1]
     assert client.delete(f"/tokens/{key}", headers={"if-match": '"x"'}).status_code == 412
     assert client.delete(f"/tokens/{key}", headers={"if-match": "*"}).status_code == 200
+
+
+def test_whoever_compares_has_to_be_allowed_to_read(
+    served: Served, client: httpx.Client, ann: Account
+) -> None:
+    """Otherwise a key could find out by guessing; and what a page of a list showed fits nothing."""
+    path = f"/accounts/{ann.address}/mailboxes"
+    served.here(Mailboxes).create(ann.address, NewMailbox(name="Old"))
+    page, whole = (client.get(path, params=p).headers["etag"] for p in ({"limit": 1}, {}))
+    writer = {"authorization": f"Bearer {served.issue(Scope.WRITE)}"}
+    change = {"name": "Old", "to": "New"}
+    assert client.patch(path, json=change, headers={"if-match": whole} | writer).status_code == 403
+    assert client.patch(path, json=change, headers={"if-match": page}).status_code == 412
+    assert client.patch(path, json=change, headers={"if-match": whole}).status_code == 200
 
 
 def test_of_two_that_saw_the_same_one_is_refused(served: Served, client: httpx.Client, domain: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mairust_core.model.account import Account
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.plugin_life import NewPluginToken, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.receipt import KEPT_MS
@@ -302,6 +303,24 @@ def test_a_message_that_is_gone_is_not_there_for_a_repetition_either(
     assert post(path, MAIL, key).status_code == 201
     served.here(Accounts).remove(ann.address)
     assert post(path, MAIL, key).status_code == 404
+
+
+def test_a_repetition_tells_a_key_without_read_nothing_new(served: Served, post: Post, ann: Account) -> None:
+    """What others did to the message since is not its own; the form of the answer stays the promised one."""
+    writer, reader = served.issue(Scope.WRITE), served.issue(Scope.READ, Scope.WRITE)
+    path = f"/accounts/{ann.address}/messages"
+    for bearer, told in ((writer, False), (reader, True)):
+        key = uuid4().hex
+        first = post(path, MAIL, key, bearer).json()
+        secret = MessageChange(mailbox="INBOX", add_tags=("secret",), add_flags=("\\Seen",))
+        served.here(Messages).change(first["id"], secret)
+        again = post(path, MAIL, key, bearer)
+        assert again.headers[REPLAYED] == "true"
+        changed = {"tags": ["secret"], "flags": ["\\Seen"]}
+        hidden = {"mailbox": "", "uid": 0, "tags": [], "flags": []}
+        assert again.json() == first | (changed if told else hidden)
+    served.here(Messages).delete(first["id"])
+    assert post(path, MAIL, key, reader).json()["deleted_at"]
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "a\tb", "é"])

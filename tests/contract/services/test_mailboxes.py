@@ -143,7 +143,7 @@ def test_delete_needs_a_mailbox_that_is_there(ops: Ops, ann: Account) -> None:
     """And never takes the server's own."""
     with pytest.raises(NotFound, match="no mailbox Gone"):
         ops(Mailboxes).delete(ann.address, name="Gone")
-    with pytest.raises(NotFound, match="no mailbox"):
+    with pytest.raises(Invalid, match="name: it is missing"):
         ops(Mailboxes).delete(ann.address, name="")
     with pytest.raises(Invalid, match="is the server's"):
         ops(Mailboxes).delete(ann.address, name="Quarantine")

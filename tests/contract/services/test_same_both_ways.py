@@ -126,6 +126,7 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Mailboxes, lambda s: s.create("nobody@taken.example", NewMailbox(name="Work"))),
     (Mailboxes, lambda s: s.rename("ann@taken.example", MailboxRename(name="Gone", to="Here"))),
     (Mailboxes, lambda s: s.delete("ann@taken.example", name="Gone & é/%?")),
+    (Mailboxes, lambda s: s.delete("ann@taken.example", name="")),
     (Accounts, lambda s: s.edit("nobody@taken.example", AccountChange(admin=True))),
     (Accounts, lambda s: s.passwd("nobody@taken.example", NewPassword(password="12345678"))),
     (
