@@ -41,7 +41,7 @@ log = logging.getLogger("mairust.http")
 
 
 class _TooMuch(Exception):
-    """The head of a request that came whole is over the limit."""
+    """The head of a request, and the trailers with it, are over the limit."""
 
 
 def connection_class(limits: HttpLimits) -> type[asyncio.Protocol]:
@@ -55,9 +55,13 @@ class _Guarded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
-        """Of a head that is not whole: all that came of it."""
+        """Of a head, or trailers, not whole: all that came since the pieces in which something else did."""
         self._parsed_bytes = 0
-        """Of the head under way, of however many that came at once: what the parser has seen of it."""
+        """Of the head under way, however many came at once, and its trailers: what the parser has seen."""
+        self._advanced = False
+        """Whether the piece under way held more than fields: the end of a head, some of a body."""
+        self._refusal: tuple[int, MaiRustError] | None = None
+        """What to say after the answers to the requests before the one refused."""
         self.url = b""
         self._in_body = False
         self._head_timer = _Timer(self.loop)
@@ -72,23 +76,24 @@ class _Guarded(HttpToolsProtocol):
             self._head_timer.start(self.limits.head_s, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        in_head = not self._in_body and not self._busy()
+        if self._refusal is not None:
+            return  # nobody will answer it
+        self._advanced = False
         super().data_received(data)
+        self._head_bytes = 0 if self._advanced else self._head_bytes + len(data)
+        if self._head_bytes > self.limits.head_bytes:
+            self._refuse_head()
         if self._busy():
-            self._head_bytes = 0
             self._head_timer.cancel()
         elif self._in_body:
             self._head_timer.cancel()
             self._stall_timer.start(self.limits.stalled_s, self.transport.abort)
         else:
-            self._await_head(len(data) if in_head else 0)  # what ended a body was no head
+            self._await_head()
 
-    def _await_head(self, received_bytes: int) -> None:
+    def _await_head(self) -> None:
         self._stall_timer.cancel()
-        self._head_bytes += received_bytes
-        if self._head_bytes > self.limits.head_bytes:
-            self._refuse_head()
-        elif not self._head_timer.running:
+        if not self._head_timer.running:
             self._head_timer.start(self.limits.head_s, self.transport.close)
 
     def _busy(self) -> bool:
@@ -100,23 +105,40 @@ class _Guarded(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._parsed_bytes += len(url)
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._parsed_bytes += len(name) + len(value) + len(b": \r\n")
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        if not self._in_body:  # a trailer is no field of the request (RFC 9110 §6.5.1)
+            super().on_header(name, value)
 
-    def on_headers_complete(self) -> None:
+    def _count(self, parsed_bytes: int) -> None:
+        self._parsed_bytes += parsed_bytes
         if self._parsed_bytes > self.limits.head_bytes:
             raise _TooMuch  # the parser stops, and `send_400_response` is asked to answer
+
+    def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._in_body = True
-        self._head_bytes = 0
+        self._in_body = self._advanced = True
         self._head_timer.cancel()
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins, were it the last one, which trailers follow."""
+        self._advanced = True
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._advanced = True
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_body = False
+        self._in_body, self._advanced = False, True
+
+    def on_response_complete(self) -> None:
+        last = not self.pipeline
+        super().on_response_complete()
+        if last and self._refusal is not None:
+            self._refuse(*self._refusal)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -133,17 +155,29 @@ class _Guarded(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says to what is no HTTP: as a problem, like every other error."""
-        if self._busy() and self.cycle.response_started:
-            self.transport.close()  # an answer is under way; a second one would be taken for its body
-        elif self._parsed_bytes > self.limits.head_bytes:
+        if self._parsed_bytes > self.limits.head_bytes:
             self._refuse_head()
         else:
-            self._refuse(400, Usage("http"))
+            self._refuse_in_turn(400, Usage("http"))
 
     def _refuse_head(self) -> None:
         """414 where the target is most of it (RFC 9110 §15.5.15), else 431 (RFC 6585 §5)."""
         status = 414 if 2 * len(self.url) > self.limits.head_bytes else 431
-        self._refuse(status, TooLarge("head", limit=self.limits.head_bytes))
+        self._refuse_in_turn(status, TooLarge("head", limit=self.limits.head_bytes))
+
+    def _refuse_in_turn(self, status: int, error: MaiRustError) -> None:
+        """Refuse the request under way, after the answers to those before it."""
+        if self._refusal is not None:
+            return
+        if self._in_body and self.pipeline:
+            self.pipeline.popleft()  # itself, the newest: its turn is the refusal
+            self._refusal = status, error
+        elif self._in_body and self.cycle.response_started:
+            self.transport.close()  # it has its answer; a second one would be taken for its body
+        elif self._busy() and not self._in_body:
+            self._refusal = status, error
+        else:
+            self._refuse(status, error)
 
     def _refuse(self, status: int, error: MaiRustError) -> None:
         if self.transport.is_closing():

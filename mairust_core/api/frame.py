@@ -18,7 +18,7 @@ from mairust_core.errors import Usage
 from mairust_core.observe.counters import HttpCounters
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:;=+/-]{1,128}")
-_HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+_HOST = re.compile(rb"(\[[0-9A-Za-z:.]+(?:%25[A-Za-z0-9._~%-]+)?\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

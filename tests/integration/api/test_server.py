@@ -31,12 +31,14 @@ class App:
         self.began = asyncio.Event()
         self.go_on = asyncio.Event()
         self.ended = False
+        self.scopes: list[Any] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer by path."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        self.scopes.append(scope)
         self.began.set()
         if scope["path"] == "/slow":
             await self.go_on.wait()
@@ -135,6 +137,74 @@ async def test_requests_at_once_have_each_the_whole_head() -> None:
     async with serving(App(), replace(QUICK, head_s=20)) as (_, port):
         received = await everything(port, 3 * request)
     assert received.count(b"200 OK") == 3
+
+
+CHUNKED = b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("trailers", [b"a:\r\n" * 15_000, b"a: " + b"b" * 70_000])
+async def test_trailers_too_large_are_refused(trailers: bytes) -> None:
+    """The fields after a body count as those before it, one that never ends, too."""
+    app = App()
+    async with serving(app) as (_, port):
+        reader, writer = await talk(port, CHUNKED + b"0\r\n")
+        await app.began.wait()
+        writer.write(trailers)
+        received = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert received.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_trailers_are_not_taken_for_fields() -> None:
+    """What follows a body says nothing of the request any more."""
+    app = App()
+    async with serving(app) as (_, port):
+        reader, writer = await talk(port, CHUNKED + b"0\r\nHost: y\r\n\r\n")
+        await app.began.wait()
+        app.go_on.set()
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+    assert [value for name, value in app.scopes[0]["headers"] if name == b"host"] == [b"x"]
+
+
+async def test_a_head_behind_an_unanswered_request_is_bounded() -> None:
+    """A client that need not wait for its answer may not fill the memory with its next request."""
+    app = App()
+    async with serving(app) as (_, port):
+        reader, writer = await talk(port, GET.replace(b"/", b"/slow", 1))
+        await app.began.wait()
+        writer.write(GET[:-2] + b"X: " + b"a" * 70_000)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        app.go_on.set()
+        received = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"431"]
+
+
+@pytest.mark.parametrize("path", [b"/", b"/slow", b"/long"])
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (b"GARB\0", b"400"),
+        (GET[:-2] + b"X: " + b"a" * 70_000 + b"\r\n\r\n", b"431"),
+        (CHUNKED + b"no size\r\n", b"400"),
+    ],
+)
+async def test_what_is_refused_does_not_take_the_answer_before_it(
+    path: bytes, behind: bytes, status: bytes
+) -> None:
+    """Requests that came whole are answered, in their order, then the one that is none is refused."""
+    app = App()
+    async with serving(app, replace(QUICK, stalled_s=20)) as (_, port):
+        first = GET.replace(b"/", path, 1)
+        reader, writer = await talk(port, GET + first + behind)
+        received = await reader.readline()
+        app.go_on.set()
+        received += await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200", status]
+    assert [scope["path"].encode() for scope in app.scopes] == [b"/", path]
 
 
 async def test_more_connections_than_places_are_refused() -> None:
