@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from mairust_core.model.account import Account
+from mairust_core.model.backup import MAX_WANTED
 from mairust_core.operations import BytesIn
 from mairust_core.services.messages import Messages
 from mairust_core.services.plugins import Plugins
@@ -34,7 +35,9 @@ def fetched(client: httpx.Client, backup: str, wanted: list[str]) -> dict[str, b
     """Every wanted object by its id, verified, in as many packs as it takes."""
     found: dict[str, bytes] = {}
     while missing := [one for one in dict.fromkeys(wanted) if one not in found]:
-        answer = client.post(f"/backups/{backup}/pack", json={"objects": missing}).raise_for_status()
+        answer = client.post(
+            f"/backups/{backup}/pack", json={"objects": missing[:MAX_WANTED]}
+        ).raise_for_status()
         assert answer.headers["content-type"] == "application/vnd.mairust.pack"
         file = io.BytesIO(answer.content)
         directory = read_directory(file, "pack")
