@@ -7,8 +7,7 @@ change; conditional changes of one path wait for each other, so that one of two 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,8 +15,8 @@ from starlette.requests import Request
 
 from mairust_core import wire
 from mairust_core.api.answers import etag_of
-from mairust_core.api.idempotency import View
 from mairust_core.api.problems import Fault
+from mairust_core.api.views import Compared, SiteView, Within
 from mairust_core.errors import Conflict, Usage
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 from mairust_core.services.registry import SERVICES
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mairust_core.app import Site
-    from mairust_core.store import StorageBackend
 
 HEADER = "if-match"
 CHANGING = frozenset({"PATCH", "PUT", "DELETE"})
@@ -86,12 +84,14 @@ class Condition:
         """What the call returns; raises a 412 unless a tag fits, `NotFound` when nothing is there."""
         self._require(self._site)
         if self._op.body_type is not BytesIn:  # those take their time, and transactions of their own
-            self._service.site = cast("Site", View(self._site, _Compared(self._site.storage, self._compare)))
+            self._service.site = cast(
+                "Site", SiteView(self._site, Compared(self._site.storage, self._compare))
+            )
         return call()
 
     def _compare(self, tx: Connection) -> None:
         self._site.storage.serialise(tx, f"if-match {self._op.path} {self._args}")
-        self._require(cast("Site", View(self._site, _Within(self._site.storage, tx))))
+        self._require(cast("Site", SiteView(self._site, Within(self._site.storage, tx))))
 
     def _require(self, site: Site) -> None:
         found = shown_by(self._op.path)
@@ -103,39 +103,3 @@ class Condition:
             )
         if "*" not in self._tags and etag not in self._tags:
             raise Fault(412, Conflict("if_match"))
-
-
-class _Compared:
-    """A storage whose first write transaction begins with a comparison."""
-
-    def __init__(self, storage: StorageBackend, compare: Callable[[Connection], None]) -> None:
-        self._storage = storage
-        self._compare: Callable[[Connection], None] | None = compare
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A write transaction."""
-        with self._storage.write() as tx:
-            if self._compare is not None:
-                self._compare(tx)
-                self._compare = None
-            yield tx
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-
-class _Within:
-    """A storage that reads what a transaction sees."""
-
-    def __init__(self, storage: StorageBackend, tx: Connection) -> None:
-        self._storage = storage
-        self._tx = tx
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """The transaction."""
-        yield self._tx
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)

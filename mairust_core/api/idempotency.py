@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import TracebackType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import Request
 
 from mairust_core import store, wire
+from mairust_core.api.views import OneTransaction, SiteView
 from mairust_core.errors import Conflict, Locked, Usage
 from mairust_core.ids import now_ms
 from mairust_core.model.receipt import KEPT_MS, Kept, Receipt
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from mairust_core.app import Site
     from mairust_core.model.principal import Principal
-    from mairust_core.store import StorageBackend
 
 HEADER = "idempotency-key"
 REPLAYED = "idempotent-replayed"
@@ -118,8 +116,8 @@ class Once:
             raise
 
     def _in_one_transaction(self, call: Call) -> bytes:
-        with _OneTransaction(self._site.storage, self._claim) as storage:
-            self._service.site = cast("Site", View(self._site, storage))
+        with OneTransaction(self._site.storage, self._claim) as storage:
+            self._service.site = cast("Site", SiteView(self._site, storage))
             body = wire.dumps(call(self._service))
             if storage.tx is not None:
                 self._keep(storage.tx, body)
@@ -141,53 +139,3 @@ class Once:
 
 class _Repeated(Exception):
     """Another request took the key meanwhile."""
-
-
-class _OneTransaction:
-    """A storage whose write transactions are parts of one, which begins with the first of them."""
-
-    def __init__(self, storage: StorageBackend, begin: Callable[[Connection], None]) -> None:
-        self._storage = storage
-        self._begin = begin
-        self._stack = ExitStack()
-        self.tx: Connection | None = None
-
-    def __enter__(self) -> _OneTransaction:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A part of the transaction, undone alone when it raises."""
-        if self.tx is None:
-            self.tx = self._stack.enter_context(self._storage.write())
-            self._begin(self.tx)
-        with self.tx.begin_nested():
-            yield self.tx
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """What the transaction sees, once it has begun."""
-        if self.tx is not None:
-            yield self.tx
-            return
-        with self._storage.read() as tx:
-            yield tx
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-
-class View:
-    """A site with another storage."""
-
-    def __init__(self, site: Site, storage: Any) -> None:
-        self._site = site
-        self.storage = storage
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._site, name)
