@@ -52,7 +52,7 @@ class Revoking:
         self._storage = storage
         self._ids = ids
 
-    def alone(self) -> AbstractContextManager[None]:
+    def alone(self) -> AbstractContextManager[object]:
         """Be the only import of the site, from announcing to release; raises `Locked` at once."""
         return self._storage.alone(TASK)
 

@@ -9,8 +9,8 @@
 
 A crash anywhere leaves a whole index, and the next round goes on. A large segment is written in several
 transactions and seen once it is whole; what it replaces is hidden then, and deleted after. One process of a
-site does it at a time. Every write is a small transaction (rule D2), and after each step the indexer rests,
-so that mail goes first.
+site does it at a time, and looks within each transaction whether it still is. Every write is a small one
+(rule D2), and after each step the indexer rests, so that mail goes first.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def index_some(site: Site, stopping: threading.Event | None = None, rest: Rest =
     Raises `StorageDown`, `DiskFull`.
     """
     try:
-        with site.storage.alone(TASK):
-            return _Round(site, stopping or threading.Event(), rest).run()
+        with site.storage.alone(TASK) as still:
+            return _Round(site, stopping or threading.Event(), rest, still).run()
     except Locked:
         return 0
 
@@ -94,13 +94,16 @@ def call_indexer(site: Site) -> None:
 
 
 class _Round:
-    def __init__(self, site: Site, stopping: threading.Event, rest: Rest) -> None:
+    def __init__(
+        self, site: Site, stopping: threading.Event, rest: Rest, still_alone: Callable[[], None]
+    ) -> None:
         self._site = site
         self._storage = site.storage
         self._engine = site.engine
         self._tenant_id = DEFAULT_TENANT
         self._stopping = stopping
         self._rest = rest
+        self._still_alone = still_alone
         self._worked_from = time.thread_time()
         self._epoch = self._texts_ms = 0
 
@@ -123,6 +126,10 @@ class _Round:
         self._rest(time.thread_time() - self._worked_from)
         self._worked_from = time.thread_time()
 
+    def _begin(self, tx: Connection) -> None:
+        self._storage.serialise(tx, indexing.LOCK)
+        self._still_alone()
+
     def _is_current(self, tx: Connection) -> bool:
         """Whether the index was neither dropped nor begun anew since the round began."""
         return indexing.state(tx, self._tenant_id).epoch == self._epoch
@@ -139,7 +146,7 @@ class _Round:
         """Queue all mail; False when it was stopped."""
         while not self._stopping.is_set():
             with self._storage.write() as tx:
-                self._storage.serialise(tx, indexing.LOCK)
+                self._begin(tx)
                 if not self._is_current(tx):
                     return False
                 if not indexing.fill(tx, self._tenant_id, FILL_ROWS):
@@ -206,15 +213,17 @@ class _Round:
         if not all(map(self._do, self._engine.steps(prepared))):
             return None
         with self._storage.write() as tx:
-            self._storage.serialise(tx, indexing.LOCK)
+            self._begin(tx)
             if self._stopping.is_set() or not self._is_current(tx):
                 return None
             if indexing.latest_stale_ms(tx, segment_ids) > stale_ms:
                 return None
             if segment_ids:
-                indexing.hide_segments(tx, segment_ids)
+                moved = indexing.hide_segments(tx, segment_ids) == len(segment_ids)
             else:
-                indexing.unqueue(tx, account_id, [one.message_id for one in waiting])
+                moved = indexing.unqueue(tx, account_id, [one.message_id for one in waiting]) == len(waiting)
+            if not moved:  # by another process that came when this one lost its lock
+                raise Locked("task", name=TASK)
             self._engine.write(tx, prepared)
         self._pause()
         self._delete(segment_ids)
@@ -223,7 +232,7 @@ class _Round:
     def _do(self, step: Step) -> bool:
         """Write a part, in a transaction of its own; False when it is in vain."""
         with self._storage.write() as tx:
-            self._storage.serialise(tx, indexing.LOCK)
+            self._begin(tx)
             if self._stopping.is_set() or not self._is_current(tx):
                 return False
             step(tx)
@@ -234,7 +243,7 @@ class _Round:
         """Delete segments that nobody sees, one by one."""
         for one in segment_ids:
             with self._storage.write() as tx:
-                self._storage.serialise(tx, indexing.LOCK)
+                self._begin(tx)
                 indexing.delete_segments(tx, [one])
             self._pause()
 

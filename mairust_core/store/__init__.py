@@ -7,7 +7,7 @@ too, never brings a database library with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -191,8 +191,11 @@ class StorageBackend(Protocol):
         """Wait until no other transaction that asked for this name is open; raises `Locked` after a while."""
         ...
 
-    def alone(self, name: str) -> AbstractContextManager[None]:
-        """Be the only process of the site that does this; raises `Locked` at once when another one does."""
+    def alone(self, name: str) -> AbstractContextManager[Callable[[], None]]:
+        """Be the only process of the site that does this; raises `Locked` at once when another one does.
+
+        What it gives raises `Locked` where that is so no longer: a database that was away has let go.
+        """
         ...
 
     def version(self, tx: Connection) -> str:

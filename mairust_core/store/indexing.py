@@ -263,15 +263,13 @@ def keep_texts(storage: StorageBackend, tx: Connection, rows: Sequence[tuple[Any
     )
 
 
-def unqueue(tx: Connection, account_id: int, message_ids: Sequence[int]) -> None:
-    """Take messages out of the queue."""
+def unqueue(tx: Connection, account_id: int, message_ids: Sequence[int]) -> int:
+    """Take messages out of the queue; how many were in it."""
+    mine, found = delete(index_queue).where(index_queue.c.account_id == account_id), 0
     for start in range(0, len(message_ids), MANY):
-        ids = message_ids[start : start + MANY]
-        tx.execute(
-            delete(index_queue).where(
-                index_queue.c.account_id == account_id, index_queue.c.message_id.in_(ids)
-            )
-        )
+        some = index_queue.c.message_id.in_(message_ids[start : start + MANY])
+        found += tx.execute(mine.where(some)).rowcount
+    return found
 
 
 def begin_segment(tx: Connection, made: Segment) -> int:
@@ -308,9 +306,10 @@ def show_segment(tx: Connection, segment_id: int, made: Segment) -> None:
     tx.execute(shown.values(documents=len(made.documents)))
 
 
-def hide_segments(tx: Connection, segment_ids: Sequence[int]) -> None:
-    """Have segments seen no more; their rows are still there."""
-    tx.execute(update(index_segment).where(index_segment.c.id.in_(segment_ids)).values(documents=HIDDEN))
+def hide_segments(tx: Connection, segment_ids: Sequence[int]) -> int:
+    """Have segments seen no more; how many were. Their rows are still there."""
+    seen = update(index_segment).where(index_segment.c.id.in_(segment_ids), _IS_SEEN)
+    return tx.execute(seen.values(documents=HIDDEN)).rowcount
 
 
 def hidden_segments(tx: Connection, tenant_id: int) -> list[int]:

@@ -5,7 +5,7 @@ Statements keep `?` for values as on SQLite; rows go in by COPY, or pipelined wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
@@ -135,14 +135,21 @@ class Postgresql:
         tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_lock_key(name),))
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
+    def alone(self, name: str) -> Iterator[Callable[[], None]]:
         with self._translated(), closing(self._connect()) as connection:
             connection.autocommit = True
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_lock_key(name),)).fetchone()
             if row != (True,):
                 raise Locked("task", name=name)
+
+            def still() -> None:
+                try:
+                    connection.execute("SELECT 1")
+                except psycopg.Error as error:  # and with the session its locks have ended
+                    raise Locked("task", name=name) from error
+
             try:
-                yield
+                yield still
             finally:
                 # the server lets go of a closed session's locks a moment later: too late for who comes next
                 with suppress(psycopg.Error):  # with the session broken they end by themselves

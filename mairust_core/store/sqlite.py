@@ -273,7 +273,7 @@ class Sqlite:
         """Nothing to do: every writer is alone anyway."""
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
+    def alone(self, name: str) -> Iterator[Callable[[], None]]:
         path = self.path.with_name(f"{name}.lock")
         try:
             fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -284,7 +284,7 @@ class Sqlite:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise Locked("task", name=name) from error
-            yield
+            yield _is_held
         finally:
             os.close(fd)
 
@@ -420,6 +420,10 @@ class Sqlite:
     def close(self) -> None:
         self.engine.dispose()
         self._lock.close()
+
+
+def _is_held() -> None:
+    """A lock on a file ends with the process that has it."""
 
 
 def _begin(connection: Connection) -> None:

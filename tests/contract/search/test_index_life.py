@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -79,6 +80,33 @@ def test_waiting_for_others_is_no_work_to_rest_from(ann: Mailbag) -> None:
     assert index_some(ann.site, rest=took.append) == 3
     holder.join()
     assert 0 < sum(took) < held_s / 2
+
+
+@pytest.mark.parametrize("site_settings", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("size", [30, STEP_ROWS + 30])
+def test_a_round_whose_lock_the_database_lost_leaves_it_to_another(ann: Mailbag, size: int) -> None:
+    """Nothing is indexed twice, or lost; the other takes away what is there of a large segment."""
+    ann.put(*letters(size))
+    others = list[int]()
+
+    def rest(_worked_s: float) -> None:
+        if not others and (size <= STEP_ROWS or count_hidden(ann.site)):
+            end_sessions_with_locks(ann.site)
+            others.append(index_some(ann.site, rest=no_rest))
+
+    assert index_some(ann.site, rest=rest) == 0
+    assert others == [size]
+    assert (status(ann.site).documents, status(ann.site).segments) == (size, 1)
+    assert check_site(ann.site.settings, ann.site.blobs) == []
+
+
+def end_sessions_with_locks(site: Site) -> None:
+    """As an administrator, a time limit or a restart of PostgreSQL does."""
+    with psycopg.connect(site.settings.database.url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
 
 
 def test_what_is_queued_becomes_indexed(ann: Mailbag) -> None:

@@ -28,7 +28,8 @@ def audit(site: Site, ledger: Ledger) -> None:
     """
     with site.opened() as here:
         compare(here, ledger)
-    assert check_site(site.settings()) == []
+    found = check_site(site.settings())
+    assert not found, found
 
 
 def compare(here: OpenSite, ledger: Ledger) -> None:
