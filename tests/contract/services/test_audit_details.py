@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,6 @@ from sqlalchemy import func, select
 from mairust_core import store, wire
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
-from mairust_core.model.audit import Entry, EntryDetails
 from mairust_core.model.copies import NewFolders
 from mairust_core.model.forms import UNSET
 from mairust_core.model.hook import HookType
@@ -167,7 +167,7 @@ def test_a_message_says_where_it_was_and_nothing_that_is_in_it(
 
 
 def test_a_package_says_which_it_was(ops: Ops) -> None:
-    """By its version and digest; its bytes are not told."""
+    """By its version and digest; its bytes are not told, what was left out is, as it holds."""
     market = Marketplace()
     ops(Trust).add(market.as_trusted())
     id_ = new_id()
@@ -215,16 +215,17 @@ def test_entries_of_older_versions_say_nothing(served: Served, ops: Ops) -> None
     assert (entry.subject, entry.details) == (subject, None)
 
 
-def test_it_is_the_same_here_and_there(served: Served, domain: str) -> None:
-    """Defaults that a request leaves out are told as those of a local call."""
-    found: list[EntryDetails | None] = []
-    for name, ops in (("here", served.here), ("there", served.there)):
-        account = ops(Accounts).add(NewAccount(address=f"{name}@{domain}")).address
-        one = ops(Messages).append(account, BytesIn(chunks=[b"Subject: x\r\n\r\n"])).id
-        ops(Messages).delete(str(int(one)), now=True)
-        entry: Entry = served.here(Audit).browse(subject=str(int(one))).items[0]
-        assert entry.details is not None
-        entry.details.asked.pop("id")
-        entry.details.before.pop("account")
-        found.append(entry.details)
-    assert found[0] == found[1]
+def test_entries_of_changes_at_once_link_up(served: Served, ann: Account) -> None:
+    """Each has its own request, and what the one before it left: the row is held when it is looked at."""
+    accounts, quotas = served.here(Accounts), list(range(1, 41))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda quota: accounts.edit(ann.address, AccountChange(quota_bytes=quota)), quotas))
+    entries = served.here(Audit).browse(operation="accounts.edit", subject=ann.address, limit=500).items
+    found = [one.details for one in entries if one.details is not None]
+    after = {one.before["quota_bytes"]: one.asked["quota_bytes"] for one in found}
+    assert sorted(after.values()) == quotas
+    chain: list[int | None] = [None]
+    while chain[-1] in after:
+        chain.append(after[chain[-1]])
+    assert len(chain) == len(quotas) + 1
+    assert chain[-1] == served.here(Accounts).show(ann.address).quota_bytes
