@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mairust_core.asked import asking
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.receipt import Receipt
@@ -236,7 +237,9 @@ def operation(
     """
 
     def declare(method_: F) -> F:
-        names = tuple(inspect.signature(method_).parameters)[1:]
+        params = inspect.signature(method_).parameters
+        names = tuple(params)[1:]
+        defaults = {one.name: one.default for one in params.values() if one.default is not one.empty}
         in_path = len(re.findall(r"{\w+", path))
 
         @functools.wraps(method_)
@@ -247,7 +250,11 @@ def operation(
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
                 self.site.make_room()
-            found = method_(self, *args, **kwargs)
+            if method == "GET":
+                found = method_(self, *args, **kwargs)
+            else:
+                with asking({**defaults, **dict(zip(names, args, strict=False)), **kwargs}):
+                    found = method_(self, *args, **kwargs)
             if least is None or self.by.may(Scope.READ):
                 return found
             return least(**{one.name: getattr(found, one.name) for one in fields(least)})
@@ -328,9 +335,22 @@ def _sort_parameters(
     streams = body is not None and (types[body] is BytesIn or items_of(types[body]) is not None)
     if body and not streams and not _is_request(types[body]):
         raise TypeError(f"{where}: the body must be a @request dataclass or BytesIn or ItemsIn")
+    if body and not streams:
+        _require_marked(where, types[body])
     if query and method in _BODY_METHODS and not streams:
         raise TypeError(f"{where}: {method} takes its options in the request dataclass")
     return body, query
+
+
+def _require_marked(where: str, form: Any) -> None:
+    """Raise `TypeError` for a field that sounds like a secret and would be told in the audit."""
+    kinds = typing.get_type_hints(form)
+    for one in fields(form):
+        if one.repr and _SECRET.search(one.name):
+            raise TypeError(f"{where}: {one.name} would be a secret in the audit; mark it with repr=False")
+        for inner in (kinds[one.name], *typing.get_args(kinds[one.name])):
+            if is_dataclass(inner):
+                _require_marked(where, inner)
 
 
 def items_of(kind: Any) -> Any:

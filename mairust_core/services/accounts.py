@@ -9,7 +9,7 @@ from mairust_core.model.forms import DEFAULT_LIMIT, UNSET, Page, Removed
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
 ADMIN, READ = Scope.ADMIN, Scope.READ
@@ -68,6 +68,7 @@ class Accounts(Service):
     def enable(self, address: str) -> Account:
         """Let an account take mail and log in again."""
         with change(self, "enable", address) as tx:
+            note_before(store.accounts.get(tx, self.by, address, locked=True), "enabled")
             return store.accounts.set_enabled(tx, self.by, address, True)
 
     @operation(
@@ -80,6 +81,7 @@ class Accounts(Service):
     def disable(self, address: str) -> Account:
         """Refuse an account's new mail and log-ins; what it holds stays."""
         with change(self, "disable", address) as tx:
+            note_before(store.accounts.get(tx, self.by, address, locked=True), "enabled")
             return store.accounts.set_enabled(tx, self.by, address, False)
 
     @operation("GET", _ONE, scope=READ, errors=(NotFound,))
@@ -97,6 +99,7 @@ class Accounts(Service):
         given = {"quota_bytes": wanted.quota_bytes, "admin": wanted.admin}
         values = {name: value for name, value in given.items() if value is not UNSET}
         with change(self, "edit", address) as tx:
+            note_before(store.accounts.get(tx, self.by, address, locked=True))
             return store.accounts.edit(tx, self.by, address, values)
 
     @operation("POST", f"{_ONE}/password", scope=ADMIN, reach=DOMAIN, errors=(NotFound,))
@@ -112,5 +115,6 @@ class Accounts(Service):
     def remove(self, address: str) -> Removed:
         """Remove an account that no alias names any more and, a little later, all its mail."""
         with change(self, "remove", address) as tx:
+            note_before(store.accounts.get(tx, self.by, address))
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)

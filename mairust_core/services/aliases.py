@@ -9,7 +9,7 @@ from mairust_core.model.alias import Alias, NewAlias, alias_address
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
 
@@ -50,5 +50,6 @@ class Aliases(Service):
         """Remove an alias; mail to it is refused from the next second on."""
         wanted = alias_address(address)
         with change(self, "remove", wanted) as tx:
+            note_before(store.aliases.get(tx, self.by, wanted))
             store.aliases.remove(tx, self.by, wanted)
         return Removed(name=wanted)

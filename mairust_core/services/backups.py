@@ -85,7 +85,8 @@ class Backups(Service):
         machine, not over the API.
         """
         added = self.site.put_back(self.by, content)
-        with change(self, "put_back", added.address):
+        brought = {"messages": len(added.messages), "account_created": added.account_created}
+        with change(self, "put_back", added.address, brought):
             return added
 
     def _own(self, id: str) -> Id:

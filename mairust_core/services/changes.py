@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
+from mairust_core.asked import details
+from mairust_core.asked import note_before as note_before
+from mairust_core.model.ids import Id
 from mairust_core.operations import Service
 
 if TYPE_CHECKING:
@@ -14,13 +17,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def change(service: Service, operation: str, subject: str) -> Iterator[Connection]:
-    """A write transaction that is audited as `NOUN.operation` on `subject` and advances the generation."""
+def change(
+    service: Service, operation: str, subject: str, content: Mapping[str, Any] | None = None
+) -> Iterator[Connection]:
+    """A write transaction that is audited as `NOUN.operation` on `subject` and advances the generation.
+
+    The entry says what the call asked for, and what `note_before` was told inside; `content` says besides
+    what a body of bytes turned out to be.
+    """
     site = service.site
     entry_id = site.ids.next()
     with site.storage.write() as tx:
         yield tx
-        store.audits.record(tx, entry_id, service.by, f"{service.noun}.{operation}", subject)
+        _record(tx, service, entry_id, operation, subject, content)
         store.generations.advance(tx)
 
 
@@ -29,4 +38,16 @@ def noted(service: Service, operation: str, subject: str) -> None:
     site = service.site
     entry_id = site.ids.next()
     with site.storage.write() as tx:
-        store.audits.record(tx, entry_id, service.by, f"{service.noun}.{operation}", subject)
+        _record(tx, service, entry_id, operation, subject, None)
+
+
+def _record(
+    tx: Connection,
+    service: Service,
+    entry_id: Id,
+    operation: str,
+    subject: str,
+    content: Mapping[str, Any] | None,
+) -> None:
+    name = f"{service.noun}.{operation}"
+    store.audits.record(tx, entry_id, service.by, name, subject, details(content or {}))

@@ -9,7 +9,7 @@ from mairust_core.model.domain import Domain, NewDomain
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
 
@@ -45,5 +45,6 @@ class Domains(Service):
         """Remove a domain that holds no account or alias any more."""
         folded = fold_domain(name, "name")
         with change(self, "remove", folded) as tx:
+            note_before(store.domains.get(tx, self.by, folded))
             store.domains.remove(tx, self.by, folded)
         return Removed(name=folded)

@@ -23,7 +23,7 @@ from mairust_core.model.message_change import MessageFilter
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trial import Replay, Replayed, TrialEnvelope, Tried
 from mairust_core.operations import BytesIn, Service, operation
-from mairust_core.services.changes import change, noted
+from mairust_core.services.changes import change, note_before, noted
 from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
@@ -73,25 +73,30 @@ class Hooks(Service):
             self.site.check_filter(given["filter"])
             given["filter"] = given["filter"].filter()
         with change(self, "edit", name) as tx:
-            require_fitting(store.hooks.get(tx, self.by, name).type, given.get("timeout_ms"))
+            found = store.hooks.get(tx, self.by, name, locked=True)
+            require_fitting(found.type, given.get("timeout_ms"))
+            note_before(found)
             return store.hooks.edit(tx, self.by, name, given)
 
     @operation("POST", f"{_ONE}/enable", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def enable(self, name: str) -> ShownHook:
         """Have a hook asked, if its plugin is enabled."""
         with change(self, "enable", name) as tx:
+            note_before(store.hooks.get(tx, self.by, name, locked=True), "enabled")
             return store.hooks.set_enabled(tx, self.by, name, True)
 
     @operation("POST", f"{_ONE}/disable", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def disable(self, name: str) -> ShownHook:
         """Have a hook not asked any more; mail goes on as if it were not there."""
         with change(self, "disable", name) as tx:
+            note_before(store.hooks.get(tx, self.by, name, locked=True), "enabled")
             return store.hooks.set_enabled(tx, self.by, name, False)
 
     @operation("DELETE", _ONE, scope=ADMIN, reach=SITE, errors=(NotFound,))
     def remove(self, name: str) -> Removed:
         """Remove a hook; one that its plugin declares stays away when the plugin is upgraded."""
         with change(self, "remove", name) as tx:
+            note_before(store.hooks.get(tx, self.by, name, locked=True))
             store.hooks.remove(tx, self.by, name)
             store.breakers.reset(tx, [name])
         return Removed(name=name)
@@ -101,6 +106,7 @@ class Hooks(Service):
         """Have a hook called again whose breaker is open, at once; harmless when it is closed."""
         with change(self, "reset", name) as tx:
             found = store.hooks.get(tx, self.by, name)
+            note_before(self._with_breakers(tx, [found])[0], "breaker")
             store.breakers.reset(tx, [name])
         return found
 

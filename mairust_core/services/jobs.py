@@ -12,7 +12,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.job import Job, JobsChanged, JobSelection, State
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Jobs(Service):
         """Let a dead job, or one that waits for its time, run now; a dead one has all attempts again."""
         job_id = Id.parse(id)
         with change(self, "retry", id) as tx:
+            self._note(tx, job_id)
             found = store.jobs.retry(self.site.storage, tx, self.by, job_id)
         self.site.job_bell.set()
         return found
@@ -64,6 +65,7 @@ class Jobs(Service):
         """Delete a job that is not running: what it was for is not done any more."""
         job_id = Id.parse(id)
         with change(self, "discard", id) as tx:
+            self._note(tx, job_id)
             store.jobs.discard(tx, self.by, job_id)
         return RemovedById.of(id)
 
@@ -80,6 +82,7 @@ class Jobs(Service):
         """Let a held job run when its time has come (rule I3); one that is not held stays as it is."""
         job_id = Id.parse(id)
         with change(self, "release", id) as tx:
+            self._note(tx, job_id)
             found = store.jobs.release(tx, self.by, job_id)
         self.site.job_bell.set()
         return found
@@ -90,6 +93,9 @@ class Jobs(Service):
         return self._change_all(
             "release_all", which, lambda tx: store.jobs.release_some(tx, self.by, which.kind, STEP_ROWS)
         )
+
+    def _note(self, tx: Connection, job_id: Id) -> None:
+        note_before(store.jobs.get(tx, self.by, job_id, locked=True), "kind", "subject", "state")
 
     def _change_all(self, verb: str, which: JobSelection, step: Callable[[Connection], int]) -> JobsChanged:
         """Step by step until one is not full; audited once, with the first."""

@@ -28,11 +28,12 @@ from mairust_core.model.message_change import Appended, MessageChange, MessageFi
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
 from mairust_core.operations import ANY, BytesIn, BytesOut, Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import limited
 
 if TYPE_CHECKING:
     from mairust_core.store.messages import Source
+    from mairust_core.store.placements import Held
 
 CHUNK_BYTES = 1 << 18
 MAX_FILENAME = 255
@@ -197,6 +198,7 @@ class Messages(Service):
     def _purge(self, message_id: Id) -> Deleted:
         with change(self, "purge", str(int(message_id))) as tx:
             one = store.placements.hold(tx, self.by, message_id)
+            _note_place(one)
             if one.place is not None:
                 store.trash.put(tx, [one])
             store.trash.purge(tx, [message_id], counted=one.place is not None)
@@ -223,6 +225,7 @@ class Messages(Service):
         """Let a message out of Quarantine into INBOX (rule E2); one that is elsewhere stays there."""
         with change(self, "release", str(int(Id.parse(id)))) as tx:
             one = store.placements.hold(tx, self.by, Id.parse(id))
+            _note_place(one)
             if one.placed.mailbox == QUARANTINE:
                 store.placements.change(tx, one, MessageChange(mailbox=INBOX))
             return store.messages.get(tx, self.by, one.id)[0]
@@ -276,6 +279,11 @@ class Messages(Service):
     def _find(self, id: str) -> tuple[Summary, Source]:
         with self.site.storage.read() as tx:
             return store.messages.get(tx, self.by, Id.parse(id))
+
+
+def _note_place(one: Held) -> None:
+    """For the audit: whose message it is, and where; null in the trash."""
+    note_before({"account": one.address, "mailbox": one.place.mailbox if one.place else None})
 
 
 def _bytes(data: bytes, filename: str, content_type: str) -> BytesOut:

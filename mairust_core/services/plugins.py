@@ -14,7 +14,7 @@ from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotatio
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Plugins(Service):
         manifest = self.site.read_plugin(directory)
         self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
-        with change(self, "link", manifest.id) as tx:
+        content = {"directory": str(directory), "version": manifest.version}
+        with change(self, "link", manifest.id, content) as tx:
             store.trust.hold(self.site.storage, tx)
             return self.site.plugins.link(tx, self.by, manifest, directory)
 
@@ -66,8 +67,10 @@ class Plugins(Service):
         with self.site.installer.arrived(self.by, package, terms) as arrived:
             self.site.installer.keep(self.by, arrived)
             verb = "install" if arrived.signers.is_signed else "install_unsigned"
-            with change(self, verb, arrived.manifest.id) as tx:
+            content = {"version": arrived.manifest.version, "package": arrived.digest}
+            with change(self, verb, arrived.manifest.id, content) as tx:
                 self._claim(tx, arrived.manifest.id)
+                self._note(tx, arrived.manifest.id)
                 return self.site.installer.install(tx, self.by, arrived, terms)
 
     def _claim(self, tx: Connection, id_: str) -> None:
@@ -228,7 +231,7 @@ class Plugins(Service):
         belongs to the mail and stays.
         """
         with change(self, "remove", id) as tx:
-            store.trust.hold(self.site.storage, tx)
+            self._note(tx, id)
             self.site.plugins.remove(tx, self.by, id)
             archives = store.packages.forget(tx, self.by, id) if purge else []
         self.site.installer.drop(self.by, archives)
@@ -240,8 +243,16 @@ class Plugins(Service):
         with self.site.storage.read() as tx:
             self.site.plugins.look(tx, self.by, id_)
         with change(self, verb, id_) as tx:
-            store.trust.hold(self.site.storage, tx)
+            self._note(tx, id_)
             yield tx
+
+    def _note(self, tx: Connection, id_: str) -> None:
+        """Hold trust and the plugin, and keep for the audit how it stands."""
+        store.trust.hold(self.site.storage, tx)
+        found = store.plugins.find(tx, self.by, id_, locked=True)
+        if found is not None:
+            pending = None if found.pending is None else {"version": found.pending.version}
+            note_before({"version": found.shown.version, "state": found.state, "pending": pending})
 
     def _shown(self, tx: Connection, id_: str) -> Plugin:
         return self.site.shown_plugins(tx, self.by, [store.plugins.get(tx, self.by, id_)])[0]

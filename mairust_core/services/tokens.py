@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mairust_core import store
+from mairust_core.asked import told
 from mairust_core.errors import Forbidden, Invalid, NotFound
+from mairust_core.model.audit import EntryDetails
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.token import IssuedToken, NewToken, Token
 from mairust_core.operations import Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 from mairust_core.wire import encode_time
 
@@ -56,6 +58,7 @@ class Tokens(Service):
     def revoke(self, id: str) -> Token:
         """Revoke an API key; it is refused within a second."""
         with change(self, "revoke", id) as tx:
+            note_before(store.tokens.get(tx, self.by, id))
             return store.tokens.revoke(tx, self.by, id)
 
 
@@ -64,7 +67,8 @@ def first_key(tx: Connection, entry_id: Id, by: Principal) -> str:
     public_id, secret = _fresh()
     new = NewToken(name=FIRST, scopes=tuple(Scope))
     store.tokens.add(tx, by, public_id, hash_secret(secret), new)
-    store.audits.record(tx, entry_id, by, f"{Tokens.noun}.create", public_id)
+    details = EntryDetails(asked=told(new))
+    store.audits.record(tx, entry_id, by, f"{Tokens.noun}.create", public_id, details)
     store.generations.advance(tx)
     return _key(public_id, secret)
 

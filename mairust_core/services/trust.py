@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
@@ -10,9 +11,12 @@ from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trust import NewTrustKey, Revocation, RevocationsTaken, TrustKey
 from mairust_core.operations import BytesIn, Service, operation
-from mairust_core.services.changes import change
+from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 from mairust_core.store.trust import Trusted
+
+if TYPE_CHECKING:
+    from mairust_core.plugins.package.revocations import RevocationList
 
 ADMIN, SITE = Scope.ADMIN, ReachKind.SITE
 REVOCATIONS = "application/vnd.mairust.revocations+json"
@@ -56,6 +60,7 @@ class Trust(Service):
         with change(self, "remove", id) as tx:
             store.trust.hold(self.site.storage, tx)
             found = store.trust.get(tx, self.by, id, locked=True)
+            note_before(found)
             store.trust.remove(tx, self.by, found.id)
         return RemovedById.of(found.id)
 
@@ -77,7 +82,7 @@ class Trust(Service):
         revoking = self.site.revoking
         with revoking.alone():
             announced = revoking.announce(self.by, taken)
-            with change(self, "import_revocations", taken.root) as tx:
+            with change(self, "import_revocations", taken.root, _told(taken)) as tx:
                 store.trust.hold(self.site.storage, tx)
                 done = revoking.take(tx, self.by, taken, announced)
             revoking.release(self.by, taken, announced)
@@ -92,6 +97,7 @@ class Trust(Service):
         """
         with change(self, "confirm_revocations", id) as tx:
             found = store.trust.get(tx, self.by, id, locked=True)
+            note_before(found, "serial", "confirmed_at", "restored_at")
             return store.trust.confirm(tx, self.by, found.id)
 
     @operation("GET", "/trust/revocations", scope=ADMIN, reach=SITE)
@@ -100,3 +106,13 @@ class Trust(Service):
         with self.site.storage.read() as tx:
             found = store.trust.revocations(tx, self.by, cursor, limited(limit) + 1)
         return cut(found, limit, store.trust.cursor)
+
+
+def _told(taken: RevocationList) -> dict[str, Any]:
+    """For the audit: which list it was, and how much it names."""
+    return {
+        "serial": taken.serial,
+        "issued_at": taken.issued_at,
+        "keys": len(taken.keys),
+        "manifests": len(taken.manifests),
+    }

@@ -114,9 +114,10 @@ def add(
     )  # fmt: skip
 
 
-def get(tx: Connection, by: Principal, wanted: str) -> Account:
-    """One account by its address in any case; raises `NotFound`."""
-    row = tx.execute(query(by).where(address.c.folded == fold(wanted))).first()
+def get(tx: Connection, by: Principal, wanted: str, *, locked: bool = False) -> Account:
+    """One account by its address in any case; raises `NotFound`. `locked` is for one that is to change."""
+    one = query(by).where(address.c.folded == fold(wanted))
+    row = tx.execute(one.with_for_update(of=account, key_share=True) if locked else one).first()
     if row is None:
         raise NotFound("account", address=wanted)
     return _model(row)

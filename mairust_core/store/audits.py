@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,14 +11,23 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 from mairust_core.errors import Invalid
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.address import Address, fold_domain
-from mairust_core.model.audit import Entry
+from mairust_core.model.audit import Entry, EntryDetails
+from mairust_core.model.forms import values_of
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
+from mairust_core.store.facts import to_json
 from mairust_core.store.tables import AnyRow, audit
 
 
-def record(tx: Connection, entry_id: Id, by: Principal, operation: str, subject: str) -> None:
-    """Add one entry; `subject` is a name, address or id, never a secret."""
+def record(
+    tx: Connection,
+    entry_id: Id,
+    by: Principal,
+    operation: str,
+    subject: str,
+    details: EntryDetails | None = None,
+) -> None:
+    """Add one entry; `subject` is a name, address or id, never a secret, and no secret is in `details`."""
     tx.execute(
         insert(audit).values(
             id=entry_id,
@@ -26,6 +36,7 @@ def record(tx: Connection, entry_id: Id, by: Principal, operation: str, subject:
             actor=by.name,
             operation=operation,
             subject=subject,
+            details=None if details is None else to_json(values_of(details)),
         )
     )
 
@@ -67,5 +78,10 @@ def _about(subject: str) -> ColumnElement[bool]:
 
 def _model(row: AnyRow) -> Entry:
     return Entry(
-        id=Id(row.id), at=to_time(row.at_ms), actor=row.actor, operation=row.operation, subject=row.subject
+        id=Id(row.id),
+        at=to_time(row.at_ms),
+        actor=row.actor,
+        operation=row.operation,
+        subject=row.subject,
+        details=None if row.details is None else EntryDetails(**json.loads(row.details)),
     )

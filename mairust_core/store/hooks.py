@@ -83,10 +83,15 @@ def _select(by: Principal) -> AnySelect:
     )
 
 
-def get(tx: Connection, by: Principal, name: str, *, shared: bool = False) -> ShownHook:
-    """One hook by its name; raises `NotFound`. `shared` has it stay as it is until the transaction ends."""
+def get(tx: Connection, by: Principal, name: str, *, shared: bool = False, locked: bool = False) -> ShownHook:
+    """One hook by its name; raises `NotFound`.
+
+    `shared` has it stay as it is until the transaction ends, `locked` is for one that is to change.
+    """
     query = _select(by).where(hook.c.name == name)
-    row = tx.execute(query.with_for_update(read=True, of=hook) if shared else query).first()
+    if shared or locked:
+        query = query.with_for_update(read=not locked, key_share=locked, of=hook)
+    row = tx.execute(query).first()
     if row is None:
         raise NotFound("hook", name=name[:200])
     return _shown(row)

@@ -92,9 +92,10 @@ def page(tx: Connection, by: Principal, state: State | None, kind: str, cursor: 
     return [_model(row) for row in tx.execute(query)]
 
 
-def get(tx: Connection, by: Principal, job_id: Id) -> Job:
-    """One job; raises `NotFound`."""
-    row = tx.execute(select(*_SHOWN).where(_within(by), job.c.id == job_id)).first()
+def get(tx: Connection, by: Principal, job_id: Id, *, locked: bool = False) -> Job:
+    """One job, held until the transaction ends if it is to be changed; raises `NotFound`."""
+    query = select(*_SHOWN).where(_within(by), job.c.id == job_id)
+    row = tx.execute(query.with_for_update() if locked else query).first()
     if row is None:
         raise NotFound("job", id=job_id)
     return _model(row)

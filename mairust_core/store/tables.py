@@ -436,6 +436,7 @@ audit = Table(
     Column("actor", Text, nullable=False),
     Column("operation", Text, nullable=False),
     Column("subject", Text, nullable=False),
+    Column("details", Text),  # JSON: {"asked": {…}, "before": {…}, "cut": …}; null where nothing was kept
 )
 
 # Backups that were begun; while one is pinned no blob is deleted (rules C2, I3).
@@ -565,7 +566,7 @@ idempotency = Table(
     Column("sealed", Boolean, nullable=False),  # the answer holds a secret and lies in `secret`
 )
 
-SCHEMA_VERSION = "0018"
+SCHEMA_VERSION = "0019"
 """The newest migration; the tables above are what it leads to (a test compares them)."""
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", Text, primary_key=True))

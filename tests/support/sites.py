@@ -50,7 +50,7 @@ _OTHER = (
     "SELECT folded, display FROM address ORDER BY folded",
     "SELECT target, position FROM alias_target ORDER BY target",
     "SELECT id, name, scopes, reach FROM token WHERE name <> 'first administrator' ORDER BY id",
-    "SELECT id, actor, operation, subject FROM audit ORDER BY id",
+    "SELECT id, actor, operation, subject, details FROM audit ORDER BY id",
     "SELECT account_id, key, thread_id, seen_ms FROM thread_key ORDER BY account_id, key",
     "SELECT address, admin, enabled, password_hash, quota_bytes, used_bytes, messages FROM account"
     " ORDER BY address",

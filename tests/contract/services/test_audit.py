@@ -236,6 +236,26 @@ ALIKE = {"plugins.approve_review", "plugins.rollback_to"}
 """Each has the entry of the operation of which it is the careful form."""
 
 
+CONTENT = {
+    "plugins.install": {"version", "package"},
+    "backups.put_back": {"messages", "account_created"},
+    "trust.import_revocations": {"serial", "issued_at", "keys", "manifests"},
+}
+"""What is told of bodies of bytes: never these, and what they turned out to be."""
+
+
+def assert_told(entry: Entry) -> None:
+    """Its details are there, and tell all that the operation was given, by the names of the API."""
+    (op,) = [one for kind in SERVICES for one in kind.operations.values() if one.id == entry.operation]
+    assert entry.details is not None
+    assert not entry.details.cut
+    given = op.wire_names - {"body", op.body, "password"} | CONTENT.get(op.id, set())
+    unset = {
+        one for one in given if op.body_type in (AccountChange, HookChange) and one not in op.path_params
+    }
+    assert given - unset <= entry.details.asked.keys() <= given
+
+
 @pytest.mark.parametrize("operation", CHANGES)
 def test_every_change_has_its_entry(ops: Ops, operation: str) -> None:
     """With who did it, on what, and nothing that is secret."""
@@ -243,6 +263,7 @@ def test_every_change_has_its_entry(ops: Ops, operation: str) -> None:
     entry = ops(Audit).browse(operation=operation, subject=subject, limit=1).items[0]
     assert (entry.operation, entry.subject) == (operation, subject)
     assert entry.actor == "local:tester" or entry.actor.startswith("token:")
+    assert_told(entry)
     assert PASSWORD not in wire.dumps(entry).decode()
 
 
@@ -256,6 +277,7 @@ def test_every_change_of_jobs_has_its_entry(served: Served, ops: Ops, operation:
     JOB_CHANGES[operation](ops, subject)
     (entry,) = ops(Audit).browse(operation=operation, subject=subject).items
     assert (entry.operation, entry.subject) == (operation, subject)
+    assert_told(entry)
 
 
 @pytest.mark.parametrize("operation", HOOK_CHANGES)
@@ -269,6 +291,7 @@ def test_every_change_of_hooks_has_its_entry(
     HOOK_CHANGES[operation](ops, name)
     (entry,) = ops(Audit).browse(operation=operation, subject=name).items
     assert (entry.operation, entry.subject) == (operation, name)
+    assert_told(entry)
 
 
 def test_b5_a_replay_has_its_entry(served: Served, ops: Ops, tmp_path: Path) -> None:
@@ -279,6 +302,7 @@ def test_b5_a_replay_has_its_entry(served: Served, ops: Ops, tmp_path: Path) -> 
     subject = f"{plugin}:pre_receive {account}"
     (entry,) = ops(Audit).browse(operation="hooks.replay", subject=subject).items
     assert entry.operation == "hooks.replay"
+    assert_told(entry)
 
 
 @pytest.mark.parametrize("operation", PLUGIN_CHANGES)
@@ -290,6 +314,7 @@ def test_every_change_of_plugins_has_its_entry(
     PLUGIN_CHANGES[operation](ops, plugin)
     entry = ops(Audit).browse(operation=operation, subject=plugin, limit=1).items[0]
     assert (entry.operation, entry.subject) == (operation, plugin)
+    assert_told(entry)
 
 
 @pytest.mark.parametrize("operation", TOKEN_CHANGES)
@@ -302,6 +327,7 @@ def test_every_change_of_a_plugins_token_has_its_entry(
     TOKEN_CHANGES[operation](ops, plugin, token)
     (entry,) = ops(Audit).browse(operation=operation, subject=token).items
     assert (entry.operation, entry.subject) == (operation, token)
+    assert_told(entry)
 
 
 def test_what_is_deleted_for_good_has_its_entry(ops: Ops) -> None:

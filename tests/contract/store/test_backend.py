@@ -41,7 +41,7 @@ def counted(kit: Kit, work: Callable[[], object]) -> list[str]:
 
 def audit_row(number: int, at_ms: int = 1) -> tuple[object, ...]:
     """A row of a table without foreign keys to anything a test made."""
-    return (number, 1, at_ms, "somebody", "does", "something")
+    return (number, 1, at_ms, "somebody", "does", "something", None)
 
 
 def wanted(account_id: int, mailbox_id: int | None = None) -> Wanted:

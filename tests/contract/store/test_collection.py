@@ -132,7 +132,7 @@ def test_rule_j3_logs_have_their_time(kit: Kit) -> None:
     """Trace, audit and the pipe's memory go when it is over, the rest stays."""
     ann = kit.account("ann@example.org")
     kit.store(*(kit.mail(ann, trace=True, once=True, received_ms=now_ms()) for _ in range(3)))
-    kit.run("INSERT INTO audit VALUES (1, 1, ?, 'a', 'b', 'c')", now_ms())
+    kit.run("INSERT INTO audit VALUES (1, 1, ?, 'a', 'b', 'c', NULL)", now_ms())
     assert collect(kit, now=now_ms()).expired == 0
     assert collect(kit, now=now_ms() + DAY_MS + 1000).expired == 3
     assert collect(kit, now=now_ms() + 15 * DAY_MS).expired == 3
@@ -145,7 +145,7 @@ def test_more_rows_than_one_step_takes_all_expire(kit: Kit) -> None:
     """Step by step until none is left."""
     rows = [(number, 1, 1, "a", "b", "c") for number in range(1234)]
     with kit.storage.write() as tx:
-        kit.storage.execute_many(tx, "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)", rows)
+        kit.storage.execute_many(tx, "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
     assert collect(kit).expired == 1234
 
 

@@ -170,6 +170,22 @@ def test_the_audit_of_commands_names_the_user(run: Run, site: Path) -> None:
     assert run("audit", "list", "--since", "soon").code == 2
 
 
+def test_the_audit_says_what_a_command_changed(run: Run, site: Path) -> None:
+    """In the table what was set and from what, for programs all of it."""
+    assert run("account", "edit", "ann@example.org", "--quota", "5GiB").code == 0
+    asked = ["audit", "list", "--operation", "accounts.edit"]
+    out = run(*asked).out
+    assert f"quota_bytes: null → {5 << 30}" in out
+    assert "address:" not in out
+    assert "変更内容" in run(*asked, "--lang", "ja").out
+    (entry,) = run(*asked, "--json").json["items"]
+    assert entry["details"] == {
+        "asked": {"address": "ann@example.org", "quota_bytes": 5 << 30},
+        "before": {"quota_bytes": None},
+        "cut": False,
+    }
+
+
 def test_status_is_one_screen(run: Run, site: Path, delivered: str) -> None:
     """Of plain lines off a terminal."""
     shown = run("status")

@@ -188,6 +188,18 @@ def test_a_site_of_0017_gets_back_what_that_dropped(empty: Settings) -> None:
             assert described(storage)["tables"][table] == before[table]
 
 
+def test_entries_of_0018_are_listed_without_details(empty: Settings) -> None:
+    """The audit of before says on what, and as ever nothing of what exactly."""
+    with closing(open_storage(empty.database.url)) as storage:
+        migrate(storage, "0018")
+        with storage.write() as tx:
+            storage.execute_many(tx, "INSERT INTO audit VALUES (?, 1, 5, 'a', 'x.y', 'subject')", [(7,)])
+        assert migrate(storage) == ("0018", SCHEMA_VERSION)
+        with storage.read() as tx:
+            (entry,) = audits.page(tx, TESTER, audits.Sought(since_ms=0), 0, 10)
+        assert (entry.subject, entry.details) == ("subject", None)
+
+
 def test_a_newer_schema_is_left_alone(empty: Settings) -> None:
     """It is refused by the migration and by everything that opens a site."""
     create_site(empty, "tester")

@@ -48,7 +48,7 @@ def fill(kit: Kit, account: int, size_bytes: int) -> None:
     with kit.storage.write() as tx:
         kit.storage.execute_many(
             tx,
-            "INSERT INTO audit VALUES (?, 1, 0, 'a', 'b', ?)",
+            "INSERT INTO audit VALUES (?, 1, 0, 'a', 'b', ?, NULL)",
             [(kit.ids.next(), "x" * 10_000) for _ in range(size_bytes // 10_000)],
         )
 

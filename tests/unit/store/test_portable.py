@@ -84,6 +84,13 @@ def test_a_column_that_an_older_backup_lacks_gets_its_default() -> None:
         Portable(table=table, order=("id",), defaults={"kind": "k"}).reader(["id"])
 
 
+def test_the_audit_of_an_older_backup_comes_back_without_details() -> None:
+    """A backup of before has no such column; its entries are as they were there."""
+    columns = ["id", "tenant_id", "at_ms", "actor", "operation", "subject"]
+    row = [7, 1, 5, "token:x", "accounts.edit", "ann@example.org"]
+    assert by_name()["audit"].reader(columns)(row) == (*row, None)
+
+
 def test_chunks_are_cut_by_keys_alone() -> None:
     """About one key in 1024, numbers and texts alike; so a row more moves no other cut."""
     seed = random.randrange(1 << 30)
