@@ -86,10 +86,10 @@ class PluginParts:
         return installed(tx, by, found, found.pending or found.shown)
 
     def isolation(self) -> Isolation:
-        """How well local plugins are held on this machine; tried out at the first call."""
-        from mairust_core.sandbox.probing import probe
+        """How well local plugins are held by the server, or else here; tried out at the first call."""
+        from mairust_core.sandbox.noted import isolation_on
 
-        return probe().isolation
+        return isolation_on(self.settings.data_dir)
 
     def read_plugin(self, directory: Path) -> Manifest:
         """The plugin.toml of a directory, judged; raises `Invalid`."""

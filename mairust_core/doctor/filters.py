@@ -68,14 +68,14 @@ def sockets(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
             yield Found("plugins.socket_dir_open", path=directory)
 
 
-def held(_: Settings, storage: StorageBackend) -> Iterator[Found]:
+def held(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     """Local plugins, where there are any, are held by every layer of the sandbox (rule H1)."""
     with storage.read() as tx:
         found = queries.page(tx, _ME, "", MAX_LOOKED)
     if any(one.shown.entry.protocol is Protocol.STDIN for one in found):
-        from mairust_core.sandbox.probing import probe  # tries the machine out: not for sites without
+        from mairust_core.sandbox.noted import isolation_on  # may try the machine out: not for sites without
 
-        yield from judged_isolation(probe().isolation)
+        yield from judged_isolation(isolation_on(settings.data_dir))
 
 
 def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> bool:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mairust_core.config import Settings
@@ -21,13 +22,18 @@ from mairust_core.hooks.credentials import Credentials
 from mairust_core.hooks.inprocess import Function, InProcess
 from mairust_core.hooks.pool import Open
 from mairust_core.hooks.transport import CallFailed
+from mairust_core.model.isolation import Isolation
 from mairust_core.model.plugin import Protocol, Runnable
 from mairust_core.sandbox.reach import Site
+
+if TYPE_CHECKING:
+    from mairust_core.sandbox.confinement import Confinement
 
 _PORTS = {"http": 80, "https": 443}
 
 Listening = Callable[[], Mapping[str, tuple[str, int]]]
 """Host and port of what runs on this site now, by the names of its listeners."""
+Heard = Callable[[Isolation], object]
 Functions = Callable[[], Mapping[str, Function]]
 """What answers for plugins inside this process, by their ids."""
 
@@ -47,6 +53,8 @@ class Ways:
         self._listening = listening
         self._functions = functions
         self._stores_at: set[tuple[str, int]] = set()
+        self.tell_isolation: Heard = lambda _: None
+        """Hears once how local plugins are held here, before the first of them is started."""
 
     @cached_property
     def by_protocol(self) -> dict[str, Callable[[], Open]]:
@@ -102,12 +110,18 @@ class Ways:
 
     def _sandbox(self) -> Open:
         from mairust_core.hooks.stdin import open_stdin
-        from mairust_core.sandbox.site import confinement_of
 
         self._resolve_stores()
-        confinement = confinement_of(self._settings, self.site)
-        servers = self._settings.node.workers
+        confinement, servers = self._confinement, self._settings.node.workers
         return lambda plugin: open_stdin(plugin, confinement, servers)
+
+    @cached_property
+    def _confinement(self) -> Confinement:
+        from mairust_core.sandbox.site import confinement_of
+
+        found = confinement_of(self._settings, self.site)
+        self.tell_isolation(found.machine.isolation)
+        return found
 
     def _inside(self) -> Open:
         functions = self._functions()

@@ -309,4 +309,7 @@ def _try_to_remove(group: Path) -> None:
 
 
 def _write(path: Path, value: object) -> None:
-    path.write_text(f"{value}\n", "ascii")
+    try:
+        path.write_text(f"{value}\n", "ascii")
+    except OSError as error:  # of a write it does not name the file
+        raise OSError(error.errno, error.strerror, str(path)) from None

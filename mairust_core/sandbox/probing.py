@@ -91,8 +91,8 @@ def _blamed(machine: Machine, said: bytes, err: bytes) -> tuple[Layer, str]:
     """Whose fault it was: the launcher names its step; else it is the layer with the most in it."""
     if said.startswith(FAILED):
         step, _, why = said.removeprefix(FAILED).decode("utf-8", "replace").partition(": ")
-        layer = Layer(step) if step in {*Layer} else _weakest(machine)
-        return layer, why
+        blamed = next((layer for layer in Layer if layer == step and machine.has(layer)), _weakest(machine))
+        return blamed, why
     lines = err.decode("utf-8", "replace").strip().splitlines()
     return _weakest(machine), lines[-1] if lines else "it ended without a word"
 

@@ -2,6 +2,7 @@
 
 sockets.py     every listener's socket, bound before privileges are dropped
 joining.py     extensions: loaded and registered before any worker starts
+powers.py      what is given up once they are bound
 worker.py      one process: the road, its listeners, HTTP, and what is done every so often
 supervisor.py  several workers that share the sockets; a crashed one is replaced
 notify.py      what systemd wants to hear
@@ -34,7 +35,10 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     from mairust_core.observe.counters import Counters
     from mairust_core.observe.logs import set_up
     from mairust_core.plugins.sockets import make_socket_dir
+    from mairust_core.sandbox import noted
+    from mairust_core.sandbox.delegation import settle
     from mairust_core.serve.joining import join_extensions
+    from mairust_core.serve.powers import give_up_powers
     from mairust_core.serve.sockets import bind_all
     from mairust_core.serve.supervisor import supervise
     from mairust_core.serve.worker import run
@@ -42,9 +46,12 @@ def serve(settings: Settings, announce: Announce, os_user: str) -> int:
     set_up(settings.telemetry.log_level, settings.telemetry.log_format)
     load_errors()
     workers = settings.node.workers
+    settle()
     with bind_all(settings) as sockets:
         enter_data_dir(settings)
+        give_up_powers()
         with presence(settings.data_dir) as here:
+            noted.forget(settings.data_dir)
             create_site(settings, os_user)
             make_socket_dir(settings.plugins.socket_dir)
             join_extensions(settings, os_user)

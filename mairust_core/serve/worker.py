@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import text
 
@@ -24,7 +25,7 @@ from mairust_core.observe.counters import Counters
 from mairust_core.receive.health import Health
 from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
-from mairust_core.sandbox import cgroups
+from mairust_core.sandbox import cgroups, noted
 from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
@@ -60,6 +61,7 @@ def run(
     committing = start_committing(settings)
     site = open_site(settings)
     site.counters = counters
+    site.ways_to_plugins.tell_isolation = partial(noted.note, settings.data_dir)
     _tell_what_runs(site)
     gc.freeze()
     calm_collector()

@@ -8,6 +8,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable
+from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 
@@ -23,7 +24,7 @@ MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
 PACKERS = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
-    "xz": lzma.compress,
+    "xz": partial(lzma.compress, preset=0),
     "zstd": zstandard.ZstdCompressor().compress,
 }
 
