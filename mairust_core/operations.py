@@ -17,10 +17,11 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mairust_core import cursors
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.receipt import Receipt
@@ -127,6 +128,8 @@ class Operation:
     body: str | None
     """The name of the parameter that travels as the request body."""
     types: dict[str, Any]
+    is_continued: bool
+    """Whether it is a list that goes on by a cursor: a parameter, or a member of the body."""
 
     @property
     def id(self) -> str:
@@ -173,10 +176,41 @@ class Operation:
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
         service.by.require(self.scope, self.reach)
-        require_names(zip(self.path_params, args, strict=True))
-        require_text(zip(self.path_params, args, strict=True))
-        require_text(options.items())
-        return getattr(service, self.encoded)(*args, **options)
+        given = dict(zip(self.path_params, args, strict=True))
+        require_names(given.items())
+        require_text([*given.items(), *options.items()])
+        return self.paged({**given, **options}, getattr(service, self.encoded))
+
+    def paged(self, given: dict[str, Any], call: Callable[..., Any]) -> Any:
+        """What a call answers, with cursors that are this list's alone; `given` is its arguments by name."""
+        if not self.is_continued:
+            return call(**given)
+        listing = cursors.Listing(self.id, self._asked(given))
+        found = call(**self._at(given, listing))
+        after = found["next_cursor"] if isinstance(found, dict) else found.next_cursor
+        if after is None:
+            return found
+        sealed = {"next_cursor": listing.seal(after)}
+        return {**found, **sealed} if isinstance(found, dict) else replace(found, **sealed)
+
+    def _asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All that decides what a list holds."""
+        found = {name: given.get(name) for name in self.path_params}
+        found |= {one.name: given.get(one.name, one.default) for one in self.query}
+        if self.body:
+            found |= {one.name: getattr(given.get(self.body), one.name) for one in fields(self.body_type)}
+        return {name: value for name, value in found.items() if name not in cursors.BESIDE}
+
+    def _at(self, given: dict[str, Any], listing: cursors.Listing) -> dict[str, Any]:
+        """The arguments with the position that their cursor stands for."""
+        body: Any = given[self.body] if self.body else None
+        cursor = body.cursor if self.body else given.get(cursors.FIELD)
+        if not cursor:
+            return given
+        position = listing.open(cursor)
+        if self.body is None:
+            return given | {cursors.FIELD: position}
+        return given | {self.body: replace(body, cursor=position)}
 
     @property
     def body_type(self) -> Any:
@@ -236,7 +270,8 @@ def operation(
     """
 
     def declare(method_: F) -> F:
-        names = tuple(inspect.signature(method_).parameters)[1:]
+        signature = inspect.signature(method_)
+        names = tuple(signature.parameters)[1:]
         in_path = len(re.findall(r"{\w+", path))
 
         @functools.wraps(method_)
@@ -247,6 +282,11 @@ def operation(
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
                 self.site.make_room()
+            op: Operation = call.__operation__  # type: ignore[attr-defined]  # put there by `_declare`
+            if op.is_continued:
+                given = signature.bind(self, *args, **kwargs).arguments
+                del given["self"]
+                return op.paged(given, functools.partial(method_, self))
             found = method_(self, *args, **kwargs)
             if least is None or self.by.may(Scope.READ):
                 return found
@@ -301,10 +341,13 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     params = list(inspect.signature(member).parameters.values())[1:]
     path_params = tuple(re.findall(r"{(\w+)", declared["path"]))
     body, query = _sort_parameters(where, declared["method"], path_params, params, types)
-    return Operation(
+    members = [one.name for one in fields(types[body])] if body and _is_request(types[body]) else []
+    member.__operation__ = Operation(
         **declared, noun=noun, name=name, summary=summary.strip(), text=text.strip(),
         path_params=path_params, query=query, body=body, types=types,
+        is_continued=cursors.FIELD in (*members, *(one.name for one in query)),
     )  # fmt: skip
+    return typing.cast(Operation, member.__operation__)
 
 
 def _sort_parameters(

@@ -54,7 +54,8 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 
 * JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
 * A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
-  `?limit=` 1 to 500, or 50 where it is not given. `accounts.mailboxes` gives all of them then.
+  to the same list with the same filters, else it is refused (422, `cursor`); `?limit=` 1 to 500, or 50
+  where it is not given. `accounts.mailboxes` gives all of them then.
 * In requests an unknown key (any, where an operation has no body), an unknown query parameter, a key given
   twice, a number that is not finite, or a text in place of a number is an error. In answers, ignore keys
   that you do not know: later versions add some.

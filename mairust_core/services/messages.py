@@ -113,15 +113,18 @@ class Messages(Service):
         wanted = MessageFilter(
             mailbox=mailbox, tag=tag, flag=flag, unflag=unflag, since=since, before=before, deleted=deleted
         )
+        return self._listed(address, q, wanted, cursor, limit)
+
+    def _listed(self, address: str, q: str | None, wanted: MessageFilter, cursor: str, limit: int) -> Listed:
         if q is not None:
-            if deleted:
+            if wanted.deleted:
                 raise Invalid("q", "not_in_trash")
             return Listed.of(self.site.search(self.by, address, q, cursor, limited(limit), wanted))
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if mailbox else None
-            if mailbox and mailbox_id is None:
-                raise NotFound("mailbox", name=mailbox, address=account.address)
+            mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if wanted.mailbox else None
+            if wanted.mailbox and mailbox_id is None:
+                raise NotFound("mailbox", name=wanted.mailbox, address=account.address)
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=mailbox_id, filter=wanted)
             page = store.listing.page(tx, self.by, asked, cursor, limited(limit))
         return Listed(items=page.items, next_cursor=page.next_cursor)
@@ -138,7 +141,7 @@ class Messages(Service):
     ) -> dict[str, Any] | Listed:
         """What `browse` answers, as JSON values unless it is filtered or searched."""
         if q is not None or any(asked.values()):
-            return Messages.browse(self, address, q=q, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
+            return self._listed(address, q, MessageFilter(mailbox=mailbox, **asked), cursor, limit)
         mailbox = folded_inbox(mailbox)
         pages = store.message_pages
         with self.site.storage.read() as tx:
