@@ -18,8 +18,8 @@ from mairust_core import wire
 from mairust_core.errors import Invalid
 
 FIELD = "cursor"
-BESIDE = frozenset({FIELD, "limit"})
-"""What may differ from page to page."""
+BESIDE = frozenset({FIELD, "limit", "since", "before"})
+"""What may differ from page to page: `7d` is another time on each, and only ends the list elsewhere."""
 _MARK = "."
 """Before letters and digits: an earlier server, which takes a cursor for a name, begins at the first."""
 _SUM_BYTES = 9

@@ -25,6 +25,7 @@ from mairust_core import cursors
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.receipt import Receipt
+from mairust_core.words import chosen, enum_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -128,6 +129,8 @@ class Operation:
     body: str | None
     """The name of the parameter that travels as the request body."""
     types: dict[str, Any]
+    words: tuple[str, ...]
+    """The parameters that take one of some words."""
     is_continued: bool
     """Whether it is a list that goes on by a cursor: a parameter, or a member of the body."""
 
@@ -194,7 +197,7 @@ class Operation:
         return {**found, **sealed} if isinstance(found, dict) else replace(found, **sealed)
 
     def _asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All that decides what a list holds."""
+        """All that decides which items a list has."""
         found = {name: given.get(name) for name in self.path_params}
         found |= {one.name: given.get(one.name, one.default) for one in self.query}
         if self.body:
@@ -283,6 +286,9 @@ def operation(
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
                 self.site.make_room()
             op: Operation = call.__operation__  # type: ignore[attr-defined]  # put there by `_declare`
+            for name in op.words:
+                if name in kwargs:
+                    kwargs[name] = chosen(op.types[name], name, kwargs[name])
             if op.is_continued:
                 given = signature.bind(self, *args, **kwargs).arguments
                 del given["self"]
@@ -345,6 +351,7 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     member.__operation__ = Operation(
         **declared, noun=noun, name=name, summary=summary.strip(), text=text.strip(),
         path_params=path_params, query=query, body=body, types=types,
+        words=tuple(one.name for one in query if enum_of(types[one.name]) is not None),
         is_continued=cursors.FIELD in (*members, *(one.name for one in query)),
     )  # fmt: skip
     return typing.cast(Operation, member.__operation__)

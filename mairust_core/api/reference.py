@@ -26,6 +26,7 @@ from mairust_core.errors import BY_CODE
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.model.forms import Page, Unset
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import FORMS, Moment
 from mairust_core.operations import BytesIn, BytesOut, Operation, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -80,6 +81,11 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
   `openapi-python-client` takes bodies of bytes when it is told `content_type_overrides` of
   `message/rfc822`, `{ITEMS_TYPE}` and `application/vnd.mairust.pack` to `application/octet-stream`.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
+
+## Moments
+
+`since` and `before` are written alike everywhere. {FORMS}
+`since` includes that moment, `before` does not. In a URL, write a `+` as `%2B`.
 
 ## Streams
 
@@ -173,7 +179,7 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{_unless_given(param)}"
+        yield f"* `?{param.name}=` {_asked(op.types[param.name])}{_unless_given(param)}"
     if op.body_type is BytesIn:
         yield f"* Body: {' or '.join(f'`{one}`' for one in op.accepts)}"
     elif kind := items_of(op.body_type):
@@ -185,6 +191,11 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"* Answer to a key without `read`: {_members(op.least)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
+
+
+def _asked(kind: Any) -> str:
+    """The type of a parameter; null is none that can be written."""
+    return _type_name(kind).removesuffix(" or null")
 
 
 def _unless_given(param: Parameter) -> str:
@@ -237,7 +248,15 @@ def _type_name(kind: Any) -> str:
         return "{" + _members(kind) + "}"
     if issubclass(kind, Enum):
         return "(" + ", ".join(f'"{one.value}"' for one in kind) + ")"
-    names = {Id: "id", str: "text", bool: "true or false", int: "number", float: "number", datetime: "time"}
+    names = {
+        Id: "id",
+        Moment: "[moment](#moments)",
+        str: "text",
+        bool: "true or false",
+        int: "number",
+        float: "number",
+        datetime: "time",
+    }
     return names[kind]
 
 

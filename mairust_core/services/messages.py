@@ -25,6 +25,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Changed, Deleted, Message, MessageRef, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
+from mairust_core.model.moment import Moment, at_or_none
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
 from mairust_core.operations import ANY, BytesIn, BytesOut, Service, operation
@@ -95,8 +96,8 @@ class Messages(Service):
         tag: str = "",
         flag: str = "",
         unflag: str = "",
-        since: datetime | None = None,
-        before: datetime | None = None,
+        since: Moment | None = None,
+        before: Moment | None = None,
         deleted: bool = False,
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
@@ -111,7 +112,13 @@ class Messages(Service):
         `next_cursor`: where no index helps it looks at so many messages and no more.
         """
         wanted = MessageFilter(
-            mailbox=mailbox, tag=tag, flag=flag, unflag=unflag, since=since, before=before, deleted=deleted
+            mailbox=mailbox,
+            tag=tag,
+            flag=flag,
+            unflag=unflag,
+            since=at_or_none(since, "since"),
+            before=at_or_none(before, "before"),
+            deleted=deleted,
         )
         return self._listed(address, q, wanted, cursor, limit)
 
@@ -141,6 +148,8 @@ class Messages(Service):
     ) -> dict[str, Any] | Listed:
         """What `browse` answers, as JSON values unless it is filtered or searched."""
         if q is not None or any(asked.values()):
+            for bound in ("since", "before"):
+                asked[bound] = at_or_none(asked.get(bound), bound)
             return self._listed(address, q, MessageFilter(mailbox=mailbox, **asked), cursor, limit)
         mailbox = folded_inbox(mailbox)
         pages = store.message_pages

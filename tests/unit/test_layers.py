@@ -35,7 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "transfer",
         "mime",
         "config cursors disk durable extend i18n ids installed items networks private_socket model observe"
-        " operations ownership running shortage tls wire wire_misfits errors",
+        " operations ownership running shortage tls wire wire_misfits wire_newer words errors",
     )
 )
 HOLDING = ("body", "handlers", "cases", "orelse", "finalbody")
