@@ -19,6 +19,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date, timedelta
+from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mairust_core import cursors
@@ -168,13 +169,13 @@ class Operation:
 
     @property
     def returns(self) -> Any:
-        """The type of the answer."""
-        return self.types["return"]
+        """The type of the answer to whoever may read."""
+        return self.answers if self.least is None else typing.get_args(self.answers)[0]
 
     @property
     def answers(self) -> Any:
         """The type of every answer there may be, also to a caller without `read`."""
-        return self.returns if self.least is None else self.returns | self.least
+        return self.types["return"]
 
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
@@ -262,11 +263,12 @@ def operation(
     produces: str = "message/rfc822",
     accepts: tuple[str, ...] = ("message/rfc822",),
     deprecated: Deprecated | None = None,
-    least: type[DataclassInstance] | None = None,
     encoded: str = "",
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
 
+    Where it returns `A | B`, the method gives an A; a caller without `read` is told a B, the fields that the
+    two have in common.
     `accepts` are the media types of a body of bytes, first the one that our own clients send. `encoded` names
     a method with the same parameters that gives the answer as JSON values, for lists that are asked for all
     the time.
@@ -294,14 +296,14 @@ def operation(
                 del given["self"]
                 return op.paged(given, functools.partial(method_, self))
             found = method_(self, *args, **kwargs)
-            if least is None or self.by.may(Scope.READ):
+            if op.least is None or self.by.may(Scope.READ):
                 return found
-            return least(**{one.name: getattr(found, one.name) for one in fields(least)})
+            return op.least(**{one.name: getattr(found, one.name) for one in fields(op.least)})
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
             "status": status, "errors": errors, "since": since, "produces": produces,
-            "accepts": accepts, "deprecated": deprecated, "least": least, "encoded": encoded,
+            "accepts": accepts, "deprecated": deprecated, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 
@@ -350,11 +352,19 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     members = [one.name for one in fields(types[body])] if body and _is_request(types[body]) else []
     member.__operation__ = Operation(
         **declared, noun=noun, name=name, summary=summary.strip(), text=text.strip(),
-        path_params=path_params, query=query, body=body, types=types,
+        path_params=path_params, query=query, body=body, types=types, least=_least(where, types["return"]),
         words=tuple(one.name for one in query if enum_of(types[one.name]) is not None),
         is_continued=cursors.FIELD in (*members, *(one.name for one in query)),
     )  # fmt: skip
     return typing.cast(Operation, member.__operation__)
+
+
+def _least(where: str, kind: Any) -> Any:
+    """What somebody is told who may not read: the second of two kinds of answers."""
+    kinds = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, UnionType) else ()
+    if kinds and not (len(kinds) == 2 and all(map(is_dataclass, kinds))):
+        raise TypeError(f"{where}: an answer is of one kind, or of one and of what is told without `read`")
+    return kinds[1] if kinds else None
 
 
 def _sort_parameters(

@@ -63,8 +63,8 @@ class Messages(Service):
 
         `date` is when it was received, now if it is left out. With `hooks` the site's hooks are asked about
         it as about mail that comes in, and it has a trace. When it answers, the message is as durable as one
-        that SMTP answered with 250. The answer to a repetition by a key without `read` leaves empty what
-        others may have changed since: mailbox, UID, flags, tags and deletion.
+        that SMTP answered with 250. The answer to a key without `read` tells of the bytes that it sent only:
+        mailbox, UID, flags and tags are empty, and the thread is that of a message alone.
         """
         wanted = Appended(
             mailbox=mailbox, flags=flag, tags=tag, date=date, asked_for=address if hooks else ""
@@ -74,14 +74,15 @@ class Messages(Service):
             if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
         message_id = self.site.append((self.by.tenant_id, account.id), wanted, content, self.receipt)
-        return self._find(str(message_id))[0]
+        return self.made(str(message_id))
 
     def made(self, subject: str) -> Summary:
-        """The summary of a message that was appended earlier; without `read`, only what never changes."""
+        """The summary of a message that was appended; without `read`, what whoever sent it knows."""
         summary = self._find(subject)[0]
         if self.by.may(READ):
             return summary
-        return replace(summary, mailbox="", uid=0, flags=(), tags=(), deleted_at=None)
+        hidden = replace(summary, mailbox="", uid=0, flags=(), tags=(), deleted_at=None)
+        return replace(hidden, thread_id=summary.id)  # another would tell what else is there
 
     @operation(
         "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound, BadQuery),
@@ -176,8 +177,8 @@ class Messages(Service):
             metadata=source.metadata,
         )
 
-    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
-    def change(self, id: str, wanted: MessageChange) -> Changed:
+    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict))
+    def change(self, id: str, wanted: MessageChange) -> Changed | MessageRef:
         """Change flags, tags or metadata of one message, or move it.
 
         What is left out stays. A message that moves gets a new UID and keeps its id.
@@ -214,10 +215,8 @@ class Messages(Service):
             store.trash.purge(tx, [message_id], counted=one.place is not None)
         return Deleted(id=message_id)
 
-    @operation(
-        "POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded), least=MessageRef
-    )
-    def undelete(self, id: str) -> Summary:
+    @operation("POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded))
+    def undelete(self, id: str) -> Summary | MessageRef:
         """Put a deleted message back into the mailbox it was in, which is made anew if it is gone."""
         message_id, new_id = Id.parse(id), self.site.ids.next()
         with self.site.storage.write() as tx:
@@ -230,8 +229,8 @@ class Messages(Service):
             store.trash.take_back(tx, one)
             return store.messages.get(tx, self.by, message_id)[0]
 
-    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
-    def release(self, id: str) -> Summary:
+    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict))
+    def release(self, id: str) -> Summary | MessageRef:
         """Let a message out of Quarantine into INBOX (rule E2); one that is elsewhere stays there."""
         with change(self, "release", str(int(Id.parse(id)))) as tx:
             one = store.placements.hold(tx, self.by, Id.parse(id))
