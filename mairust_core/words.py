@@ -21,8 +21,10 @@ def enum_of(kind: Any) -> type[StrEnum] | None:
 def chosen(kind: Any, name: str, given: Any) -> Any:
     """The member that a word names; an empty word is none, where none may be. Raises `Invalid`."""
     enum = enum_of(kind)
-    if enum is None or given is None or (given == "" and _is_union(kind)):
-        return given or None
+    if enum is None or given is None:
+        return given
+    if given == "" and _is_union(kind):
+        return None
     try:
         return enum(given)
     except ValueError:

@@ -55,11 +55,12 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 
 * JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
 * A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
-  to the same list with the same filters, else it is refused (422, `cursor`); `?limit=` 1 to 500, or 50
-  where it is not given. `accounts.mailboxes` gives all of them then.
+  to the same list with the same filters, else it is refused (422, `cursor`); `limit`, `since` and `before`
+  may differ. `?limit=` 1 to 500, or 50 where it is not given; `accounts.mailboxes` gives all of them then.
+* A filter that takes one of some words refuses any other (422); an empty one asks for nothing.
 * In requests an unknown key (any, where an operation has no body), an unknown query parameter, a key given
   twice, a number that is not finite, or a text in place of a number is an error. In answers, ignore keys
-  that you do not know: later versions add some.
+  that you do not know, and take words that you do not know for new ones: later versions add some.
 * In a path, percent-encode what is not plain; a slash in an address is `%2F`.
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
