@@ -242,6 +242,24 @@ _mairust() {
         esac
     done
     case "$at $previous" in
+        "mairust import maildir --dates") COMPREPLY=($(compgen -W "source received" -- "$current")); return ;;
+        "mairust import mbox --dialect") COMPREPLY=($(compgen -W "mboxo mboxrd mboxcl mboxcl2" -- "$current")); return ;;
+        "mairust import mbox --dates") COMPREPLY=($(compgen -W "source received" -- "$current")); return ;;
+        "mairust export maildir --layout") COMPREPLY=($(compgen -W "maildir++ nested" -- "$current")); return ;;
+        "mairust plugin sign --as") COMPREPLY=($(compgen -W "developer marketplace" -- "$current")); return ;;
+        "mairust plugin token create --scope") COMPREPLY=($(compgen -W "callback metrics" -- "$current")); return ;;
+        "mairust hook add --type") COMPREPLY=($(compgen -W "pre_receive pre_delivery post_receive" -- "$current")); return ;;
+        "mairust hook add --on-timeout") COMPREPLY=($(compgen -W "allow reject tempfail" -- "$current")); return ;;
+        "mairust hook add --on-error") COMPREPLY=($(compgen -W "allow reject tempfail" -- "$current")); return ;;
+        "mairust hook add --mode") COMPREPLY=($(compgen -W "enforce shadow" -- "$current")); return ;;
+        "mairust hook edit --on-timeout") COMPREPLY=($(compgen -W "allow reject tempfail" -- "$current")); return ;;
+        "mairust hook edit --on-error") COMPREPLY=($(compgen -W "allow reject tempfail" -- "$current")); return ;;
+        "mairust hook edit --mode") COMPREPLY=($(compgen -W "enforce shadow" -- "$current")); return ;;
+        "mairust hook log --outcome") COMPREPLY=($(compgen -W "answered failed timed_out skipped" -- "$current")); return ;;
+        "mairust hook test --type") COMPREPLY=($(compgen -W "pre_receive pre_delivery post_receive" -- "$current")); return ;;
+        "mairust job list --state") COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
+        "mairust token create --scope") COMPREPLY=($(compgen -W "read write send admin" -- "$current")); return ;;
+        *" --lang") COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
         *" message move --to") kind=mailboxes ;;
         *" message tag --add") kind=tags ;;
         *" message tag --remove") kind=tags ;;
@@ -256,8 +274,6 @@ _mairust() {
     esac
     [[ -n "$kind" ]] || case "$previous" in
         --by|--ca-file|--certificate|--config|--data-dir|--identity|--into|--key|--master-key|--message|--output|--passphrase-file|--report|--revocations|--token-file|--trust) _mairust_files "$current"; return ;;
-        --lang) COMPREPLY=($(compgen -W "en ja" -- "$current")); return ;;
-        --state) COMPREPLY=($(compgen -W "ready running done dead held" -- "$current")); return ;;
         --account|--accounts-from|--actor|--add|--as|--attachment|--before|--by|--ca-file|--certificate|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--holder|--http|--id|--identity|--into|--keep-daily|--keep-last|--keep-weekly|--key|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--not-after|--not-before|--on-error|--on-timeout|--operation|--outcome|--output|--package|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--revocations|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--template|--timeout-ms|--to|--token-file|--trust|--type|--unflag|--unset|--workers) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then

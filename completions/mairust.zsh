@@ -225,6 +225,24 @@ _mairust() {
     done
     previous="${(Q)words[CURRENT - 1]}"
     case "$at $previous" in
+        "mairust import maildir --dates") compadd -- source received; return ;;
+        "mairust import mbox --dialect") compadd -- mboxo mboxrd mboxcl mboxcl2; return ;;
+        "mairust import mbox --dates") compadd -- source received; return ;;
+        "mairust export maildir --layout") compadd -- maildir++ nested; return ;;
+        "mairust plugin sign --as") compadd -- developer marketplace; return ;;
+        "mairust plugin token create --scope") compadd -- callback metrics; return ;;
+        "mairust hook add --type") compadd -- pre_receive pre_delivery post_receive; return ;;
+        "mairust hook add --on-timeout") compadd -- allow reject tempfail; return ;;
+        "mairust hook add --on-error") compadd -- allow reject tempfail; return ;;
+        "mairust hook add --mode") compadd -- enforce shadow; return ;;
+        "mairust hook edit --on-timeout") compadd -- allow reject tempfail; return ;;
+        "mairust hook edit --on-error") compadd -- allow reject tempfail; return ;;
+        "mairust hook edit --mode") compadd -- enforce shadow; return ;;
+        "mairust hook log --outcome") compadd -- answered failed timed_out skipped; return ;;
+        "mairust hook test --type") compadd -- pre_receive pre_delivery post_receive; return ;;
+        "mairust job list --state") compadd -- ready running done dead held; return ;;
+        "mairust token create --scope") compadd -- read write send admin; return ;;
+        *" --lang") compadd -- en ja; return ;;
         *" message move --to") kind=mailboxes ;;
         *" message tag --add") kind=tags ;;
         *" message tag --remove") kind=tags ;;
@@ -239,8 +257,6 @@ _mairust() {
     esac
     [[ -n "$kind" ]] || case "$previous" in
         --by|--ca-file|--certificate|--config|--data-dir|--identity|--into|--key|--master-key|--message|--output|--passphrase-file|--report|--revocations|--token-file|--trust) _files; return ;;
-        --lang) compadd en ja; return ;;
-        --state) compadd ready running done dead held; return ;;
         --account|--accounts-from|--actor|--add|--as|--attachment|--before|--by|--ca-file|--certificate|--config|--cursor|--data-dir|--database|--date|--dates|--delivery|--dialect|--domain|--every|--expires|--filter|--flag|--from|--grace|--holder|--http|--id|--identity|--into|--keep-daily|--keep-last|--keep-weekly|--key|--kind|--lang|--layout|--limit|--lmtp|--mailbox|--map|--master-key|--message|--mode|--name|--not-after|--not-before|--on-error|--on-timeout|--operation|--outcome|--output|--package|--part|--passphrase-file|--plugin|--prefix|--priority|--query|--quota|--recipient|--remove|--report|--revocations|--scope|--sender|--server|--since|--smtp|--snapshot|--state|--subject|--subset|--tag|--template|--timeout-ms|--to|--token-file|--trust|--type|--unflag|--unset|--workers) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${values_of[$at]}"

@@ -12,11 +12,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mairust_cli.entry import WITH_VALUE
 
 if TYPE_CHECKING:
+    from mairust_core.operations import Service
     from mairust_core.remote import Server
 
 LIMIT_S = 1.5
@@ -110,25 +111,35 @@ def _listed(server: Server, wanted: Wanted) -> list[str]:
     from mairust_core.services.tokens import Tokens
     from mairust_core.services.traces import Traces
 
-    before = wanted.prefix[:-1]  # a cursor is what the page begins after
     match wanted.kind:
         case "domains":
-            return [one.name for one in remote(Domains, server).browse(cursor=before, limit=200).items]
+            return [one.name for one in _near(Domains, server, wanted)]
         case "accounts":
             return [one.address for one in remote(Accounts, server).browse(limit=200).items]
         case "aliases":
             return [one.address for one in remote(Aliases, server).browse(limit=200).items]
         case "tokens":
-            return [one.id for one in remote(Tokens, server).browse(cursor=before, limit=200).items]
+            return [one.id for one in _near(Tokens, server, wanted)]
         case "plugins":
-            return [one.id for one in remote(Plugins, server).browse(cursor=before, limit=200).items]
+            return [one.id for one in _near(Plugins, server, wanted)]
         case "hooks":
-            return [one.name for one in remote(Hooks, server).browse(cursor=before, limit=200).items]
+            return [one.name for one in _near(Hooks, server, wanted)]
         case "traces":
             return [str(int(one.id)) for one in remote(Traces, server).browse(limit=50).items]
         case "jobs":
             return _jobs(server)
     return _of_account(server, wanted)
+
+
+def _near(kind: type[Service], server: Server, wanted: Wanted) -> Sequence[Any]:
+    """The items of a list by name where what is wanted comes first."""
+    from mairust_core.cursors import Listing
+    from mairust_core.remote import remote
+
+    before = wanted.prefix[:-1]
+    cursor = Listing(kind.operations["browse"].id, {}).seal(before) if before else ""
+    listed: Any = remote(kind, server)
+    return cast(Sequence[Any], listed.browse(cursor=cursor, limit=200).items)
 
 
 def _jobs(server: Server) -> list[str]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from mairust_cli.outline import Outline, Parameter
-from mairust_core.i18n import LANGUAGES
-from mairust_core.model.job import State
 
 _BASH = """\
 # bash completion for mairust. Made by `mairust completion bash`.
@@ -51,12 +49,11 @@ _mairust() {{
         esac
     done
     case "$at $previous" in
+{choices}
 {options}
     esac
     [[ -n "$kind" ]] || case "$previous" in
         {files}) _mairust_files "$current"; return ;;
-        --lang) COMPREPLY=($(compgen -W "{languages}" -- "$current")); return ;;
-        --state) COMPREPLY=($(compgen -W "{states}" -- "$current")); return ;;
         {with_value}) return ;;
     esac
     if [[ -z "$kind" && "$current" != -* ]]; then
@@ -103,12 +100,11 @@ _mairust() {{
     done
     previous="${{(Q)words[CURRENT - 1]}}"
     case "$at $previous" in
+{choices}
 {options}
     esac
     [[ -n "$kind" ]] || case "$previous" in
         {files}) _files; return ;;
-        --lang) compadd {languages}; return ;;
-        --state) compadd {states}; return ;;
         {with_value}) return ;;
     esac
     [[ -z "$kind" && "$PREFIX" != -* ]] && kind="${{values_of[$at]}}"
@@ -179,9 +175,6 @@ _BY_NOUN = {
     "plugin": "plugins", "hook": "hooks",
 }  # fmt: skip
 _BY_COMMAND = {"message undelete": "deleted"}
-_STATES = " ".join(State)
-_CHOICES = {"--state": _STATES, "--lang": " ".join(LANGUAGES)}
-"""Options that take one of a few words."""
 _FILES = "files"
 """What an argument names that the shell itself can look up."""
 _NEW = frozenset({"add", "append", "create", "link", "list"})
@@ -205,7 +198,8 @@ def bash(top: Outline) -> str:
     values = "\n".join(f'        "{name}") echo {kind} ;;' for name, kind in _values(top))
     return _BASH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)), states=_STATES, languages=_CHOICES["--lang"],
+        files="|".join(_files(top)),
+        choices=_choices(top, 'COMPREPLY=($(compgen -W "{words}" -- "$current"))'),
     )  # fmt: skip
 
 
@@ -215,7 +209,7 @@ def zsh(top: Outline) -> str:
     values = "\n".join(f'        "{name}" {kind}' for name, kind in _values(top))
     return _ZSH.format(
         words=words, values=values, options=_options(), with_value="|".join(_valued(top)),
-        files="|".join(_files(top)), states=_STATES, languages=_CHOICES["--lang"],
+        files="|".join(_files(top)), choices=_choices(top, "compadd -- {words}"),
     )  # fmt: skip
 
 
@@ -240,6 +234,22 @@ def _values(top: Outline) -> list[tuple[str, str]]:
 def _options() -> str:
     """The cases of options whose value can be looked up, for bash and zsh."""
     return "\n".join(f'        *" {name}") kind={kind} ;;' for name, kind in _BY_OPTION.items())
+
+
+def _choices(top: Outline, offer: str) -> str:
+    """The cases of options that take one of a few words, for bash and zsh."""
+    found = [
+        (f'"{one.name} {name}"', option)
+        for one in top.walk()
+        for option in one.options
+        for name in option.names
+    ]
+    found += [(f'*" {name}"', option) for option in top.global_options for name in option.names]
+    return "\n".join(
+        f"        {at}) {offer.format(words=' '.join(option.choices))}; return ;;"
+        for at, option in found
+        if option.choices
+    )
 
 
 def _option_kind(one: Outline, option: Parameter) -> str:
@@ -269,8 +279,7 @@ def _shells(one: Outline) -> list[str]:
 def _fish_option(one: Outline, condition: str, option: Parameter) -> str:
     names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
     value = (" -r -F" if option.takes_file else " -x") if option.metavar else ""
-    for name in option.names:
-        value += f" -a '{_CHOICES[name]}'" if name in _CHOICES else ""
+    value += f" -a '{' '.join(option.choices)}'" if option.choices else ""
     if kind := _option_kind(one, option):
         value += f" -a '(__mairust_values {kind})'"
     return f"complete -c mairust{condition} {names}{value} -d {_fish_quoted(option.text)}"

@@ -28,6 +28,12 @@ class Parameter:
         return "" if self.metavar in self.names else self.metavar
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The words of which its value is one, where there are but a few."""
+        words = tuple(self.metavar.split("|"))
+        return () if words == (self.metavar,) or "FILE" in words else words
+
+    @property
     def takes_file(self) -> bool:
         """True when its value is a file or a directory."""
         return self.metavar in {"FILE", "DIR", "PATH", "DEST", "SRC"}

@@ -43,6 +43,16 @@ class Column(Generic[T]):
 
 Columns: TypeAlias = tuple[Column[T], ...]
 
+
+def as_told(columns: Columns[T], whole: type[T]) -> Columns[Any]:
+    """The columns, also where a key without `read` is told an id or a name: the first, the others empty."""
+
+    def if_told(column: Column[T]) -> Column[Any]:
+        return replace(column, text=lambda told: column.text(told) if isinstance(told, whole) else "")
+
+    return (columns[0], *map(if_told, columns[1:]))
+
+
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 """How text may be painted on a terminal, by SGR code (ECMA-48)."""
 SHRUNK_COLUMNS = 10

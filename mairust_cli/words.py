@@ -9,10 +9,15 @@ from typing import Annotated
 import typer
 
 from mairust_core.errors import Invalid
+from mairust_core.model.moment import Moment
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where stdin is no terminal.")]
 PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
 AccountOption = Annotated[str, typer.Option("--account", metavar="ADDRESS", help="The account.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="Only from then on: a date or a time, or as 24h or 7d ago."),
+]
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(I?)B?", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
@@ -40,15 +45,19 @@ def parse_duration_s(text: str, field: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def parse_moment(text: str, now: datetime, field: str = "expires", *, ago: bool = False) -> datetime:
-    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or `90d` from `now`, with `ago` before it.
+def past(text: str | None, field: str = "since") -> Moment | None:
+    """The very time that is meant, which servers of every version take; raises `Invalid` naming `field`."""
+    return Moment.of(Moment(text).at(field)) if text else None
+
+
+def parse_moment(text: str, now: datetime, field: str = "expires") -> datetime:
+    """The time in RFC 3339 (`2027-01-31T00:00:00Z`), or `90d` from `now`.
 
     Raises `Invalid` naming `field`.
     """
     try:
         if match := _DURATION.fullmatch(text):
-            distance = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-            return now - distance if ago else now + distance
+            return now + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
         at = datetime.fromisoformat(text)
     except (OverflowError, ValueError) as error:
         raise Invalid(field, "not_moment", value=repr(text[:40])) from error

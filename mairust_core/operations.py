@@ -17,14 +17,18 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date, timedelta
+from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from mairust_core import cursors
 from mairust_core.asked import asking
 from mairust_core.errors import Invalid, MaiRustError
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.receipt import Receipt
+from mairust_core.words import chosen, enum_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -128,6 +132,10 @@ class Operation:
     body: str | None
     """The name of the parameter that travels as the request body."""
     types: dict[str, Any]
+    words: tuple[str, ...]
+    """The parameters that take one of some words."""
+    is_continued: bool
+    """Whether it is a list that goes on by a cursor: a parameter, or a member of the body."""
 
     @property
     def id(self) -> str:
@@ -163,21 +171,52 @@ class Operation:
 
     @property
     def returns(self) -> Any:
-        """The type of the answer."""
-        return self.types["return"]
+        """The type of the answer to whoever may read."""
+        return self.answers if self.least is None else typing.get_args(self.answers)[0]
 
     @property
     def answers(self) -> Any:
         """The type of every answer there may be, also to a caller without `read`."""
-        return self.returns if self.least is None else self.returns | self.least
+        return self.types["return"]
 
     def call_encoded(self, service: Service, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """The answer as JSON values, after the checks that every call of an operation passes."""
         service.by.require(self.scope, self.reach)
-        require_names(zip(self.path_params, args, strict=True))
-        require_text(zip(self.path_params, args, strict=True))
-        require_text(options.items())
-        return getattr(service, self.encoded)(*args, **options)
+        given = dict(zip(self.path_params, args, strict=True))
+        require_names(given.items())
+        require_text([*given.items(), *options.items()])
+        return self.paged({**given, **options}, getattr(service, self.encoded))
+
+    def paged(self, given: dict[str, Any], call: Callable[..., Any]) -> Any:
+        """What a call answers, with cursors that are this list's alone; `given` is its arguments by name."""
+        if not self.is_continued:
+            return call(**given)
+        listing = cursors.Listing(self.id, self._asked(given))
+        found = call(**self._at(given, listing))
+        after = found["next_cursor"] if isinstance(found, dict) else found.next_cursor
+        if after is None:
+            return found
+        sealed = {"next_cursor": listing.seal(after)}
+        return {**found, **sealed} if isinstance(found, dict) else replace(found, **sealed)
+
+    def _asked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All that decides which items a list has."""
+        found = {name: given.get(name) for name in self.path_params}
+        found |= {one.name: given.get(one.name, one.default) for one in self.query}
+        if self.body:
+            found |= {one.name: getattr(given.get(self.body), one.name) for one in fields(self.body_type)}
+        return {name: value for name, value in found.items() if name not in cursors.BESIDE}
+
+    def _at(self, given: dict[str, Any], listing: cursors.Listing) -> dict[str, Any]:
+        """The arguments with the position that their cursor stands for."""
+        body: Any = given[self.body] if self.body else None
+        cursor = body.cursor if self.body else given.get(cursors.FIELD)
+        if not cursor:
+            return given
+        position = listing.open(cursor)
+        if self.body is None:
+            return given | {cursors.FIELD: position}
+        return given | {self.body: replace(body, cursor=position)}
 
     @property
     def body_type(self) -> Any:
@@ -226,11 +265,12 @@ def operation(
     produces: str = "message/rfc822",
     accepts: tuple[str, ...] = ("message/rfc822",),
     deprecated: Deprecated | None = None,
-    least: type[DataclassInstance] | None = None,
     encoded: str = "",
 ) -> Callable[[F], F]:
     """Declare a method of a `Service` as an operation; `reach` is the narrowest one that may call it.
 
+    Where it returns `A | B`, the method gives an A; a caller without `read` is told a B, the fields that the
+    two have in common.
     `accepts` are the media types of a body of bytes, first the one that our own clients send. `encoded` names
     a method with the same parameters that gives the answer as JSON values, for lists that are asked for all
     the time.
@@ -250,19 +290,19 @@ def operation(
             require_text(kwargs.items())
             if method == "DELETE":  # it writes too, and on a full disk has room kept for it (rule J3)
                 self.site.make_room()
-            if method == "GET":
-                found = method_(self, *args, **kwargs)
-            else:
-                with asking({**defaults, **dict(zip(names, args, strict=False)), **kwargs}):
-                    found = method_(self, *args, **kwargs)
-            if least is None or self.by.may(Scope.READ):
+            op: Operation = call.__operation__  # type: ignore[attr-defined]  # put there by `_declare`
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            given |= {one: chosen(op.types[one], one, given[one]) for one in op.words if one in given}
+            with nullcontext() if method == "GET" else asking({**defaults, **given}):
+                found = op.paged(given, functools.partial(method_, self))
+            if op.least is None or self.by.may(Scope.READ):
                 return found
-            return least(**{one.name: getattr(found, one.name) for one in fields(least)})
+            return op.least(**{one.name: getattr(found, one.name) for one in fields(op.least)})
 
         call.__declared__ = {  # type: ignore[attr-defined]  # read by Service.__init_subclass__ only
             "method": method, "path": path, "scope": scope, "reach": reach,
             "status": status, "errors": errors, "since": since, "produces": produces,
-            "accepts": accepts, "deprecated": deprecated, "least": least, "encoded": encoded,
+            "accepts": accepts, "deprecated": deprecated, "encoded": encoded,
         }  # fmt: skip
         return typing.cast(F, call)
 
@@ -308,10 +348,22 @@ def _declare(noun: str, name: str, member: Any) -> Operation:
     params = list(inspect.signature(member).parameters.values())[1:]
     path_params = tuple(re.findall(r"{(\w+)", declared["path"]))
     body, query = _sort_parameters(where, declared["method"], path_params, params, types)
-    return Operation(
+    members = [one.name for one in fields(types[body])] if body and _is_request(types[body]) else []
+    member.__operation__ = Operation(
         **declared, noun=noun, name=name, summary=summary.strip(), text=text.strip(),
-        path_params=path_params, query=query, body=body, types=types,
+        path_params=path_params, query=query, body=body, types=types, least=_least(where, types["return"]),
+        words=tuple(one.name for one in query if enum_of(types[one.name]) is not None),
+        is_continued=cursors.FIELD in (*members, *(one.name for one in query)),
     )  # fmt: skip
+    return typing.cast(Operation, member.__operation__)
+
+
+def _least(where: str, kind: Any) -> Any:
+    """What somebody is told who may not read: the second of two kinds of answers."""
+    kinds = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, UnionType) else ()
+    if kinds and not (len(kinds) == 2 and all(map(is_dataclass, kinds))):
+        raise TypeError(f"{where}: an answer is of one kind, or of one and of what is told without `read`")
+    return kinds[1] if kinds else None
 
 
 def _sort_parameters(

@@ -18,10 +18,12 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, get_args
 
+from mairust_core import wire_newer
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
 from mairust_core.wire_misfits import misfit
+from mairust_core.words import chosen, enum_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -115,11 +117,11 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def decode(kind: Any, data: bytes | str) -> Any:
-    """The value that another MaiRust's JSON stands for: keys not known here are left out.
+    """The value that another MaiRust's JSON stands for: keys not known here are left out, words stay.
 
     Raises `Invalid` naming the first wrong field.
     """
-    return _validated(kind, "body", lambda: adapter(kind).validate_json(data))
+    return _validated(kind, "body", lambda: wire_newer.reader(kind).validate_json(data))
 
 
 def decode_request(kind: Any, data: bytes) -> Any:
@@ -140,6 +142,8 @@ def decode_text(kind: Any, name: str, text: str) -> Any:
     """The value of a path or query parameter, written as in JSON; raises `Invalid` naming it."""
     if kind is str:
         return text
+    if enum_of(kind) is not None:
+        return chosen(kind, name, text)
     for plain, (form, detail) in _TEXTS.items():
         if (kind is plain or plain in get_args(kind)) and not form.fullmatch(text):
             raise Invalid(name, detail)

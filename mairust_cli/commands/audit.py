@@ -12,6 +12,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
+from mairust_cli.words import Since, past
 from mairust_core import wire
 from mairust_core.i18n import say
 from mairust_core.model.audit import Entry
@@ -33,9 +34,7 @@ def list_(
     subject: Annotated[
         str | None, typer.Option("--subject", metavar="NAME", help="Only on this name, address or id.")
     ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="Only from then on: as 90m, 7d, or a time.")
-    ] = None,
+    since: Since = None,
     limit: Limit = None,
     cursor: Cursor = None,
     all_: All = False,
@@ -59,7 +58,7 @@ def list_(
     audit = session.operations(Audit)
     found = pages(
         lambda after, count: audit.browse(
-            actor=actor or "", operation=operation or "", subject=subject or "", since=since or "",
+            actor=actor or "", operation=operation or "", subject=subject or "", since=past(since),
             cursor=after, limit=count,
         ),
         limit,

@@ -16,6 +16,7 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
+from mairust_core.cursors import Listing
 from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
 from mairust_core.i18n import explain, say
 from mairust_core.model.backup import MAX_NAME_LENGTH, MAX_SNAPSHOTS, Verification
@@ -172,7 +173,9 @@ def list_(
 
 def _part_of(repository: Repository, after: str, count: int, damaged: list[Damaged]) -> Page[Listed]:
     """Some snapshots, those behind `after`; the damaged ones are noted."""
-    names = [name for name in repository.snapshot_names() if name > after]
+    listing = Listing("backup.list", {"repository": repository.config.id})
+    last = listing.open(after) if after else ""
+    names = [name for name in repository.snapshot_names() if name > last]
     items = []
     for name in names[: limited(count)]:
         try:
@@ -180,7 +183,7 @@ def _part_of(repository: Repository, after: str, count: int, damaged: list[Damag
         except Damaged as error:
             damaged.append(error)
     more = len(names) > count
-    return Page(items=tuple(items), next_cursor=names[count - 1] if more else None)
+    return Page(items=tuple(items), next_cursor=listing.seal(names[count - 1]) if more else None)
 
 
 def _listed(repository: Repository, name: str) -> Listed:

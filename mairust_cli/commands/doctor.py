@@ -64,7 +64,9 @@ def _told(found: Examination, output: Output) -> list[str]:
 
 
 def _finding(finding: Finding, output: Output) -> list[str]:
-    level = output.paint(say(f"doctor.{finding.level}", output.lang), COLOURS[finding.level])
+    known = finding.level in COLOURS  # a newer server may have more
+    word = say(f"doctor.{finding.level}", output.lang) if known else clean(finding.level)
+    level = output.paint(word, COLOURS.get(finding.level, "red"))
     return [
         f"{level}  {output.paint(finding.id, 'bold')}",
         f"  {clean(finding.what)}",

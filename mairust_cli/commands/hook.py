@@ -49,13 +49,17 @@ OnTimeout = Annotated[
     str | None,
     typer.Option(
         "--on-timeout",
-        metavar="WORD",
-        help="What counts when it is late: allow, reject, tempfail (default).",
+        metavar="|".join(Fallback),
+        help="What counts when it is late (default: tempfail).",
     ),
 ]
 OnError = Annotated[
     str | None,
-    typer.Option("--on-error", metavar="WORD", help="What counts when it fails (default: as --on-timeout)."),
+    typer.Option(
+        "--on-error",
+        metavar="|".join(Fallback),
+        help="What counts when it fails (default: as --on-timeout).",
+    ),
 ]
 FilterOption = Annotated[
     list[str] | None,
@@ -63,7 +67,11 @@ FilterOption = Annotated[
 ]
 ModeOption = Annotated[
     str | None,
-    typer.Option("--mode", metavar="MODE", help="enforce (default), or shadow: its answers have no effect."),
+    typer.Option(
+        "--mode",
+        metavar="|".join(Mode),
+        help="In shadow its answers have no effect (default: enforce).",
+    ),
 ]
 
 
@@ -132,9 +140,7 @@ def _outcome_style(call: HookCall) -> str:
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of your own for it.")],
-    type_: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="pre_receive, pre_delivery or post_receive.")
-    ],
+    type_: Annotated[str, typer.Option("--type", metavar="|".join(HookType), help="When it is asked.")],
     plugin: Annotated[str, typer.Option("--plugin", metavar="ID", help="The registered plugin it asks.")],
     priority: Priority = None,
     timeout_ms: Timeout = None,
@@ -331,7 +337,7 @@ def log(
     name: HookName,
     outcome: Annotated[
         str | None,
-        typer.Option("--outcome", metavar="WORD", help="Only answered, failed, timed_out or skipped calls."),
+        typer.Option("--outcome", metavar="|".join(Outcome), help="Only calls of which this came."),
     ] = None,
     limit: Limit = None,
     cursor: Cursor = None,
@@ -350,8 +356,9 @@ def log(
     """
     session = Session.of(ctx)
     hooks = session.operations(Hooks)
+    wanted = choice(Outcome, "outcome", outcome) if outcome else None
     found = pages(
-        lambda after, count: hooks.log(name, outcome=outcome or "", cursor=after, limit=count),
+        lambda after, count: hooks.log(name, outcome=wanted, cursor=after, limit=count),
         limit,
         cursor,
         all_,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment
-from mairust_cli.words import AccountOption, parse_moment
+from mairust_cli.words import AccountOption, Since, past
 from mairust_core.errors import MaiRustError, Usage
 from mairust_core.i18n import Wording, say
 from mairust_core.model.hook import HookType
@@ -43,7 +42,8 @@ def try_on_mail(
         str, typer.Option("--message", metavar="FILE", help="The mail; - reads it from stdin.")
     ],
     type_: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="Of a plugin, only its hooks of this type.")
+        str | None,
+        typer.Option("--type", metavar="|".join(HookType), help="Of a plugin, only its hooks of this type."),
     ] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="ADDRESS", help="The sender of its envelope.")
@@ -74,7 +74,7 @@ def try_on_mail(
         tried = session.operations(Hooks).test(
             name,
             content,
-            type=choice(HookType, "type", type_).value if type_ else "",
+            type=choice(HookType, "type", type_) if type_ else None,
             mail_from=from_ or "",
             rcpt_to=(*(to or ()), *(more or ())),
         )
@@ -120,10 +120,7 @@ def replay(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `hook list` shows it.")],
     account: AccountOption,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="WHEN", help="Only mail received since: as 7d, or a time."),
-    ] = None,
+    since: Since = None,
     limit: Limit = None,
     cursor: Cursor = None,
     all_: All = False,
@@ -140,10 +137,7 @@ def replay(
     """
     session = Session.of(ctx)
     hooks = session.operations(Hooks)
-    wanted = Replay(
-        account=account,
-        since=None if since is None else parse_moment(since, datetime.now(UTC), "since", ago=True),
-    )
+    wanted = Replay(account=account, since=past(since))
     found = pages(
         lambda after, count: hooks.replay(name, replace(wanted, cursor=after, limit=count)),
         limit,

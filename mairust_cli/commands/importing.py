@@ -159,7 +159,7 @@ def mbox(
     ] = "",
     dialect: Annotated[
         str | None,
-        typer.Option("--dialect", metavar="NAME", help="mboxo, mboxrd, mboxcl or mboxcl2."),
+        typer.Option("--dialect", metavar="|".join(Dialect), help="How lines are kept that begin with From."),
     ] = None,
     accounts_from: _AccountsFrom = None,
     map_: _Map = None,

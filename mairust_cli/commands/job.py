@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mairust_cli.choices import choice
 from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
@@ -13,7 +14,7 @@ from mairust_cli.text import moment
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import Yes
 from mairust_core.errors import Usage
-from mairust_core.model.job import Job, JobsChanged, JobSelection
+from mairust_core.model.job import Job, JobsChanged, JobSelection, State
 from mairust_core.services.jobs import Jobs
 
 app = noun(COMMANDS["job"])
@@ -51,7 +52,7 @@ def list_(
     ctx: typer.Context,
     state: Annotated[
         str | None,
-        typer.Option("--state", metavar="STATE", help="Only ready, running, done, dead or held ones."),
+        typer.Option("--state", metavar="|".join(State), help="Only those in this state."),
     ] = None,
     kind: Kind = None,
     limit: Limit = None,
@@ -72,8 +73,9 @@ def list_(
     """
     session = Session.of(ctx)
     jobs = session.operations(Jobs)
+    wanted = choice(State, "state", state) if state else None
     found = pages(
-        lambda after, count: jobs.browse(state=state or "", kind=kind or "", cursor=after, limit=count),
+        lambda after, count: jobs.browse(state=wanted, kind=kind or "", cursor=after, limit=count),
         limit,
         cursor,
         all_,

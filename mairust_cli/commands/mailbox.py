@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from mairust_cli.listing import All, Cursor, Limit, pages
-from mairust_cli.output import Column, Columns
+from mairust_cli.output import Column, Columns, as_told
 from mairust_cli.session import Session
 from mairust_cli.tree import COMMANDS, Command, noun
 from mairust_cli.words import AccountOption, Yes
 from mairust_core.model.forms import Page
-from mairust_core.model.mailbox import Mailbox, MailboxRename, NewMailbox
+from mairust_core.model.mailbox import Mailbox, MailboxRef, MailboxRename, NewMailbox
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.mailboxes import Mailboxes
 
@@ -27,6 +27,9 @@ COLUMNS: Columns[Mailbox] = (
     Column("UIDValidity", lambda mailbox: str(mailbox.uidvalidity), right=True),
     Column("UIDNext", lambda mailbox: str(mailbox.uidnext), right=True),
 )
+
+
+RENAMED: Columns[Mailbox | MailboxRef] = as_told(COLUMNS, Mailbox)
 
 
 @app.command("list", cls=Command)
@@ -87,7 +90,7 @@ def rename(
     """
     session = Session.of(ctx)
     wanted = MailboxRename(name=name, to=to)
-    session.output.change(session.operations(Mailboxes).rename(account, wanted), COLUMNS)
+    session.output.change(session.operations(Mailboxes).rename(account, wanted), RENAMED)
 
 
 @app.command("delete", cls=Command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -19,13 +18,14 @@ from mairust_cli.listing import All, Cursor, Limit, pages
 from mairust_cli.session import Session
 from mairust_cli.text import clean, clean_lines, moment, size
 from mairust_cli.tree import COMMANDS, Command, noun
-from mairust_cli.words import AccountOption, parse_moment
+from mairust_cli.words import AccountOption, Since, past
 from mairust_core.errors import Usage
 from mairust_core.i18n import say
 from mairust_core.model.flags import FLAGS
 from mairust_core.model.forms import Page
 from mairust_core.model.mailbox import INBOX
 from mairust_core.model.message import Message, Summary
+from mairust_core.model.moment import Moment
 from mairust_core.model.search import Found
 from mairust_core.operations import BytesOut
 from mairust_core.services.messages import Messages
@@ -76,7 +76,7 @@ def append(
             mailbox=mailbox,
             flag=tuple(flag or ()),
             tag=tuple(tag or ()),
-            date=None if date is None else parse_moment(date, datetime.now(UTC), "date", ago=True),
+            date=None if date is None else Moment(date).at("date"),
             hooks=hooks,
         )
     session.output.change(summary, COLUMNS)
@@ -102,12 +102,7 @@ def list_(
         str | None, typer.Option("--unflag", metavar="FLAG", help="Only those without this flag.")
     ] = None,
     unseen: Annotated[bool, typer.Option("--unseen", help=r"Short for --unflag '\Seen'.")] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="WHEN", help="Received then or later: 2026-01-31, or 7d for days ago."
-        ),
-    ] = None,
+    since: Since = None,
     before: Annotated[
         str | None, typer.Option("--before", metavar="WHEN", help="Received before that time.")
     ] = None,
@@ -132,7 +127,6 @@ def list_(
     session = Session.of(ctx)
     if unseen and unflag is not None:
         raise Usage("unseen_or_unflag")
-    now = datetime.now(UTC)
     browse = partial(
         session.operations(Messages).browse,
         account,
@@ -140,8 +134,8 @@ def list_(
         tag=tag or "",
         flag=flag or "",
         unflag=FLAGS[0] if unseen else unflag or "",
-        since=None if since is None else parse_moment(since, now, "since", ago=True),
-        before=None if before is None else parse_moment(before, now, "before", ago=True),
+        since=past(since),
+        before=past(before, "before"),
         deleted=deleted,
     )
     if query is not None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from mairust_cli.each import each
-from mairust_cli.output import Column, Columns
+from mairust_cli.output import Column, Columns, as_told
 from mairust_cli.session import Session
 from mairust_cli.text import moment, size
 from mairust_cli.words import Yes
 from mairust_core.errors import Usage
-from mairust_core.model.message import Deleted, Party, Summary
+from mairust_core.model.message import Deleted, MessageRef, Party, Summary
 from mairust_core.model.message_change import MessageChange
 from mairust_core.services.messages import Messages
 
@@ -35,12 +34,7 @@ COLUMNS: Columns[Summary] = (
 )
 
 
-def _if_told(column: Column[Summary]) -> Column[Summary]:
-    return replace(column, text=lambda message: column.text(message) if isinstance(message, Summary) else "")
-
-
-CHANGED = (COLUMNS[0], *map(_if_told, COLUMNS[1:]))
-"""As `COLUMNS`, also where a key without `read` is told an id and nothing else."""
+CHANGED: Columns[Summary | MessageRef] = as_told(COLUMNS, Summary)
 DELETED: Columns[Deleted] = (
     Column("Id", lambda deleted: str(int(deleted.id))),
     Column("Undelete until", lambda deleted: moment(deleted.undelete_until)),

@@ -39,7 +39,7 @@ def _state(plugin: Plugin) -> str | Wording:
 COLUMNS: Columns[Plugin] = (
     Column("Id", lambda plugin: plugin.id),
     Column("Version", lambda plugin: plugin.version),
-    Column("State", _state, style=lambda plugin: STYLES[plugin.state]),
+    Column("State", _state, style=lambda plugin: STYLES.get(plugin.state, "")),
     Column("Protocol", lambda plugin: plugin.entry.way),
     Column("Hooks", lambda plugin: str(len(plugin.hooks)), right=True),
     Column("Name", lambda plugin: plugin.name, shrink=True),

@@ -12,7 +12,7 @@ from mairust_cli.output import Column, Columns
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment
 from mairust_cli.tree import Command, noun
-from mairust_cli.words import PluginId, parse_duration_s
+from mairust_cli.words import PluginId, Since, parse_duration_s, past
 from mairust_core.errors import Invalid, Usage
 from mairust_core.i18n import Wording
 from mairust_core.model.forms import MAX_LIMIT
@@ -86,11 +86,6 @@ ACCESSES: Columns[PluginAccess] = (
     Column("Why", lambda access: access.occasion),
     Column("Hook", lambda access: access.hook, shrink=True),
 )
-
-Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="Only from then on: 2027-01-31T00:00:00Z, or 24h, 7d ago."),
-]
 
 
 def rotate_secret(
@@ -195,7 +190,7 @@ def accesses(
     session = Session.of(ctx)
     asked = session.operations(Accesses)
     found = pages(
-        lambda after, count: asked.of_plugin(id_, since=since or "", cursor=after, limit=count),
+        lambda after, count: asked.of_plugin(id_, since=past(since), cursor=after, limit=count),
         limit, cursor, all_,
     )  # fmt: skip
     session.output.page(found, ACCESSES)
@@ -244,7 +239,7 @@ def accesses_of_account(
     session = Session.of(ctx)
     asked = session.operations(Accesses)
     found = pages(
-        lambda after, count: asked.of_account(address, since=since or "", cursor=after, limit=count),
+        lambda after, count: asked.of_account(address, since=past(since), cursor=after, limit=count),
         limit, cursor, all_,
     )  # fmt: skip
     session.output.page(found, ACCESSES)
@@ -256,7 +251,9 @@ def create_token(
     id_: PluginId,
     scope: Annotated[
         list[str],
-        typer.Option("--scope", metavar="SCOPE", help="metrics or callback; several times for several."),
+        typer.Option(
+            "--scope", metavar="|".join(TokenScope), help="What it allows; several times for several."
+        ),
     ],
     delivery: Annotated[
         str | None,

@@ -228,7 +228,7 @@ def pack(
 def sign(
     ctx: typer.Context,
     file: PackageFile,
-    as_: Annotated[str, typer.Option("--as", metavar="WHO", help="developer or marketplace.")],
+    as_: Annotated[str, typer.Option("--as", metavar="|".join(SignedAs), help="Who signs.")],
     key: Annotated[str, typer.Option("--key", metavar="FILE", help="The private key.")],
     certificate: CertificateFile = None,
     passphrase_file: Passphrase = None,

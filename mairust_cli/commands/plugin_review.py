@@ -14,7 +14,8 @@ from mairust_core.model.trust import Licence, Signature
 def review_lines(id_: str, review: Review, output: Output) -> Iterator[str]:
     """What a version asks for, in words; what is more than before is marked."""
     yield say("review.title", output.lang, id=clean(id_), version=clean(review.version))
-    for kind in RightKind:
+    newer = [one.kind for one in review.rights]
+    for kind in dict.fromkeys((*RightKind, *newer)):  # whatever is asked for is shown
         for right in (one for one in review.rights if one.kind is kind):
             mark = "+" if right.more else " "
             yield f"  {mark} {_in_words(right, output.lang)}"
@@ -32,6 +33,8 @@ def _in_words(right: Right, lang: str) -> str:
         text = say("review.time_as_hook", lang)
     elif right.name == "max_calls" and value == "0":
         text = say("review.keeps_nothing", lang)
+    elif right.kind not in list(RightKind):
+        text = f"{clean(right.kind)}: {name} = {value}"
     else:
         text = say(f"review.{right.name}", lang, value=value)
     if right.was is None:

@@ -38,7 +38,7 @@ def create(
     name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What the key is for.")],
     scope: Annotated[
         list[str],
-        typer.Option("--scope", metavar="SCOPE", help="read, write, send or admin; may be repeated."),
+        typer.Option("--scope", metavar="|".join(Scope), help="What the key allows; may be repeated."),
     ],
     domain: Annotated[
         str | None, typer.Option("--domain", metavar="NAME", help="Reach this domain only.")

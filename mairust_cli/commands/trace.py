@@ -13,8 +13,10 @@ from mairust_cli.output import Column, Columns, Output
 from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, pad, size, width
 from mairust_cli.tree import Command, single
+from mairust_cli.words import Since, past
 from mairust_core.errors import Usage
 from mairust_core.i18n import say, screens
+from mairust_core.model.moment import Moment
 from mairust_core.model.story import Event, Mail, Story
 from mairust_core.services.traces import Traces
 
@@ -39,12 +41,7 @@ def trace(
         str | None, typer.Option("--sender", metavar="ADDRESS", help="List mails from this sender only.")
     ] = None,
     refused: Annotated[bool, typer.Option("--refused", help="List refused mails only.")] = False,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--since", metavar="WHEN", help="List from then on: as 90m, 7d, or a time.", show_default=True
-        ),
-    ] = "24h",
+    since: Since = "24h",
     limit: Limit = None,
     cursor: Cursor = None,
     all_: All = False,
@@ -71,7 +68,7 @@ def trace(
                 recipient=recipient or "",
                 sender=sender or "",
                 refused=refused,
-                since=since,
+                since=past(since) or Moment(""),
                 cursor=after,
                 limit=count,
             ),

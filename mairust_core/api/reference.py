@@ -26,6 +26,7 @@ from mairust_core.errors import BY_CODE
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.model.forms import Page, Unset
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import FORMS, Moment
 from mairust_core.operations import BytesIn, BytesOut, Operation, items_of
 from mairust_core.services.registry import SERVICES
 
@@ -54,10 +55,12 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
 
 * JSON in UTF-8. Ids are strings, times RFC 3339 in UTC, sizes bytes.
 * A list is `{{"items": […], "next_cursor": string|null}}`; `?cursor=` takes `next_cursor` unchanged,
-  `?limit=` 1 to 500, or 50 where it is not given. `accounts.mailboxes` gives all of them then.
+  to the same list with the same filters, else it is refused (422, `cursor`); `limit`, `since` and `before`
+  may differ. `?limit=` 1 to 500, or 50 where it is not given; `accounts.mailboxes` gives all of them then.
+* A filter that takes one of some words refuses any other (422); an empty one asks for nothing.
 * In requests an unknown key (any, where an operation has no body), an unknown query parameter, a key given
   twice, a number that is not finite, or a text in place of a number is an error. In answers, ignore keys
-  that you do not know: later versions add some.
+  that you do not know, and take words that you do not know for new ones: later versions add some.
 * In a path, percent-encode what is not plain; a slash in an address is `%2F`.
 * A message is sent as `message/rfc822` (or `message/global`), byte for byte; one that does not come whole
   is not stored. Bytes are answered with `Content-Length` and `Repr-Digest: sha-256=:…:` (RFC 9530): a
@@ -79,6 +82,11 @@ curl -H "Authorization: Bearer $(cat DATA_DIR/admin.token)" http://127.0.0.1:802
   `openapi-python-client` takes bodies of bytes when it is told `content_type_overrides` of
   `message/rfc822`, `{ITEMS_TYPE}` and `application/vnd.mairust.pack` to `application/octet-stream`.
 * `HEAD` works wherever `GET` does; `OPTIONS` says in `Allow` what a path takes.
+
+## Moments
+
+`since` and `before` are written alike everywhere. {FORMS}
+`since` includes that moment, `before` does not. In a URL, write a `+` as `%2B`.
 
 ## Streams
 
@@ -172,7 +180,7 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"\n{op.text}"
     yield ""
     for param in op.query:
-        yield f"* `?{param.name}=` {_type_name(op.types[param.name])}{_unless_given(param)}"
+        yield f"* `?{param.name}=` {_asked(op.types[param.name])}{_unless_given(param)}"
     if op.body_type is BytesIn:
         yield f"* Body: {' or '.join(f'`{one}`' for one in op.accepts)}"
     elif kind := items_of(op.body_type):
@@ -184,6 +192,11 @@ def _operation(op: Operation) -> Iterator[str]:
         yield f"* Answer to a key without `read`: {_members(op.least)}"
     codes = dict.fromkeys(f"[`{kind.code}`](#{kind.code})" for kind in errors_of(op))
     yield f"* Errors: {', '.join(codes)}"
+
+
+def _asked(kind: Any) -> str:
+    """The type of a parameter; null is none that can be written."""
+    return _type_name(kind).removesuffix(" or null")
 
 
 def _unless_given(param: Parameter) -> str:
@@ -236,7 +249,15 @@ def _type_name(kind: Any) -> str:
         return "{" + _members(kind) + "}"
     if issubclass(kind, Enum):
         return "(" + ", ".join(f'"{one.value}"' for one in kind) + ")"
-    names = {Id: "id", str: "text", bool: "true or false", int: "number", float: "number", datetime: "time"}
+    names = {
+        Id: "id",
+        Moment: "[moment](#moments)",
+        str: "text",
+        bool: "true or false",
+        int: "number",
+        float: "number",
+        datetime: "time",
+    }
     return names[kind]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import Body, FastAPI, Path, Query, Security
 from fastapi.routing import APIRoute
@@ -37,7 +37,9 @@ from mairust_core.errors import (
 )
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.model.forms import MAX_LIMIT
+from mairust_core.model.moment import Moment
 from mairust_core.operations import ANY, BytesIn, BytesOut, Operation, Service, items_of
+from mairust_core.words import enum_of
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
@@ -159,7 +161,7 @@ def _signed(op: Operation) -> Callable[..., Any]:
         inspect.Parameter(name, kind, annotation=Annotated[op.types[name], Path()]) for name in op.path_params
     ]
     params += [
-        inspect.Parameter(p.name, kind, annotation=Annotated[op.types[p.name], _said(p)], default=p.default)
+        inspect.Parameter(p.name, kind, annotation=Annotated[_told(op, p.name), _said(p)], default=p.default)
         for p in op.query
     ]
     if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
@@ -169,6 +171,14 @@ def _signed(op: Operation) -> Callable[..., Any]:
         )
     endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
+
+
+def _told(op: Operation, name: str) -> Any:
+    """The type of a query parameter, without the null that nobody can write, where no release told it."""
+    kind = op.types[name]
+    if Moment in get_args(kind):
+        return Moment
+    return enum_of(kind) if name in op.words else kind
 
 
 def _said(param: inspect.Parameter) -> Any:

@@ -217,7 +217,7 @@ def line(step: Step, trace_id: int | None, message_id: int | None) -> Line:
         detail = f"ignored: {', '.join(outcome.said.refused)}"
     return Line(
         step.at_ms, hook.name, step.registered.plugin.id, step.delivery_id, hook.mode, _came(step),
-        outcome.said.action.name.lower(), outcome.ms, detail, trace_id, message_id, step.recipient,
+        outcome.said.action.word, outcome.ms, detail, trace_id, message_id, step.recipient,
     )  # fmt: skip
 
 

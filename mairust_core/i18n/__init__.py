@@ -12,13 +12,22 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mairust_core.errors import MaiRustError
 
-LANGUAGES = ("en", "ja")
+
+class Language(StrEnum):
+    """A language in which everything is said."""
+
+    EN = "en"
+    JA = "ja"
+
+
+LANGUAGES = tuple(Language)
 QUESTION = "question"
 """The first word of the keys that are no error's."""
 SHELL = "shell_"

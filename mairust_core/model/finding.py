@@ -33,5 +33,5 @@ class Examination:
 
     @property
     def is_bad(self) -> bool:
-        """True when any of it is an error."""
-        return any(finding.level is Level.ERROR for finding in self.findings)
+        """True when any of it is an error, or of a level that is not known here."""
+        return any(finding.level not in (Level.WARNING, Level.INFO) for finding in self.findings)

@@ -22,6 +22,7 @@ from mairust_core.model.hook import (
     Mode,
 )
 from mairust_core.model.ids import Id
+from mairust_core.model.verdict import ActionWord
 
 PRIORITIES = (-1_000_000, 1_000_000)
 SIZES = (0, 1 << 40)
@@ -185,7 +186,7 @@ class HookCall:
     delivery_id: str
     mode: Mode
     outcome: Outcome
-    action: str
+    action: ActionWord
     ms: float
     detail: str
     trace_id: Id | None

@@ -32,6 +32,13 @@ class Mailbox:
     uidnext: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxRef:
+    """A mailbox that was renamed by a caller without `read`, who is told nothing of what is in it."""
+
+    name: str
+
+
 @request
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMailbox:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mairust_core.model.content import Eol
 from mairust_core.model.forms import wire_names
 from mairust_core.model.ids import Id
 
@@ -83,7 +84,7 @@ class Message(Changed):
     attachments: tuple[Attachment, ...]
     original_size: int
     sha256: str
-    eol: str
+    eol: Eol
     modseq: int
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mairust_core.model.envelope import Road
 from mairust_core.model.ids import Id
 
 Event = dict[str, Any]
@@ -52,7 +53,7 @@ class Mail:
     id: Id
     at: datetime
     accepted: bool
-    road: str
+    road: Road
     client: str | None
     mail_from: str
     recipients: tuple[str, ...]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from mairust_core.errors import Invalid
 from mairust_core.model.forms import DEFAULT_LIMIT, MAX_LIMIT, request
 from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import Moment, at_or_none
+from mairust_core.model.verdict import ActionWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ class Tried:
     """
 
     steps: tuple[Step, ...]
-    action: str
+    action: ActionWord
     reply: str
     failed: bool
 
@@ -62,15 +64,14 @@ class Replay:
     """Which stored mail a hook is tried on: an account's, newest first, received since then."""
 
     account: str
-    since: datetime | None = None
+    since: Moment | None = None
     limit: int = DEFAULT_LIMIT
     cursor: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
             raise Invalid("limit", "page_size", value=self.limit, limit=MAX_LIMIT)
-        if self.since is not None and self.since.tzinfo is None:
-            raise Invalid("since", "no_time_zone")
+        at_or_none(self.since, "since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,6 @@ class Replayed:
     subject: str
     matched: bool
     ms: float
-    action: str
+    action: ActionWord | Literal[""]
     error: str
     effect: dict[str, Any]

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from mairust_core.model.reply import Reply
+
+
+class ActionWord(StrEnum):
+    """What shall happen with a copy, as it is said."""
+
+    DELIVER = "deliver"
+    QUARANTINE = "quarantine"
+    TEMPFAIL = "tempfail"
+    REJECT = "reject"
 
 
 class Action(IntEnum):
@@ -16,6 +25,11 @@ class Action(IntEnum):
     QUARANTINE = 1
     TEMPFAIL = 2
     REJECT = 3
+
+    @property
+    def word(self) -> ActionWord:
+        """As it is said."""
+        return ActionWord[self.name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

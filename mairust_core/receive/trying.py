@@ -66,7 +66,7 @@ def _replayed(message: Summary, tried: Tried) -> Replayed:
         subject=message.subject,
         matched=step is not None,
         ms=step.ms if step else 0.0,
-        action=_word(found) if found else "",
+        action=found.action.word if found else "",
         error=step.error if step else unread,
         effect=step.effect if step else {},
     )
@@ -75,14 +75,10 @@ def _replayed(message: Summary, tried: Tried) -> Replayed:
 def _tried(found: Trial) -> trial.Tried:
     return trial.Tried(
         steps=tuple(map(_step, found.steps)),
-        action=_word(found),
+        action=found.action.word,
         reply=str(found.reply),
         failed=found.failed,
     )
-
-
-def _word(found: Trial) -> str:
-    return found.action.name.lower()
 
 
 def _step(step: Step) -> trial.Step:

@@ -8,10 +8,10 @@ from mairust_core import store
 from mairust_core.errors import NotFound
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import Moment, ms_of
 from mairust_core.model.plugin_life import PluginAccess
 from mairust_core.model.principal import Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.moments import since_ms
 from mairust_core.services.pages import cut, limited
 
 if TYPE_CHECKING:
@@ -23,14 +23,16 @@ class Accesses(Service):
 
     @operation("GET", "/plugins/{id}/accesses", scope=Scope.READ)
     def of_plugin(
-        self, id: str, *, since: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+        self, id: str, *, since: Moment | None = None, cursor: str = "", limit: int = DEFAULT_LIMIT
     ) -> Page[PluginAccess]:
         """List which mail a plugin saw, newest first.
 
-        `since` is a time, or how long ago, as `7d`. A key with domain or account reach is told of its own
-        accounts only. A plugin that nobody knows saw none: it may have been removed.
+        A key with domain or account reach is told of its own accounts only. A plugin that nobody knows saw
+        none: it may have been removed.
         """
-        return self._page(store.plugin_accesses.Sought(plugin=id, since_ms=since_ms(since)), cursor, limit)
+        return self._page(
+            store.plugin_accesses.Sought(plugin=id, since_ms=ms_of(since, "since")), cursor, limit
+        )
 
     @operation("GET", "/messages/{id}/accesses", scope=Scope.READ, errors=(NotFound,))
     def of_message(self, id: str, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page[PluginAccess]:
@@ -48,13 +50,13 @@ class Accesses(Service):
 
     @operation("GET", "/accounts/{address:path}/accesses", scope=Scope.READ, errors=(NotFound,))
     def of_account(
-        self, address: str, *, since: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+        self, address: str, *, since: Moment | None = None, cursor: str = "", limit: int = DEFAULT_LIMIT
     ) -> Page[PluginAccess]:
-        """List which plugins saw an account's mail, and which, newest first; `since` as above."""
+        """List which plugins saw an account's mail, and which, newest first."""
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
         return self._page(
-            store.plugin_accesses.Sought(account_id=account.id, since_ms=since_ms(since)), cursor, limit
+            store.plugin_accesses.Sought(account_id=account.id, since_ms=ms_of(since, "since")), cursor, limit
         )
 
     def _page(self, sought: Sought, cursor: str, limit: int) -> Page[PluginAccess]:

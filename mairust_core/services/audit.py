@@ -6,9 +6,9 @@ from mairust_core import store
 from mairust_core.model.audit import Entry
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import Moment, ms_of
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
-from mairust_core.services.moments import since_ms
 from mairust_core.services.pages import cut, limited
 
 
@@ -22,18 +22,17 @@ class Audit(Service):
         actor: str = "",
         operation: str = "",
         subject: str = "",
-        since: str = "",
+        since: Moment | None = None,
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
     ) -> Page[Entry]:
         """List administrative changes, newest first.
 
         `operation` is one, as `domains.add`, or a noun with all of its, as `domains`; `actor` and `subject`
-        must be equal, but for the spelling of addresses and domains; `since` is a time, or how long ago, as
-        `7d`.
+        must be equal, but for the spelling of addresses and domains.
         """
         sought = store.audits.Sought(
-            since_ms=since_ms(since), actor=actor, operation=operation, subject=subject
+            since_ms=ms_of(since, "since"), actor=actor, operation=operation, subject=subject
         )
         before = int(Id.of_cursor(cursor)) if cursor else 0
         with self.site.storage.read() as tx:

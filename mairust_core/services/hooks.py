@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mairust_core import store
-from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.errors import Conflict, NotFound
 from mairust_core.model.address import Address
 from mairust_core.model.breaker import CLOSED
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, Removed
@@ -16,10 +16,12 @@ from mairust_core.model.hook_forms import (
     HookCall,
     HookChange,
     NewHook,
+    Outcome,
     ShownHook,
     require_fitting,
 )
 from mairust_core.model.message_change import MessageFilter
+from mairust_core.model.moment import at_or_none
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.trial import Replay, Replayed, TrialEnvelope, Tried
 from mairust_core.operations import BytesIn, Service, operation
@@ -112,9 +114,9 @@ class Hooks(Service):
 
     @operation("GET", f"{_ONE}/log", scope=ADMIN, reach=SITE, errors=(NotFound,))
     def log(
-        self, name: str, *, outcome: str = "", cursor: str = "", limit: int = DEFAULT_LIMIT
+        self, name: str, *, outcome: Outcome | None = None, cursor: str = "", limit: int = DEFAULT_LIMIT
     ) -> Page[HookCall]:
-        """List the calls of a hook, newest first; `outcome`: answered, failed, timed_out or skipped."""
+        """List the calls of a hook, newest first, those with one outcome or with any."""
         with self.site.storage.read() as tx:
             found = store.hook_calls.page(tx, self.by, name, outcome, cursor, limited(limit) + 1)
             if not found:
@@ -127,7 +129,7 @@ class Hooks(Service):
         name: str,
         message: BytesIn,
         *,
-        type: str = "",
+        type: HookType | None = None,
         mail_from: str = "",
         rcpt_to: tuple[str, ...] = (),
     ) -> Tried:
@@ -155,18 +157,17 @@ class Hooks(Service):
         with self.site.storage.read() as tx:
             hook = store.hooks.get(tx, self.by, name)
             account = store.accounts.get(tx, self.by, wanted.account)
-            sought = MessageFilter(since=wanted.since)
+            sought = MessageFilter(since=at_or_none(wanted.since, "since"))
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=None, filter=sought)
             found = store.listing.page(tx, self.by, asked, wanted.cursor, wanted.limit)
         plugin = self.site.runnable(self.by, hook.plugin)
         noted(self, "replay", f"{hook.name} {account.address}")
         return self.site.trial.replay(hook.hook(), plugin, account.id, found)
 
-    def _tried(self, name: str, type_: str) -> Sequence[ShownHook]:
-        wanted = _type(type_) if type_ else None
+    def _tried(self, name: str, type_: HookType | None) -> Sequence[ShownHook]:
         with self.site.storage.read() as tx:
             found = self._named(tx, name)
-        fitting = [hook for hook in found if wanted is None or hook.type is wanted]
+        fitting = [hook for hook in found if type_ is None or hook.type is type_]
         if not fitting:
             raise NotFound("hook_of_type", name=name[:200], type=type_ or "*")
         return sorted(fitting, key=lambda hook: (hook.priority, hook.name))
@@ -184,10 +185,3 @@ class Hooks(Service):
 
 
 MAX_TRIED = 100
-
-
-def _type(text: str) -> HookType:
-    try:
-        return HookType(text)
-    except ValueError as error:
-        raise Invalid("type", "not_choice", value=repr(text[:40]), known=", ".join(HookType)) from error

@@ -17,13 +17,18 @@ class Imports(Service):
 
     @operation("POST", f"{_ONE}/mailboxes:import", scope=Scope.WRITE, errors=(NotFound,))
     def prepare(self, address: str, new: NewFolders) -> Folders:
-        """Make mailboxes that are not there yet, and subscribe to some."""
+        """Make mailboxes that are not there yet, and subscribe to some.
+
+        All that there are then are told; a key without `read` is told those that it named.
+        """
         ids = self.site.ids
         with change(self, "prepare", address) as tx:
             account = store.accounts.get(tx, self.by, address)
             for name in new.mailboxes:
                 store.mailboxes.ensure(tx, self.by.tenant_id, account.id, ids.next(), name)
             store.subscriptions.add(tx, self.by.tenant_id, account.id, new.subscribed)
+            if not self.by.may(Scope.READ):
+                return Folders(mailboxes=new.mailboxes, subscribed=new.subscribed)
             return Folders(
                 mailboxes=tuple(name for _, name in store.exporting.mailboxes(tx, account.id)),
                 subscribed=store.subscriptions.of(tx, account.id),

@@ -7,7 +7,14 @@ from contextlib import suppress
 from mairust_core import store
 from mairust_core.errors import Conflict, Locked, NotFound
 from mairust_core.model.forms import Removed
-from mairust_core.model.mailbox import Mailbox, MailboxRename, NewMailbox, changeable, folded_inbox
+from mairust_core.model.mailbox import (
+    Mailbox,
+    MailboxRef,
+    MailboxRename,
+    NewMailbox,
+    changeable,
+    folded_inbox,
+)
 from mairust_core.model.principal import Scope
 from mairust_core.operations import Service, operation, require_names
 from mairust_core.services.changes import change
@@ -34,7 +41,7 @@ class Mailboxes(Service):
             return store.mailboxes.get(tx, account.id, account.address, new.name)
 
     @operation("PATCH", _PATH, scope=WRITE, errors=(NotFound, Conflict))
-    def rename(self, address: str, wanted: MailboxRename) -> Mailbox:
+    def rename(self, address: str, wanted: MailboxRename) -> Mailbox | MailboxRef:
         """Give a mailbox another name, and with it what lies below it.
 
         Messages keep their UIDs, the mailbox its UIDVALIDITY.

@@ -25,6 +25,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Changed, Deleted, Message, MessageRef, Summary
 from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
+from mairust_core.model.moment import Moment, at_or_none
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
 from mairust_core.operations import ANY, BytesIn, BytesOut, Service, operation
@@ -63,8 +64,8 @@ class Messages(Service):
 
         `date` is when it was received, now if it is left out. With `hooks` the site's hooks are asked about
         it as about mail that comes in, and it has a trace. When it answers, the message is as durable as one
-        that SMTP answered with 250. The answer to a repetition by a key without `read` leaves empty what
-        others may have changed since: mailbox, UID, flags, tags and deletion.
+        that SMTP answered with 250. The answer to a key without `read` tells of the bytes that it sent only:
+        mailbox, UID, flags and tags are empty, and the thread is that of a message alone.
         """
         wanted = Appended(
             mailbox=mailbox, flags=flag, tags=tag, date=date, asked_for=address if hooks else ""
@@ -74,14 +75,15 @@ class Messages(Service):
             if store.mailboxes.find(tx, account.id, wanted.mailbox) is None:
                 raise NotFound("mailbox", name=mailbox, address=account.address)
         message_id = self.site.append((self.by.tenant_id, account.id), wanted, content, self.receipt)
-        return self._find(str(message_id))[0]
+        return self.made(str(message_id))
 
     def made(self, subject: str) -> Summary:
-        """The summary of a message that was appended earlier; without `read`, only what never changes."""
+        """The summary of a message that was appended; without `read`, what whoever sent it knows."""
         summary = self._find(subject)[0]
         if self.by.may(READ):
             return summary
-        return replace(summary, mailbox="", uid=0, flags=(), tags=(), deleted_at=None)
+        hidden = replace(summary, mailbox="", uid=0, flags=(), tags=(), deleted_at=None)
+        return replace(hidden, thread_id=summary.id)  # another would tell what else is there
 
     @operation(
         "GET", "/accounts/{address:path}/messages", scope=READ, errors=(NotFound, BadQuery),
@@ -96,8 +98,8 @@ class Messages(Service):
         tag: str = "",
         flag: str = "",
         unflag: str = "",
-        since: datetime | None = None,
-        before: datetime | None = None,
+        since: Moment | None = None,
+        before: Moment | None = None,
         deleted: bool = False,
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
@@ -112,17 +114,26 @@ class Messages(Service):
         `next_cursor`: where no index helps it looks at so many messages and no more.
         """
         wanted = MessageFilter(
-            mailbox=mailbox, tag=tag, flag=flag, unflag=unflag, since=since, before=before, deleted=deleted
+            mailbox=mailbox,
+            tag=tag,
+            flag=flag,
+            unflag=unflag,
+            since=at_or_none(since, "since"),
+            before=at_or_none(before, "before"),
+            deleted=deleted,
         )
+        return self._listed(address, q, wanted, cursor, limit)
+
+    def _listed(self, address: str, q: str | None, wanted: MessageFilter, cursor: str, limit: int) -> Listed:
         if q is not None:
-            if deleted:
+            if wanted.deleted:
                 raise Invalid("q", "not_in_trash")
             return Listed.of(self.site.search(self.by, address, q, cursor, limited(limit), wanted))
         with self.site.storage.read() as tx:
             account = store.accounts.get(tx, self.by, address)
-            mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if mailbox else None
-            if mailbox and mailbox_id is None:
-                raise NotFound("mailbox", name=mailbox, address=account.address)
+            mailbox_id = store.mailboxes.find(tx, account.id, wanted.mailbox) if wanted.mailbox else None
+            if wanted.mailbox and mailbox_id is None:
+                raise NotFound("mailbox", name=wanted.mailbox, address=account.address)
             asked = store.listing.Wanted(account_id=account.id, mailbox_id=mailbox_id, filter=wanted)
             page = store.listing.page(tx, self.by, asked, cursor, limited(limit))
         return Listed(items=page.items, next_cursor=page.next_cursor)
@@ -139,7 +150,9 @@ class Messages(Service):
     ) -> dict[str, Any] | Listed:
         """What `browse` answers, as JSON values unless it is filtered or searched."""
         if q is not None or any(asked.values()):
-            return Messages.browse(self, address, q=q, mailbox=mailbox, cursor=cursor, limit=limit, **asked)
+            for bound in ("since", "before"):
+                asked[bound] = at_or_none(asked.get(bound), bound)
+            return self._listed(address, q, MessageFilter(mailbox=mailbox, **asked), cursor, limit)
         mailbox = folded_inbox(mailbox)
         pages = store.message_pages
         with self.site.storage.read() as tx:
@@ -165,8 +178,8 @@ class Messages(Service):
             metadata=source.metadata,
         )
 
-    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
-    def change(self, id: str, wanted: MessageChange) -> Changed:
+    @operation("PATCH", "/messages/{id}", scope=WRITE, errors=(NotFound, Conflict))
+    def change(self, id: str, wanted: MessageChange) -> Changed | MessageRef:
         """Change flags, tags or metadata of one message, or move it.
 
         What is left out stays. A message that moves gets a new UID and keeps its id.
@@ -204,10 +217,8 @@ class Messages(Service):
             store.trash.purge(tx, [message_id], counted=one.place is not None)
         return Deleted(id=message_id)
 
-    @operation(
-        "POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded), least=MessageRef
-    )
-    def undelete(self, id: str) -> Summary:
+    @operation("POST", "/messages/{id}/undelete", scope=WRITE, errors=(NotFound, QuotaExceeded))
+    def undelete(self, id: str) -> Summary | MessageRef:
         """Put a deleted message back into the mailbox it was in, which is made anew if it is gone."""
         message_id, new_id = Id.parse(id), self.site.ids.next()
         with self.site.storage.write() as tx:
@@ -220,8 +231,8 @@ class Messages(Service):
             store.trash.take_back(tx, one)
             return store.messages.get(tx, self.by, message_id)[0]
 
-    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict), least=MessageRef)
-    def release(self, id: str) -> Summary:
+    @operation("POST", "/messages/{id}/release", scope=WRITE, errors=(NotFound, Conflict))
+    def release(self, id: str) -> Summary | MessageRef:
         """Let a message out of Quarantine into INBOX (rule E2); one that is elsewhere stays there."""
         with change(self, "release", str(int(Id.parse(id)))) as tx:
             one = store.placements.hold(tx, self.by, Id.parse(id))

@@ -216,7 +216,7 @@ class Plugins(Service):
         """
         with self.site.storage.read() as tx:
             if after:
-                found = store.plugin_logs.after(tx, self.by, id, after, limited(limit) + 1)
+                found = store.plugin_logs.after(tx, self.by, id, cursor or after, limited(limit) + 1)
             else:
                 found = store.plugin_logs.page(tx, self.by, id, cursor, limited(limit) + 1)
             if not found:

@@ -6,11 +6,13 @@ from mairust_core import store
 from mairust_core.errors import NotFound
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
 from mairust_core.model.ids import Id
+from mairust_core.model.moment import Moment, ms_of
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.story import Mail, Story
 from mairust_core.operations import Service, operation
-from mairust_core.services.moments import since_ms
 from mairust_core.services.pages import cut, limited
+
+DAY = Moment("24h")
 
 
 class Traces(Service):
@@ -23,17 +25,16 @@ class Traces(Service):
         recipient: str = "",
         sender: str = "",
         refused: bool = False,
-        since: str = "24h",
+        since: Moment = DAY,
         cursor: str = "",
         limit: int = DEFAULT_LIMIT,
     ) -> Page[Mail]:
         """List the mails that came, newest first, those refused too.
 
-        `recipient` and `sender` are addresses as the client gave them; `refused` leaves out accepted mails;
-        `since` is a time, or how long ago, as `7d`.
+        `recipient` and `sender` are addresses as the client gave them; `refused` leaves out accepted mails.
         """
         sought = store.traces.Sought(
-            since_ms=since_ms(since), recipient=recipient, sender=sender, refused=refused
+            since_ms=ms_of(since, "since"), recipient=recipient, sender=sender, refused=refused
         )
         before = int(Id.of_cursor(cursor)) if cursor else 0
         with self.site.storage.read() as tx:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import to_time
 from mairust_core.model.blob import Locator
+from mairust_core.model.content import Eol
 from mairust_core.model.delivery import Hidden
 from mairust_core.model.flags import joined
 from mairust_core.model.ids import Id
@@ -59,7 +60,7 @@ class Source:
     size_bytes: int
     trace_headers: bytes
     hidden: Hidden
-    eol: str
+    eol: Eol
     modseq: int
     attachments: tuple[Attachment, ...]
     metadata: dict[str, Any]

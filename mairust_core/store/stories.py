@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.ids import now_ms, to_time
 from mairust_core.model.address import Address
+from mairust_core.model.envelope import Road
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, ReachKind
 from mairust_core.model.story import Event, Mail, Story
@@ -118,7 +119,7 @@ def mail(row: AnyRow, seen: _Seen) -> Mail:
         id=Id(row.id),
         at=to_time(row.at_ms),
         accepted=row.accepted,
-        road=row.road,
+        road=Road(row.road),
         client=row.client_ip,
         mail_from=row.mail_from,
         recipients=tuple(address for address, _ in _recipients(row, seen)),

@@ -25,8 +25,15 @@ Change = Callable[[dict[str, Any]], object]
 TOLD_LATE = re.compile(
     r"\S+ parameter limit: there is a (minimum|maximum) now"
     r"|mailboxes\.delete parameter name (is required now|has another default)"
+    r"|(jobs\.browse parameter state|hooks\.log parameter outcome|hooks\.test parameter type)"
+    r"(: there is a enum now| has another default)"
+    r"|(accesses\.of_plugin|accesses\.of_account|audit\.browse) parameter since has another default"
+    r"|messages\.browse parameter (since|before): null is no longer taken"
 )
-"""What was always refused, and is only said now."""
+"""What was always refused, and is only said now: of words all but some; a null, which no query can hold.
+
+An empty text, which was the default of some, is still taken, and asks for nothing.
+"""
 
 
 def test_the_api_keeps_what_the_last_release_promised() -> None:

@@ -17,6 +17,7 @@ from mairust_core.services.accounts import Accounts
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from tests.support.stores import ADMIN, message
+from tests.support.told import whole
 
 MAILBOXES = ("INBOX", "Work", "Work/2026", "Old", "Quarantine")
 FLAGS = ("\\Seen", "\\Flagged", "$Junk", "later")
@@ -103,17 +104,17 @@ class Changes:
 
     def _flag(self) -> None:
         id_, add, remove = self._any(), self._some(FLAGS), self._some(FLAGS)
-        summary = self.messages.change(id_, MessageChange(add_flags=add, remove_flags=remove))
+        summary = whole(self.messages.change(id_, MessageChange(add_flags=add, remove_flags=remove)))
         self._seen(summary, lambda old: replace(old, flags=(old.flags - {*remove}) | {*add}))
 
     def _tag(self) -> None:
         id_, tags = self._any(), self._some(TAGS)
-        summary = self.messages.change(id_, MessageChange(tags=tags))
+        summary = whole(self.messages.change(id_, MessageChange(tags=tags)))
         self._seen(summary, lambda old: replace(old, tags=frozenset(tags)))
 
     def _move(self) -> None:
         id_, to = self._any(), self.chance.choice(MAILBOXES)
-        summary = self.messages.change(id_, MessageChange(mailbox=to, add_flags=("later",)))
+        summary = whole(self.messages.change(id_, MessageChange(mailbox=to, add_flags=("later",))))
         self._seen(summary, lambda old: replace(old, mailbox=to, flags=old.flags | {"later"}))
 
     def _delete(self) -> None:
@@ -124,7 +125,7 @@ class Changes:
             self.known[id_] = replace(one, deleted=True, deleted_from=one.mailbox)
 
     def _undelete(self) -> None:
-        self._seen(self.messages.undelete(self._any()), lambda old: replace(old, deleted=False))
+        self._seen(whole(self.messages.undelete(self._any())), lambda old: replace(old, deleted=False))
 
     def _purge(self) -> None:
         id_ = self._any()
@@ -132,7 +133,7 @@ class Changes:
         self.known.pop(id_, None)
 
     def _release(self) -> None:
-        released = self.messages.release(self._any())
+        released = whole(self.messages.release(self._any()))
         self._seen(
             released, lambda old: replace(old, mailbox="INBOX") if old.mailbox == "Quarantine" else old
         )

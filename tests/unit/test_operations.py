@@ -119,7 +119,25 @@ def bytes_that_leave_no_receipt() -> Any:
             raise NotImplementedError
 
 
+def answer_of_three_kinds() -> Any:
+    class Things(Service):
+        @operation("GET", "/things", scope=READ)
+        def show(self) -> Domain | NewDomain | NoRequest:
+            """Show."""
+            raise NotImplementedError
+
+
+def answer_or_none() -> Any:
+    class Things(Service):
+        @operation("GET", "/things", scope=READ)
+        def show(self) -> Domain | None:
+            """Show."""
+            raise NotImplementedError
+
+
 REFUSED = [
+    (answer_of_three_kinds, "an answer is of one kind"),
+    (answer_or_none, "an answer is of one kind"),
     (undocumented, "needs a docstring"),
     (named_after_builtin, "named after a builtin"),
     (path_parameter_missing, "parameters of the path come first"),

@@ -29,6 +29,7 @@ from mairust_core.model.job import JobSelection
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message import Changed, Message, MessageRef
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.moment import Moment
 from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
@@ -170,7 +171,7 @@ REQUESTS: dict[type, st.SearchStrategy[Any]] = {
     Replay: st.builds(
         Replay,
         account=PLAIN_ADDRESS,
-        since=st.none() | TIMES,
+        since=st.none() | TIMES.map(Moment.of),
         limit=st.integers(1, 100),
         cursor=st.text("0123456789", max_size=20),
     ),

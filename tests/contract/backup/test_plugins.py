@@ -19,6 +19,7 @@ from mairust_core.model.hook import HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Outcome, ShownHook
 from mairust_core.model.plugin_forms import Plugin, PluginState
 from mairust_core.model.trust import TrustKey
+from mairust_core.model.verdict import ActionWord
 from mairust_core.operations import BytesIn
 from mairust_core.restore import Restored, restore_site
 from mairust_core.restore.rehearsal import part_differences, rehearse, table_differences
@@ -58,8 +59,8 @@ def registered(site: Site, directory: Path) -> Iterator[Site]:
         here.plugin_key.get()
         call = HookCall(
             id=here.ids.next(), at=datetime.now(UTC).replace(microsecond=0), hook="mine", plugin=TICKETS,
-            delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.TIMED_OUT, action="tempfail", ms=2000.5,
-            detail="late", trace_id=None, message_id=None, recipient=None,
+            delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.TIMED_OUT, ms=2000.5,
+            action=ActionWord.TEMPFAIL, detail="late", trace_id=None, message_id=None, recipient=None,
         )  # fmt: skip
         with here.storage.write() as tx:
             store.hook_calls.record(here.storage, tx, [logged(call)])

@@ -205,7 +205,7 @@ class House:
         names = "SELECT DISTINCT hook FROM hook_log WHERE recipient = ?"
         with self.site.storage.read() as tx:
             hooks = [hook for (hook,) in self.site.storage.fetch_all(tx, names, (self.ann,))]
-            pages = [store.hook_calls.page(tx, TESTER, hook, "", "", 500) for hook in hooks]
+            pages = [store.hook_calls.page(tx, TESTER, hook, None, "", 500) for hook in hooks]
         return [one for page in pages for one in page if one.recipient == self.ann]
 
     def jobs(self, kind: str) -> list[Leased]:

@@ -19,6 +19,7 @@ from mairust_core.model.envelope import Road
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.mailbox import QUARANTINE
 from mairust_core.model.message_change import Appended
+from mairust_core.model.moment import Moment
 from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.model.plugin_life import Occasion, PluginAccess
 from mairust_core.model.principal import Principal, Reach, ReachKind, Scope
@@ -243,8 +244,8 @@ async def test_b5_it_is_found_by_message_and_by_plugin(house: House) -> None:
     assert second.next_cursor is None
     house.site.service(Messages, TESTER).delete(ids[0], now=True)
     assert [one.hook for one in asked.of_message(ids[0]).items] == ["a"]
-    assert asked.of_plugin(name, since="1h").items == (*first.items, *second.items)
-    assert asked.of_plugin(name, since="2999-01-01T00:00:00Z").items == ()
+    assert asked.of_plugin(name, since=Moment("1h")).items == (*first.items, *second.items)
+    assert asked.of_plugin(name, since=Moment("2999-01-01T00:00:00Z")).items == ()
     with pytest.raises(NotFound):
         asked.of_message("1")
 

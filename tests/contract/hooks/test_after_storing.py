@@ -534,6 +534,6 @@ def test_any_text_can_be_the_detail_of_a_call(house: House) -> None:
     )  # fmt: skip
     house.record(Noted(lines=[line]))
     with house.site.storage.read() as tx:
-        [found] = store.hook_calls.page(tx, TESTER, name, "", "", 10)
+        [found] = store.hook_calls.page(tx, TESTER, name, None, "", 10)
     assert found.recipient == "ann\ufffd?@b.example"
     assert found.detail == "a\ufffdb?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mairust_core.cursors import Listing
 from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.model.account import Account
 from mairust_core.model.alias import NewAlias
@@ -17,7 +18,7 @@ def test_add_show_browse_remove(ops: Ops, domain: str, ann: Account) -> None:
     assert added.address == f"Sales@{domain}"
     assert ops(Aliases).show(f"sales@{domain}") == added
     before = f"sale@{domain}"
-    assert ops(Aliases).browse(cursor=before, limit=1).items == (added,)
+    assert ops(Aliases).browse(cursor=Listing("aliases.browse", {}).seal(before), limit=1).items == (added,)
     assert ops(Aliases).remove(f"SALES@{domain}").removed
     with pytest.raises(NotFound, match="no alias"):
         ops(Aliases).show(f"sales@{domain}")

@@ -20,6 +20,7 @@ from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import HookChange, NewHook
 from mairust_core.model.job import JobSelection, NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
+from mairust_core.model.moment import Moment
 from mairust_core.model.plugin_life import NewPluginToken, Rotation, TokenScope
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
@@ -389,8 +390,8 @@ def test_filters_and_pages(ops: Ops, served: Served, domain: str, ann: Account) 
     verbs = [entry.operation.partition(".")[2] for entry in found]
     assert verbs == ["enable", "disable", "enable", "disable", "add"]
     assert [int(entry.id) for entry in found] == sorted((int(entry.id) for entry in found), reverse=True)
-    assert ops(Audit).browse(subject=ann.address, since="1h").items == tuple(found)
-    assert ops(Audit).browse(subject=ann.address, since="2099-01-01T00:00:00Z").items == ()
+    assert ops(Audit).browse(subject=ann.address, since=Moment("1h")).items == tuple(found)
+    assert ops(Audit).browse(subject=ann.address, since=Moment("2099-01-01T00:00:00Z")).items == ()
     assert ops(Audit).browse(subject=ann.address, operation="account").items == ()
     assert ops(Audit).browse(subject=ann.address, operation="accounts.add").items == (found[-1],)
     assert ops(Audit).browse(subject="%").items == ops(Audit).browse(operation="_ccounts").items == ()

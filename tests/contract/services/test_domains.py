@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from mairust_core.cursors import Listing
 from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.domain import Domain, NewDomain
@@ -42,11 +43,12 @@ def test_browse_pages_through_by_name(ops: Ops) -> None:
     prefix = f"p{uuid4().hex[:12]}"
     names = [ops(Domains).add(NewDomain(name=f"{prefix}-{n}.example")).name for n in range(5)]
     found: list[str] = []
-    cursor = prefix
+    begin = Listing("domains.browse", {})
+    cursor = begin.seal(prefix)
     while len(found) < 5:
         page = ops(Domains).browse(cursor=cursor, limit=2)
         found += [item.name for item in page.items if item.name.startswith(prefix)]
-        cursor = page.next_cursor or "~"
+        cursor = page.next_cursor or begin.seal("~")
     assert found == names
 
 

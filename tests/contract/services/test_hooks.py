@@ -16,6 +16,7 @@ from mairust_core.model.breaker import POISON_MS, BreakerState
 from mairust_core.model.hook import Fallback, Filter, HookType, Mode
 from mairust_core.model.hook_forms import FilterForm, HookCall, HookChange, NewHook, Origin, Outcome
 from mairust_core.model.trial import Replay
+from mairust_core.model.verdict import ActionWord
 from mairust_core.operations import BytesIn
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.plugins import Plugins
@@ -231,7 +232,7 @@ def call(served: Served, hook: str, outcome: Outcome, ms: float = 1.5) -> HookCa
         delivery_id="d1",
         mode=Mode.ENFORCE,
         outcome=outcome,
-        action="deliver",
+        action=ActionWord.DELIVER,
         ms=ms,
         detail="",
         trace_id=None,
@@ -252,9 +253,9 @@ def test_the_log_tells_calls_newest_first(ops: Ops, served: Served, plugin: str)
     first = ops(Hooks).log(name, limit=2)
     assert first.items == (calls[2], calls[1])
     assert ops(Hooks).log(name, cursor=first.next_cursor or "").items == (calls[0],)
-    assert ops(Hooks).log(name, outcome="failed").items == (calls[1],)
+    assert ops(Hooks).log(name, outcome=Outcome.FAILED).items == (calls[1],)
     with pytest.raises(Invalid, match="timed_out"):
-        ops(Hooks).log(name, outcome="bad")
+        ops(Hooks).log(name, outcome="bad")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(NotFound):
         ops(Hooks).log(new_name())
 

@@ -12,6 +12,7 @@ from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
 from tests.contract.services.test_messages import MAIL, put
 from tests.contract.services.words import Ops
+from tests.support.told import whole
 
 
 def names(ops: Ops, account: Account) -> list[str]:
@@ -94,7 +95,7 @@ def test_rename_takes_what_lies_below_along(ops: Ops, ann: Account) -> None:
     create(ops, ann, "Work", "Work/2026", "Work/2026/May", "Workshop")
     put(ops, ann, MAIL, mailbox="Work/2026")
     before = {one.name: one for one in ops(Accounts).mailboxes(ann.address).items}
-    renamed = ops(Mailboxes).rename(ann.address, MailboxRename(name="Work", to="Archive/Old"))
+    renamed = whole(ops(Mailboxes).rename(ann.address, MailboxRename(name="Work", to="Archive/Old")))
     assert renamed.uidvalidity == before["Work"].uidvalidity
     assert names(ops, ann) == [
         "INBOX", "Archive/Old", "Archive/Old/2026", "Archive/Old/2026/May", "Workshop",
@@ -135,7 +136,7 @@ def test_delete_puts_messages_into_the_trash(ops: Ops, ann: Account) -> None:
     assert ops(Messages).browse(ann.address).items == ()
     [deleted] = ops(Messages).browse(ann.address, deleted=True).items
     assert (deleted.id, deleted.mailbox, deleted.uid) == (one.id, "Work", 0)
-    assert ops(Messages).undelete(str(int(one.id))).mailbox == "Work"
+    assert whole(ops(Messages).undelete(str(int(one.id)))).mailbox == "Work"
     assert names(ops, ann) == ["INBOX", "Work", "Work/2026"]
 
 

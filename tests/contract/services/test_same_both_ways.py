@@ -23,6 +23,7 @@ from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import MailboxRename, NewMailbox
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.moment import Moment
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
@@ -112,7 +113,8 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Exports, lambda s: s.messages("ann@taken.example", mailbox="gone")),
     (Messages, lambda s: s.append("ann@taken.example", BytesIn(chunks=[MAIL]), flag=("a b",))),
     (Messages, lambda s: s.browse("ann@taken.example", tag="a\n")),
-    (Messages, lambda s: s.browse("ann@taken.example", since=datetime(2026, 1, 1))),  # noqa: DTZ001 - wrong on purpose
+    (Messages, lambda s: s.browse("ann@taken.example", since=Moment("yesterday"))),
+    (Messages, lambda s: s.browse("ann@taken.example", before=Moment("999999w"))),
     (Messages, lambda s: s.change("1", MessageChange(add_flags=("\\Seen",)))),
     (Messages, lambda s: s.change("x", MessageChange())),
     (Messages, lambda s: s.delete("1")),
@@ -155,9 +157,9 @@ WRONG: list[tuple[type[Service], Call]] = [
     (Traces, lambda s: s.show("neither")),
     (Traces, lambda s: s.show("")),
     (Traces, lambda s: s.show("%_@%")),
-    (Traces, lambda s: s.browse(since="yesterday")),
+    (Traces, lambda s: s.browse(since=Moment("yesterday"))),
     (Traces, lambda s: s.browse(cursor="x")),
-    (Audit, lambda s: s.browse(since="1y")),
+    (Audit, lambda s: s.browse(since=Moment("1y"))),
     (Audit, lambda s: s.browse(limit=0)),
     (Audit, lambda s: s.browse(cursor="-1")),
     (Tokens, lambda s: s.browse(limit=501)),
@@ -231,7 +233,7 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Aliases, lambda s: s.browse(limit=2)
     yield Messages, lambda s: s.show(str(summary.id))
     yield Messages, lambda s: s.browse(address, mailbox="INBOX")
-    yield Messages, lambda s: s.browse(address, unflag="\\Seen", since=datetime(2026, 1, 1, tzinfo=UTC))
+    yield Messages, lambda s: s.browse(address, unflag="\\Seen", since=Moment("2026-01-01"))
     yield Messages, lambda s: s.text(str(summary.id))
     yield Messages, lambda s: s.html(rich)
     yield Messages, lambda s: s.attachment(rich, 1)
@@ -260,7 +262,7 @@ def reading(served: Served, address: str) -> Iterator[tuple[type[Service], Call]
     yield Hooks, lambda s: s.log(f"{plugin}:pre_receive")
     yield Plugins, lambda s: s.logs(plugin)
     yield PluginTokens, lambda s: s.browse(plugin)
-    yield Accesses, lambda s: s.of_plugin(plugin, since="1h")
+    yield Accesses, lambda s: s.of_plugin(plugin, since=Moment("1h"))
     yield Accesses, lambda s: s.of_message(str(summary.id))
     yield Accesses, lambda s: s.of_account(address)
     served.here(Plugins).remove(plugin)

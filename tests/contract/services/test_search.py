@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
@@ -14,6 +13,7 @@ from mairust_core import wire
 from mairust_core.errors import BadQuery, Invalid, NotFound
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.message_change import MessageChange
+from mairust_core.model.moment import Moment
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
@@ -143,8 +143,8 @@ def test_a_list_can_be_searched(
     assert found(q="amount", unflag="LATER") == [2]
     assert found(q="amount", unflag="\\Seen", mailbox="inbox") == [2]
     assert found(q="amount OR 会議", unflag="\\Seen") == [2, 1]
-    assert found(q="amount", before=datetime(2020, 1, 1, tzinfo=UTC)) == []
-    assert found(q="amount", since=datetime(2020, 1, 1, tzinfo=UTC)) == [2, 0]
+    assert found(q="amount", before=Moment("2020-01-01")) == []
+    assert found(q="amount", since=Moment("2020-01-01")) == [2, 0]
     first = ops(Messages).browse(ann.address, q="amount", limit=1)
     assert first.next_cursor is not None
     assert found(q="amount", cursor=first.next_cursor) == [0]

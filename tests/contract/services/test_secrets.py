@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from mairust_core.cursors import Listing
 from mairust_core.errors import Invalid
 from mairust_core.services.secrets import Secrets
 from tests.contract.services.conftest import Served
@@ -24,7 +25,7 @@ def test_trap_a3_secrets_are_listed_and_never_shown(ops: Ops, served: Served) ->
     mark = uuid4().hex[:8]
     names = [f"{mark}/{letter}" for letter in "abc"]
     store(served, *names, f"~{mark}")
-    page = ops(Secrets).browse(cursor=mark, limit=2)
+    page = ops(Secrets).browse(cursor=Listing("secrets.browse", {}).seal(mark), limit=2)
     assert [one.name for one in page.items] == names[:2]
     rest = ops(Secrets).browse(cursor=page.next_cursor or "", limit=1)
     assert [one.name for one in rest.items] == names[2:]

@@ -17,6 +17,7 @@ from mairust_core.ids import now_ms
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.moment import Moment
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.story import KINDS, Story
 from mairust_core.operations import BytesIn
@@ -289,7 +290,7 @@ def test_the_list_goes_page_by_page(ops: Ops, served: Served, ann: Account) -> N
     assert len(found) == 5
     assert found == sorted(found, reverse=True)
     assert ops(Traces).browse(sender=sender, refused=True).items == ()
-    assert ops(Traces).browse(sender=sender, since="2099-01-01T00:00:00Z").items == ()
+    assert ops(Traces).browse(sender=sender, since=Moment("2099-01-01T00:00:00Z")).items == ()
 
 
 @pytest.mark.parametrize("wanted", ["%@%", "_@_", "<%>", '"@"', "'@' OR 1=1 --"])

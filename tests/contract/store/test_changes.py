@@ -25,6 +25,7 @@ from mairust_core.services.messages import Messages
 from mairust_core.store import tombstones
 from tests.support.changes import Changes
 from tests.support.stores import ADMIN, Kit
+from tests.support.told import whole
 from tests.support.waiting import OneMore
 
 ANN = "ann@example.org"
@@ -148,9 +149,9 @@ def test_trap_d3_a_new_uid_for_what_moves_or_comes_back(kit: Kit, site: Site) ->
     [one] = stored(kit)
     uids = [messages.show(one).uid]
     for mailbox in ("Work", "INBOX", "Work", "INBOX"):
-        uids.append(messages.change(one, MessageChange(mailbox=mailbox)).uid)
+        uids.append(whole(messages.change(one, MessageChange(mailbox=mailbox))).uid)
     messages.delete(one)
-    uids.append(messages.undelete(one).uid)
+    uids.append(whole(messages.undelete(one)).uid)
     assert uids == [1, 1, 2, 2, 3, 4]
 
 
@@ -158,10 +159,10 @@ def test_rule_a1_the_id_survives_move_flag_delete_and_undelete(kit: Kit, site: S
     """And with it thread, time and tags."""
     messages = site.service(Messages, ADMIN)
     [one] = stored(kit)
-    first = messages.change(one, MessageChange(tags=("kept",)))
+    first = whole(messages.change(one, MessageChange(tags=("kept",))))
     messages.change(one, MessageChange(mailbox="Work", add_flags=("\\Seen",)))
     messages.delete(one)
-    last = messages.undelete(one)
+    last = whole(messages.undelete(one))
     assert (last.id, last.thread_id, last.received_at, last.tags) == (
         first.id, first.thread_id, first.received_at, ("kept",),
     )  # fmt: skip
@@ -231,12 +232,12 @@ def test_an_undeleted_message_makes_its_mailbox_anew(kit: Kit, site: Site) -> No
     messages.change(one, MessageChange(add_flags=("\\Seen", "$Junk")))
     before = {box.name: box.uidvalidity for box in site.service(Accounts, ADMIN).mailboxes(ANN).items}
     mailboxes.delete(ANN, name="Work")
-    back = messages.undelete(one)
+    back = whole(messages.undelete(one))
     assert (back.mailbox, back.uid, back.flags) == ("Work", 1, ("\\Seen", "$Junk"))
     after = {box.name: box for box in site.service(Accounts, ADMIN).mailboxes(ANN).items}
     assert after["Work"].uidvalidity > before["Work"]
     assert (after["Work"].messages, after["Work"].unseen) == (1, 0)
-    assert messages.undelete(two).uid == 2
+    assert whole(messages.undelete(two)).uid == 2
     assert kit.problems() == []
 
 
@@ -249,7 +250,7 @@ def test_a_message_goes_back_to_its_mailbox_under_its_new_name(kit: Kit, site: S
         account = store.accounts.get(tx, ADMIN, ANN)
         store.mailboxes.rename(tx, account.id, ANN, "Work", "Old")
     assert messages.browse(ANN, deleted=True).items[0].mailbox == "Old"
-    assert messages.undelete(one).mailbox == "Old"
+    assert whole(messages.undelete(one)).mailbox == "Old"
 
 
 def test_the_trash_takes_no_room_and_coming_back_needs_some(kit: Kit, site: Site) -> None:
@@ -265,7 +266,7 @@ def test_the_trash_takes_no_room_and_coming_back_needs_some(kit: Kit, site: Site
         messages.undelete(one)
     assert messages.show(one).deleted_at is not None
     accounts.edit(ANN, AccountChange(quota_bytes=None))
-    assert messages.undelete(one).deleted_at is None
+    assert whole(messages.undelete(one)).deleted_at is None
     assert kit.problems() == []
 
 
@@ -283,7 +284,7 @@ def test_rule_e2_a_message_is_let_out_of_quarantine(kit: Kit, site: Site) -> Non
     """Into INBOX, and the audit knows who did it; elsewhere there is nothing to do."""
     messages = site.service(Messages, ADMIN)
     [held] = stored(kit, 1, QUARANTINE)
-    released = messages.release(held)
+    released = whole(messages.release(held))
     assert (released.mailbox, str(int(released.id))) == ("INBOX", held)
     assert messages.release(held) == released
     assert ("messages.release", held) in kit.rows("SELECT operation, subject FROM audit")

@@ -19,8 +19,10 @@ from mairust_core.api.document import document, text
 from mairust_core.api.reference import reference
 from mairust_core.errors import BY_CODE
 from mairust_core.items import MEDIA_TYPE
+from mairust_core.model.moment import FORMS
 from mairust_core.operations import BytesIn, items_of
 from mairust_core.services.registry import SERVICES
+from mairust_core.words import enum_of
 from tests.integration.api.conftest import Web
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/reference"
@@ -58,6 +60,39 @@ def test_the_reference_says_what_a_request_must_say() -> None:
     assert "* `?q=` text, required\n* `?account=` text, required\n* `?cursor=` text\n" in page
     assert "<class" not in page
     assert "default ``" not in page
+
+
+def test_the_document_says_which_words_a_parameter_takes() -> None:
+    """Each of them, no null, which no query can hold; and words in answers are enumerated, too."""
+    schemas = document()["components"]["schemas"]
+    told = {}
+    for op in OPERATIONS:
+        parameters = {one["name"]: one for one in described()[op.id].get("parameters", [])}
+        for name in op.words:
+            enum = enum_of(op.types[name])
+            assert enum is not None
+            schema = parameters[name]["schema"]
+            assert schema.keys() <= {"$ref", "title"}, (op.id, name)
+            told[op.id, name] = schemas[schema["$ref"].rpartition("/")[2]]["enum"]
+            assert told[op.id, name] == [*enum]
+    assert set(told) == {("jobs.browse", "state"), ("hooks.log", "outcome"), ("hooks.test", "type")}
+    assert schemas["Mail"]["properties"]["road"]["$ref"].endswith("/Road")
+    assert schemas["Message"]["properties"]["eol"]["enum"] == ["crlf", "lf", "mixed"]
+    for name in ("HookCall", "Tried"):
+        assert schemas[name]["properties"]["action"]["$ref"].endswith("/ActionWord")
+
+
+def test_the_document_says_how_times_in_the_past_are_written() -> None:
+    """The same of all of them."""
+    told = {
+        json.dumps({**one["schema"], "title": "", "default": ""}, sort_keys=True)
+        for op in OPERATIONS
+        for one in described()[op.id].get("parameters", [])
+        if one["name"] in ("since", "before")
+    }
+    (schema,) = map(json.loads, told)
+    assert schema["description"] == FORMS
+    assert schema["anyOf"] == [{"type": "string", "format": "date-time"}, {"type": "string"}]
 
 
 def test_the_server_gives_the_same_document(web: Web) -> None:

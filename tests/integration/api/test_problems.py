@@ -119,6 +119,7 @@ FIELDS: tuple[tuple[str, str, object, str], ...] = (
     ("GET", "/jobs/x", None, "id"),
     ("GET", "/hooks/x/log?cursor=x", None, "cursor"),
     ("GET", "/hooks/x/log?outcome=x", None, "outcome"),
+    ("POST", "/hooks/x/test?type=x", b"Subject: x", "type"),
     ("GET", "/plugins/x.y/accesses?cursor=x", None, "cursor"),
     ("GET", "/plugins/x.y/logs?cursor=x", None, "cursor"),
     ("GET", "/backups?cursor=x", None, "cursor"),

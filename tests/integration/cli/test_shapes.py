@@ -27,6 +27,7 @@ from mairust_core.model.hook_forms import HookCall, Outcome
 from mairust_core.model.job import NewJob
 from mairust_core.model.plugin_life import LogOrigin
 from mairust_core.model.story import Story
+from mairust_core.model.verdict import ActionWord
 from mairust_core.plugins.package import keys
 from tests.integration.cli.conftest import MAIL, make_sources
 from tests.support.answering import http_plugin
@@ -278,7 +279,7 @@ def register_plugins(site: Path, directory: Path, port: int) -> None:
         call = HookCall(
             id=here.ids.next(), at=datetime.now(UTC), hook="com.example.spam:pre_receive",
             plugin="com.example.spam", delivery_id="d", mode=Mode.ENFORCE, outcome=Outcome.FAILED,
-            action="tempfail", ms=1.5, detail="it was late", trace_id=here.ids.next(),
+            action=ActionWord.TEMPFAIL, ms=1.5, detail="it was late", trace_id=here.ids.next(),
             message_id=None, recipient="ann@example.org",
         )  # fmt: skip
         with here.storage.write() as tx:

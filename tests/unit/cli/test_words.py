@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_cli.words import parse_moment, parse_size
+from mairust_cli.words import parse_moment, parse_size, past
 from mairust_core.errors import Invalid
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -57,12 +57,15 @@ def test_times_are_absolute_or_from_now(text: str, at: datetime) -> None:
     assert parse_moment(text, NOW) == at
 
 
-def test_a_duration_may_count_backwards() -> None:
-    """For lists: seven days ago; absolute times are what they are. The error names the option."""
-    assert parse_moment("7d", NOW, "since", ago=True) == NOW - timedelta(days=7)
-    assert parse_moment("2027-01-31", NOW, "since", ago=True) == datetime(2027, 1, 31, tzinfo=UTC)
-    with pytest.raises(Invalid, match=r"^since: "):
-        parse_moment("999999w", NOW, "since", ago=True)
+def test_what_is_past_is_sent_as_a_time() -> None:
+    """Which servers of earlier versions take, too; the error names the option."""
+    found = past("7d")
+    assert found is not None
+    assert datetime.fromisoformat(found).tzinfo is not None
+    assert past("2027-01-31") == "2027-01-31T00:00:00+00:00"
+    assert (past(None), past("")) == (None, None)
+    with pytest.raises(Invalid, match=r"^before: "):
+        past("999999w", "before")
 
 
 @given(st.text(max_size=30))
