@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -115,6 +116,37 @@ def test_trap_m1_a_message_may_begin_so(line: bytes) -> None:
 def test_a_message_may_begin_without_an_empty_line_before_it() -> None:
     """With a date in front of a header field; then the line end before it is the message's."""
     assert split(P + b"a: 1\n\nx\n" + P + b"a: 2\n") == [b"a: 1\n\nx\n", b"a: 2\n"]
+
+
+def test_fields_without_an_empty_line_end_with_their_message() -> None:
+    """The `Content-Length` of the one behind it is not theirs."""
+    first, second = b"a: 1\n", b"Content-Length: 3\n\nxy\n"
+    for dialect in (None, Dialect.MBOXCL, Dialect.MBOXCL2):
+        assert split(P + first + P + second, dialect) == [first, second]
+        assert split(P + P + second, dialect) == [b"", second]
+
+
+def steps(call: Callable[[], object]) -> int:
+    """How many functions a call calls."""
+    count = 0
+
+    def counted(_frame: object, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(counted)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("message", [b"a: 1\nb: 2\n" * 10, b"a: 1\n" + b"text without an empty line\n" * 20])
+def test_messages_without_any_empty_line_are_parted_in_as_many_steps_each(message: bytes) -> None:
+    """However many follow: the fields of those are not looked into again for each of them."""
+    few, many = (P + message) * 50, (P + message) * 800
+    assert steps(lambda: split(many)) < 20 * steps(lambda: split(few))
 
 
 def test_an_empty_message_is_one() -> None:
