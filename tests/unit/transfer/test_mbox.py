@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.ids import Id
-from mairust_core.transfer import ahead
+from mairust_core.transfer import ahead, unpacking
 from mairust_core.transfer.dialects import Dialect, fits, is_postmark, quote, unquote
 from mairust_core.transfer.mbox import MboxFile, MboxMessage
 from mairust_core.transfer.mbox_files import beside_path, status_flags
@@ -124,6 +124,28 @@ def test_fields_without_an_empty_line_end_with_their_message() -> None:
     for dialect in (None, Dialect.MBOXCL, Dialect.MBOXCL2):
         assert split(P + first + P + second, dialect) == [first, second]
         assert split(P + P + second, dialect) == [b"", second]
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, ZSTD], ids=["gz", "bz2", "xz", "zstd"]
+)
+def test_an_mbox_that_unpacks_too_far_is_read_until_there(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in front comes, the file and the limit are told, and other mboxes are read."""
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 3 << 20)
+    first = b"a: 1\n\n" + os.urandom(1 << 18).hex().encode() + b"\n"
+    bomb = P + b"a: 2\n\n" + b"The same line again.\n" * (1 << 20)
+    (tmp_path / "a.mbox").write_bytes(pack(P + first + b"\n" + bomb))
+    (tmp_path / "b.mbox").write_bytes(pack(b"\n" * (9 << 20) + P + b"a: 3\n"))
+    (tmp_path / "c.mbox").write_bytes(P + b"a: 4\n")
+    found = [one for file in Mboxes(str(tmp_path)).folders() for one in file.messages()]
+    messages = [b"".join(one.payload.chunks()) for one in found if isinstance(one, MboxMessage)]
+    assert messages == [first, b"a: 4\n"]
+    broken = [one for one in found if isinstance(one, Broken)]
+    assert [one.path for one in broken] == [f"{tmp_path}/a.mbox#2", f"{tmp_path}/b.mbox#1"]
+    assert {one.reason.code for one in broken} == {"bomb"}
+    assert all("250 times" in one.reason.why() and "250 倍" in one.reason.why("ja") for one in broken)
 
 
 def steps(call: Callable[[], object]) -> int:
