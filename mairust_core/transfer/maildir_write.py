@@ -23,7 +23,16 @@ from mairust_core.transfer.maildir_files import (
     LETTER_FLAGS,
     SUBSCRIPTIONS,
 )
-from mairust_core.transfer.names import Names, encode_utf7, is_shown, nested_directory, plus_plus_directory
+from mairust_core.transfer.names import (
+    MAX_FILE_OCTETS,
+    RECORD,
+    UNLIMITED,
+    Names,
+    encode_utf7,
+    is_shown,
+    nested_directory,
+    plus_plus_directory,
+)
 from mairust_core.transfer.source import Reason
 
 HOST = "mairust"
@@ -64,11 +73,14 @@ class MaildirWriter:
         self._written = 0
         self._uids = _UidList(self._directory / DOVECOT_UIDS)
         self._keywords, self._more_keywords = {}, []
+        if self._name(mailbox) != self._name(mailbox, UNLIMITED):
+            _write(self._directory / RECORD, [f"{mailbox}\n"])
+            return Reason.of("cut_off", directory=name)
         return None if is_shown(mailbox, name) else Reason.of("not_shown", directory=name)
 
-    def _name(self, mailbox: str) -> str:
+    def _name(self, mailbox: str, octets: int = MAX_FILE_OCTETS) -> str:
         name = plus_plus_directory if self._layout is Layout.PLUS_PLUS else nested_directory
-        return name(mailbox)
+        return name(mailbox, octets)
 
     def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
         """Write one message, with its flags and its date."""

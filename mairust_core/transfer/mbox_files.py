@@ -23,6 +23,7 @@ SUFFIX = ".flags"
 SUBSCRIBED = "subscriptions"
 """The list of subscriptions beside the mboxes of an export."""
 MAX_BESIDE_BYTES = 256 << 20
+MAX_HEAD_BYTES = 64 << 10
 
 _STATUS = {b"R": "\\Seen"}
 _X_STATUS = {b"A": "\\Answered", b"F": "\\Flagged", b"T": "\\Draft", b"D": "\\Deleted"}
@@ -89,10 +90,22 @@ def _noted(line: bytes) -> Noted:
     return Noted(received_at=received_at, flags=tuple(map(str, found["flags"])))
 
 
-def beside_lines(size_bytes: int, dialect: Dialect, messages: Iterable[Noted]) -> Iterable[str]:
-    """The lines of the list, each with its line end."""
+def read_record(mbox: Path) -> str:
+    """The mailbox that the list beside an mbox names where the file's name could not; else nothing."""
+    try:
+        with open_plain(beside_path(mbox)) as file:
+            return str(json.loads(file.readline(MAX_HEAD_BYTES)).get("mailbox", ""))
+    except (OSError, ValueError, AttributeError, Unusable):
+        return ""
+
+
+def beside_lines(
+    size_bytes: int, dialect: Dialect, messages: Iterable[Noted], mailbox: str = ""
+) -> Iterable[str]:
+    """The lines of the list, each with its line end; `mailbox` where the file's name does not tell."""
     noted = list(messages)
-    yield _line({"size": size_bytes, "dialect": dialect.value, "messages": len(noted)})
+    about: dict[str, Any] = {"size": size_bytes, "dialect": dialect.value, "messages": len(noted)}
+    yield _line(about | ({"mailbox": mailbox} if mailbox else {}))
     for one in noted:
         yield _line({"received_at": one.received_at.isoformat(), "flags": one.flags})
 

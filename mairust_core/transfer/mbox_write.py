@@ -11,7 +11,8 @@ from typing import IO
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.transfer.dialects import Dialect, quote
 from mairust_core.transfer.mbox_files import SUBSCRIBED, Noted, beside_lines, beside_path
-from mairust_core.transfer.names import Names, file_parts
+from mairust_core.transfer.names import MAX_MBOX_OCTETS, UNLIMITED, Names, file_parts
+from mairust_core.transfer.source import Reason
 
 SENDER = b"MAILER-DAEMON"
 
@@ -27,9 +28,9 @@ def postmark(at: datetime) -> bytes:
     return b"From %s %s %s %s\n" % (SENDER, day, month, clock)
 
 
-def mbox_path(root: Path, mailbox: str) -> Path:
+def mbox_path(root: Path, mailbox: str, octets: int = MAX_MBOX_OCTETS) -> Path:
     """The file of a mailbox below a directory: `Lists/Python.mbox`."""
-    parts = file_parts(mailbox)
+    parts = file_parts(mailbox, octets)
     return root.joinpath(*parts[:-1], parts[-1] + ".mbox")
 
 
@@ -43,15 +44,22 @@ class MboxWriter:
         self._path = root
         self._file: IO[bytes] | None = None
         self._noted: list[Noted] = []
+        self._record = ""
 
-    def begin(self, mailbox: str) -> None:
+    def begin(self, mailbox: str) -> Reason | None:
         """Open the file of a mailbox; messages go there from now on."""
-        self._path = self._root
+        self._path, self._record = self._root, ""
         if not self._single:
-            self._path = Path(self._names.free(str(mbox_path(self._root, mailbox))))
+            wanted = mbox_path(self._root, mailbox)
+            if wanted != mbox_path(self._root, mailbox, UNLIMITED):
+                self._record = mailbox
+            self._path = Path(self._names.free(str(wanted)))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._path, "xb", opener=_private)  # noqa: SIM115 - `end` closes it
         self._noted = []
+        if not self._record:
+            return None
+        return Reason.of("cut_off", directory=self._path.relative_to(self._root))
 
     def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
         """Append one message; its flags and exact date go into the list beside the file."""
@@ -67,7 +75,7 @@ class MboxWriter:
         self._file.close()
         size_bytes = self._path.stat().st_size
         with open(beside_path(self._path), "x", encoding="utf-8", opener=_private) as file:
-            file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted))
+            file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted, self._record))
 
     def subscribe(self, mailboxes: Iterable[str]) -> None:
         """Write down the subscriptions, a name on each line."""

@@ -147,3 +147,22 @@ def test_a_folder_that_dovecot_does_not_show_is_told(
         name.replace("." if not options else "/", "/") for name in there.mailboxes(f"maildir:~/mail{options}")
     }
     assert set(names) - shown == {hidden}
+
+
+@pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
+def test_a_folder_whose_name_was_cut_off_is_shown_by_dovecot(
+    there: Dovecot, layout: Layout, options: str
+) -> None:
+    """Under what is left of it, with its mail."""
+    root = there.directory / "mail"
+    root.mkdir()
+    told: list[Told] = []
+    name = "\u00e9" * 127
+    rows: list[Row] = [(name, MAIL, (), START)]
+    run = ExportRun(root, MaildirWriter(root, layout), tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=("INBOX", name), subscribed=()), items(rows))
+    assert [(one.mailbox, one.reason.code) for one in told] == [(name, "cut_off")]
+    (shown,) = {one for one in there.mailboxes(f"maildir:~/mail{options}") if one != "INBOX"}
+    assert shown.startswith("\u00e9" * 50)
+    found = there.fetch(f"maildir:~/mail{options}", "hdr.subject", mailbox=shown)
+    assert [one["hdr.subject"] for one in found] == ["packed"]

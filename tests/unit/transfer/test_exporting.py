@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mailbox
 import random
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,15 +195,51 @@ def test_only_an_empty_place_is_written_to(tmp_path: Path) -> None:
         require_no_file(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("name", "error"), [("x" * 300, Usage)])
-def test_a_name_that_the_disk_does_not_take_is_told(
-    tmp_path: Path, name: str, error: type[Exception]
-) -> None:
-    """The error names the path."""
-    writer = MaildirWriter(tmp_path)
+LONG = (
+    "INBOX", "a" * 255, "a" * 254 + "b", "\u00e9" * 127, "\u00e9" * 127 + "x", "&" * 200, "\U0001f600" * 63,
+    "x" * 150 + "/" + "\u00e9" * 50, "\u00e9" * 100, "\u00e9" * 100 + "/kid", "a" * 250, "&AC4-" * 50,
+    "plain~0123abcd", "/".join("a\u00e9" * 5 for _ in range(15)),
+)  # fmt: skip
+"""Names of at most 255 octets that are longer once they are written, and what looks like one cut off."""
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_a_name_that_no_file_can_have_is_cut_off_and_comes_back(tmp_path: Path, form: str) -> None:
+    """Each in a place of its own, which is told; the export goes on."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
+    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in LONG]
+    told: list[Told] = []
+    run = ExportRun(tmp_path, writer, tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=LONG, subscribed=LONG), items(mails))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    names, found = read(source)
+    assert sorted(names) == sorted(LONG)
+    assert in_order(found) == in_order(mails)
+    assert source.subscribed() == LONG
+    cut_off = [one for one in told if one.reason.code == "cut_off"]
+    assert {one.outcome for one in cut_off} == {Fate.CHANGED}
+    assert all(str(one.reason.values["directory"]) in one.reason.why("ja") for one in cut_off)
+    assert len({str(one.reason.values["directory"]) for one in cut_off}) == len(cut_off) >= 4
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_a_place_that_got_another_name_keeps_that(tmp_path: Path, form: str) -> None:
+    """What is written beside holds only where it leads there."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
     run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
-    with pytest.raises(error, match="xxx"):
-        run.run(Folders(mailboxes=(name,), subscribed=()), iter(()))
+    run.run(Folders(mailboxes=("\u00e9" * 127,), subscribed=()), iter(()))
+    for path in tmp_path.glob("*~*"):
+        path.rename(path.with_name(re.sub("[^.]+~[0-9a-f]+", "Old~0123abcd", path.name)))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    assert read(source)[0] == ["Old~0123abcd"]
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    """The error names the path."""
+    (tmp_path / "file").touch()
+    run = ExportRun(tmp_path, MaildirWriter(tmp_path / "file"), tell=lambda _: None, progress=lambda _: None)
+    with pytest.raises(Usage, match="file"):
+        run.run(Folders(mailboxes=("INBOX",), subscribed=()), iter(()))
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
