@@ -34,6 +34,7 @@ from mairust_core.transfer.maildir_files import (
 )
 from mairust_core.transfer.names import (
     INSIDE,
+    UNFINISHED,
     called_part,
     decoded_part,
     folder_mailbox,
@@ -45,7 +46,7 @@ from mairust_core.transfer.names import (
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
 from mairust_core.transfer.packed_mail import as_it_came
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable, unfinished
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
@@ -82,6 +83,8 @@ class Maildir:
         if _named_by_dovecot(self.root, places):
             reason = Reason.of("dovecot_names")
             self._left.append(Aside(path=self.path, reason=reason, fate=Fate.CHANGED))
+        if os.path.exists(self.root / UNFINISHED):
+            self._left.append(unfinished(self.root / UNFINISHED))
         for name in SUBSCRIPTIONS:
             if (odd := oddity(self.root / name)) is not None:
                 yield MaildirFolder(self.root / name, broken=odd)

@@ -152,7 +152,7 @@ def _subscribed(parts: list[str]) -> str:
 
 def read_record(directory: Path) -> str:
     """The mailbox of a folder whose directory could not be called so; else nothing."""
-    return _lines(directory / RECORD)[0] if (directory / RECORD).exists() else ""
+    return next(iter(_lines(directory / RECORD)), "")
 
 
 def _is_number(text: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -44,6 +46,7 @@ class MboxWriter:
         self._path = root
         self._file: IO[bytes] | None = None
         self._noted: list[Noted] = []
+        self._ends: list[int] = []
         self._record = ""
 
     def begin(self, mailbox: str) -> Reason | None:
@@ -56,7 +59,7 @@ class MboxWriter:
             self._path = Path(self._names.free(str(wanted)))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._path, "xb", opener=_private)  # noqa: SIM115 - `end` closes it
-        self._noted = []
+        self._noted, self._ends = [], []
         if not self._record:
             return None
         return Reason.of("cut_off", directory=self._path.relative_to(self._root))
@@ -68,14 +71,32 @@ class MboxWriter:
         self._file.writelines(map(quote, _whole_lines(chunks)))
         self._file.write(b"\n")
         self._noted.append(Noted(received_at=copy.received_at, flags=copy.flags))
+        self._ends.append(self._file.tell())
 
     def end(self) -> None:
         """Close the file and write the list beside it."""
         assert self._file is not None
         self._file.close()
+        self._write_list()
+        self._file = None
+
+    def _write_list(self) -> None:
         size_bytes = self._path.stat().st_size
         with open(beside_path(self._path), "x", encoding="utf-8", opener=_private) as file:
             file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted, self._record))
+
+    def abort(self) -> None:
+        """Leave the messages that are there as a whole and their list, as far as that is possible."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            whole = bisect_right(self._ends, self._path.stat().st_size)
+            os.truncate(self._path, self._ends[whole - 1] if whole else 0)
+            self._noted = self._noted[:whole]
+            self._write_list()
+        self._file = None
 
     def subscribe(self, mailboxes: Iterable[str]) -> None:
         """Write down the subscriptions, a name on each line."""

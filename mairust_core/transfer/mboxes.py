@@ -15,9 +15,9 @@ from mairust_core.transfer.maildir_files import dovecot_subscriptions
 from mairust_core.transfer.mbox import MboxFile, mbox_start
 from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX, read_record
 from mairust_core.transfer.mbox_write import mbox_path
-from mairust_core.transfer.names import called_part, decoded_part, folder_mailbox, may_be_cut_off
+from mairust_core.transfer.names import UNFINISHED, called_part, decoded_part, folder_mailbox, may_be_cut_off
 from mairust_core.transfer.opening import open_plain, unreadable
-from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable, unfinished
 from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
 
 BESIDE = (SUFFIX, ".msf")
@@ -67,6 +67,8 @@ class Mboxes:
             kind = self._kind(path)
             if kind == stat.S_IFDIR:
                 yield from self._files(path, (*levels, name.removesuffix(".sbd")), hidden=concealed)
+            elif not levels and name == UNFINISHED:
+                self._left.append(unfinished(path))
             elif kind is None or not self._is_mbox(path, belongs=belongs, hidden=concealed):
                 continue
             elif concealed:

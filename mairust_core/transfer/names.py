@@ -24,10 +24,12 @@ INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
 RECORD = "mairust-mailbox"
 """The file in a folder of ours whose directory could not be called as its mailbox; holds that name."""
+UNFINISHED = "mairust-unfinished"
+"""The file in the directory of an export that was broken off, or still goes on."""
 MAX_FILE_OCTETS = 255
 MAX_MBOX_OCTETS = MAX_FILE_OCTETS - len(".mbox.flags")
 UNLIMITED = 1 << 20
-_TAKEN = re.compile(rf"dovecot.*|courierimap.*|subscriptions|maildirfolder|{RECORD}")
+_TAKEN = re.compile(rf"dovecot.*|courierimap.*|subscriptions|maildirfolder|{RECORD}|{UNFINISHED}")
 """Files that lie beside the folders of a nested Maildir, of ours and of other servers."""
 _CUT_OFF = re.compile("~[0-9a-f]{8}")
 
@@ -154,7 +156,7 @@ def file_parts(mailbox: str, octets: int = MAX_MBOX_OCTETS) -> list[str]:
 
 def _file_part(part: str) -> str:
     part = part.replace("&", "&-") or "_"
-    if part.startswith(".") or part == SUBSCRIBED or part in INSIDE:
+    if part.startswith(".") or part in {SUBSCRIBED, UNFINISHED, *INSIDE}:
         part = _shift(part[0]) + part[1:]
     return _LIKE_OURS.sub(lambda found: _shift(found[0]), part)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from mairust_core.errors import MaiRustError
@@ -116,6 +117,11 @@ class Aside:
     path: str
     reason: Reason
     fate: Fate
+
+
+def unfinished(mark: Path) -> Aside:
+    """An export of ours that was broken off, by the file that marks it."""
+    return Aside(path=str(mark), reason=Reason.of("unfinished"), fate=Fate.CHANGED)
 
 
 class Folder(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -166,3 +168,31 @@ def test_a_folder_whose_name_was_cut_off_is_shown_by_dovecot(
     assert shown.startswith("\u00e9" * 50)
     found = there.fetch(f"maildir:~/mail{options}", "hdr.subject", mailbox=shown)
     assert [one["hdr.subject"] for one in found] == ["packed"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mairust_core.model.copies import Folders
+from mairust_core.transfer.exporting import ExportRun
+from mairust_core.transfer.maildir_write import MaildirWriter
+from tests.unit.transfer.test_exporting import START, items
+
+root = Path(sys.argv[1])
+rows = [("INBOX", b"Subject: %d\\n\\nx\\n" % number, ("kw",), START) for number in range(900)]
+run = ExportRun(root, MaildirWriter(root), tell=print, progress=lambda now: now.done == 700 and os._exit(9))
+run.run(Folders(mailboxes=("INBOX", "Sent"), subscribed=()), items(rows))
+"""
+
+
+def test_dovecot_reads_what_a_killed_export_left(there: Dovecot) -> None:
+    """Every message that was written, once."""
+    root = there.directory / "mail"
+    root.mkdir()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(root)], check=False, cwd=Path.cwd())
+    assert done.returncode == 9
+    found = there.fetch("maildir:~/mail", "hdr.subject", mailbox="INBOX")
+    assert sorted(int(one["hdr.subject"]) for one in found) == list(range(700))
+    assert there.mailboxes("maildir:~/mail") == ["INBOX"]
+    there.save("maildir:~/mail", "INBOX", MAIL)
+    assert len(there.fetch("maildir:~/mail", "uid", mailbox="INBOX")) == 701

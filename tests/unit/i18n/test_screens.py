@@ -27,7 +27,7 @@ FORMED = {
         "known", "vanished", "changed", "unreadable", "not_mbox", "damaged", "stored_damaged", "renamed",
         "keyword", "keywords_left",
         "a_link", "a_directory_link", "a_directory", "no_file", "hidden_mbox", "hidden_maildir", "left_mbox",
-        "left_mh", "length", "damaged_before", "damaged_mail", "bomb", "bomb_mail", "cut_off",
+        "left_mh", "length", "damaged_before", "damaged_mail", "bomb", "bomb_mail", "cut_off", "unfinished",
         "keywords_full",
         "dovecot_names", "not_shown", "encrypted", "packed_lz4",
     )),

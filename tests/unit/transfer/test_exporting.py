@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import mailbox
+import os
 import random
 import re
-from collections.abc import Sequence
+import resource
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox_write import MboxWriter
 from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.names import UNFINISHED
 from mairust_core.transfer.source import Aside, Broken, Fate, Source
 from mairust_core.transfer.telling import Told
 
@@ -106,7 +110,8 @@ AWKWARD = (
     "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions",
     "subscriptions/x", "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords",
     "courierimapsubscribed",
-    "maildirfolder", "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
+    "maildirfolder", UNFINISHED, f"{UNFINISHED}/x", "mairust-mailbox/y",
+    "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
 )  # fmt: skip
 """Names that our own files have, and those of others."""
 
@@ -232,6 +237,59 @@ def test_a_place_that_got_another_name_keeps_that(tmp_path: Path, form: str) -> 
         path.rename(path.with_name(re.sub("[^.]+~[0-9a-f]+", "Old~0123abcd", path.name)))
     source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
     assert read(source)[0] == ["Old~0123abcd"]
+
+
+def broken_off(rows: Sequence[Row], error: BaseException) -> Any:
+    """The same as a stream that ends inside of one more message."""
+
+    def half() -> Iterator[bytes]:
+        yield b"Subject: half\n\n" + b"x" * 99_999
+        raise error
+
+    yield from items(rows)
+    copy = ExportedCopy(id=Id(99), mailbox=rows[-1][0], uid=99, received_at=START, flags=("late",))
+    yield Item(value=copy, content=BytesIn(chunks=half(), size_bytes=200_000))
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no room"), KeyboardInterrupt(), Usage("x")])
+def test_what_is_broken_off_can_be_read_and_says_so(tmp_path: Path, form: str, error: BaseException) -> None:
+    """Whole messages only, with flags and keywords; nothing stays open; a second run says what to do."""
+    root = tmp_path / "out"
+    require_free(root)
+    writer = MboxWriter(root) if form == "mbox" else MaildirWriter(root, Layout(form))
+    run = ExportRun(root, writer, tell=lambda _: None, progress=lambda _: None)
+    some = rows()[:8]
+    with pytest.raises(DiskFull if isinstance(error, OSError) else type(error)):
+        run.run(Folders(mailboxes=MAILBOXES, subscribed=()), broken_off(some, error))
+    assert not [one for one in Path("/proc/self/fd").iterdir() if str(root) in os.path.realpath(one)]
+    source = Mboxes(str(root)) if form == "mbox" else Maildir(root)
+    assert in_order(read(source)[1]) == in_order(some)
+    assert [(one.path, one.reason.code) for one in source.left()] == [(f"{root}/{UNFINISHED}", "unfinished")]
+    assert [one for one in root.rglob("tmp/*") if one.is_file()] == []
+    with pytest.raises(Conflict, match="broken off"):
+        require_free(root)
+
+
+def test_what_is_finished_is_not_marked(tmp_path: Path) -> None:
+    """Nor is a single mbox, which is no directory."""
+    export(tmp_path, MaildirWriter(tmp_path), rows())
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_an_mbox_that_the_disk_had_no_room_for_ends_with_a_whole_message(tmp_path: Path) -> None:
+    """Wherever the disk cut it off."""
+    path = tmp_path / "one.mbox"
+    run = ExportRun(path, MboxWriter(path, single=True), tell=lambda _: None, progress=lambda _: None)
+    some = [("INBOX", b"Subject: %d\n\n" % n + b"x" * 3000 + b"\n", (), START) for n in range(9)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises((DiskFull, Usage)):
+            run.run(Folders(mailboxes=("INBOX",), subscribed=()), items(some), "INBOX")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read(Mboxes(str(path)))[1] == some[:6]
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
