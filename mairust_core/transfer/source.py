@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,20 @@ from typing import Protocol
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import Wording, explain
 from mairust_core.transfer.payload import Payload
+
+
+class SystemWords(str):
+    """What the system says of an error, in a text; it still knows which one it was."""
+
+    __slots__ = ("errno",)
+    errno: int | None
+
+    @classmethod
+    def of(cls, error: OSError) -> SystemWords:
+        """The words of an error, in the lower case of a text's middle."""
+        words = cls((error.strerror or type(error).__name__).lower())
+        words.errno = error.errno
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +56,23 @@ class Reason:
         """Its text, where it is no error of ours."""
         return Wording(f"import.{self.key}", **self.values)
 
+    @property
+    def denied(self) -> bool:
+        """Whether the system said that somebody else may do that, whatever language it is told in."""
+        values = self.values if self.error is None else self.error.values
+        return any(map(_is_denial, values.values()))
+
     def why(self, lang: str = "en") -> str:
         """The reason in a language."""
         if self.error is not None:
             return " ".join(explain(self.error, lang)).strip()
         return self.wording.in_(lang)
+
+
+def _is_denial(value: object) -> bool:
+    if isinstance(value, Wording):
+        return any(map(_is_denial, value.values.values()))
+    return isinstance(value, SystemWords) and value.errno in {errno.EACCES, errno.EPERM}
 
 
 class Fate(StrEnum):
