@@ -300,6 +300,9 @@ def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> No
         (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus:\nX-Status: F\n", ("\\Flagged",)),
         (b"Status: RO\nX-Mozilla-Status: 0004\n", ("\\Seen", "\\Flagged")),
         (b"X-Keywords: work\nX-Mozilla-Status: 0001\n", ("work", "\\Seen")),
+        (b"X-Mozilla-Status: 1001\n", ("\\Seen", "$Forwarded")),
+        (b"X-Mozilla-Status: 0001\nX-Mozilla-Keys: $label1 work   \n", ("$label1", "work", "\\Seen")),
+        (b"X-Mozilla-Keys: work\nX-UID: 3\nStatus: O\nX-Keywords: own\n", ("own",)),
         (b"Subject: x\n\nStatus: R\n", ()),
     ],
 )
