@@ -35,7 +35,7 @@ def open_plain(path: str | os.PathLike[str], *, buffered: bool = True) -> IO[byt
 
 def unreadable(error: OSError) -> Reason:
     """Why something cannot be read, in the words of the system."""
-    return Reason.of("unreadable", why=SystemWords.of(error))
+    return Reason.of("unreadable", why=SystemWords.of(error, lower=True))
 
 
 def oddity(path: str | os.PathLike[str]) -> Reason | None:

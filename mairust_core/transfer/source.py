@@ -22,9 +22,10 @@ class SystemWords(str):
     errno: int | None
 
     @classmethod
-    def of(cls, error: OSError) -> SystemWords:
-        """The words of an error, in the lower case of a text's middle."""
-        words = cls((error.strerror or type(error).__name__).lower())
+    def of(cls, error: OSError, *, lower: bool = False) -> SystemWords:
+        """The words of an error, on wish in lower case."""
+        text = error.strerror or type(error).__name__
+        words = cls(text.lower() if lower else text)
         words.errno = error.errno
         return words
 
