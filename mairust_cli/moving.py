@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections import Counter
@@ -109,7 +108,7 @@ class Report:
     def tell(self, told: Told) -> None:
         """Write down what became of a message, a folder or a file that is not here as it was there."""
         why = told.reason.why(self.output.lang)
-        self.denied |= told.outcome is Fate.FAILED and DENIED in why.lower()
+        self.denied |= told.outcome is Fate.FAILED and told.reason.denied
         if self.file is not None:
             line = {
                 "path": told.path, "account": self.account, "mailbox": told.mailbox,
@@ -122,7 +121,6 @@ class Report:
             self.output.note(f"{clean(told.path)}: {clean(why)}")
 
 
-DENIED = os.strerror(errno.EACCES).lower()
 MAX_SHOWN = 10
 """More failures, or more of what else is told, are in the report only."""
 

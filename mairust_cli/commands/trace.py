@@ -148,6 +148,8 @@ def _told(event: Event, lang: str) -> str:
             return say("trace.recipient", lang, address=event["address"], accounts=names)
         case "refused" | "replied":
             return str(event["reply"])
+        case "repeated":
+            return say("trace.repeated", lang, **event)
         case "stored" | "appended":
             return say(f"trace.{event['kind']}", lang, **(event | {"mailbox": event.get("mailbox") or "?"}))
         case "now":

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "recipient": ("address", "accounts"),
     "refused": ("reply",),
     "stored": ("message", "account", "mailbox"),
+    "repeated": ("message", "account"),
     "hook": ("hook", "type", "plugin", "version", "ms", "action", "account"),
     "decided": ("message", "account", "action", "attempt"),
     "hook_gone": ("hook", "message", "account"),
@@ -29,15 +30,16 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """The kinds of events, and what each tells beside `at`, `kind` and `trace`. More kinds may come.
 
-`hook`: one hook was asked, or could not be; `accounts` instead of `account` when it was asked once about
-several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the mail
-that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode` shadow,
-and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a hook after
-storing. `hook_gone`: a hook after storing was to be asked and is not registered any more. `replayed`: a hook
-was tried on the stored mail, without effect; `saw` and `error` as above. `callback`: a plugin answered
-again, later. `cut`: the story is too long, and what came later is not in it; a hook's event has `cut` for
-what of it was too long, and `shortened` for lists of its `effect` that have their first entries only, with
-how many there were. `decided`: a copy that waited for delivery was decided about again. `now`: the
+`repeated`: the pipe brought for this account what it had brought within a day, the `message`; nothing was
+stored. `hook`: one hook was asked, or could not be; `accounts` instead of `account` when it was asked once
+about several. Where they apply: `reply`, `message`, `effect`, `annotations`, `score`; `saw`, the parts of the
+mail that were shown to it; `error`, why it gave no answer; `refused`, fields that it may not write; `mode`
+shadow, and whether that answer `differs` from what was decided; `attempt`, `moved_to` and `left_out` of a
+hook after storing. `hook_gone`: a hook after storing was to be asked and is not registered any more.
+`replayed`: a hook was tried on the stored mail, without effect; `saw` and `error` as above. `callback`: a
+plugin answered again, later. `cut`: the story is too long, and what came later is not in it; a hook's event
+has `cut` for what of it was too long, and `shortened` for lists of its `effect` that have their first entries
+only, with how many there were. `decided`: a copy that waited for delivery was decided about again. `now`: the
 `mailbox` a message is in, null when it was deleted; `undelete_until` while it is in the trash.
 """
 

@@ -120,15 +120,22 @@ def _skip_repetitions(
         if one.delivery.once and one.delivery.kept and one.delivery.kept.message_id
         for copy in one.delivery.copies
     ]
+    if not wanted:
+        return [Stored(ids=tuple(copy.id for copy in one.delivery.copies)) for one in batch], list(batch)
     wanted.sort(key=lambda item: item[:2])
     rows = []
     for account_id, sha256, one, copy in wanted:
         since = one.received_ms - DAY_MS
         rows.append((account_id, sha256, one.tenant_id, copy.id, one.received_ms, since, since))
     found = storage.fetch_each(tx, _PIPE, rows)
-    known = {item[3].id: Id(row[0]) for item, row in zip(wanted, found, strict=True) if row is not None}
+    there = zip(wanted, found, strict=True)
+    known = {item[3].id: Id(row[0]) for item, row in there if row is not None and row[0] != item[3].id}
     stored = [Stored(ids=tuple(known.get(c.id, c.id) for c in one.delivery.copies)) for one in batch]
-    return stored, [new for one in batch if (new := _without_known(one, known))] if known else list(batch)
+    if not known:
+        return stored, list(batch)
+    fresh = [_without_known(one, known) for one in batch]
+    storage.insert_rows(tx, trace, [_repetition_row(one.delivery) for one in fresh if _is_repetition(one)])
+    return stored, [one for one in fresh if one.delivery.copies]
 
 
 def _skip_counted(
@@ -157,11 +164,24 @@ def _leave_receipts(storage: StorageBackend, tx: Connection, batch: Sequence[Loc
         raise Guilty({at: Locked("repeated", retry_after_s=1) for at in late})
 
 
-def _without_known(one: Located, known: dict[Id, Id]) -> Located | None:
-    new = tuple(copy for copy in one.delivery.copies if known.get(copy.id, copy.id) == copy.id)
-    if len(new) == len(one.delivery.copies):
+def _without_known(one: Located, known: dict[Id, Id]) -> Located:
+    """What of a delivery is new; its trace tells of the rest, and of which messages that repeats."""
+    delivery = one.delivery
+    repeated = tuple(
+        {"at": delivery.received_ms, "kind": "repeated", "account_id": copy.account_id, "message": str(same)}
+        for copy in delivery.copies
+        if (same := known.get(copy.id)) is not None
+    )
+    if not repeated:
         return one
-    return one._replace(delivery=one.delivery._replace(copies=new)) if new else None
+    new = tuple(copy for copy in delivery.copies if copy.id not in known)
+    told = delivery.trace and delivery.trace._replace(events=(*delivery.trace.events, *repeated))
+    return one._replace(delivery=delivery._replace(copies=new, trace=told))
+
+
+def _is_repetition(one: Located) -> bool:
+    """Whether nothing of a delivery is stored; its trace is, by itself."""
+    return not one.delivery.copies and one.delivery.trace is not None
 
 
 def _write_contents(storage: StorageBackend, tx: Connection, located: Sequence[Located]) -> None:
@@ -181,8 +201,17 @@ def _write_contents(storage: StorageBackend, tx: Connection, located: Sequence[L
 
 
 def _trace_row(one: Delivery) -> tuple[Any, ...]:
-    told = one.trace
-    assert isinstance(told, Trace)
+    assert one.trace is not None
+    return _told_row(one, one.trace, int(one.copies[0].id), (*one.trace.events, _stored_event(one)))
+
+
+def _repetition_row(one: Delivery) -> tuple[Any, ...]:
+    assert one.trace is not None
+    same = next(event["message"] for event in one.trace.events if event["kind"] == "repeated")
+    return _told_row(one, one.trace, same, one.trace.events)
+
+
+def _told_row(one: Delivery, told: Trace, message_id: object, events: Sequence[object]) -> tuple[Any, ...]:
     return (
         told.id,
         one.tenant_id,
@@ -194,8 +223,8 @@ def _trace_row(one: Delivery) -> tuple[Any, ...]:
         cleaned(told.mail_from),
         to_json(told.rcpt_to),
         one.kept.message_id if one.kept else "",
-        f"250 2.0.0 stored {one.copies[0].id}",
-        to_json((*told.events, _stored_event(one))),
+        f"250 2.0.0 stored {message_id}",
+        to_json(events),
     )
 
 

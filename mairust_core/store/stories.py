@@ -213,6 +213,9 @@ def _reply(row: AnyRow, seen: _Seen) -> str:
     if seen.everything or not row.accepted:
         return str(row.reply)
     own = next((copy.message_id for copy in _copies(row) if seen.account(copy.account_id)), None)
+    if own is None:
+        repeated = (one for one in json.loads(row.events) if one["kind"] == "repeated")
+        own = next((one["message"] for one in repeated if seen.account(one["account_id"])), None)
     return "250 2.0.0 stored" if own is None else f"250 2.0.0 stored {own}"
 
 

@@ -12,11 +12,14 @@ BLOCK_BYTES = 1 << 20
 
 
 class Ahead:
-    """What was read and not yet taken. Damage ends the stream; `_failure` is what was raised there."""
+    """What was read and not yet taken. Damage ends the stream; `_failure` is what was raised there.
+
+    What is held is a `bytearray`, whose beginning is let go without moving the rest.
+    """
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._held = b""
+        self._held = bytearray()
         self._ended = False
         self._failure: Exception | None = None
         self._returned: Iterator[bytes] = iter(())
@@ -39,21 +42,28 @@ class Ahead:
             self._failure = error
             return b""
 
+    def _take(self, size: int) -> bytes:
+        """So much of what is held, which is no longer held."""
+        taken = bytes(self._held[:size])
+        del self._held[:size]
+        return taken
+
     def _pieces(self, size: int) -> Iterator[bytes]:
         """The next bytes, so many or as many as there are; they are no longer held."""
         while size > 0:
             self._need(1)
             if not self._held:
                 return
-            piece, self._held = self._held[:size], self._held[size:]
+            piece = self._take(size)
             size -= len(piece)
             yield piece
 
     def _give_back(self, payload: Payload) -> None:
         """Put what was taken in front of everything else, to be read again."""
-        pieces: Iterable[bytes] = chain(_emptied(payload), [self._held], self._returned)
+        pieces: Iterable[bytes] = chain(_emptied(payload), [bytes(self._held)], self._returned)
         self._returned = filter(None, pieces)
-        self._held, self._ended = b"", False
+        self._held.clear()
+        self._ended = False
 
 
 def _emptied(payload: Payload) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ _NETSCAPE = re.compile(rb"From -\s*")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>From ")
 
 
-def begins_mbox(start: bytes) -> bool:
+def begins_mbox(start: bytes | bytearray) -> bool:
     """Whether a file is an mbox, by its unpacked content behind a byte order mark and empty lines."""
     return start.startswith(MARK)
 
@@ -77,7 +77,7 @@ def content_length(message: bytes) -> tuple[int, int] | None:
     return end, int(value)
 
 
-def fits(data: bytes, stop: int) -> bool:
+def fits(data: bytes | bytearray, stop: int) -> bool:
     """Whether another message, or nothing more, follows at `stop`."""
     if stop > len(data):
         return False

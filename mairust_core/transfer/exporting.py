@@ -10,8 +10,10 @@ from typing import Protocol
 
 from mairust_core.disk import is_full
 from mairust_core.errors import Conflict, DiskFull, Usage
+from mairust_core.i18n import Wording
 from mairust_core.model.copies import ExportedCopy, Folders, Tally
 from mairust_core.operations import Item
+from mairust_core.transfer.names import UNFINISHED
 from mairust_core.transfer.source import Fate, Reason
 from mairust_core.transfer.telling import Told
 
@@ -29,6 +31,10 @@ class Writer(Protocol):
 
     def end(self) -> None:
         """Finish the mailbox."""
+        ...
+
+    def abort(self) -> None:
+        """Leave what is there such that it can be read; raises nothing."""
         ...
 
     def subscribe(self, mailboxes: Iterable[str]) -> None:
@@ -57,10 +63,10 @@ class ExportRun:
         """Write everything; durable when it returns. `items` come mailbox by mailbox.
 
         A damaged message is told and left out (trap D6). Raises `DiskFull`, and `Usage` when the place cannot
-        be written to.
+        be written to. What is broken off can be read, and is marked as unfinished in its directory.
         """
         left = [mailbox] if mailbox else list(folders.mailboxes)
-        with self._failing():
+        with self._failing(), self._unfinished():
             for name in left[:1]:
                 self._begin(name)
             for item in items:
@@ -73,7 +79,6 @@ class ExportRun:
                 self._writer.end()
             if not mailbox:
                 self._writer.subscribe(folders.subscribed)
-            os.sync()
         return self.tally
 
     def _begin(self, mailbox: str) -> None:
@@ -106,6 +111,21 @@ class ExportRun:
         self._progress(self.tally)
 
     @contextmanager
+    def _unfinished(self) -> Iterator[None]:
+        mark = self._path / UNFINISHED
+        marked = self._path.is_dir()
+        if marked:
+            mark.write_text(f"{Wording('export.unfinished')}\n", "utf-8")
+        try:
+            yield
+        except BaseException:
+            self._writer.abort()
+            raise
+        os.sync()
+        if marked:
+            mark.unlink()
+
+    @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
             yield
@@ -120,6 +140,8 @@ def require_free(path: Path) -> None:
     """Make a directory that is not there yet; raises `Conflict` when something is in it already."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (path / UNFINISHED).exists():
+            raise Conflict("unfinished_export", path=path)
         if any(path.iterdir()):
             raise Conflict("not_empty", path=path)
     except FileExistsError as error:

@@ -14,7 +14,7 @@ from mairust_core.transfer.maildir import MARKERS, Maildir
 from mairust_core.transfer.mbox import mbox_start
 from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.opening import open_plain
-from mairust_core.transfer.source import Unusable
+from mairust_core.transfer.source import SystemWords, Unusable
 from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
@@ -81,7 +81,7 @@ def _require_there(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("path", path=path) from None
     except OSError as error:
-        raise Usage("unreadable_file", path=path, why=error.strerror) from None
+        raise Usage("unreadable_file", path=path, why=SystemWords.of(error)) from None
 
 
 def _has_maildir(root: Path) -> bool:
@@ -115,7 +115,7 @@ def _file(path: Path) -> Wording:
     except Unusable as error:
         return Wording("looks.unusable", why=error.reason.wording)
     except OSError as error:
-        return Wording("looks.unreadable_file", why=error.strerror)
+        return Wording("looks.unreadable_file", why=SystemWords.of(error))
     if not start:
         return Wording("looks.empty_file")
     return next((looks for magic, looks in _MAGIC if start.startswith(magic)), Wording("looks.other_file"))
@@ -133,7 +133,7 @@ def _directory(path: Path) -> Wording | None:
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        return Wording("looks.unreadable_directory", why=error.strerror)
+        return Wording("looks.unreadable_directory", why=SystemWords.of(error))
     if not names:
         return Wording("looks.empty_directory")
     if ".mh_sequences" in names or any(name.isdigit() for name in names):

@@ -26,16 +26,27 @@ from mairust_core.transfer.maildir_files import (
     SUBSCRIPTIONS,
     Keywords,
     read_keywords,
+    read_record,
     read_subscriptions,
     read_uids,
     split_name,
     told_size,
 )
-from mairust_core.transfer.names import INSIDE, called_part, decoded_part, folder_mailbox, plus_plus_levels
+from mairust_core.transfer.names import (
+    INSIDE,
+    UNFINISHED,
+    called_part,
+    decoded_part,
+    folder_mailbox,
+    may_be_cut_off,
+    nested_directory,
+    plus_plus_directory,
+    plus_plus_levels,
+)
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
 from mairust_core.transfer.packed_mail import as_it_came
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
+from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable, unfinished
 
 MARKERS = ("cur", "new", "maildirfolder", DOVECOT_UIDS)
 """What makes a directory a folder: one of these is enough, for archives lose empty directories."""
@@ -72,6 +83,8 @@ class Maildir:
         if _named_by_dovecot(self.root, places):
             reason = Reason.of("dovecot_names")
             self._left.append(Aside(path=self.path, reason=reason, fate=Fate.CHANGED))
+        if os.path.exists(self.root / UNFINISHED):
+            self._left.append(unfinished(self.root / UNFINISHED))
         for name in SUBSCRIPTIONS:
             if (odd := oddity(self.root / name)) is not None:
                 yield MaildirFolder(self.root / name, broken=odd)
@@ -156,6 +169,7 @@ class MaildirFolder:
 
     def __init__(self, directory: Path, parts: tuple[str, ...] = (), broken: Reason | None = None) -> None:
         self.directory = directory
+        parts = _recorded(directory, parts)
         self.mailbox = folder_mailbox(tuple(map(decoded_part, parts)))
         self.called = SEPARATOR.join(map(called_part, parts)) or self.mailbox
         self._broken = broken
@@ -341,6 +355,17 @@ def _once(entries: Iterable[_Entry]) -> list[_Entry]:
 
 def _base(entry: _Entry) -> str:
     return split_name(entry.name)[0]
+
+
+def _recorded(directory: Path, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The levels themselves, or of a folder of ours that was cut off those that are written in it."""
+    if not any(map(may_be_cut_off, parts)):
+        return parts
+    record = read_record(directory)
+    places = {plus_plus_directory(record), nested_directory(record)} if record else set()
+    if places.isdisjoint({"." + ".".join(parts), SEPARATOR.join(parts)}):
+        return parts
+    return tuple(part.replace("&", "&-") for part in record.split(SEPARATOR))
 
 
 def _named_by_dovecot(root: Path, places: list[Path]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mairust_core.model.mailbox import SEPARATOR
-from mairust_core.transfer.names import decoded_part, folder_mailbox
+from mairust_core.transfer.names import RECORD, decoded_part, folder_mailbox
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 
@@ -148,6 +148,11 @@ def dovecot_subscriptions(lines: list[str]) -> tuple[str, ...] | None:
 
 def _subscribed(parts: list[str]) -> str:
     return folder_mailbox([decoded_part(part) for part in parts if part])
+
+
+def read_record(directory: Path) -> str:
+    """The mailbox of a folder whose directory could not be called so; else nothing."""
+    return next(iter(_lines(directory / RECORD)), "")
 
 
 def _is_number(text: str) -> bool:

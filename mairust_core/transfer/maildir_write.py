@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 from zlib import crc32
 
 from mairust_core.ids import to_ms
@@ -23,7 +25,16 @@ from mairust_core.transfer.maildir_files import (
     LETTER_FLAGS,
     SUBSCRIPTIONS,
 )
-from mairust_core.transfer.names import Names, encode_utf7, is_shown, nested_directory, plus_plus_directory
+from mairust_core.transfer.names import (
+    MAX_FILE_OCTETS,
+    RECORD,
+    UNLIMITED,
+    Names,
+    encode_utf7,
+    is_shown,
+    nested_directory,
+    plus_plus_directory,
+)
 from mairust_core.transfer.source import Reason
 
 HOST = "mairust"
@@ -49,7 +60,7 @@ class MaildirWriter:
         self._names = Names()
         self._directory = root
         self._written = 0
-        self._uids: _UidList
+        self._uids: _UidList | None = None
         self._keywords: dict[str, int] = {}
         self._more_keywords: list[tuple[str, list[int]]] = []
 
@@ -62,25 +73,34 @@ class MaildirWriter:
         if mailbox != INBOX and self._layout is Layout.PLUS_PLUS:
             (self._directory / "maildirfolder").touch(0o600)
         self._written = 0
-        self._uids = _UidList(self._directory / DOVECOT_UIDS)
+        self._uids = _UidList(self._directory)
         self._keywords, self._more_keywords = {}, []
+        if self._name(mailbox) != self._name(mailbox, UNLIMITED):
+            _write(self._directory / RECORD, [f"{mailbox}\n"])
+            return Reason.of("cut_off", directory=name)
         return None if is_shown(mailbox, name) else Reason.of("not_shown", directory=name)
 
-    def _name(self, mailbox: str) -> str:
+    def _name(self, mailbox: str, octets: int = MAX_FILE_OCTETS) -> str:
         name = plus_plus_directory if self._layout is Layout.PLUS_PLUS else nested_directory
-        return name(mailbox)
+        return name(mailbox, octets)
 
     def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
         """Write one message, with its flags and its date."""
-        self._written += 1
-        ms = to_ms(copy.received_at)
-        base = f"{ms // 1000}.M{ms % 1000 * 1000}Q{self._written}.{HOST},S={size_bytes}"
-        self._uids.add(self._written, base)
+        assert self._uids is not None
+        number, ms = self._written + 1, to_ms(copy.received_at)
+        base = f"{ms // 1000}.M{ms % 1000 * 1000}Q{number}.{HOST},S={size_bytes}"
         temporary = self._directory / "tmp" / base
-        with open(temporary, "wb", opener=_private) as file:
-            file.writelines(chunks)
-        os.utime(temporary, ns=(ms * 1_000_000, ms * 1_000_000))
-        os.rename(temporary, self._directory / "cur" / f"{base}:2,{self._info(base, copy.flags)}")
+        try:
+            with open(temporary, "wb", opener=_private) as file:
+                file.writelines(chunks)
+            os.utime(temporary, ns=(ms * 1_000_000, ms * 1_000_000))
+            os.rename(temporary, self._directory / "cur" / f"{base}:2,{self._info(base, copy.flags)}")
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        self._written = number
+        self._uids.add(number, base)
 
     def _info(self, base: str, flags: tuple[str, ...]) -> str:
         letters, more = [], []
@@ -99,7 +119,12 @@ class MaildirWriter:
 
     def end(self) -> None:
         """Write down UIDs and keywords of the mailbox: 26 as Dovecot does, more than that as Courier does."""
-        self._uids.finish(self._written + 1)
+        assert self._uids is not None
+        with self._uids:
+            self._write_keywords()
+        self._uids = None
+
+    def _write_keywords(self) -> None:
         names = list(self._keywords)
         if names:
             lines = [f"{number} {name}\n" for number, name in enumerate(names[: len(LETTERS)])]
@@ -109,6 +134,12 @@ class MaildirWriter:
             lines = [*(f"{one}\n" for one in names), "\n"]
             lines += [f"{base}:{' '.join(map(str, numbers))}\n" for base, numbers in self._more_keywords]
             _write(self._directory / COURIER_KEYWORDS / ":list", lines)
+
+    def abort(self) -> None:
+        """Finish the mailbox with what is in it by now, as far as that is possible."""
+        if self._uids is not None:
+            with suppress(OSError):
+                self.end()
 
     def subscribe(self, mailboxes: Iterable[str]) -> None:
         """Write down the subscriptions, as Dovecot 2 does."""
@@ -121,28 +152,41 @@ class _UidList:
     """The UIDs of a folder as Dovecot lists them (version 3), without which it sorts by the time in names.
 
     UIDVALIDITY is made of the names, so that the same messages have the same one and others another, and is
-    long past, so that any that a server gives later is higher.
+    long past, so that any that a server gives later is higher. Until the end it is where servers do not look.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "xb", opener=_private)  # noqa: SIM115 - `finish` closes it
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / DOVECOT_UIDS
+        self._temporary = directory / "tmp" / DOVECOT_UIDS
+        self._file = open(self._temporary, "xb", opener=_private)  # noqa: SIM115 - closed on exit
         self._names = 0
-        self._file.write(self._head(1))
+        self._next = 1
+        self._file.write(self._head())
 
     def add(self, uid: int, base: str) -> None:
         """One more message."""
         name = base.encode()
         self._names = crc32(name, self._names)
+        self._next = uid + 1
         self._file.write(b"%d :%s\n" % (uid, name))
 
-    def finish(self, next_uid: int) -> None:
-        """Write what is known by now."""
-        with self._file as file:
-            file.seek(0)
-            file.write(self._head(next_uid))
+    def __enter__(self) -> Self:
+        return self
 
-    def _head(self, next_uid: int) -> bytes:
-        return b"3 V%010d N%010d\n" % (1 + self._names % LONG_PAST_S, next_uid)
+    def __exit__(self, *_: object) -> None:
+        """Put it in its place with what is known by now."""
+        try:
+            with self._file as file:
+                file.seek(0)
+                file.write(self._head())
+            os.rename(self._temporary, self._path)
+        except OSError:
+            with suppress(OSError):
+                self._temporary.unlink()
+            raise
+
+    def _head(self) -> bytes:
+        return b"3 V%010d N%010d\n" % (1 + self._names % LONG_PAST_S, self._next)
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

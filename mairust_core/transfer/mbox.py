@@ -20,7 +20,7 @@ from mairust_core.transfer.mbox_split import Splitter
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
-from mairust_core.transfer.unpacking import PIECE_BYTES, UNREADABLE, Read, reading
+from mairust_core.transfer.unpacking import PIECE_BYTES, UNREADABLE, Bomb, Read, reading
 
 START_BYTES = 512
 
@@ -150,6 +150,8 @@ def _damage(error: Exception) -> Reason:
     """Why reading broke off: what is packed is damaged unless the system says something else."""
     if isinstance(error, OSError) and error.errno is not None:
         return unreadable(error)
+    if isinstance(error, Bomb):
+        return Reason.of("bomb", limit=error.limit)
     if isinstance(error, EOFError):
         return Reason.of("damaged", why=error)
     return Reason.of("damaged", key="damaged_before", why=error)  # a checksum stands behind what it is of

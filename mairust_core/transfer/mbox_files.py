@@ -23,30 +23,36 @@ SUFFIX = ".flags"
 SUBSCRIBED = "subscriptions"
 """The list of subscriptions beside the mboxes of an export."""
 MAX_BESIDE_BYTES = 256 << 20
+MAX_HEAD_BYTES = 64 << 10
 
 _STATUS = {b"R": "\\Seen"}
 _X_STATUS = {b"A": "\\Answered", b"F": "\\Flagged", b"T": "\\Draft", b"D": "\\Deleted"}
-_MOZILLA = {0x1: "\\Seen", 0x2: "\\Answered", 0x4: "\\Flagged", 0x8: "\\Deleted"}
+_MOZILLA = {0x1: "\\Seen", 0x2: "\\Answered", 0x4: "\\Flagged", 0x8: "\\Deleted", 0x1000: "$Forwarded"}
 
 
 def status_flags(head: bytes) -> tuple[str, ...]:
-    """Flags in the fields `Status`, `X-Status`, `X-Keywords` and `X-Mozilla-Status` of a message.
+    """Flags in the fields `Status`, `X-Status`, `X-Keywords`, `X-Mozilla-Status` and `X-Mozilla-Keys`.
 
-    The last, Thunderbird's, counts for nothing where a server writes the others, with `X-UID`.
+    The last two, Thunderbird's, count for nothing where a server writes the others, with `X-UID`.
     """
     fields = Fields(head[: header_end(head, 0, len(head))])
     found = dict[str, None]()
     for name, letters in ((b"status", _STATUS), (b"x-status", _X_STATUS)):
         value = fields.get(name) or b""
         found |= dict.fromkeys(flag for letter, flag in letters.items() if letter in value)
-    for keyword in (fields.get(b"x-keywords") or b"").replace(b",", b" ").split():
-        if keyword.isascii() and keyword[:1].isalnum() | keyword.startswith(b"$"):
-            found[keyword.decode("ascii")] = None
     by_server = fields.get(b"status") is not None and fields.get(b"x-uid") is not None
+    for name in (b"x-keywords",) if by_server else (b"x-keywords", b"x-mozilla-keys"):
+        found |= dict.fromkeys(_keywords(fields.get(name) or b""))
     bits = b"" if by_server else fields.get(b"x-mozilla-status") or b""
     if len(bits) == 4 and bits.isalnum() and all(digit in b"0123456789abcdefABCDEF" for digit in bits):
         found |= dict.fromkeys(flag for bit, flag in _MOZILLA.items() if int(bits, 16) & bit)
     return tuple(found)
+
+
+def _keywords(value: bytes) -> Iterable[str]:
+    for keyword in value.replace(b",", b" ").split():
+        if keyword.isascii() and keyword[:1].isalnum() | keyword.startswith(b"$"):
+            yield keyword.decode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +95,22 @@ def _noted(line: bytes) -> Noted:
     return Noted(received_at=received_at, flags=tuple(map(str, found["flags"])))
 
 
-def beside_lines(size_bytes: int, dialect: Dialect, messages: Iterable[Noted]) -> Iterable[str]:
-    """The lines of the list, each with its line end."""
+def read_record(mbox: Path) -> str:
+    """The mailbox that the list beside an mbox names where the file's name could not; else nothing."""
+    try:
+        with open_plain(beside_path(mbox)) as file:
+            return str(json.loads(file.readline(MAX_HEAD_BYTES)).get("mailbox", ""))
+    except (OSError, ValueError, AttributeError, Unusable):
+        return ""
+
+
+def beside_lines(
+    size_bytes: int, dialect: Dialect, messages: Iterable[Noted], mailbox: str = ""
+) -> Iterable[str]:
+    """The lines of the list, each with its line end; `mailbox` where the file's name does not tell."""
     noted = list(messages)
-    yield _line({"size": size_bytes, "dialect": dialect.value, "messages": len(noted)})
+    about: dict[str, Any] = {"size": size_bytes, "dialect": dialect.value, "messages": len(noted)}
+    yield _line(about | ({"mailbox": mailbox} if mailbox else {}))
     for one in noted:
         yield _line({"received_at": one.received_at.isoformat(), "flags": one.flags})
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mairust_core.mime.fields import MAX_HEADER_BYTES, header_end
 from mairust_core.transfer import ahead
 from mairust_core.transfer.ahead import Ahead
-from mairust_core.transfer.dates import HEAD_BYTES, header_of
+from mairust_core.transfer.dates import HEAD_BYTES
 from mairust_core.transfer.dialects import (
     BOM,
     MARK,
@@ -34,6 +36,12 @@ MAX_GUESSED_BYTES = 256 << 20
 that would take half of the room there is for it."""
 MAX_LIES = 3
 """So many that long are looked into and turn out wrong before none of the mbox is believed any more."""
+MAX_TOLD_LIES = 20
+"""The same where somebody says that there are some: each costs reading as much again as it tells."""
+LOOKED_INTO_BYTES = 4 << 10
+"""How much of a message is looked at first for its `Content-Length`."""
+
+_LINE_ENDS = re.compile(rb"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,8 @@ class Splitter(Ahead):
         super().__init__(read)
         self._on_line = True  # what is held begins with a whole line
         self._need(ahead.BLOCK_BYTES)
-        self._held = self._held.removeprefix(BOM)
+        if self._held.startswith(BOM):
+            self._take(len(BOM))
         self._skip_blank()
         head = self._held[: ahead.BLOCK_BYTES]
         self._end = b"\r" if b"\n" not in head and b"\r" in head else b"\n"
@@ -74,7 +83,7 @@ class Splitter(Ahead):
     @property
     def head(self) -> bytes:
         """The beginning of the mbox, empty when there is nothing in it."""
-        return self._held[:HEAD_BYTES]
+        return bytes(self._held[:HEAD_BYTES])
 
     def messages(self) -> Iterator[Raw]:
         """Its messages, in order; nothing when it does not begin like an mbox.
@@ -96,7 +105,7 @@ class Splitter(Ahead):
         """The message by its own `Content-Length`, None without one that fits."""
         if not self._lengths:
             return None
-        length = content_length(header_of(self._first))
+        length = content_length(self._header())
         if length is None:
             return None
         stop = sum(length)
@@ -105,17 +114,49 @@ class Splitter(Ahead):
         self._need(stop + 16)
         if not fits(self._held, stop):
             return None
-        raw, self._held = self._held[:stop], self._held[stop:]
+        raw = self._take(stop)
         self._skip_blank()
         return Payload.of(raw)
 
-    def _first(self, size: int) -> bytes:
-        self._need(size)
-        return self._held[:size]
+    def _header(self) -> bytes:
+        """The fields of the next message; empty when the message is over before they are.
+
+        What would be looked through beyond that belongs to others, and would be again for each of them.
+        """
+        if self._begins_next():
+            return b""
+        size, at = LOOKED_INTO_BYTES, 0
+        while True:
+            self._need(size + MAX_LINE_BYTES)
+            start = bytes(self._held[:size])
+            end = header_end(start, 0, len(start))
+            over, at = self._over(at, end)
+            if over:
+                return b""
+            if end < len(start) or len(start) < size:
+                return start[:end]
+            if size >= MAX_HEADER_BYTES:
+                return b""
+            size *= 4
+
+    def _begins_next(self) -> bool:
+        """Whether another message follows at once."""
+        return self._held.startswith(MARK) and self._parts(0, after_blank=False)
+
+    def _over(self, at: int, end: int) -> tuple[bool, int]:
+        """Whether a line between these places parts messages, and where the last one that might is."""
+        mark = self._end + MARK
+        while (found := self._held.find(mark, at, end)) >= 0:
+            if self._parts(found + 1, after_blank=self._is_blank(found)):
+                return True, found
+            at = found + 1
+        return False, max(end - len(mark), at)
 
     def _followed(self, stop: int) -> Payload | None:
         """The message up to there, on disk meanwhile; None, and all as it was, when none ends there."""
-        if not self._told and (stop > _guessed_bytes() or self._lies >= MAX_LIES):
+        if self._lies >= (MAX_TOLD_LIES if self._told else MAX_LIES):
+            return None
+        if not self._told and stop > _guessed_bytes():
             return None
         gathering = Gathering()
         last = b""
@@ -135,7 +176,7 @@ class Splitter(Ahead):
         """The message up to the next line that parts messages, or to the end."""
         gathering = Gathering()
         self._on_line = True
-        if self._held.startswith(MARK) and self._parts(0, after_blank=False):
+        if self._begins_next():
             return gathering.finish()
         mark, at = self._end + MARK, 0
         while True:
@@ -150,15 +191,14 @@ class Splitter(Ahead):
                 break
             else:
                 at = self._pass_on(gathering)
-        raw, self._held = self._held[: found + 1], self._held[found + 1 :]
-        gathering.add(self._unquoted(self._without_end(raw)))
+        gathering.add(self._unquoted(self._without_end(self._take(found + 1))))
         return gathering.finish()
 
     def _parts(self, start: int, *, after_blank: bool) -> bool:
         """Whether the line at `start` parts messages."""
         if self._exact:
             return True
-        line, _, rest = self._held[start : start + MAX_LINE_BYTES].partition(self._end)
+        line, _, rest = bytes(self._held[start : start + MAX_LINE_BYTES]).partition(self._end)
         return is_postmark(line, after_blank=after_blank, next_line=rest[:200])
 
     def _is_blank(self, line_end: int) -> bool:
@@ -188,8 +228,8 @@ class Splitter(Ahead):
         if not cut and len(self._held) > LONGEST_LINE_BYTES:
             cut, on_line = keep, False
         if cut > ahead.BLOCK_BYTES // 2:
-            gathering.add(self._unquoted(self._held[:cut]))
-            self._held, self._on_line = self._held[cut:], on_line
+            gathering.add(self._unquoted(self._take(cut)))
+            self._on_line = on_line
         at = max(len(self._held) - len(b"\n" + MARK), 0)
         self._more()
         return at
@@ -199,14 +239,15 @@ class Splitter(Ahead):
 
     def _take_line(self) -> bytes:
         self._need(MAX_LINE_BYTES)
-        line, end, _ = self._held[:MAX_LINE_BYTES].partition(self._end)
-        self._held = self._held[len(line) + len(end) :]
+        line, end, _ = bytes(self._held[:MAX_LINE_BYTES]).partition(self._end)
+        self._take(len(line) + len(end))
         self._line_end = b"\r\n" if end == b"\n" and line.endswith(b"\r") else self._end
         return line
 
     def _skip_blank(self) -> None:
         while True:
-            self._held = self._held.lstrip(b"\r\n")
+            blank = _LINE_ENDS.match(self._held)
+            self._take(blank.end() if blank else 0)
             if self._held or self._ended:
                 return
             self._more()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -11,7 +13,8 @@ from typing import IO
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.transfer.dialects import Dialect, quote
 from mairust_core.transfer.mbox_files import SUBSCRIBED, Noted, beside_lines, beside_path
-from mairust_core.transfer.names import Names, file_parts
+from mairust_core.transfer.names import MAX_MBOX_OCTETS, UNLIMITED, Names, file_parts
+from mairust_core.transfer.source import Reason
 
 SENDER = b"MAILER-DAEMON"
 
@@ -27,9 +30,9 @@ def postmark(at: datetime) -> bytes:
     return b"From %s %s %s %s\n" % (SENDER, day, month, clock)
 
 
-def mbox_path(root: Path, mailbox: str) -> Path:
+def mbox_path(root: Path, mailbox: str, octets: int = MAX_MBOX_OCTETS) -> Path:
     """The file of a mailbox below a directory: `Lists/Python.mbox`."""
-    parts = file_parts(mailbox)
+    parts = file_parts(mailbox, octets)
     return root.joinpath(*parts[:-1], parts[-1] + ".mbox")
 
 
@@ -43,15 +46,23 @@ class MboxWriter:
         self._path = root
         self._file: IO[bytes] | None = None
         self._noted: list[Noted] = []
+        self._ends: list[int] = []
+        self._record = ""
 
-    def begin(self, mailbox: str) -> None:
+    def begin(self, mailbox: str) -> Reason | None:
         """Open the file of a mailbox; messages go there from now on."""
-        self._path = self._root
+        self._path, self._record = self._root, ""
         if not self._single:
-            self._path = Path(self._names.free(str(mbox_path(self._root, mailbox))))
+            wanted = mbox_path(self._root, mailbox)
+            if wanted != mbox_path(self._root, mailbox, UNLIMITED):
+                self._record = mailbox
+            self._path = Path(self._names.free(str(wanted)))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._path, "xb", opener=_private)  # noqa: SIM115 - `end` closes it
-        self._noted = []
+        self._noted, self._ends = [], []
+        if not self._record:
+            return None
+        return Reason.of("cut_off", directory=self._path.relative_to(self._root))
 
     def add(self, copy: ExportedCopy, size_bytes: int, chunks: Iterable[bytes]) -> None:
         """Append one message; its flags and exact date go into the list beside the file."""
@@ -60,14 +71,32 @@ class MboxWriter:
         self._file.writelines(map(quote, _whole_lines(chunks)))
         self._file.write(b"\n")
         self._noted.append(Noted(received_at=copy.received_at, flags=copy.flags))
+        self._ends.append(self._file.tell())
 
     def end(self) -> None:
         """Close the file and write the list beside it."""
         assert self._file is not None
         self._file.close()
+        self._write_list()
+        self._file = None
+
+    def _write_list(self) -> None:
         size_bytes = self._path.stat().st_size
         with open(beside_path(self._path), "x", encoding="utf-8", opener=_private) as file:
-            file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted))
+            file.writelines(beside_lines(size_bytes, Dialect.MBOXRD, self._noted, self._record))
+
+    def abort(self) -> None:
+        """Leave the messages that are there as a whole and their list, as far as that is possible."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            whole = bisect_right(self._ends, self._path.stat().st_size)
+            os.truncate(self._path, self._ends[whole - 1] if whole else 0)
+            self._noted = self._noted[:whole]
+            self._write_list()
+        self._file = None
 
     def subscribe(self, mailboxes: Iterable[str]) -> None:
         """Write down the subscriptions, a name on each line."""

@@ -2,7 +2,9 @@
 
 Here a mailbox is named by its path with slashes, `Lists/Python`. Maildir++ writes `.Lists.Python`, a nested
 Maildir `Lists/Python`; both in IMAP's modified UTF-7 (RFC 3501 §5.1.3), or in UTF-8 where a server was told
-to. A dot inside of a name has no place in Maildir++: it is written `&AC4-`, which is read back.
+to. A dot inside of a name has no place in Maildir++: it is written `&AC4-`, which is read back. A name that
+grows longer than file systems take is cut off and ends with a part of its hash; the whole one is written
+beside (`RECORD`, or the list of an mbox), and holds where it leads to that place again.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import binascii
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from mairust_core.errors import Invalid
 from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
@@ -19,8 +22,16 @@ from mairust_core.transfer.mbox_files import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
-_TAKEN = re.compile(r"dovecot.*|courierimap.*|subscriptions|maildirfolder")
+RECORD = "mairust-mailbox"
+"""The file in a folder of ours whose directory could not be called as its mailbox; holds that name."""
+UNFINISHED = "mairust-unfinished"
+"""The file in the directory of an export that was broken off, or still goes on."""
+MAX_FILE_OCTETS = 255
+MAX_MBOX_OCTETS = MAX_FILE_OCTETS - len(".mbox.flags")
+UNLIMITED = 1 << 20
+_TAKEN = re.compile(rf"dovecot.*|courierimap.*|subscriptions|maildirfolder|{RECORD}|{UNFINISHED}")
 """Files that lie beside the folders of a nested Maildir, of ours and of other servers."""
+_CUT_OFF = re.compile("~[0-9a-f]{8}")
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -89,16 +100,35 @@ def plus_plus_levels(directory: str) -> tuple[str, ...]:
     return tuple(part for part in directory.removeprefix(".").split(".") if part)
 
 
-def plus_plus_directory(mailbox: str) -> str:
+def plus_plus_directory(mailbox: str, octets: int = MAX_FILE_OCTETS) -> str:
     """The Maildir++ directory of a mailbox, empty for INBOX, which is the Maildir itself."""
-    if mailbox == INBOX:
-        return ""
+    return "" if mailbox == INBOX else _cut_off(mailbox, _plus_plus, octets)
+
+
+def _plus_plus(mailbox: str) -> str:
     return "." + ".".join(encode_utf7(part).replace(".", "&AC4-") for part in mailbox.split(SEPARATOR))
 
 
-def nested_directory(mailbox: str) -> str:
+def nested_directory(mailbox: str, octets: int = MAX_FILE_OCTETS) -> str:
     """The nested directory of a mailbox, empty for INBOX."""
-    return "" if mailbox == INBOX else SEPARATOR.join(map(_nested, mailbox.split(SEPARATOR)))
+    if mailbox == INBOX:
+        return ""
+    return SEPARATOR.join(_cut_off(part, _nested, octets) for part in mailbox.split(SEPARATOR))
+
+
+def _cut_off(name: str, written: Callable[[str], str], octets: int) -> str:
+    """A name as it is written, or as much of it as there is room for in front of a part of its hash."""
+    whole = written(name)
+    mark = "~" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    while len(os.fsencode(whole)) > octets:
+        name = name[:-1]
+        whole = written(name.rstrip(f" {SEPARATOR}") + mark)
+    return whole
+
+
+def may_be_cut_off(part: str) -> bool:
+    """Whether a level of a path, without the ending of a file, ends as those that were cut off."""
+    return _CUT_OFF.search(part, max(len(part) - 9, 0)) is not None
 
 
 def is_shown(mailbox: str, directory: str) -> bool:
@@ -115,18 +145,18 @@ def _nested(part: str) -> str:
     return name or "_"
 
 
-def file_parts(mailbox: str) -> list[str]:
+def file_parts(mailbox: str, octets: int = MAX_MBOX_OCTETS) -> list[str]:
     """The levels of a mailbox as names of files, in UTF-8; `decoded_part` reads them back.
 
     None is called like a file that lies beside a directory of that name, or ends as such files do; none makes
     the export look like a Maildir.
     """
-    parts = [part.replace("&", "&-") or "_" for part in mailbox.split(SEPARATOR)]
-    return [_file_part(part) for part in parts]
+    return [_cut_off(part, _file_part, octets) for part in mailbox.split(SEPARATOR)]
 
 
 def _file_part(part: str) -> str:
-    if part.startswith(".") or part == SUBSCRIBED or part in INSIDE:
+    part = part.replace("&", "&-") or "_"
+    if part.startswith(".") or part in {SUBSCRIBED, UNFINISHED, *INSIDE}:
         part = _shift(part[0]) + part[1:]
     return _LIKE_OURS.sub(lambda found: _shift(found[0]), part)
 

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import IO
 
-from mairust_core.transfer.source import Reason, Unusable
+from mairust_core.transfer.source import Reason, SystemWords, Unusable
 
 
 def open_plain(path: str | os.PathLike[str], *, buffered: bool = True) -> IO[bytes]:
@@ -35,7 +35,7 @@ def open_plain(path: str | os.PathLike[str], *, buffered: bool = True) -> IO[byt
 
 def unreadable(error: OSError) -> Reason:
     """Why something cannot be read, in the words of the system."""
-    return Reason.of("unreadable", why=(error.strerror or type(error).__name__).lower())
+    return Reason.of("unreadable", why=SystemWords.of(error, lower=True))
 
 
 def oddity(path: str | os.PathLike[str]) -> Reason | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from io import BufferedReader, RawIOBase
 from typing import IO, cast
 
+from mairust_core.i18n import Wording
 from mairust_core.transfer.payload import PIECE_BYTES, Gathering, Payload
 from mairust_core.transfer.source import Reason, Unusable
-from mairust_core.transfer.unpacking import MAGIC_BYTES, UNREADABLE, Read, packing, reading
+from mairust_core.transfer.unpacking import MAGIC_BYTES, UNREADABLE, Bomb, Read, packing, reading
 
 MAX_UNPACKED_BYTES = 256 << 20
 """A few bytes could unpack to more than any disk holds; no mail is so large."""
@@ -56,11 +57,14 @@ def _gather(read: Read, gathering: Gathering) -> None:
     while piece := _piece(read):
         gathering.add(piece)
         if (size := size + len(piece)) > MAX_UNPACKED_BYTES:
-            raise Unusable(Reason.of("damaged", key="damaged_mail", why=f"> {MAX_UNPACKED_BYTES >> 20} MiB"))
+            limit = Wording("import.bomb_size", mib=MAX_UNPACKED_BYTES >> 20)
+            raise Unusable(Reason.of("bomb", key="bomb_mail", limit=limit))
 
 
 def _piece(read: Read) -> bytes:
     try:
         return read(PIECE_BYTES)
+    except Bomb as error:
+        raise Unusable(Reason.of("bomb", key="bomb_mail", limit=error.limit)) from error
     except UNREADABLE as error:
         raise Unusable(Reason.of("damaged", key="damaged_mail", why=error)) from error

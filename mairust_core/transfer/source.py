@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from mairust_core.errors import MaiRustError
 from mairust_core.i18n import Wording, explain
 from mairust_core.transfer.payload import Payload
+
+
+class SystemWords(str):
+    """What the system says of an error, in a text; it still knows which one it was."""
+
+    __slots__ = ("errno",)
+    errno: int | None
+
+    @classmethod
+    def of(cls, error: OSError, *, lower: bool = False) -> SystemWords:
+        """The words of an error, on wish in lower case."""
+        text = error.strerror or type(error).__name__
+        words = cls(text.lower() if lower else text)
+        words.errno = error.errno
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +57,23 @@ class Reason:
         """Its text, where it is no error of ours."""
         return Wording(f"import.{self.key}", **self.values)
 
+    @property
+    def denied(self) -> bool:
+        """Whether the system said that somebody else may do that, whatever language it is told in."""
+        values = self.values if self.error is None else self.error.values
+        return any(map(_is_denial, values.values()))
+
     def why(self, lang: str = "en") -> str:
         """The reason in a language."""
         if self.error is not None:
             return " ".join(explain(self.error, lang)).strip()
         return self.wording.in_(lang)
+
+
+def _is_denial(value: object) -> bool:
+    if isinstance(value, Wording):
+        return any(map(_is_denial, value.values.values()))
+    return isinstance(value, SystemWords) and value.errno in {errno.EACCES, errno.EPERM}
 
 
 class Fate(StrEnum):
@@ -116,6 +145,11 @@ class Aside:
     path: str
     reason: Reason
     fate: Fate
+
+
+def unfinished(mark: Path) -> Aside:
+    """An export of ours that was broken off, by the file that marks it."""
+    return Aside(path=str(mark), reason=Reason.of("unfinished"), fate=Fate.CHANGED)
 
 
 class Folder(Protocol):

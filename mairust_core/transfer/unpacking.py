@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import errno
-import gzip
 import io
 import lzma
 import os
@@ -15,8 +14,20 @@ from typing import IO, Any, Protocol, cast
 
 import zstandard
 
+from mairust_core.i18n import Wording
+
 Read = Callable[[int], bytes]
-BROKEN_ARCHIVE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zstandard.ZstdError)
+
+
+class Bomb(Exception):
+    """What is packed goes on beyond a limit, which `limit` names."""
+
+    def __init__(self, limit: Wording) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+BROKEN_ARCHIVE = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, Bomb)
 UNREADABLE = (OSError, *BROKEN_ARCHIVE)
 """What reading an archive, or any file, may raise."""
 SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
@@ -35,6 +46,13 @@ _ZSTD_BYTES = 512
 _READ_BYTES = 8 << 10
 _XZ_MEMORY_BYTES = 128 << 20
 """A file may ask for 4 GiB to be unpacked; what `xz -9` writes needs 65 MiB."""
+MAX_RATIO = 250
+"""So many times its size is unpacked at most: mail has a tenth of that, bzip2 could go to the millionfold."""
+FREE_BYTES = 32 << 20
+"""So much at a time is unpacked however little it was, wherever that is."""
+FREE_STREAMS = 10_000
+"""So many streams may lie behind each other; of more, each has to hold `STREAM_BYTES` on the average."""
+STREAM_BYTES = 256
 
 
 def packing(start: bytes) -> str:
@@ -47,13 +65,14 @@ def _unpacked(file: IO[bytes]) -> Any:
     peeking: Any = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
     kind = packing(peeking.peek(MAGIC_BYTES)[:MAGIC_BYTES])
     if kind == "gz":
-        return gzip.GzipFile(fileobj=peeking)
+        return _Streams(peeking, _GzipStream, _READ_BYTES)
     if kind == "bz2":
         return _Streams(peeking, bz2.BZ2Decompressor, _READ_BYTES)
     if kind == "xz":
         return _Streams(peeking, _xz_stream, _READ_BYTES)
     if kind == "zstd":
-        return _Streams(peeking, _ZstdStream, _ZSTD_BYTES)
+        context = zstandard.ZstdDecompressor()
+        return _Streams(peeking, lambda: _ZstdStream(context), _ZSTD_BYTES)
     return peeking
 
 
@@ -79,7 +98,7 @@ class _Streams:
     """Streams behind each other, maybe with zeros behind each; anything else there is damage.
 
     The libraries' own readers take no limit, leave out what is behind a stream, or take one that is cut off
-    for whole.
+    for whole. What costs more work than so many bytes of mail can is a `Bomb`.
     """
 
     def __init__(self, file: Any, begin: Callable[[], _Stream], read_bytes: int) -> None:
@@ -87,6 +106,9 @@ class _Streams:
         self._begin = begin
         self._read_bytes = read_bytes
         self._stream: _Stream | None = None
+        self._allowed_bytes = FREE_BYTES
+        self._unpacked_bytes = 0
+        self._streams = 0
 
     def read1(self, size: int) -> bytes:
         """Some bytes, at the end none. Raises `UNREADABLE`."""
@@ -95,26 +117,69 @@ class _Streams:
                 if not (packed := self._next_stream()):
                     return b""
                 self._stream = self._begin()
+                self._count_stream()
             elif not self._stream.needs_input:
                 packed = b""
-            elif not (packed := self._file.read(self._read_bytes)):
+            elif not (packed := self._more()):
                 raise EOFError("Compressed file ended before the end-of-stream marker was reached")
             if piece := self._stream.decompress(packed, size):
+                self._count(piece)
                 return piece
 
     def _next_stream(self) -> bytes:
         """The beginning of the next stream, empty when there is none."""
         packed = b"" if self._stream is None else self._stream.unused_data.lstrip(b"\0")
-        while not packed and (more := self._file.read(self._read_bytes)):
+        while not packed and (more := self._more()):
             packed = more.lstrip(b"\0")
         return packed
 
+    def _more(self) -> bytes:
+        packed: bytes = self._file.read(self._read_bytes)
+        self._allowed_bytes = min(self._allowed_bytes + MAX_RATIO * len(packed), FREE_BYTES)
+        return packed
 
-class _ZstdStream:
-    """One frame of zstd."""
+    def _count(self, piece: bytes) -> None:
+        self._unpacked_bytes += len(piece)
+        self._allowed_bytes -= len(piece)
+        if self._allowed_bytes < 0:
+            raise Bomb(Wording("import.bomb_ratio", times=MAX_RATIO, mib=FREE_BYTES >> 20))
+
+    def _count_stream(self) -> None:
+        self._streams += 1
+        if self._streams > FREE_STREAMS + self._unpacked_bytes // STREAM_BYTES:
+            raise Bomb(Wording("import.bomb_streams", streams=self._streams - 1, bytes=STREAM_BYTES))
+
+
+class _GzipStream:
+    """One member of gzip."""
 
     def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._full = False  # there may be more of it without any more input
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        piece = self._member.decompress(self._member.unconsumed_tail + data, max_length)
+        self._full = len(piece) == max_length
+        return piece
+
+
+class _ZstdStream:
+    """One frame of zstd; making a context for each costs more than the frame."""
+
+    def __init__(self, context: zstandard.ZstdDecompressor) -> None:
+        self._frame = context.decompressobj()
         self._held = memoryview(b"")
 
     @property

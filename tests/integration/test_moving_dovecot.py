@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -147,3 +150,105 @@ def test_a_folder_that_dovecot_does_not_show_is_told(
         name.replace("." if not options else "/", "/") for name in there.mailboxes(f"maildir:~/mail{options}")
     }
     assert set(names) - shown == {hidden}
+
+
+@pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
+def test_a_folder_whose_name_was_cut_off_is_shown_by_dovecot(
+    there: Dovecot, layout: Layout, options: str
+) -> None:
+    """Under what is left of it, with its mail."""
+    root = there.directory / "mail"
+    root.mkdir()
+    told: list[Told] = []
+    name = "\u00e9" * 127
+    rows: list[Row] = [(name, MAIL, (), START)]
+    run = ExportRun(root, MaildirWriter(root, layout), tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=("INBOX", name), subscribed=()), items(rows))
+    assert [(one.mailbox, one.reason.code) for one in told] == [(name, "cut_off")]
+    (shown,) = {one for one in there.mailboxes(f"maildir:~/mail{options}") if one != "INBOX"}
+    assert shown.startswith("\u00e9" * 50)
+    found = there.fetch(f"maildir:~/mail{options}", "hdr.subject", mailbox=shown)
+    assert [one["hdr.subject"] for one in found] == ["packed"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mairust_core.model.copies import Folders
+from mairust_core.transfer.exporting import ExportRun
+from mairust_core.transfer.maildir_write import MaildirWriter
+from tests.unit.transfer.test_exporting import START, items
+
+root = Path(sys.argv[1])
+rows = [("INBOX", b"Subject: %d\\n\\nx\\n" % number, ("kw",), START) for number in range(900)]
+run = ExportRun(root, MaildirWriter(root), tell=print, progress=lambda now: now.done == 700 and os._exit(9))
+run.run(Folders(mailboxes=("INBOX", "Sent"), subscribed=()), items(rows))
+"""
+
+
+def test_dovecot_reads_what_a_killed_export_left(there: Dovecot) -> None:
+    """Every message that was written, once."""
+    root = there.directory / "mail"
+    root.mkdir()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(root)], check=False, cwd=Path.cwd())
+    assert done.returncode == 9
+    found = there.fetch("maildir:~/mail", "hdr.subject", mailbox="INBOX")
+    assert sorted(int(one["hdr.subject"]) for one in found) == list(range(700))
+    assert there.mailboxes("maildir:~/mail") == ["INBOX"]
+    there.save("maildir:~/mail", "INBOX", MAIL)
+    assert len(there.fetch("maildir:~/mail", "uid", mailbox="INBOX")) == 701
+
+
+FIELDS = ("mailbox", "uid", "flags", "hdr.subject", "date.received.unixtime", "size.physical")
+
+
+def held(there: Dovecot, location: str) -> list[tuple[str, ...]]:
+    """What Dovecot has, by mailbox and UID; flags in no order, without the one that each session gives."""
+    found: list[dict[str, str]] = []
+    for mailbox in there.mailboxes(location):
+        found += sorted(there.fetch(location, *FIELDS, mailbox=mailbox), key=lambda one: int(one["uid"]))
+    for one in found:
+        one["flags"] = " ".join(sorted(set(one["flags"].split()) - {"\\Recent"}))
+        one["uid"] = ""  # given anew
+    return sorted((tuple(one.values()) for one in found), key=lambda one: one[0])
+
+
+@pytest.mark.parametrize("kind", ["sdbox", "mdbox", "maildir"])
+@pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
+def test_trap_m3_what_dovecot_has_comes_back_to_it_as_it_was(
+    there: Dovecot, kind: str, layout: Layout, options: str
+) -> None:
+    """Out of its store, in, and out: mailboxes, order, flags, keywords, dates, sizes, subscriptions."""
+    store = f"{kind}:~/store" + (":LAYOUT=fs" if kind == "maildir" else "")
+    names = ("INBOX", "Lists", "Lists/Python", "\u00c9t\u00e9 & co", "\u53d7\u4fe1\u7bb1/\u4ed5\u4e8b")
+    for number, mailbox in enumerate(names * 3):
+        there.save(store, mailbox, b"Subject: %d\n\nFrom me\n>From you\n" % number)
+    words = r"\Seen \Flagged $Forwarded $label1 work", r"\Answered \Draft", r"\Deleted NonJunk"
+    for mailbox, flags in zip(("INBOX", "Lists/Python", names[3]), words, strict=True):
+        there.run(store, "flags", "add", flags, "mailbox", mailbox, "uid", "2")
+    there.run(store, "move", "Lists", "mailbox", "INBOX", "uid", "1")
+    there.run(store, "mailbox", "subscribe", "INBOX", "Lists/Python")
+    root = there.directory / "store"
+    for number, path in enumerate(sorted((*root.glob("**/cur/*"), *root.glob("**/new/*")))):
+        os.utime(path, (10**9 + number * 86_401,) * 2)
+    for path in root.glob("**/dovecot.index*") if kind == "maildir" else ():
+        path.unlink()
+    if kind != "maildir":
+        root = there.directory / "plain"
+        there.run(store, "backup", f"maildir:{root}:LAYOUT=fs")
+    source = Maildir(root)
+    rows: list[Row] = []
+    for folder in source.folders():
+        for one in folder.messages():
+            assert isinstance(one, MaildirMessage)
+            rows.append((folder.mailbox, content(one), one.flags(), one.received_at()))
+    folders = Folders(mailboxes=names, subscribed=source.subscribed())
+    (there.directory / "out").mkdir()
+    writer = MaildirWriter(there.directory / "out", layout)
+    run = ExportRun(there.directory / "out", writer, tell=lambda _: None, progress=lambda _: None)
+    run.run(folders, items(sorted(rows, key=lambda row: names.index(row[0]))))
+    out = f"maildir:~/out{options}"
+    separator = "/" if options else "."
+    assert [(one[0].replace(separator, "/"), *one[1:]) for one in held(there, out)] == held(there, store)
+    subscribed = there.run(out, "mailbox", "list", "-s").decode().replace(separator, "/").split()
+    assert sorted(subscribed) == ["INBOX", "Lists/Python"]

@@ -17,7 +17,12 @@ CLIENT = Connection(road=Road.SMTP, ip="192.0.2.7", helo="mx.elsewhere.example",
 
 
 def receive(
-    site: Site, recipients: Sequence[str], data: bytes, *, sender: str = "eve@elsewhere.example"
+    site: Site,
+    recipients: Sequence[str],
+    data: bytes,
+    *,
+    sender: str = "eve@elsewhere.example",
+    connection: Connection = CLIENT,
 ) -> list[Reply]:
     """Take one mail in, as a listener would; the replies."""
 
@@ -26,11 +31,11 @@ def receive(
         road = open_road(site, refusals=refusals)
         try:
             envelope = Envelope(
-                mail_from=sender, recipients=(), connection=CLIENT, received_at=datetime.now(UTC)
+                mail_from=sender, recipients=(), connection=connection, received_at=datetime.now(UTC)
             )
             found: list[Recipient] = []
             for address in recipients:
-                answer = await road.recipient(address, CLIENT)
+                answer = await road.recipient(address, connection)
                 if isinstance(answer, Reply):
                     road.refused(envelope, address, answer)
                     return [answer]
@@ -38,7 +43,7 @@ def receive(
             given = Envelope(
                 mail_from=sender,
                 recipients=tuple(found),
-                connection=CLIENT,
+                connection=connection,
                 received_at=datetime.now(UTC),
             )
             return await road.receive(given, Bytes.of(data))

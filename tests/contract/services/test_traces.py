@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from mairust_core.ids import now_ms
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
+from mairust_core.model.envelope import Road
 from mairust_core.model.moment import Moment
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.model.story import KINDS, Story
@@ -28,8 +29,10 @@ from mairust_core.services.messages import Messages
 from mairust_core.services.traces import Traces
 from mairust_core.store.traces import MAX_BYTES, MAX_MAILS, note
 from tests.contract.services.conftest import Served
-from tests.contract.services.mails import mail, receive
+from tests.contract.services.mails import CLIENT, mail, receive
 from tests.contract.services.words import Ops
+
+PIPE = replace(CLIENT, road=Road.DELIVER, ip=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,30 @@ def test_rule_g4_a_narrow_reach_sees_its_own_recipients_only(
             assert other not in whole
             assert two.stored[other] not in whole
             assert story.mails[0].reply == f"250 2.0.0 stored {two.stored[own]}"
+
+
+def test_rule_c4_a_repetition_is_told_with_the_message_it_repeats(
+    ops: Ops, served: Served, ann: Account, bob: Account
+) -> None:
+    """By its Message-ID, newest first; to a narrow reach as far as it is theirs (rule G4)."""
+    message_id, ids = f"<{uuid4().hex}@elsewhere.example>", dict[str, str]()
+    for _ in range(2):
+        replies = receive(served.site, [ann.address, bob.address], mail(message_id), connection=PIPE)
+        ids |= {"ann": replies[0].text.split()[-1], "bob": replies[1].text.split()[-1]}
+    story = ops(Traces).show(message_id)
+    again, first = story.mails
+    assert [(event["message"], event["account"]) for event in told(story, "repeated")] == [
+        (ids["ann"], ann.address), (ids["bob"], bob.address),
+    ]  # fmt: skip
+    assert {event["trace"] for event in told(story, "repeated")} == {str(int(again.id))}
+    assert {event["trace"] for event in told(story, "stored")} == {str(int(first.id))}
+    assert set(KINDS["repeated"]) == set(told(story, "repeated")[0]) - {"at", "kind", "trace"}
+    key = served.issue(Scope.READ, reach=ReachKind.ACCOUNT, subject=bob.address)
+    narrow = served.there(Traces, key).show(str(int(again.id)))
+    assert [event["message"] for event in told(narrow, "repeated")] == [ids["bob"]]
+    assert narrow.mails[0].reply == f"250 2.0.0 stored {ids['bob']}"
+    assert ids["ann"] not in wire.dumps(narrow).decode()
+    assert served.there(Traces, key).show(ids["bob"]).mails[0].id == first.id
 
 
 def test_trap_a2_a_mail_of_others_looks_like_none(served: Served, two: Two, domain: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from mairust_core.model.job import NewJob
 from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.receive.committer import Committer
 from mairust_core.store.facts import kept_facts
-from mairust_core.store.guilt import Located
+from mairust_core.store.guilt import Guilty, Located
 from mairust_core.store.ingest import BYTES_GOOD_S, boot_clock, write_batch
 from tests.support.stores import ADMIN, Kit, around, facts_of, message, open_kit
 
@@ -289,6 +290,55 @@ def test_rule_c4_the_pipe_repeats_safely(kit: Kit) -> None:
     assert len(placements(kit, ann)) == 2
     assert len(placements(kit, bob)) == 1
     assert kit.problems() == []
+
+
+def noted(kit: Kit, one: Delivery) -> list[dict[str, Any]]:
+    """What the trace of a delivery tells, and the reply it names."""
+    assert one.trace is not None
+    [(events, reply)] = kit.rows("SELECT events, reply FROM trace WHERE id = ?", one.trace.id)
+    return [*json.loads(str(events)), {"kind": "reply", "reply": reply}]
+
+
+def test_rule_c4_a_repetition_leaves_a_trace_of_its_own(kit: Kit) -> None:
+    """Which message it repeats, for each account; a copy that is new is stored as ever."""
+    ann, bob = kit.account("ann@example.org"), kit.account("bob@example.org")
+    data = message()
+    first, again, both = (
+        kit.mail(*to, data=data, once=True, trace=True) for to in ((ann,), (ann,), (bob, ann))
+    )
+    [stored] = kit.store(first)
+    assert kit.store(again, both, kit.mail(ann, trace=True))[0] == stored
+    repeated = {"at": again.received_ms, "kind": "repeated", "account_id": ann, "message": str(stored)}
+    reply = {"kind": "reply", "reply": f"250 2.0.0 stored {stored}"}
+    assert noted(kit, again) == [repeated, reply]
+    new = both.copies[0].id
+    assert noted(kit, both) == [
+        repeated | {"at": both.received_ms},
+        {"at": both.received_ms, "kind": "stored", "copies": [[new, bob, "INBOX"]]},
+        {"kind": "reply", "reply": f"250 2.0.0 stored {new}"},
+    ]
+    assert [one["kind"] for one in noted(kit, first)] == ["stored", "reply"]
+    assert kit.problems() == []
+
+
+def test_rule_c4_a_repetition_whose_batch_fails_leaves_no_trace(kit: Kit) -> None:
+    """It is of the same transaction: refused with it, written once when it is tried again."""
+    ann, full = kit.account("ann@example.org"), kit.account("full@example.org", quota_bytes=0)
+    data = message()
+    kit.store(kit.mail(ann, data=data, once=True, trace=True))
+    again = kit.mail(ann, data=data, once=True, trace=True)
+    located = [
+        Located(at, one, location)
+        for at, one in enumerate((again, kit.mail(full)))
+        for location in kit.blobs.put_many([one.content])
+    ]
+    with pytest.raises(Guilty):
+        write_batch(kit.storage, located, boot_clock())
+    assert kit.rows("SELECT count(*) FROM trace") == [(1,)]
+    kit.commit(again, kit.mail(full))
+    assert kit.rows("SELECT count(*) FROM trace") == [(2,)]
+    kit.store(again)  # as after a commit whose outcome nobody knows
+    assert kit.rows("SELECT count(*) FROM trace") == [(3,)]
 
 
 def test_rule_c4_after_a_day_the_pipe_stores_again(kit: Kit) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import mailbox
+import os
 import random
-from collections.abc import Sequence
+import re
+import resource
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox_write import MboxWriter
 from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.names import UNFINISHED
 from mairust_core.transfer.source import Aside, Broken, Fate, Source
 from mairust_core.transfer.telling import Told
 
@@ -105,7 +110,8 @@ AWKWARD = (
     "INBOX", "A", "A.mbox/x", "A.mbox.flags/x", "A.sbd/x", "a.mbx", "x.gz", "subscriptions",
     "subscriptions/x", "dovecot-keywords", "dovecot-uidlist/x", "dovecot.index.log", "courierimapkeywords",
     "courierimapsubscribed",
-    "maildirfolder", "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
+    "maildirfolder", UNFINISHED, f"{UNFINISHED}/x", "mairust-mailbox/y",
+    "x/new", "mbox", "B.mbox/mbox", "x/subscriptions/y",
 )  # fmt: skip
 """Names that our own files have, and those of others."""
 
@@ -194,15 +200,104 @@ def test_only_an_empty_place_is_written_to(tmp_path: Path) -> None:
         require_no_file(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("name", "error"), [("x" * 300, Usage)])
-def test_a_name_that_the_disk_does_not_take_is_told(
-    tmp_path: Path, name: str, error: type[Exception]
-) -> None:
-    """The error names the path."""
-    writer = MaildirWriter(tmp_path)
+LONG = (
+    "INBOX", "a" * 255, "a" * 254 + "b", "\u00e9" * 127, "\u00e9" * 127 + "x", "&" * 200, "\U0001f600" * 63,
+    "x" * 150 + "/" + "\u00e9" * 50, "\u00e9" * 100, "\u00e9" * 100 + "/kid", "a" * 250, "&AC4-" * 50,
+    "plain~0123abcd", "/".join("a\u00e9" * 5 for _ in range(15)),
+)  # fmt: skip
+"""Names of at most 255 octets that are longer once they are written, and what looks like one cut off."""
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_a_name_that_no_file_can_have_is_cut_off_and_comes_back(tmp_path: Path, form: str) -> None:
+    """Each in a place of its own, which is told; the export goes on."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
+    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in LONG]
+    told: list[Told] = []
+    run = ExportRun(tmp_path, writer, tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=LONG, subscribed=LONG), items(mails))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    names, found = read(source)
+    assert sorted(names) == sorted(LONG)
+    assert in_order(found) == in_order(mails)
+    assert source.subscribed() == LONG
+    cut_off = [one for one in told if one.reason.code == "cut_off"]
+    assert {one.outcome for one in cut_off} == {Fate.CHANGED}
+    assert all(str(one.reason.values["directory"]) in one.reason.why("ja") for one in cut_off)
+    assert len({str(one.reason.values["directory"]) for one in cut_off}) == len(cut_off) >= 4
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+def test_a_place_that_got_another_name_keeps_that(tmp_path: Path, form: str) -> None:
+    """What is written beside holds only where it leads there."""
+    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
     run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
-    with pytest.raises(error, match="xxx"):
-        run.run(Folders(mailboxes=(name,), subscribed=()), iter(()))
+    run.run(Folders(mailboxes=("\u00e9" * 127,), subscribed=()), iter(()))
+    for path in tmp_path.glob("*~*"):
+        path.rename(path.with_name(re.sub("[^.]+~[0-9a-f]+", "Old~0123abcd", path.name)))
+    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    assert read(source)[0] == ["Old~0123abcd"]
+
+
+def broken_off(rows: Sequence[Row], error: BaseException) -> Any:
+    """The same as a stream that ends inside of one more message."""
+
+    def half() -> Iterator[bytes]:
+        yield b"Subject: half\n\n" + b"x" * 99_999
+        raise error
+
+    yield from items(rows)
+    copy = ExportedCopy(id=Id(99), mailbox=rows[-1][0], uid=99, received_at=START, flags=("late",))
+    yield Item(value=copy, content=BytesIn(chunks=half(), size_bytes=200_000))
+
+
+@pytest.mark.parametrize("form", [*Layout, "mbox"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no room"), KeyboardInterrupt(), Usage("x")])
+def test_what_is_broken_off_can_be_read_and_says_so(tmp_path: Path, form: str, error: BaseException) -> None:
+    """Whole messages only, with flags and keywords; nothing stays open; a second run says what to do."""
+    root = tmp_path / "out"
+    require_free(root)
+    writer = MboxWriter(root) if form == "mbox" else MaildirWriter(root, Layout(form))
+    run = ExportRun(root, writer, tell=lambda _: None, progress=lambda _: None)
+    some = rows()[:8]
+    with pytest.raises(DiskFull if isinstance(error, OSError) else type(error)):
+        run.run(Folders(mailboxes=MAILBOXES, subscribed=()), broken_off(some, error))
+    assert not [one for one in Path("/proc/self/fd").iterdir() if str(root) in os.path.realpath(one)]
+    source = Mboxes(str(root)) if form == "mbox" else Maildir(root)
+    assert in_order(read(source)[1]) == in_order(some)
+    assert [(one.path, one.reason.code) for one in source.left()] == [(f"{root}/{UNFINISHED}", "unfinished")]
+    assert [one for one in root.rglob("tmp/*") if one.is_file()] == []
+    with pytest.raises(Conflict, match="broken off"):
+        require_free(root)
+
+
+def test_what_is_finished_is_not_marked(tmp_path: Path) -> None:
+    """Nor is a single mbox, which is no directory."""
+    export(tmp_path, MaildirWriter(tmp_path), rows())
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_an_mbox_that_the_disk_had_no_room_for_ends_with_a_whole_message(tmp_path: Path) -> None:
+    """Wherever the disk cut it off."""
+    path = tmp_path / "one.mbox"
+    run = ExportRun(path, MboxWriter(path, single=True), tell=lambda _: None, progress=lambda _: None)
+    some = [("INBOX", b"Subject: %d\n\n" % n + b"x" * 3000 + b"\n", (), START) for n in range(9)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises((DiskFull, Usage)):
+            run.run(Folders(mailboxes=("INBOX",), subscribed=()), items(some), "INBOX")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read(Mboxes(str(path)))[1] == some[:6]
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    """The error names the path."""
+    (tmp_path / "file").touch()
+    run = ExportRun(tmp_path, MaildirWriter(tmp_path / "file"), tell=lambda _: None, progress=lambda _: None)
+    with pytest.raises(Usage, match="file"):
+        run.run(Folders(mailboxes=("INBOX",), subscribed=()), iter(()))
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.ids import Id
-from mairust_core.transfer import ahead
+from mairust_core.transfer import ahead, unpacking
 from mairust_core.transfer.dialects import Dialect, fits, is_postmark, quote, unquote
 from mairust_core.transfer.mbox import MboxFile, MboxMessage
 from mairust_core.transfer.mbox_files import beside_path, status_flags
@@ -115,6 +116,59 @@ def test_trap_m1_a_message_may_begin_so(line: bytes) -> None:
 def test_a_message_may_begin_without_an_empty_line_before_it() -> None:
     """With a date in front of a header field; then the line end before it is the message's."""
     assert split(P + b"a: 1\n\nx\n" + P + b"a: 2\n") == [b"a: 1\n\nx\n", b"a: 2\n"]
+
+
+def test_fields_without_an_empty_line_end_with_their_message() -> None:
+    """The `Content-Length` of the one behind it is not theirs."""
+    first, second = b"a: 1\n", b"Content-Length: 3\n\nxy\n"
+    for dialect in (None, Dialect.MBOXCL, Dialect.MBOXCL2):
+        assert split(P + first + P + second, dialect) == [first, second]
+        assert split(P + P + second, dialect) == [b"", second]
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, ZSTD], ids=["gz", "bz2", "xz", "zstd"]
+)
+def test_an_mbox_that_unpacks_too_far_is_read_until_there(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in front comes, the file and the limit are told, and other mboxes are read."""
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 3 << 20)
+    first = b"a: 1\n\n" + os.urandom(1 << 18).hex().encode() + b"\n"
+    bomb = P + b"a: 2\n\n" + b"The same line again.\n" * (1 << 20)
+    (tmp_path / "a.mbox").write_bytes(pack(P + first + b"\n" + bomb))
+    (tmp_path / "b.mbox").write_bytes(pack(b"\n" * (9 << 20) + P + b"a: 3\n"))
+    (tmp_path / "c.mbox").write_bytes(P + b"a: 4\n")
+    found = [one for file in Mboxes(str(tmp_path)).folders() for one in file.messages()]
+    messages = [b"".join(one.payload.chunks()) for one in found if isinstance(one, MboxMessage)]
+    assert messages == [first, b"a: 4\n"]
+    broken = [one for one in found if isinstance(one, Broken)]
+    assert [one.path for one in broken] == [f"{tmp_path}/a.mbox#2", f"{tmp_path}/b.mbox#1"]
+    assert {one.reason.code for one in broken} == {"bomb"}
+    assert all("250 times" in one.reason.why() and "250 倍" in one.reason.why("ja") for one in broken)
+
+
+def steps(call: Callable[[], object]) -> int:
+    """How many functions a call calls."""
+    count = 0
+
+    def counted(_frame: object, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(counted)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("message", [b"a: 1\nb: 2\n" * 10, b"a: 1\n" + b"text without an empty line\n" * 20])
+def test_messages_without_any_empty_line_are_parted_in_as_many_steps_each(message: bytes) -> None:
+    """However many follow: the fields of those are not looked into again for each of them."""
+    few, many = (P + message) * 50, (P + message) * 800
+    assert steps(lambda: split(many)) < 20 * steps(lambda: split(few))
 
 
 def test_an_empty_message_is_one() -> None:
@@ -246,6 +300,9 @@ def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> No
         (b"X-Mozilla-Status: 0001\nX-UID: 3\nStatus:\nX-Status: F\n", ("\\Flagged",)),
         (b"Status: RO\nX-Mozilla-Status: 0004\n", ("\\Seen", "\\Flagged")),
         (b"X-Keywords: work\nX-Mozilla-Status: 0001\n", ("work", "\\Seen")),
+        (b"X-Mozilla-Status: 1001\n", ("\\Seen", "$Forwarded")),
+        (b"X-Mozilla-Status: 0001\nX-Mozilla-Keys: $label1 work   \n", ("$label1", "work", "\\Seen")),
+        (b"X-Mozilla-Keys: work\nX-UID: 3\nStatus: O\nX-Keywords: own\n", ("own",)),
         (b"Subject: x\n\nStatus: R\n", ()),
     ],
 )

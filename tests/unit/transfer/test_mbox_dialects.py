@@ -120,6 +120,20 @@ def test_trap_m1_long_lies_are_taken_back(
     assert told == ([f"{path}#{number}" for number in range(1, 10)] if dialect else [])
 
 
+@pytest.mark.parametrize(("lies", "believed"), [(-1, True), (0, False)])
+def test_trap_m1_long_lengths_are_believed_until_too_many_lied(
+    monkeypatch: pytest.MonkeyPatch, lies: int, believed: bool
+) -> None:
+    """Looking into each would read all that follows again for each, whoever said that there are some."""
+    monkeypatch.setattr(mbox_split, "MAX_HELD_BYTES", 1 << 10)
+    lie = b"Content-Length: 999999\n\n" + b"text\n" * 10
+    true = b"Content-Length: 20000\n\n" + b"text\n" * 4000
+    mbox = (P + lie) * (mbox_split.MAX_TOLD_LIES + lies) + P + true + b"\n" + P + b"a: 2\n"
+    *liars, last, _ = Splitter(io.BytesIO(mbox).read, Dialect.MBOXCL).messages()
+    assert [raw.guessed for raw in liars] == [True] * len(liars)
+    assert (b"".join(last.payload.chunks()), last.guessed) == (true, not believed)
+
+
 def test_trap_m1_a_long_length_is_followed_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is held at a time than two blocks, and a pipe is enough."""
     monkeypatch.setattr(mbox_split, "MAX_HELD_BYTES", 1 << 20)

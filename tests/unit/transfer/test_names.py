@@ -12,6 +12,7 @@ from mairust_core.errors import Invalid
 from mairust_core.model.copies import target_name
 from mairust_core.model.mailbox import fitting_name
 from mairust_core.transfer.names import (
+    UNLIMITED,
     Mapping,
     Names,
     decode_utf7,
@@ -58,6 +59,15 @@ def test_modified_utf7_comes_back(name: str) -> None:
     assert encode_utf7(name).isascii()
 
 
+@given(st.lists(MAILBOX.map(lambda name: fitting_name(name * 40)), min_size=2, max_size=2, unique=True))
+def test_no_name_is_longer_than_files_may_be(names: list[str]) -> None:
+    """And none is that of another mailbox."""
+    for place in (plus_plus_directory, nested_directory, lambda name: "/".join(file_parts(name))):
+        places = list(map(place, names))
+        assert len(set(places)) == 2
+        assert all(len(part.encode()) <= 255 for one in places for part in one.split("/"))
+
+
 @pytest.mark.parametrize(
     ("directory", "mailbox"),
     [
@@ -88,10 +98,10 @@ def _from_nested(path: str) -> str:
 @given(MAILBOX)
 def test_names_come_back_from_both_layouts(mailbox: str) -> None:
     """Whatever a mailbox is called, an export's directory leads back to it."""
-    levels = plus_plus_levels(plus_plus_directory(mailbox))
+    levels = plus_plus_levels(plus_plus_directory(mailbox, UNLIMITED))
     assert folder_mailbox(tuple(map(decoded_part, levels))) == folder_mailbox([mailbox])
-    assert _from_nested(nested_directory(mailbox)) == folder_mailbox([mailbox])
-    assert _from_nested("/".join(file_parts(mailbox))) == folder_mailbox([mailbox])
+    assert _from_nested(nested_directory(mailbox, UNLIMITED)) == folder_mailbox([mailbox])
+    assert _from_nested("/".join(file_parts(mailbox, UNLIMITED))) == folder_mailbox([mailbox])
 
 
 @pytest.mark.parametrize("directory", [nested_directory, lambda name: "/".join(file_parts(name))])

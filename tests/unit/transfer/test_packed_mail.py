@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import zlib
@@ -15,9 +16,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mairust_core.transfer import packed_mail
+from mairust_core.transfer import packed_mail, unpacking
 from mairust_core.transfer.source import Unusable
-from mairust_core.transfer.unpacking import reading
+from mairust_core.transfer.unpacking import Bomb, reading
 from tests.unit.transfer.test_maildir import content, make, only
 
 MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
@@ -102,11 +103,50 @@ def test_trap_m2_mail_that_begins_almost_so_is_mail(tmp_path: Path, data: bytes)
 def test_trap_m2_what_unpacks_without_end_fails(
     tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Long before it fills a disk."""
+    """Long before it fills a disk; the reason names the limit."""
     monkeypatch.setattr(packed_mail, "MAX_UNPACKED_BYTES", 1 << 20)
     with pytest.raises(Unusable) as failed:
         content(only(one(tmp_path, pack(bytes(1 << 22)), None)))
-    assert failed.value.reason.code == "damaged"
+    assert (failed.value.reason.code, "1 MiB" in failed.value.reason.why()) == ("bomb", True)
+
+
+def unpacked_until_refused(data: bytes) -> int:
+    """How much came out before a `Bomb`, which is raised."""
+    read, pieces = reading(io.BytesIO(data)), list[bytes]()
+    with pytest.raises(Bomb):
+        pieces.extend(iter(lambda: read(1 << 12), b""))
+    return sum(map(len, pieces))
+
+
+@packers
+@pytest.mark.parametrize("times", [0, 40])
+def test_trap_m2_what_unpacks_too_far_is_refused_early(
+    pack: Callable[[bytes], bytes], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind much that is mail; no mail of that size is refused for having one line only."""
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 17)
+    monkeypatch.setattr(unpacking, "MAX_RATIO", 20)
+    mail = os.urandom(1 << 14).hex().encode() * 2
+    bomb = pack(mail) * times + pack(bytes(1 << 22))
+    more = unpacked_until_refused(bomb) - times * len(mail)
+    assert 0 < more <= (1 << 17) + 20 * (len(pack(bytes(1 << 22))) + (8 << 10))
+    read = reading(io.BytesIO(pack(mail) * 40))
+    assert sum(len(piece) for piece in iter(lambda: read(1 << 16), b"")) == 40 * len(mail)
+
+
+@packers
+def test_trap_m2_the_same_line_for_many_pages_is_mail(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Most of the limit is there for that."""
+    mail = MAIL + b"The same line once more.\n" * 1_000_000
+    assert content(only(one(tmp_path, pack(mail), None))) == mail
+
+
+@packers
+def test_trap_m2_streams_without_end_that_hold_nothing_fail(pack: Callable[[bytes], bytes]) -> None:
+    """Each costs more work than its bytes are worth."""
+    assert unpacked_until_refused(pack(b"") * (unpacking.FREE_STREAMS + 1)) == 0
+    read = reading(io.BytesIO(pack(bytes(300)) * (unpacking.FREE_STREAMS + 5)))
+    assert sum(map(len, iter(lambda: read(1 << 16), b""))) == 300 * (unpacking.FREE_STREAMS + 5)
 
 
 def _of_dictionary(code: int) -> bytes:
