@@ -120,7 +120,7 @@ def _headers_of(error: MaiRustError) -> dict[str, str]:
 
 def preferred(headers: Headers) -> str:
     """The best of our languages for an Accept-Language header (RFC 9110 §12.5.4); English when in doubt."""
-    best, weight = str(LANGUAGES[0]), 0.0
+    best, weight = LANGUAGES[0], 0.0
     for item in headers.get("accept-language", "")[:500].split(","):
         tag, _, quality = item.strip().partition(";")
         language = tag.split("-")[0].lower()

@@ -27,7 +27,8 @@ class Language(StrEnum):
     JA = "ja"
 
 
-LANGUAGES = tuple(Language)
+LANGUAGES = tuple(one.value for one in Language)
+"""Plain words: what is cached by language is asked for by them."""
 QUESTION = "question"
 """The first word of the keys that are no error's."""
 SHELL = "shell_"

@@ -53,8 +53,10 @@ def note(data_dir: Path, isolation: Isolation) -> None:
 
 def forget(data_dir: Path) -> None:
     """Take away what an earlier server has left."""
-    with suppress(FileNotFoundError):
-        _path(data_dir).unlink()
+    try:
+        _path(data_dir).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed: %s", _path(data_dir), error.strerror)
 
 
 def _path(data_dir: Path) -> Path:

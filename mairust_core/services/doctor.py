@@ -18,4 +18,4 @@ class Doctor(Service):
         Ids of findings are stable; `lang` is the language of the texts, English where another is asked for.
         Reads, and changes nothing.
         """
-        return self.site.examine(lang)
+        return self.site.examine(str(lang))
