@@ -13,7 +13,7 @@ from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review,
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
-from mairust_core.operations import BytesIn, Service, operation
+from mairust_core.operations import BytesIn, Service, operation, require_text
 from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
@@ -38,6 +38,7 @@ class Plugins(Service):
         for a plugin that is blocked.
         """
         self.by.require(ADMIN, SITE)
+        require_text([("directory", str(directory))])
         manifest = self.site.read_plugin(directory)
         self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
