@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mairust_core import store
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
+from mairust_core.model.ids import Id
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review, Terms
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
@@ -217,7 +218,8 @@ class Plugins(Service):
         """
         with self.site.storage.read() as tx:
             if after:
-                found = store.plugin_logs.after(tx, self.by, id, cursor or after, limited(limit) + 1)
+                last = Id.of_cursor(cursor) if cursor else Id.parse(after, "after")
+                found = store.plugin_logs.after(tx, self.by, id, last, limited(limit) + 1)
             else:
                 found = store.plugin_logs.page(tx, self.by, id, cursor, limited(limit) + 1)
             if not found:
