@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mairust_core import store
+from mairust_core.asked import asking
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.ids import Id
@@ -43,9 +44,9 @@ class Plugins(Service):
         manifest = self.site.read_plugin(directory)
         self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
-        content = {"directory": str(directory), "version": manifest.version}
-        with change(self, "link", manifest.id, content) as tx:
-            store.trust.hold(self.site.storage, tx)
+        asked = {"directory": str(directory), "version": manifest.version}
+        with asking(asked), change(self, "link", manifest.id) as tx:
+            self._note(tx, manifest.id)
             return self.site.plugins.link(tx, self.by, manifest, directory)
 
     @operation(

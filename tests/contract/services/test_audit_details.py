@@ -38,7 +38,7 @@ from mairust_core.services.trust import Trust
 from mairust_core.store.tables import audit
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.linking import approved, manifest_text, new_id
+from tests.support.linking import approved, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, made
 
 PASSWORD = "correct horse battery staple"
@@ -184,6 +184,19 @@ def test_a_package_says_which_it_was(ops: Ops) -> None:
     ops(Plugins).disable(id_) if shown.state == "enabled" else ops(Plugins).approve(id_)
     verb = "disable" if shown.state == "enabled" else "approve"
     assert told(ops, f"plugins.{verb}", id_)["before"]["state"] == shown.state
+
+
+def test_a_directory_says_what_it_took_the_place_of(served: Served, ops: Ops, tmp_path: Path) -> None:
+    """A plugin that is linked again: which version was there, and how it stood."""
+    id_ = approved(served.site, tmp_path, manifest_text(new_id()))
+    was = ops(Plugins).show(id_)
+    asked = {"directory": str(tmp_path), "version": "1.0.0"}
+    assert told(ops, "plugins.link", id_) == {"asked": asked, "before": {}}
+    link(served.site, tmp_path, manifest_text(id_, version="1.1.0"))
+    assert told(ops, "plugins.link", id_) == {
+        "asked": {**asked, "version": "1.1.0"},
+        "before": {"version": "1.0.0", "state": was.state, "pending": None},
+    }
 
 
 def test_a_list_of_revocations_says_which_it_was(ops: Ops) -> None:
