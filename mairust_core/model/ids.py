@@ -15,12 +15,12 @@ class Id(int):
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text: str) -> Id:
-        """The id a decimal string stands for; anything else raises `Invalid` of the field `id`."""
+    def parse(cls, text: str, field: str = "id") -> Id:
+        """The id a decimal string stands for; anything else raises `Invalid` of the field."""
         from mairust_core.errors import Invalid
 
         if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) >= 1 << 63:
-            raise Invalid("id", "not_id", value=repr(text[:40]))
+            raise Invalid(field, "not_id", value=repr(text[:40]))
         return cls(text)
 
     @classmethod

@@ -115,6 +115,6 @@ class Accounts(Service):
     def remove(self, address: str) -> Removed:
         """Remove an account that no alias names any more and, a little later, all its mail."""
         with change(self, "remove", address) as tx:
-            note_before(store.accounts.get(tx, self.by, address))
+            note_before(store.accounts.get(tx, self.by, address, locked=True))
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)

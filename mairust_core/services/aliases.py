@@ -50,6 +50,6 @@ class Aliases(Service):
         """Remove an alias; mail to it is refused from the next second on."""
         wanted = alias_address(address)
         with change(self, "remove", wanted) as tx:
-            note_before(store.aliases.get(tx, self.by, wanted))
+            note_before(store.aliases.get(tx, self.by, wanted, locked=True))
             store.aliases.remove(tx, self.by, wanted)
         return Removed(name=wanted)

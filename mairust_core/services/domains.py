@@ -45,6 +45,6 @@ class Domains(Service):
         """Remove a domain that holds no account or alias any more."""
         folded = fold_domain(name, "name")
         with change(self, "remove", folded) as tx:
-            note_before(store.domains.get(tx, self.by, folded))
+            note_before(store.domains.get(tx, self.by, folded, locked=True))
             store.domains.remove(tx, self.by, folded)
         return Removed(name=folded)

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mairust_core import store
+from mairust_core.asked import asking
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
+from mairust_core.model.ids import Id
 from mairust_core.model.plugin_forms import Approved, Installed, Plugin, Review, Terms
 from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotation
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
-from mairust_core.operations import BytesIn, Service, operation
+from mairust_core.operations import BytesIn, Service, operation, require_text
 from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 
@@ -38,12 +40,13 @@ class Plugins(Service):
         for a plugin that is blocked.
         """
         self.by.require(ADMIN, SITE)
+        require_text([("directory", str(directory))])
         manifest = self.site.read_plugin(directory)
         self.site.check_plugin_directory(directory)
         self.site.plugins.look_for(manifest)
-        content = {"directory": str(directory), "version": manifest.version}
-        with change(self, "link", manifest.id, content) as tx:
-            store.trust.hold(self.site.storage, tx)
+        asked = {"directory": str(directory), "version": manifest.version}
+        with asking(asked), change(self, "link", manifest.id) as tx:
+            self._note(tx, manifest.id)
             return self.site.plugins.link(tx, self.by, manifest, directory)
 
     @operation(
@@ -216,7 +219,8 @@ class Plugins(Service):
         """
         with self.site.storage.read() as tx:
             if after:
-                found = store.plugin_logs.after(tx, self.by, id, cursor or after, limited(limit) + 1)
+                last = Id.of_cursor(cursor) if cursor else Id.parse(after, "after")
+                found = store.plugin_logs.after(tx, self.by, id, last, limited(limit) + 1)
             else:
                 found = store.plugin_logs.page(tx, self.by, id, cursor, limited(limit) + 1)
             if not found:

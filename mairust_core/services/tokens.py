@@ -58,7 +58,7 @@ class Tokens(Service):
     def revoke(self, id: str) -> Token:
         """Revoke an API key; it is refused within a second."""
         with change(self, "revoke", id) as tx:
-            note_before(store.tokens.get(tx, self.by, id))
+            note_before(store.tokens.get(tx, self.by, id, locked=True))
             return store.tokens.revoke(tx, self.by, id)
 
 

@@ -66,9 +66,10 @@ def _require_local(tx: Connection, by: Principal, alias: str, target: str) -> No
         raise Invalid("to", "leads_nowhere", value=target, alias=alias, limit=MAX_DEPTH)
 
 
-def get(tx: Connection, by: Principal, wanted: str) -> Alias:
-    """One alias by its address in any case; raises `NotFound`."""
-    row = tx.execute(_select(by).where(address.c.folded == accounts.fold(wanted))).first()
+def get(tx: Connection, by: Principal, wanted: str, *, locked: bool = False) -> Alias:
+    """One alias by its address in any case; raises `NotFound`. `locked` is for one that is to go."""
+    one = _select(by).where(address.c.folded == accounts.fold(wanted))
+    row = tx.execute(one.with_for_update(of=address) if locked else one).first()
     if row is None:
         raise NotFound("alias", address=wanted)
     return _models(tx, [row])[0]

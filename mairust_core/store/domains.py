@@ -47,9 +47,10 @@ def add(tx: Connection, by: Principal, domain_id: Id, name: str) -> Domain:
     return Domain(id=domain_id, name=name, accounts=0, created_at=to_time(created_ms))
 
 
-def get(tx: Connection, by: Principal, name: str) -> Domain:
-    """One domain by its folded name; raises `NotFound`."""
-    row = tx.execute(_select(by).where(domain.c.name == name)).first()
+def get(tx: Connection, by: Principal, name: str, *, locked: bool = False) -> Domain:
+    """One domain by its folded name; raises `NotFound`. `locked` is for one that is to go."""
+    one = _select(by).where(domain.c.name == name)
+    row = tx.execute(one.with_for_update(of=domain) if locked else one).first()
     if row is None:
         raise NotFound("domain", name=name)
     return _model(row)

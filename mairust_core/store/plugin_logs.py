@@ -43,10 +43,10 @@ def page(tx: Connection, by: Principal, plugin: str, cursor: str, limit: int) ->
     return [_model(row) for row in tx.execute(query.order_by(plugin_log.c.id.desc()).limit(limit))]
 
 
-def after(tx: Connection, by: Principal, plugin: str, last: str, limit: int) -> list[PluginLogLine]:
+def after(tx: Connection, by: Principal, plugin: str, last: Id, limit: int) -> list[PluginLogLine]:
     """The lines that came after one, the oldest first."""
     query = select(plugin_log).where(plugin_log.c.tenant_id == by.tenant_id, plugin_log.c.plugin == plugin)
-    query = query.where(plugin_log.c.id > Id.parse(last))
+    query = query.where(plugin_log.c.id > last)
     return [_model(row) for row in tx.execute(query.order_by(plugin_log.c.id).limit(limit))]
 
 

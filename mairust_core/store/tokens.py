@@ -79,9 +79,10 @@ def _domain(subject: str) -> str:
         raise Invalid("subject", "not_domain", value=repr(subject[:80])) from error
 
 
-def get(tx: Connection, by: Principal, public_id: str) -> Token:
-    """One key by its public id; raises `NotFound`."""
-    row = tx.execute(_select().where(token.c.id == public_id, within(by))).first()
+def get(tx: Connection, by: Principal, public_id: str, *, locked: bool = False) -> Token:
+    """One key by its public id; raises `NotFound`. `locked` is for one that is to change."""
+    one = _select().where(token.c.id == public_id, within(by))
+    row = tx.execute(one.with_for_update(of=token, key_share=True) if locked else one).first()
     if row is None:
         raise NotFound("token", id=public_id)
     return _model(row)

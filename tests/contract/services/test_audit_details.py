@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from uuid import uuid4
 from sqlalchemy import func, select
 
 from mairust_core import store, wire
+from mairust_core.errors import NotFound
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.copies import NewFolders
+from mairust_core.model.domain import NewDomain
 from mairust_core.model.forms import UNSET
 from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
@@ -24,6 +27,7 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases
 from mairust_core.services.audit import Audit
+from mairust_core.services.domains import Domains
 from mairust_core.services.hooks import Hooks
 from mairust_core.services.importing import Imports
 from mairust_core.services.mailboxes import Mailboxes
@@ -34,7 +38,7 @@ from mairust_core.services.trust import Trust
 from mairust_core.store.tables import audit
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops
-from tests.support.linking import approved, manifest_text, new_id
+from tests.support.linking import approved, link, manifest_text, new_id
 from tests.support.packaging import Marketplace, Signing, body, made
 
 PASSWORD = "correct horse battery staple"
@@ -182,6 +186,19 @@ def test_a_package_says_which_it_was(ops: Ops) -> None:
     assert told(ops, f"plugins.{verb}", id_)["before"]["state"] == shown.state
 
 
+def test_a_directory_says_what_it_took_the_place_of(served: Served, ops: Ops, tmp_path: Path) -> None:
+    """A plugin that is linked again: which version was there, and how it stood."""
+    id_ = approved(served.site, tmp_path, manifest_text(new_id()))
+    was = ops(Plugins).show(id_)
+    asked = {"directory": str(tmp_path), "version": "1.0.0"}
+    assert told(ops, "plugins.link", id_) == {"asked": asked, "before": {}}
+    link(served.site, tmp_path, manifest_text(id_, version="1.1.0"))
+    assert told(ops, "plugins.link", id_) == {
+        "asked": {**asked, "version": "1.1.0"},
+        "before": {"version": "1.0.0", "state": was.state, "pending": None},
+    }
+
+
 def test_a_list_of_revocations_says_which_it_was(ops: Ops) -> None:
     """By its serial."""
     market = Marketplace()
@@ -229,3 +246,44 @@ def test_entries_of_changes_at_once_link_up(served: Served, ann: Account) -> Non
         chain.append(after[chain[-1]])
     assert len(chain) == len(quotas) + 1
     assert chain[-1] == served.here(Accounts).show(ann.address).quota_bytes
+
+
+def gone_once(remove: Callable[[str], object], subjects: Sequence[str]) -> None:
+    """Each is removed by one of many callers at once; the others are told that it is not there."""
+
+    def removed(subject: str) -> bool:
+        try:
+            remove(subject)
+        except NotFound:
+            return False
+        return True
+
+    wanted = [one for one in subjects for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(removed, wanted))
+    assert [one for one, was in zip(wanted, found, strict=True) if was] == list(subjects)
+
+
+def test_what_many_remove_at_once_is_removed_once(served: Served, domain: str) -> None:
+    """Who comes second finds nothing: no entry says that it took away what was gone."""
+    names = [f"{number}.{domain}" for number in range(12)]
+    for name in names:
+        served.here(Domains).add(NewDomain(name=name))
+        served.here(Accounts).add(NewAccount(address=f"ann@{name}"))
+        served.here(Aliases).add(NewAlias(address=f"info@{name}", to=(f"ann@{name}",)))
+    gone_once(served.here(Aliases).remove, [f"info@{name}" for name in names])
+    gone_once(served.here(Accounts).remove, [f"ann@{name}" for name in names])
+    served.site.collect()
+    gone_once(served.here(Domains).remove, names)
+
+
+def test_a_key_that_many_revoke_at_once_was_in_force_once(served: Served) -> None:
+    """Revoking again is harmless, and its entry says that the key was revoked already."""
+    tokens = served.here(Tokens)
+    for _ in range(12):
+        id_ = tokens.create(NewToken(name="phone", scopes=(Scope.READ,))).id
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(tokens.revoke, [id_] * 4))
+        entries = served.here(Audit).browse(operation="tokens.revoke", subject=id_).items
+        before = [one.details.before["revoked"] for one in entries if one.details is not None]
+        assert sorted(before) == [False, True, True, True]

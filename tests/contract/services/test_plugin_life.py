@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from mairust_core.chores import SCHEDULES
+from mairust_core.cursors import Listing
 from mairust_core.doctor import examine_site
-from mairust_core.errors import NotFound
+from mairust_core.errors import Invalid, NotFound
 from mairust_core.hooks.figures import Figure
 from mairust_core.hooks.log import Noted
 from mairust_core.hooks.sayings import Saying
@@ -66,6 +67,15 @@ def test_a_plugins_log_is_read_newest_first_page_by_page(served: Served, ops: Op
     rest = ops(Plugins).logs(plugin, after=last, limit=1, cursor=page.next_cursor or "")
     assert [one.text for one in (*page.items, *rest.items)] == ["four", "five"]
     assert (followed[0].origin, followed[0].hook, followed[0].plugin) == (LogOrigin.STDERR, "h", plugin)
+
+
+def test_what_is_no_line_of_a_log_is_named_as_it_was_given(ops: Ops, plugin: str) -> None:
+    """Not as the plugin's id; a made-up cursor is a cursor, with `after` beside it, too."""
+    with pytest.raises(Invalid, match=r"^after: 'zz' is not an id"):
+        ops(Plugins).logs(plugin, after="zz")
+    forged = Listing("plugins.logs", {"id": plugin, "after": "1"}).seal("zz")
+    with pytest.raises(Invalid, match=r"^cursor: .*next_cursor"):
+        ops(Plugins).logs(plugin, after="1", cursor=forged)
 
 
 def test_rule_j3_of_a_plugins_log_the_newest_thousand_are_kept(

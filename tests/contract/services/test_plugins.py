@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -190,6 +191,16 @@ def test_of_many_who_link_one_plugin_at_once_one_does(served: Served, tmp_path: 
         errors = [one.exception() for one in tried]
         assert None in errors
         assert all(error is None or isinstance(error, Conflict) for error in errors)
+
+
+def test_a_directory_whose_name_is_no_unicode_is_refused(served: Served, tmp_path: Path) -> None:
+    """It could not be kept; the error names the directory, and nothing is registered."""
+    id_ = new_id()
+    directory = write(tmp_path / os.fsdecode(b"dir\xff\xfe"), manifest_text(id_))
+    with pytest.raises(Invalid, match=r"^directory: it is not Unicode"):
+        served.here(Plugins).link(directory)
+    with pytest.raises(NotFound):
+        served.here(Plugins).show(id_)
 
 
 def test_a_disabled_plugin_stays_so_when_more_is_approved(ops: Ops, served: Served, tmp_path: Path) -> None:
