@@ -133,7 +133,7 @@ def _listed(server: Server, wanted: Wanted) -> list[str]:
 
 def _near(kind: type[Service], server: Server, wanted: Wanted) -> Sequence[Any]:
     """The items of a list by name where what is wanted comes first."""
-    from mairust_core.cursors import Listing
+    from mairust_core.operations.cursors import Listing
     from mairust_core.remote import remote
 
     before = wanted.prefix[:-1]

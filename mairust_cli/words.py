@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mairust_core.errors import Invalid
-from mairust_core.model.moment import Moment
+from mairust_core.model.moment import Moment, duration_s
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where stdin is no terminal.")]
 PluginId = Annotated[str, typer.Argument(metavar="ID", help="As `plugin list` shows it.")]
@@ -20,8 +20,6 @@ Since = Annotated[
 ]
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(I?)B?", re.IGNORECASE)
-_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NO_LIMIT = frozenset({"none", "unlimited"})
 
 
@@ -39,10 +37,10 @@ def parse_duration_s(text: str, field: str) -> int:
     """Seconds in `90s`, `30m`, `24h` or `7d`, 0 for `0`; raises `Invalid` naming `field`."""
     if text == "0":
         return 0
-    match = _DURATION.fullmatch(text)
-    if match is None:
+    found = duration_s(text)
+    if found is None:
         raise Invalid(field, "not_duration", value=repr(text[:40]))
-    return int(match[1]) * _SECONDS[match[2]]
+    return found
 
 
 def past(text: str | None, field: str = "since") -> Moment | None:
@@ -56,8 +54,8 @@ def parse_moment(text: str, now: datetime, field: str = "expires") -> datetime:
     Raises `Invalid` naming `field`.
     """
     try:
-        if match := _DURATION.fullmatch(text):
-            return now + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        if (distance_s := duration_s(text)) is not None:
+            return now + timedelta(seconds=distance_s)
         at = datetime.fromisoformat(text)
     except (OverflowError, ValueError) as error:
         raise Invalid(field, "not_moment", value=repr(text[:40])) from error

@@ -16,11 +16,11 @@ from mairust_cli.session import Session
 from mairust_cli.text import clean, moment, size
 from mairust_cli.tree import COMMANDS, Command, DefaultGroup, noun
 from mairust_cli.words import Yes
-from mairust_core.cursors import Listing
 from mairust_core.errors import Damaged, Invalid, MaiRustError, NoSite, NotFound
 from mairust_core.i18n import explain, say
 from mairust_core.model.backup import MAX_NAME_LENGTH, MAX_SNAPSHOTS, Verification
 from mairust_core.model.forms import Page
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.backups import Backups
 from mairust_core.services.pages import limited
 

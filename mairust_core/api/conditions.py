@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
 from mairust_core import wire
 from mairust_core.api.answers import etag_of
 from mairust_core.api.problems import Fault
-from mairust_core.api.views import Compared, SiteView, Within
+from mairust_core.api.views import Compared, Within, seen_through
 from mairust_core.errors import Conflict, Usage
 from mairust_core.operations import BytesIn, BytesOut, Operation, Service, items_of
 from mairust_core.services.registry import SERVICES
@@ -84,14 +84,12 @@ class Condition:
         """What the call returns; raises a 412 unless a tag fits, `NotFound` when nothing is there."""
         self._require(self._site)
         if self._op.body_type is not BytesIn:  # those take their time, and transactions of their own
-            self._service.site = cast(
-                "Site", SiteView(self._site, Compared(self._site.storage, self._compare))
-            )
+            self._service.site = seen_through(self._site, Compared(self._site.storage, self._compare))
         return call()
 
     def _compare(self, tx: Connection) -> None:
         self._site.storage.serialise(tx, f"if-match {self._op.path} {self._args}")
-        self._require(cast("Site", SiteView(self._site, Within(self._site.storage, tx))))
+        self._require(seen_through(self._site, Within(self._site.storage, tx)))
 
     def _require(self, site: Site) -> None:
         found = shown_by(self._op.path)

@@ -31,6 +31,7 @@ from mairust_core.items import read_items
 from mairust_core.model.forms import Nothing
 from mairust_core.networks import counted
 from mairust_core.operations import BytesIn, ItemsIn, Operation, Service, items_of
+from mairust_core.operations.calling import call_encoded
 from mairust_core.shortage import Threads, shortage
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class Edge:
         async with self._arguments(op, request, key is not None) as given:
             service = self._site.service(kind, by)
             if op.encoded:
-                call = partial(op.call_encoded, service, given.args, given.options)
+                call = partial(call_encoded, op, service, given.args, given.options)
                 return await encoded(request, op, call, self._run_short)
             if key is None:
                 call = partial(getattr(service, op.name), *given.args, **given.options)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
 from mairust_core import store, wire
-from mairust_core.api.views import OneTransaction, SiteView
+from mairust_core.api.views import OneTransaction, seen_through
 from mairust_core.errors import Conflict, Locked, Usage
 from mairust_core.ids import now_ms
 from mairust_core.model.receipt import KEPT_MS, Kept, Receipt
@@ -117,7 +117,7 @@ class Once:
 
     def _in_one_transaction(self, call: Call) -> bytes:
         with OneTransaction(self._site.storage, self._claim) as storage:
-            self._service.site = cast("Site", SiteView(self._site, storage))
+            self._service.site = seen_through(self._site, storage)
             body = wire.dumps(call(self._service))
             if storage.tx is not None:
                 self._keep(storage.tx, body)

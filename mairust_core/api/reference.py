@@ -24,7 +24,7 @@ from mairust_core.api.problems import title
 from mairust_core.api.routes import PREFIX, errors_of
 from mairust_core.errors import BY_CODE
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
-from mairust_core.model.forms import Page, Unset
+from mairust_core.model.forms import Page, Unset, is_request
 from mairust_core.model.ids import Id
 from mairust_core.model.moment import FORMS, Moment
 from mairust_core.operations import BytesIn, BytesOut, Operation, items_of
@@ -227,7 +227,7 @@ def _members(kind: Any) -> str:
 
 def _optional(kind: Any, field: Field[Any]) -> str:
     given = field.default is MISSING and field.default_factory is MISSING
-    return "" if given or "__pydantic_config__" not in vars(kind) else " (optional)"
+    return "" if given or not is_request(kind) else " (optional)"
 
 
 def _type_name(kind: Any) -> str:

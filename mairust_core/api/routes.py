@@ -39,7 +39,7 @@ from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.model.forms import MAX_LIMIT
 from mairust_core.model.moment import Moment
 from mairust_core.operations import ANY, BytesIn, BytesOut, Operation, Service, items_of
-from mairust_core.words import enum_of
+from mairust_core.wire.words import enum_of
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""

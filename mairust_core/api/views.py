@@ -1,6 +1,6 @@
-"""A site as one request sees it: with a storage whose transactions are more, or less, than those of its own.
+"""A site as one request sees it: with a storage whose transactions are others than the site's own.
 
-Each stands in for a `StorageBackend`; what it does not say is the storage's own.
+Each storage here stands in for a `StorageBackend`; what it does not say is the storage's own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from mairust_core.store import StorageBackend
 
 
-class SiteView:
-    """A site with another storage."""
+def seen_through(site: Site, storage: Any) -> Site:
+    """The site with another storage."""
+    return cast("Site", _SiteView(site, storage))
+
+
+class _SiteView:
+    """What else is asked of a site goes to it."""
 
     def __init__(self, site: Site, storage: Any) -> None:
         self._site = site

@@ -34,6 +34,7 @@ _PORTS = {"http": 80, "https": 443}
 Listening = Callable[[], Mapping[str, tuple[str, int]]]
 """Host and port of what runs on this site now, by the names of its listeners."""
 Heard = Callable[[Isolation], object]
+"""Who wants to know how local plugins are held."""
 Functions = Callable[[], Mapping[str, Function]]
 """What answers for plugins inside this process, by their ids."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STRICT = {"extra": "forbid"}
+
 
 def request(cls: type[T]) -> type[T]:
     """Mark a dataclass as a request body: on the wire, a key it does not know is an error."""
-    cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]  # read by pydantic only
+    cls.__pydantic_config__ = _STRICT  # type: ignore[attr-defined]  # read by pydantic only
     return cls
+
+
+def is_request(kind: Any) -> bool:
+    """Whether a type is a dataclass that is marked so."""
+    return is_dataclass(kind) and vars(kind).get("__pydantic_config__") == _STRICT
 
 
 def wire_names(cls: type[T]) -> type[T]:

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-_AGO = re.compile(r"([0-9]{1,6})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 FORMS = "A time (RFC 3339; in UTC without a zone), a date in UTC, or how long ago: 90s, 90m, 24h, 7d, 2w."
+
+
+def duration_s(text: str) -> int | None:
+    """The seconds in `90s`, `90m`, `24h`, `7d` or `2w`; None for any other text."""
+    found = _DURATION.fullmatch(text)
+    return int(found[1]) * _SECONDS[found[2]] if found else None
 
 
 class Moment(str):
@@ -31,8 +37,8 @@ class Moment(str):
     def at(self, field: str, now: datetime | None = None) -> datetime:
         """The time that is meant; raises `Invalid` naming `field`."""
         try:
-            if found := _AGO.fullmatch(self):
-                return (now or datetime.now(UTC)) - timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+            if (ago_s := duration_s(self)) is not None:
+                return (now or datetime.now(UTC)) - timedelta(seconds=ago_s)
             at = datetime.fromisoformat(self.upper())
             return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except (ValueError, OverflowError) as error:

@@ -138,10 +138,10 @@ class V1:
 
     def _limited(self, made: Mapping[str, Path], most: Most) -> Group:
         memory = made["memory"]
-        _write(memory / "memory.limit_in_bytes", most.memory_bytes)
+        write_to(memory / "memory.limit_in_bytes", most.memory_bytes)
         with suppress(FileNotFoundError):  # a kernel that counts no swap
-            _write(memory / "memory.memsw.limit_in_bytes", most.memory_bytes)
-        _write(made["pids"] / "pids.max", most.processes)
+            write_to(memory / "memory.memsw.limit_in_bytes", most.memory_bytes)
+        write_to(made["pids"] / "pids.max", most.processes)
         readers = Readers(
             cpu=made["cpuacct"] / "cpuacct.usage",
             memory_events=memory / "memory.oom_control",
@@ -168,11 +168,11 @@ class V2:
         _try_to_remove(self._base)
 
     def _limited(self, directory: Path, most: Most) -> Group:
-        _write(directory / "memory.max", most.memory_bytes)
+        write_to(directory / "memory.max", most.memory_bytes)
         with suppress(FileNotFoundError):
-            _write(directory / "memory.swap.max", 0)
-            _write(directory / "memory.oom.group", 1)
-        _write(directory / "pids.max", most.processes)
+            write_to(directory / "memory.swap.max", 0)
+            write_to(directory / "memory.oom.group", 1)
+        write_to(directory / "pids.max", most.processes)
         readers = Readers(
             cpu=directory / "cpu.stat",
             memory_events=directory / "memory.events",
@@ -242,7 +242,7 @@ def _second_at(parent: Path) -> V2:
     available = (parent / "cgroup.controllers").read_text("ascii").split()
     if lacking := [name for name in V2_CONTROLLERS if name not in available]:
         raise Unavailable(f"{parent}: no controller {lacking[0]}")
-    _write(parent / "cgroup.subtree_control", V2_WANTED)
+    write_to(parent / "cgroup.subtree_control", V2_WANTED)
     base = parent / OURS
     _stand_delegating(base)
     _sweep(base)
@@ -283,7 +283,7 @@ def _stand(base: Path) -> None:
 
 def _stand_delegating(base: Path) -> None:
     _stand(base)
-    _write(base / "cgroup.subtree_control", V2_WANTED)
+    write_to(base / "cgroup.subtree_control", V2_WANTED)
 
 
 def _name() -> str:
@@ -308,7 +308,8 @@ def _try_to_remove(group: Path) -> None:
         group.rmdir()
 
 
-def _write(path: Path, value: object) -> None:
+def write_to(path: Path, value: object) -> None:
+    """Write one value into a file of a group; raises `OSError` that names the file."""
     try:
         path.write_text(f"{value}\n", "ascii")
     except OSError as error:  # of a write it does not name the file

@@ -10,36 +10,38 @@ import logging
 import os
 from pathlib import Path
 
-from mairust_core.sandbox.cgroups import ROOT
+from mairust_core.sandbox.cgroups import ROOT, write_to
 
 SUBGROUP = "main"
+TOLD = Path("/proc/self/cgroup")
+"""Where the kernel says in which groups a process is (cgroups(7))."""
 DELEGATED = "user.delegate"
 """What systemd writes on a group that it leaves to its service (systemd.resource-control(5), from 251 on)."""
 
 log = logging.getLogger("mairust.sandbox")
 
 
-def settle(root: Path = ROOT) -> None:
+def settle(root: Path = ROOT, told: Path = TOLD) -> None:
     """Move this process into a group of its own below the one it was given, if that is a service's own.
 
     To be called before any other process is started. Where nothing was given, nothing happens; where it
     fails, plugins are held without groups, and what tells of layers says so.
     """
-    own = _own(root)
+    own = _own(root, told)
     if own is None or not _is_delegated(own):
         return
     try:
         subgroup = own / SUBGROUP
         subgroup.mkdir(exist_ok=True)
-        (subgroup / "cgroup.procs").write_text("0\n", "ascii")
+        write_to(subgroup / "cgroup.procs", 0)
     except OSError as error:
         log.warning("plugins will have no control groups: %s: %s", error.filename, error.strerror)
 
 
-def _own(root: Path) -> Path | None:
+def _own(root: Path, told: Path) -> Path | None:
     """Our group of the second version, where that is the only one."""
     try:
-        lines = Path("/proc/self/cgroup").read_text("utf-8").splitlines()
+        lines = told.read_text("utf-8").splitlines()
     except OSError:  # a system without groups
         return None
     if len(lines) != 1 or not lines[0].startswith("0::/"):

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mairust_core import store
-from mairust_core.asked import details
-from mairust_core.asked import note_before as note_before
 from mairust_core.model.ids import Id
 from mairust_core.operations import Service
+from mairust_core.operations.asked import details
+from mairust_core.operations.asked import note_before as note_before
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from mairust_core.store.messages import Source
     from mairust_core.store.placements import Held
 
-CHUNK_BYTES = 1 << 18
 MAX_FILENAME = 255
 PLAIN = "text/plain; charset=utf-8"
 READ, WRITE = Scope.READ, Scope.WRITE
@@ -249,13 +246,15 @@ class Messages(Service):
         """
         summary, source = self._find(id)
         data = self.site.read_blob(source) if original else self.site.render(source)
-        return _bytes(data, f"{int(summary.id)}.eml", "message/rfc822")
+        return BytesOut.of(data, f"{int(summary.id)}.eml", "message/rfc822")
 
     @operation("GET", "/messages/{id}/text", scope=READ, errors=(NotFound, Damaged), produces=PLAIN)
     def text(self, id: str) -> BytesOut:
         """The body of one message as text in UTF-8, taken from its HTML where it has no other."""
         _, source = self._find(id)
-        return _bytes(self.site.text(source).encode("utf-8", "replace"), f"{int(Id.parse(id))}.txt", PLAIN)
+        return BytesOut.of(
+            self.site.text(source).encode("utf-8", "replace"), f"{int(Id.parse(id))}.txt", PLAIN
+        )
 
     @operation("GET", "/messages/{id}/html", scope=READ, errors=(NotFound, Damaged), produces=PLAIN)
     def html(self, id: str) -> BytesOut:
@@ -264,7 +263,7 @@ class Messages(Service):
         html = self.site.html(source)
         if not html:
             raise NotFound("html", id=id)
-        return _bytes(html.encode("utf-8", "replace"), f"{int(Id.parse(id))}.html.txt", PLAIN)
+        return BytesOut.of(html.encode("utf-8", "replace"), f"{int(Id.parse(id))}.html.txt", PLAIN)
 
     @operation("GET", "/messages/{id}/attachments/{n}", scope=READ, errors=(NotFound, Damaged), produces=ANY)
     def attachment(self, id: str, n: int) -> BytesOut:
@@ -285,7 +284,7 @@ class Messages(Service):
         if found is None:
             raise NotFound("part", id=id, number=number[:40])
         name = found.filename[:MAX_FILENAME] or f"{int(Id.parse(id))}-{number}.bin"
-        return _bytes(found.data, name, found.content_type)
+        return BytesOut.of(found.data, name, found.content_type)
 
     def _find(self, id: str) -> tuple[Summary, Source]:
         with self.site.storage.read() as tx:
@@ -295,18 +294,3 @@ class Messages(Service):
 def _note_place(one: Held) -> None:
     """For the audit: whose message it is, and where; null in the trash."""
     note_before({"account": one.address, "mailbox": one.place.mailbox if one.place else None})
-
-
-def _bytes(data: bytes, filename: str, content_type: str) -> BytesOut:
-    return BytesOut(
-        chunks=_chunks(data),
-        size_bytes=len(data),
-        sha256=hashlib.sha256(data).digest(),
-        filename=filename,
-        content_type=content_type,
-    )
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]

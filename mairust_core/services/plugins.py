@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mairust_core import store
-from mairust_core.asked import asking
 from mairust_core.errors import Conflict, Forbidden, Invalid, Locked, NotFound, TooLarge
 from mairust_core.model.forms import DEFAULT_LIMIT, Page, RemovedById
 from mairust_core.model.ids import Id
@@ -16,6 +15,7 @@ from mairust_core.model.plugin_life import PluginLogLine, RotatedSecret, Rotatio
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.observe.faults import crash_point
 from mairust_core.operations import BytesIn, Service, operation, require_text
+from mairust_core.operations.asked import asking
 from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mairust_core import store
-from mairust_core.asked import told
 from mairust_core.errors import Forbidden, Invalid, NotFound
 from mairust_core.model.audit import EntryDetails
 from mairust_core.model.forms import DEFAULT_LIMIT, Page
@@ -16,6 +15,7 @@ from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.token import IssuedToken, NewToken, Token
 from mairust_core.operations import Service, operation
+from mairust_core.operations.asked import told
 from mairust_core.services.changes import change, note_before
 from mairust_core.services.pages import cut, limited
 from mairust_core.wire import encode_time

@@ -6,7 +6,8 @@ server that is somewhere else.
     names      what a folder is called there and here (Maildir++, nested, modified UTF-7)
     payload    the bytes of one message, in memory or in a file
     dates      when a message was received
-    maildir    reading Maildirs       maildir_files   what lies beside the messages: keywords, UIDs
+    maildir    reading Maildirs       maildir_folder, maildir_messages: what is in them; maildir_files:
+               what lies beside the messages: keywords, UIDs
     mboxes     a directory of mboxes  mbox            one of them; dialects: how it is written
     mbox_split parts one into its messages, ahead of what is taken (`ahead`)
     opening    opens what is there, and nothing that waits; unpacking: compressed ones

@@ -13,7 +13,7 @@ from typing import IO
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.transfer.dialects import Dialect, quote
 from mairust_core.transfer.mbox_files import SUBSCRIBED, Noted, beside_lines, beside_path
-from mairust_core.transfer.names import MAX_MBOX_OCTETS, UNLIMITED, Names, file_parts
+from mairust_core.transfer.names import UNLIMITED, Names, mbox_path
 from mairust_core.transfer.source import Reason
 
 SENDER = b"MAILER-DAEMON"
@@ -28,12 +28,6 @@ def postmark(at: datetime) -> bytes:
     day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
     clock = f"{at.day:2d} {at.hour:02d}:{at.minute:02d}:{at.second:02d} {at.year:04d}".encode()
     return b"From %s %s %s %s\n" % (SENDER, day, month, clock)
-
-
-def mbox_path(root: Path, mailbox: str, octets: int = MAX_MBOX_OCTETS) -> Path:
-    """The file of a mailbox below a directory: `Lists/Python.mbox`."""
-    parts = file_parts(mailbox, octets)
-    return root.joinpath(*parts[:-1], parts[-1] + ".mbox")
 
 
 class MboxWriter:

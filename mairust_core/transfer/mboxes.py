@@ -14,8 +14,14 @@ from mairust_core.transfer.dialects import Dialect, begins_mbox
 from mairust_core.transfer.maildir_files import dovecot_subscriptions
 from mairust_core.transfer.mbox import MboxFile, mbox_start
 from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX, read_record
-from mairust_core.transfer.mbox_write import mbox_path
-from mairust_core.transfer.names import UNFINISHED, called_part, decoded_part, folder_mailbox, may_be_cut_off
+from mairust_core.transfer.names import (
+    UNFINISHED,
+    called_part,
+    decoded_part,
+    folder_mailbox,
+    mbox_path,
+    whole_parts,
+)
 from mairust_core.transfer.opening import open_plain, unreadable
 from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable, unfinished
 from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
@@ -106,19 +112,14 @@ class Mboxes:
         return False
 
     def _file(self, path: Path, levels: tuple[str, ...]) -> MboxFile:
-        place = self._recorded(path, _place_of(path.name, levels))
+        place = whole_parts(
+            _place_of(path.name, levels),
+            lambda: read_record(path),
+            lambda mailbox: mbox_path(Path(self.path), mailbox) == path,
+        )
         mailbox = self._mailbox or SEPARATOR.join(map(decoded_part, place))
         called = self._mailbox or SEPARATOR.join(map(called_part, place))
         return MboxFile(str(path), mailbox, self._dialect, called=called)
-
-    def _recorded(self, path: Path, place: tuple[str, ...]) -> tuple[str, ...]:
-        """The place itself, or of a file of ours that was cut off the one that the list beside it names."""
-        if not any(map(may_be_cut_off, place)):
-            return place
-        record = read_record(path)
-        if record and mbox_path(Path(self.path), record) == path:
-            return tuple(part.replace("&", "&-") for part in record.split(SEPARATOR))
-        return place
 
     def may_hold_some(self) -> bool:
         """Whether there is an mbox in the directory, or something that has to be told; stops at the first."""

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 from mairust_core.errors import Invalid
 from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
@@ -126,9 +127,21 @@ def _cut_off(name: str, written: Callable[[str], str], octets: int) -> str:
     return whole
 
 
-def may_be_cut_off(part: str) -> bool:
+def _may_be_cut_off(part: str) -> bool:
     """Whether a level of a path, without the ending of a file, ends as those that were cut off."""
     return _CUT_OFF.search(part, max(len(part) - 9, 0)) is not None
+
+
+def whole_parts(
+    parts: tuple[str, ...], record: Callable[[], str], leads_here: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """The levels of a place themselves, or of one of ours that was cut off those of its mailbox.
+
+    `record` reads what is written beside it; whoever called the place otherwise since is believed.
+    """
+    if any(map(_may_be_cut_off, parts)) and (mailbox := record()) and leads_here(mailbox):
+        return tuple(part.replace("&", "&-") for part in mailbox.split(SEPARATOR))
+    return parts
 
 
 def is_shown(mailbox: str, directory: str) -> bool:
@@ -152,6 +165,12 @@ def file_parts(mailbox: str, octets: int = MAX_MBOX_OCTETS) -> list[str]:
     the export look like a Maildir.
     """
     return [_cut_off(part, _file_part, octets) for part in mailbox.split(SEPARATOR)]
+
+
+def mbox_path(root: Path, mailbox: str, octets: int = MAX_MBOX_OCTETS) -> Path:
+    """The file of a mailbox below a directory: `Lists/Python.mbox`."""
+    parts = file_parts(mailbox, octets)
+    return root.joinpath(*parts[:-1], parts[-1] + ".mbox")
 
 
 def _file_part(part: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.benchmarks.servers import DIE_WITH_US, READY_TIMEOUT_S, Server, ServerFailed, end, tail
 from tests.benchmarks.sites import DOMAIN
+from tests.support.ports import free_port
 
 POSTFIX_DAEMONS, DOVECOT_LMTP = Path("/usr/lib/postfix/sbin"), Path("/usr/lib/dovecot/lmtp")
 DRAIN_TIMEOUT_S = 120.0
@@ -98,7 +99,7 @@ def missing() -> str | None:
 @contextlib.contextmanager
 def dovecot(directory: Path) -> Iterator[Server]:
     """Dovecot's LMTP on a free port and on the socket `lmtp` in `directory`. Raises: ServerFailed."""
-    port = _free_port()
+    port = free_port()
     (directory / "mail").mkdir(parents=True)
     shutil.chown(directory / "mail", "mail", "mail")
     configuration = directory / "dovecot.conf"
@@ -110,7 +111,7 @@ def dovecot(directory: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def postfix(directory: Path, lmtp: Path) -> Iterator[Server]:
     """Postfix on a free port, which hands its mail to the LMTP socket. Raises: ServerFailed."""
-    port = _free_port()
+    port = free_port()
     places = {"directory": directory, "daemons": POSTFIX_DAEMONS, "domain": DOMAIN, "port": port}
     for name in ("queue", "data", "conf"):
         (directory / name).mkdir(parents=True)
@@ -177,8 +178,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], complaint: str, log: 
             return
         time.sleep(_POLL_S)
     raise ServerFailed(complaint + tail(log))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

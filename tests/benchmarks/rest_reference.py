@@ -23,6 +23,7 @@ from mairust_core import wire
 from mairust_core.app import Site, opened
 from mairust_core.config import load_settings
 from mairust_core.model.principal import Principal
+from mairust_core.operations.calling import call_encoded
 from mairust_core.services.messages import Messages
 from tests.benchmarks.rest import LIMIT, PATH
 
@@ -52,7 +53,7 @@ def create_reference(site: Site, address: str) -> FastAPI:
     statements: list[Statement] = []
     with recorded(site, statements):
         messages = Messages(site, Principal.local("benchmark"))
-        body = wire.render(Messages.operations["browse"].call_encoded(messages, [address], {"limit": LIMIT}))
+        body = wire.render(call_encoded(Messages.operations["browse"], messages, [address], {"limit": LIMIT}))
 
     @app.get(PATH)
     def page(address: str, limit: int = LIMIT) -> Response:

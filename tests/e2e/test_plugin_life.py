@@ -21,6 +21,7 @@ import pytest
 from mairust_core.jobs.tasks import AT_ONCE
 from tests.support.linking import allow_unsigned, manifest_text
 from tests.support.mailbox_client import Answer, Dialogue
+from tests.support.ports import free_port
 from tests.support.server import Server, Site, clean_environment, make_site
 
 PATIENCE_S = 150.0
@@ -232,13 +233,6 @@ def _prove_figures(site: Site, asked: int, ended: int) -> None:
 def _counted(site: Site, asked: int) -> Any:
     shown = answer(site, "plugin", "show", LOCAL)
     return shown if shown["usage"]["calls"] >= 2 * asked and shown["workers"] else None
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -15,7 +15,8 @@ from mairust_core.errors import Usage
 from mairust_core.model.copies import Folders
 from mairust_core.transfer.exporting import ExportRun
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.maildir import Maildir, MaildirMessage
+from mairust_core.transfer.maildir import Maildir
+from mairust_core.transfer.maildir_messages import MaildirMessage
 from mairust_core.transfer.maildir_write import Layout, MaildirWriter
 from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.mboxes import Mboxes

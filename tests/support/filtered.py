@@ -9,36 +9,24 @@ import ctypes
 import errno
 import os
 import platform
-import struct
 import sys
 from collections.abc import Iterable
 
-from mairust_core.sandbox import seccomp
+from mairust_core.sandbox import seccomp, syscalls
+from mairust_core.sandbox.syscalls import Numbers
 
 _NUMBERS = {
-    "x86_64": {
-        "capset": 126,
-        "chroot": 161,
-        "mount": 165,
-        "pivot_root": 155,
-        "seccomp": 317,
-        "setpriority": 141,
-        "umount2": 166,
-    },
-    "aarch64": {
-        "capset": 91,
-        "chroot": 51,
-        "mount": 40,
-        "pivot_root": 41,
-        "seccomp": 277,
-        "setpriority": 140,
-        "umount2": 39,
-    },
+    **{name: syscalls.NEVER[name] for name in ("chroot", "mount", "pivot_root", "umount2")},
+    "capset": Numbers(126, 91),
+    "landlock_add_rule": Numbers(445, 445),
+    "landlock_create_ruleset": Numbers(444, 444),
+    "landlock_restrict_self": Numbers(446, 446),
+    "seccomp": Numbers(317, 277),
+    "setpriority": Numbers(141, 140),
 }
-_EVERYWHERE = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
-UNIT = (*_NUMBERS["x86_64"], *_EVERYWHERE)
+UNIT = tuple(_NUMBERS)
 """Of what a sandbox asks: refused on Debian 12 by `@system-service` without `@privileged @resources`."""
 
 
@@ -55,8 +43,8 @@ def command(refused: Iterable[str], *words: str) -> list[str]:
 
 def main() -> None:
     """Put the filter in place and become the command."""
-    numbers = _NUMBERS[platform.machine()] | _EVERYWHERE
-    program = _program([numbers[name] for name in sys.argv[1].split(",")])
+    machine = platform.machine()
+    program = _program([getattr(_NUMBERS[name], machine) for name in sys.argv[1].split(",")])
     held = _Program(len(program) // 8, program)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
@@ -66,12 +54,10 @@ def main() -> None:
 
 
 def _program(numbers: list[int]) -> bytes:
-    steps = [struct.pack("=HBBI", seccomp._LOAD, 0, 0, seccomp._NUMBER)]
+    steps = [seccomp._step(seccomp._LOAD, seccomp._NUMBER)]
     for number in numbers:
-        steps.append(struct.pack("=HBBI", seccomp._EQUAL, 0, 1, number))
-        steps.append(struct.pack("=HBBI", seccomp._RETURN, 0, 0, seccomp._ERRNO | errno.EPERM))
-    steps.append(struct.pack("=HBBI", seccomp._RETURN, 0, 0, seccomp._ALLOW))
-    return b"".join(steps)
+        steps += seccomp._when(seccomp._EQUAL, number, seccomp._refusal(errno.EPERM))
+    return b"".join([*steps, seccomp._ALLOWED])
 
 
 if __name__ == "__main__":

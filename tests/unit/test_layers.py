@@ -34,8 +34,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "blobs",
         "transfer",
         "mime",
-        "asked config cursors disk durable extend i18n ids installed items networks private_socket model"
-        " observe operations ownership running shortage tls wire wire_misfits wire_newer words errors",
+        "config disk durable extend i18n ids installed items networks private_socket model"
+        " observe operations ownership running shortage tls wire errors",
     )
 )
 HOLDING = ("body", "handlers", "cases", "orelse", "finalbody")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mairust_core.cursors import Listing
 from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.model.account import Account
 from mairust_core.model.alias import NewAlias
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.aliases import Aliases
 from tests.contract.services.words import Ops
 

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from mairust_core.model.account import Account, NewAccount
+from mairust_core.api.conditions import Condition
+from mairust_core.api.problems import Fault
+from mairust_core.model.account import Account, AccountChange, NewAccount
 from mairust_core.model.mailbox import NewMailbox
 from mairust_core.model.principal import Scope
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
-from mairust_core.store.tables import account as accounts
 from tests.contract.services.conftest import Served
 from tests.contract.services.test_messages import MAIL, put
 
@@ -152,15 +153,16 @@ def test_of_two_that_saw_the_same_one_is_refused(served: Served, client: httpx.C
 
 
 def test_the_comparison_is_part_of_the_change(served: Served, client: httpx.Client, ann: Account) -> None:
-    """What a transaction changes that was there first is seen by the one that waited for it."""
-    path = f"/accounts/{ann.address}"
-    tag = client.get(path).headers["etag"]
-    with ThreadPoolExecutor(1) as pool:
-        with served.site.storage.write() as tx:
-            served.site.storage.serialise(tx, f"if-match /accounts/{{address:path}} {[ann.address]}")
-            waiting = pool.submit(client.patch, path, json={"admin": True}, headers={"if-match": tag})
-            tx.execute(accounts.update().where(accounts.c.id == ann.id).values(quota_bytes=7))
-            with pytest.raises(TimeoutError):
-                waiting.result(0.5)
-        assert waiting.result().status_code == 412
-    assert served.here(Accounts).show(ann.address).admin is False
+    """What others changed after the first look is seen by the second, which the change begins with."""
+    tag = client.get(f"/accounts/{ann.address}").headers["etag"]
+    service, edit = served.here(Accounts), Accounts.operations["edit"]
+
+    def meanwhile() -> Account:
+        served.here(Accounts).edit(ann.address, AccountChange(quota_bytes=7))
+        return service.edit(ann.address, AccountChange(admin=True))
+
+    with pytest.raises(Fault) as refused:
+        Condition(served.site, service, edit, frozenset({tag}), [ann.address]).run(meanwhile)
+    assert refused.value.status == 412
+    shown = served.here(Accounts).show(ann.address)
+    assert (shown.quota_bytes, shown.admin) == (7, False)

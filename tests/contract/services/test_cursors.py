@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mairust_core.cursors import BESIDE, Listing
 from mairust_core.errors import Invalid
 from mairust_core.model.moment import Moment
 from mairust_core.operations import Operation, Service
+from mairust_core.operations.cursors import BESIDE, Listing
 from mairust_core.services.registry import SERVICES
 from tests.contract.services.conftest import Served, serving
 from tests.contract.services.lists import LISTS, Values, ask, fill

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from mairust_core.cursors import Listing
 from mairust_core.errors import Conflict, Invalid, NotFound
 from mairust_core.model.account import Account, NewAccount
 from mairust_core.model.domain import Domain, NewDomain
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from tests.contract.services.words import Ops

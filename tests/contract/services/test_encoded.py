@@ -15,6 +15,7 @@ from mairust_core.errors import Forbidden, Invalid, NotFound
 from mairust_core.model.account import Account
 from mairust_core.model.principal import Principal, Reach, ReachKind, Scope
 from mairust_core.operations import BytesIn, Operation
+from mairust_core.operations.calling import call_encoded
 from mairust_core.services.messages import Messages
 from mairust_core.services.registry import SERVICES
 from mairust_core.store.tables import message, placement
@@ -36,7 +37,7 @@ MADE = [
 
 def encoded(served: Served, by: Principal, address: str, **options: Any) -> Any:
     """The answer as REST makes it."""
-    return BROWSE.call_encoded(served.site.service(Messages, by), [address], options)
+    return call_encoded(BROWSE, served.site.service(Messages, by), [address], options)
 
 
 def both(served: Served, address: str, **options: Any) -> tuple[bytes, bytes]:

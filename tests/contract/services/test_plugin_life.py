@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from mairust_core.chores import SCHEDULES
-from mairust_core.cursors import Listing
 from mairust_core.doctor import examine_site
 from mairust_core.errors import Invalid, NotFound
 from mairust_core.hooks.figures import Figure
@@ -26,6 +25,7 @@ from mairust_core.ids import now_ms
 from mairust_core.jobs import LeaseLost
 from mairust_core.model.plugin_life import HealthState, LogOrigin, PluginUsage, Workers
 from mairust_core.model.principal import ReachKind, Scope
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.plugins import Plugins
 from mairust_core.services.status import Status
 from mairust_core.store import plugin_health, plugin_usage

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import pytest
 
-from mairust_core.cursors import Listing
 from mairust_core.errors import Forbidden, NotFound
 from mairust_core.model.account import AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
@@ -31,6 +30,7 @@ from mairust_core.model.search import Rebuild
 from mairust_core.model.token import NewToken
 from mairust_core.model.trial import Replay
 from mairust_core.operations import BytesIn, ItemsIn
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.accesses import Accesses
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.aliases import Aliases

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from mairust_core.cursors import Listing
 from mairust_core.errors import Invalid
+from mairust_core.operations.cursors import Listing
 from mairust_core.services.secrets import Secrets
 from tests.contract.services.conftest import Served
 from tests.contract.services.words import Ops

@@ -22,7 +22,7 @@ from mairust_core.items import MEDIA_TYPE
 from mairust_core.model.moment import FORMS
 from mairust_core.operations import BytesIn, items_of
 from mairust_core.services.registry import SERVICES
-from mairust_core.words import enum_of
+from mairust_core.wire.words import enum_of
 from tests.integration.api.conftest import Web
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/reference"

@@ -13,6 +13,7 @@ import pytest
 from mairust_core.app import opened
 from mairust_core.config import load_settings
 from mairust_core.model.principal import Principal
+from mairust_core.operations.calling import call_encoded
 from mairust_core.services.messages import Messages
 from tests.benchmarks.rest import LIMIT, PATH, fill
 from tests.benchmarks.rest_reference import Statement, create_reference, recorded
@@ -62,7 +63,7 @@ def test_the_reference_runs_the_statements_of_mairust(site: Site) -> None:
         theirs: list[Statement] = []
         with recorded(here, ours):
             messages = Messages(here, Principal.local("benchmark"))
-            Messages.operations["browse"].call_encoded(messages, [ADDRESS], {"limit": LIMIT})
+            call_encoded(Messages.operations["browse"], messages, [ADDRESS], {"limit": LIMIT})
         with recorded(here, theirs):
             route.endpoint(ADDRESS)  # type: ignore[attr-defined]  # of the route that was found
         assert ours == theirs

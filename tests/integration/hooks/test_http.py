@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from mairust_core.hooks.transport import MAX_ANSWER_BYTES, Answer, Call, CallFai
 from mairust_core.model.ids import Id
 from mairust_core.model.plugin import Entry, Limits, Network, Permissions, Protocol, Runnable
 from mairust_core.sandbox.reach import Site
+from tests.support.ports import free_port
 
 BODY = b'{"protocol":1}'
 FINE = b'{"action":"deliver"}'
@@ -376,10 +376,7 @@ async def test_a_late_answer_is_a_time_out() -> None:
 
 async def test_nobody_listening_fails() -> None:
     """A port that is free."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    async with opened(port) as transport:
+    async with opened(free_port()) as transport:
         with pytest.raises(CallFailed, match="cannot be reached"):
             await ask(transport)
 

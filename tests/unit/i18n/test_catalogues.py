@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from mairust_core import wire_misfits
 from mairust_core.errors import BY_CODE, BadQuery, Invalid
 from mairust_core.i18n import LANGUAGES, QUESTION, catalogue, explain, findings
+from mairust_core.wire import misfits
 
 CHECKOUT = Path(__file__).parents[3]
 CLASSES = {cls.__name__: cls for cls in BY_CODE.values()}
@@ -115,7 +115,7 @@ def test_questions_are_asked_by_the_catalogues() -> None:
 
 def test_what_the_validator_finds_has_texts() -> None:
     """Of every kind that is told apart."""
-    assert {f"invalid.{detail}" for detail in wire_misfits._DETAILS.values()} <= set(catalogue("en"))
+    assert {f"invalid.{detail}" for detail in misfits._DETAILS.values()} <= set(catalogue("en"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from mairust_core.errors import NotFound, Usage
-from mairust_core.transfer import maildir as module
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.maildir import Maildir, MaildirFolder, MaildirMessage
+from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
+from mairust_core.transfer.maildir_folder import MaildirFolder, _once
+from mairust_core.transfer.maildir_messages import ATTEMPTS, Entry, MaildirMessage
 from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
 AT_S = 1_764_000_000
@@ -451,7 +452,7 @@ def test_messages_of_an_export_keep_their_place(tmp_path: Path) -> None:
     make(tmp_path, "cur/3.M0Q2.mairust,S=1:2,", "cur/9.M0Q1.mairust,S=1:2,", "cur/1.M0Q10.mairust,S=1:2,")
     (folder,) = Maildir(tmp_path).folders()
     assert [Path(one.path).name.partition("Q")[2][:2] for one in messages(folder)] == ["1.", "2.", "10"]
-    assert module.ATTEMPTS > 1
+    assert ATTEMPTS > 1
 
 
 @pytest.mark.parametrize(
@@ -511,10 +512,10 @@ def test_trap_m2_a_message_renamed_while_its_folder_is_listed_is_one(tmp_path: P
 
 def test_trap_m2_a_name_that_was_gone_when_it_was_looked_at_is_no_second_message() -> None:
     """The message is listed under its new name; one that is gone altogether is told."""
-    gone = module._Entry(0, 0, "1.a", 0, 0, True)
-    listed = module._Entry(0, 5, "1.a:2,S", 9, 77, False)
-    other = module._Entry(0, 0, "2.b", 0, 0, True)
-    assert module._once([gone, listed, other]) == [listed, other]
+    gone = Entry(0, 0, "1.a", 0, 0, True)
+    listed = Entry(0, 5, "1.a:2,S", 9, 77, False)
+    other = Entry(0, 0, "2.b", 0, 0, True)
+    assert _once([gone, listed, other]) == [listed, other]
 
 
 @pytest.mark.parametrize("require", [require_maildir, require_mbox])

@@ -14,7 +14,7 @@ from typing import Any
 
 from mairust_core import wire
 from mairust_core.model.audit import EntryDetails
-from mairust_core.model.forms import UNSET
+from mairust_core.model.forms import UNSET, is_request
 
 MAX_BYTES = 4096
 """Of one entry's details as JSON."""
@@ -37,7 +37,7 @@ class Call:
     def members(self) -> dict[str, Any] | None:
         """Those of the body; None without one, or when it is of bytes or a stream, which are not told."""
         for one in self.arguments.values():
-            if is_dataclass(one) and hasattr(one, "__pydantic_config__"):
+            if is_request(type(one)):
                 found: dict[str, Any] = told(one)
                 return found
         return None

@@ -216,6 +216,25 @@ def test_rule_g4_scope_and_reach_are_checked_before_the_method_runs() -> None:
         echo(READ, reach=ReachKind.ACCOUNT).say("a")
 
 
+def test_arguments_that_a_method_does_not_take_are_refused_as_python_does() -> None:
+    """None is dropped on the way to it, and none counts twice."""
+    call: Any = echo(READ).say
+    with pytest.raises(TypeError, match="too many positional"):
+        call("a", "b")
+    with pytest.raises(TypeError, match="multiple values"):
+        call("a", text="b")
+    with pytest.raises(TypeError, match="missing"):
+        call()
+
+
+def test_a_name_that_is_empty_is_missing_however_it_is_given() -> None:
+    """By its place or by its name."""
+    calls: tuple[Callable[[], str], ...] = (lambda: echo(READ).say(""), lambda: echo(READ).say(text=""))
+    for call in calls:
+        with pytest.raises(Invalid, match=r"^text: "):
+            call()
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\udcff"])
 def test_no_text_that_a_database_refuses_gets_in(text: str) -> None:
     """NUL and lone surrogates are refused by name, whichever way they come."""

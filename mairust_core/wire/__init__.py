@@ -2,6 +2,10 @@
 
 Encoding is plain Python, so that a local command needs no validation library; decoding validates with
 pydantic and is used by the API for requests and by the remote proxy for answers only.
+
+misfits.py   what does not fit, as an error of ours
+newer.py     answers of a newer server
+words.py     parameters that take one of a few words
 """
 
 from __future__ import annotations
@@ -18,12 +22,12 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, get_args
 
-from mairust_core import wire_newer
 from mairust_core.errors import Invalid, Usage
 from mairust_core.model.forms import UNSET
 from mairust_core.model.ids import Id
-from mairust_core.wire_misfits import misfit
-from mairust_core.words import chosen, enum_of
+from mairust_core.wire import newer
+from mairust_core.wire.misfits import misfit
+from mairust_core.wire.words import chosen, enum_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -121,7 +125,7 @@ def decode(kind: Any, data: bytes | str) -> Any:
 
     Raises `Invalid` naming the first wrong field.
     """
-    return _validated(kind, "body", lambda: wire_newer.reader(kind).validate_json(data))
+    return _validated(kind, "body", lambda: newer.reader(kind).validate_json(data))
 
 
 def decode_request(kind: Any, data: bytes) -> Any:

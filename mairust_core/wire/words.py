@@ -13,7 +13,7 @@ from mairust_core.errors import Invalid
 @lru_cache(maxsize=64)
 def enum_of(kind: Any) -> type[StrEnum] | None:
     """The enumeration whose words a parameter of this type takes; None for any other type."""
-    found = [one for one in get_args(kind) if one is not NoneType] if _is_union(kind) else [kind]
+    found = [one for one in kinds_of(kind) if one is not NoneType]
     one = found[0] if len(found) == 1 else None
     return one if isinstance(one, type) and issubclass(one, StrEnum) else None
 
@@ -23,7 +23,7 @@ def chosen(kind: Any, name: str, given: Any) -> Any:
     enum = enum_of(kind)
     if enum is None or given is None:
         return given
-    if given == "" and _is_union(kind):
+    if given == "" and NoneType in kinds_of(kind):
         return None
     try:
         return enum(given)
@@ -31,5 +31,6 @@ def chosen(kind: Any, name: str, given: Any) -> Any:
         raise Invalid(name, "not_choice", value=repr(given[:40]), known=", ".join(enum)) from None
 
 
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in (Union, UnionType)
+def kinds_of(kind: Any) -> tuple[Any, ...]:
+    """The types of which a value may be one: those of a union, or this one."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)

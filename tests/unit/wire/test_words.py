@@ -11,7 +11,7 @@ import pytest
 from mairust_core import wire
 from mairust_core.errors import Invalid
 from mairust_core.model.job import Priority, State
-from mairust_core.words import chosen, enum_of
+from mairust_core.wire.words import chosen, enum_of
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mairust_core.model.forms import Page
 from mairust_core.model.job import Job, Priority, State
 from mairust_core.operations import BytesOut, items_of
 from mairust_core.services.registry import SERVICES
-from mairust_core.wire_newer import member
+from mairust_core.wire.newer import member
 
 TIME = "2027-01-01T00:00:00.000Z"
 JOB: dict[str, Any] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from mairust_core.errors import Invalid
+from mairust_core.wire.words import kinds_of
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -31,7 +31,7 @@ def misfit(kind: Any, whole: str, error: ValidationError) -> Invalid:
 def _named(kind: Any, location: Sequence[int | str]) -> Iterator[str]:
     """The names in a location; pydantic has also those of the types that a value may be one of."""
     for part in location:
-        choices = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        choices = kinds_of(kind)
         chosen = next((one for one in choices if kind is not one and _is_called(one, part)), None)
         if chosen is not None:
             kind = chosen

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from mairust_core import wire
-from mairust_core.asked import MAX_BYTES, asking, bounded, details, note_before, told
 from mairust_core.model.account import Account, AccountChange
 from mairust_core.model.audit import Entry, EntryDetails
 from mairust_core.model.forms import Page, request
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Scope
 from mairust_core.operations import BytesIn, Operation, Service, operation
+from mairust_core.operations.asked import MAX_BYTES, asking, bounded, details, note_before, told
 from mairust_core.services.registry import SERVICES
 
 PASSWORD = "correct horse battery staple"
