@@ -15,7 +15,14 @@ from mairust_core.transfer.maildir_files import dovecot_subscriptions
 from mairust_core.transfer.mbox import MboxFile, mbox_start
 from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX, read_record
 from mairust_core.transfer.mbox_write import mbox_path
-from mairust_core.transfer.names import UNFINISHED, called_part, decoded_part, folder_mailbox, may_be_cut_off
+from mairust_core.transfer.names import (
+    UNFINISHED,
+    called_part,
+    decoded_part,
+    folder_mailbox,
+    may_be_cut_off,
+    own_record,
+)
 from mairust_core.transfer.opening import open_plain, unreadable
 from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable, unfinished
 from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
@@ -115,7 +122,7 @@ class Mboxes:
         """The place itself, or of a file of ours that was cut off the one that the list beside it names."""
         if not any(map(may_be_cut_off, place)):
             return place
-        record = read_record(path)
+        record = own_record(read_record(path))
         if record and mbox_path(Path(self.path), record) == path:
             return tuple(part.replace("&", "&-") for part in record.split(SEPARATOR))
         return place

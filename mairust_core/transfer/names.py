@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from mairust_core.errors import Invalid
-from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
+from mairust_core.model.mailbox import INBOX, MAX_NAME_OCTETS, SEPARATOR, fitting_name, mailbox_name
 from mairust_core.transfer.mbox_files import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
@@ -121,7 +121,7 @@ def _cut_off(name: str, written: Callable[[str], str], octets: int) -> str:
     whole = written(name)
     mark = "~" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     while len(os.fsencode(whole)) > octets:
-        name = name[:-1]
+        name = name[: min(len(name) - 1, octets)]
         whole = written(name.rstrip(f" {SEPARATOR}") + mark)
     return whole
 
@@ -129,6 +129,11 @@ def _cut_off(name: str, written: Callable[[str], str], octets: int) -> str:
 def may_be_cut_off(part: str) -> bool:
     """Whether a level of a path, without the ending of a file, ends as those that were cut off."""
     return _CUT_OFF.search(part, max(len(part) - 9, 0)) is not None
+
+
+def own_record(text: str) -> str:
+    """What is written beside a place where it can be a mailbox of ours; else nothing, whoever wrote it."""
+    return text if len(text) <= MAX_NAME_OCTETS and fitting_name(text) == text else ""
 
 
 def is_shown(mailbox: str, directory: str) -> bool:

@@ -317,6 +317,17 @@ def test_trap_m2_subscriptions(tmp_path: Path, name: str, text: str, found: tupl
     assert read_subscriptions(tmp_path) == found
 
 
+@pytest.mark.parametrize("record", [b"", b"../../x", b"\0", b"\xff" * 300, b"/" * 300, b"x" * 100_000], ids=len)
+def test_a_mailbox_that_is_written_in_a_folder_is_looked_at_no_longer_than_ours_are(
+    tmp_path: Path, record: bytes
+) -> None:
+    """Somebody else may have written it: it leads nowhere else, and costs nothing."""
+    for name in ("cur", ".x~12345678/cur"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / ".x~12345678" / RECORD).write_bytes(record)
+    assert [folder.mailbox for folder in Maildir(tmp_path).folders()] == ["INBOX", "x~12345678"]
+
+
 @pytest.mark.parametrize("name", ["dovecot-keywords", "dovecot-uidlist", "subscriptions"])
 def test_damaged_files_beside_say_nothing(tmp_path: Path, name: str) -> None:
     """Whatever stands in them, the messages are read."""

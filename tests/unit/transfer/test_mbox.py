@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import sys
@@ -274,14 +275,27 @@ def test_the_list_beside_counts_only_while_the_file_is_as_it_was(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{}\n", b"[1]\n", b'{"size": 0, "messages": 0, "dialect": "x"}\n', b"\xff"]
-)
+    "damage",
+    [
+        b"", b"{}\n", b"[1]\n", b'{"size": 0, "messages": 0, "dialect": "x"}\n', b"\xff", b"[" * 60_000,
+        b'{"mailbox": ' + b"[" * 60_000, b'{"mailbox": "%s"}' % (b"\\ud800" * 300),
+        b'{"mailbox": "%s"}' % (b"../" * 300), b"SIZE[" + b"[" * 60_000,
+        b'SIZE{"received_at": "0001-01-01T00:00:00+23:59", "flags": []}',
+        b'SIZE{"received_at": "9999-12-31T23:59:00-23:59", "flags": []}',
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
 def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> None:
-    """The file is read as if it stood alone."""
-    path = tmp_path / "x.mbox"
+    """The file is read as if it stood alone, and keeps its name, whoever wrote the list."""
+    path = tmp_path / "x~12345678.mbox"
     path.write_bytes(P + b"a: 1\n")
-    beside_path(path).write_bytes(damage)
-    assert read(MboxFile(str(path), "x", None)) == [b"a: 1\n"]
+    about = b'{"size": %d, "messages": 1, "dialect": "mboxrd"}\n' % path.stat().st_size
+    beside_path(path).write_bytes(damage.replace(b"SIZE", about))
+    (folder,) = Mboxes(str(tmp_path)).folders()
+    (found,) = folder.messages()
+    assert isinstance(found, MboxMessage)
+    assert (folder.mailbox, b"".join(found.payload.chunks())) == ("x~12345678", b"a: 1\n")
+    assert found.received_at() == datetime(2001, 5, 6, 22, 17, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
