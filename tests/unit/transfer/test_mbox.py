@@ -149,6 +149,16 @@ def test_an_mbox_that_unpacks_too_far_is_read_until_there(
     assert all("250 times" in one.reason.why() and "250 倍" in one.reason.why("ja") for one in broken)
 
 
+def test_an_mbox_of_reports_that_are_nearly_the_same_is_mail(tmp_path: Path) -> None:
+    """Each of their packed bytes is five hundred of mail, however many there are."""
+    report = b"2024-01-01T00:00:00Z host app: connection refused, will retry in 5 seconds\n" * 1400
+    mbox = b"".join(P + b"Message-ID: <%s@x>\n\n" % os.urandom(16).hex().encode() + report for _ in range(900))
+    (tmp_path / "a.mbox").write_bytes(ZSTD(mbox))
+    (folder,) = Mboxes(str(tmp_path)).folders()
+    found = list(folder.messages())
+    assert (len(found), {type(one) for one in found}) == (900, {MboxMessage})
+
+
 def steps(call: Callable[[], object]) -> int:
     """How many functions a call calls."""
     count = 0
