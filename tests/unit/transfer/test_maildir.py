@@ -15,6 +15,7 @@ from mairust_core.transfer import maildir as module
 from mairust_core.transfer.looks import require_maildir, require_mbox
 from mairust_core.transfer.maildir import Maildir, MaildirFolder, MaildirMessage
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
+from mairust_core.transfer.names import RECORD
 from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
 AT_S = 1_764_000_000
@@ -317,7 +318,9 @@ def test_trap_m2_subscriptions(tmp_path: Path, name: str, text: str, found: tupl
     assert read_subscriptions(tmp_path) == found
 
 
-@pytest.mark.parametrize("record", [b"", b"../../x", b"\0", b"\xff" * 300, b"/" * 300, b"x" * 100_000], ids=len)
+@pytest.mark.parametrize(
+    "record", [b"", b"../../x", b"\0", b"\xff" * 300, b"/" * 300, b"x" * 100_000], ids=len
+)
 def test_a_mailbox_that_is_written_in_a_folder_is_looked_at_no_longer_than_ours_are(
     tmp_path: Path, record: bytes
 ) -> None:

@@ -9,7 +9,9 @@ import itertools
 import lzma
 import os
 import sys
+import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -149,10 +151,38 @@ def test_an_mbox_that_unpacks_too_far_is_read_until_there(
     assert all("250 times" in one.reason.why() and "250 倍" in one.reason.why("ja") for one in broken)
 
 
+def test_a_body_of_one_line_is_held_in_pieces() -> None:
+    """Also behind short ones, which its fields are."""
+    body = b"x" * (1 << 20)
+    pieces = iter([P + b"a: 1\n\n", *[body] * 64])
+    tracemalloc.start()
+    try:
+        (raw,) = Splitter(lambda _: next(pieces, b"")).messages()
+        raw.payload.close()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert raw.payload.size_bytes == 6 + (64 << 20)
+    assert peak < 24 << 20
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_what_looks_quoted_inside_of_a_long_line_is_left_alone(before: int) -> None:
+    """Wherever its pieces begin."""
+    message = b"x" * (before + 1) + b">From " * (1 << 20) + b"\nFrom a\n"
+    quoted = P + quote(message) + b"\n"
+    assert quoted.endswith(b"\n>From a\n\n")
+    (raw,) = Splitter(io.BytesIO(quoted).read, Dialect.MBOXRD).messages()
+    with closing(raw.payload):
+        assert b"".join(raw.payload.chunks()) == message
+
+
 def test_an_mbox_of_reports_that_are_nearly_the_same_is_mail(tmp_path: Path) -> None:
     """Each of their packed bytes is five hundred of mail, however many there are."""
     report = b"2024-01-01T00:00:00Z host app: connection refused, will retry in 5 seconds\n" * 1400
-    mbox = b"".join(P + b"Message-ID: <%s@x>\n\n" % os.urandom(16).hex().encode() + report for _ in range(900))
+    mbox = b"".join(
+        P + b"Message-ID: <%s@x>\n\n" % os.urandom(16).hex().encode() + report for _ in range(900)
+    )
     (tmp_path / "a.mbox").write_bytes(ZSTD(mbox))
     (folder,) = Mboxes(str(tmp_path)).folders()
     found = list(folder.messages())
