@@ -112,11 +112,15 @@ class Revoking:
     def release(self, by: Principal, taken: RevocationList, announced: Announced) -> None:
         """Have count again what a list in force names no longer, if that is too much for `take`.
 
-        Killed meanwhile, the rest stays taken back until a list comes again, be it the same.
+        Killed meanwhile, the rest stays taken back until a list comes again, be it the same. Raises `Locked`
+        when another list is in force, which came when the database had let go of our lock.
         """
         if len(announced.gone) > AT_ONCE:
             for some in _pages(announced.gone):
                 with self._storage.write() as tx:
+                    trust.hold(self._storage, tx)
+                    if trust.in_force(tx, by, taken.root) != (taken.serial, announced.digest):
+                        raise Locked("task", name=TASK)
                     trust.release(tx, by, taken.root, some)
 
 

@@ -143,11 +143,12 @@ class Collection:
         self._rest = rest
         self._stopping = stopping or threading.Event()
         self._rows = MAX_ROWS
+        self._still_alone: Callable[[], None] = lambda: None
 
     def run(self) -> Collected:
         """Do all of it, alone on the site."""
         began = time.monotonic()
-        with self._storage.alone(TASK):
+        with self._storage.alone(TASK) as self._still_alone:
             accounts, messages = self._purge()
             deleted = self._empty_trash()
             condemned = self._condemn()
@@ -178,6 +179,7 @@ class Collection:
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise Stopped
+        self._still_alone()
 
     def _purge(self) -> tuple[int, int]:
         with self._storage.read() as tx:
@@ -291,6 +293,7 @@ class Collection:
         with self._storage.write():
             pass  # whoever was about to commit what lies there has done so: from here on it is too old
         usage = self._scan(self._blobs, sealed, files)
+        self._go_on()
         self._blobs.delete_many(sorted(files))
         unlinked = compaction.unlink_empty(self._blobs, usage)
         moved = compaction.compact(self._storage, self._blobs, usage, self.step)

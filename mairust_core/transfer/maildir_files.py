@@ -28,6 +28,7 @@ BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
 LETTERS = 26
 """So many keywords of a folder Dovecot writes into names of files."""
 MAX_FILE_BYTES = 256 << 20
+MAX_RECORD_BYTES = 4 << 10
 
 _INFO = re.compile(r"[:;!]2,([A-Za-z]*)")
 _SIZE = re.compile(r",S=(\d{1,15})(?=,|$)")
@@ -152,17 +153,17 @@ def _subscribed(parts: list[str]) -> str:
 
 def read_record(directory: Path) -> str:
     """The mailbox of a folder whose directory could not be called so; else nothing."""
-    return next(iter(_lines(directory / RECORD)), "")
+    return next(iter(_lines(directory / RECORD, MAX_RECORD_BYTES)), "")
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 20
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, most_bytes: int = MAX_FILE_BYTES) -> list[str]:
     try:
         with open_plain(path) as file:
-            data = file.read(MAX_FILE_BYTES)
+            data = file.read(most_bytes)
     except (OSError, Unusable):  # an import names what is no file
         return []
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").rstrip("\n").split("\n")

@@ -25,6 +25,9 @@ SUBSCRIBED = "subscriptions"
 MAX_BESIDE_BYTES = 256 << 20
 MAX_HEAD_BYTES = 64 << 10
 
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a list may raise that somebody else wrote: lists within lists, times beyond the calendar."""
+
 _STATUS = {b"R": "\\Seen"}
 _X_STATUS = {b"A": "\\Answered", b"F": "\\Flagged", b"T": "\\Draft", b"D": "\\Deleted"}
 _MOZILLA = {0x1: "\\Seen", 0x2: "\\Answered", 0x4: "\\Flagged", 0x8: "\\Deleted", 0x1000: "$Forwarded"}
@@ -85,7 +88,7 @@ def read_beside(mbox: Path, size_bytes: int) -> Beside | None:
         if about["size"] != size_bytes or about["messages"] != len(lines):
             return None
         return Beside(dialect=Dialect(about["dialect"]), messages=tuple(map(_noted, lines)))
-    except (OSError, ValueError, KeyError, TypeError, Unusable):
+    except (OSError, *_NONSENSE, Unusable):
         return None
 
 
@@ -100,7 +103,7 @@ def read_record(mbox: Path) -> str:
     try:
         with open_plain(beside_path(mbox)) as file:
             return str(json.loads(file.readline(MAX_HEAD_BYTES)).get("mailbox", ""))
-    except (OSError, ValueError, AttributeError, Unusable):
+    except (OSError, *_NONSENSE, Unusable):
         return ""
 
 

@@ -225,7 +225,7 @@ class Splitter(Ahead):
         keep = max(len(self._held) - MAX_LINE_BYTES, 0)
         cut = self._held.rfind(self._end, 0, keep) + 1
         on_line = True
-        if not cut and len(self._held) > LONGEST_LINE_BYTES:
+        if cut <= ahead.BLOCK_BYTES // 2 and len(self._held) > LONGEST_LINE_BYTES:
             cut, on_line = keep, False
         if cut > ahead.BLOCK_BYTES // 2:
             gathering.add(self._unquoted(self._take(cut)))
@@ -235,7 +235,10 @@ class Splitter(Ahead):
         return at
 
     def _unquoted(self, raw: bytes) -> bytes:
-        return unquote(raw) if self._exact else raw
+        if not self._exact:
+            return raw
+        start = 0 if self._on_line else raw.find(self._end) + 1 or len(raw)
+        return raw[:start] + unquote(raw[start:])
 
     def _take_line(self) -> bytes:
         self._need(MAX_LINE_BYTES)

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mairust_core.errors import Invalid
-from mairust_core.model.mailbox import INBOX, SEPARATOR, fitting_name, mailbox_name
+from mairust_core.model.mailbox import INBOX, MAX_NAME_OCTETS, SEPARATOR, fitting_name, mailbox_name
 from mairust_core.transfer.mbox_files import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
@@ -122,7 +122,7 @@ def _cut_off(name: str, written: Callable[[str], str], octets: int) -> str:
     whole = written(name)
     mark = "~" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     while len(os.fsencode(whole)) > octets:
-        name = name[:-1]
+        name = name[: min(len(name) - 1, octets)]
         whole = written(name.rstrip(f" {SEPARATOR}") + mark)
     return whole
 
@@ -139,9 +139,14 @@ def whole_parts(
 
     `record` reads what is written beside it; whoever called the place otherwise since is believed.
     """
-    if any(map(_may_be_cut_off, parts)) and (mailbox := record()) and leads_here(mailbox):
+    if any(map(_may_be_cut_off, parts)) and (mailbox := _own(record())) and leads_here(mailbox):
         return tuple(part.replace("&", "&-") for part in mailbox.split(SEPARATOR))
     return parts
+
+
+def _own(text: str) -> str:
+    """What is written beside a place where it can be a mailbox of ours; else nothing, whoever wrote it."""
+    return text if len(text) <= MAX_NAME_OCTETS and fitting_name(text) == text else ""
 
 
 def is_shown(mailbox: str, directory: str) -> bool:

@@ -43,7 +43,7 @@ def _unpacked(payload: Payload) -> Payload:
     file = BufferedReader(cast(RawIOBase, payload.open()))
     gathering = Gathering()
     try:
-        _gather(reading(cast(IO[bytes], file)), gathering)
+        _gather(reading(cast(IO[bytes], file), one_mail=True), gathering)
     except Unusable:
         gathering.finish().close()
         raise

@@ -47,9 +47,12 @@ _READ_BYTES = 8 << 10
 _XZ_MEMORY_BYTES = 128 << 20
 """A file may ask for 4 GiB to be unpacked; what `xz -9` writes needs 65 MiB."""
 MAX_RATIO = 250
-"""So many times its size is unpacked at most: mail has a tenth of that, bzip2 could go to the millionfold."""
-FREE_BYTES = 32 << 20
-"""So much at a time is unpacked however little it was, wherever that is."""
+"""So many times its size is unpacked on and on: most mail has a tenth of that, reports that are the same each
+night the double, and a log of one line may have the thousandfold; bzip2 could go to the millionfold."""
+FREE_BYTES = 1 << 30
+"""So much at a time is unpacked however little it was, wherever that is: a few seconds of work."""
+FREE_MAIL_BYTES = 64 << 20
+"""The same of a single mail, of which there may be very many."""
 FREE_STREAMS = 10_000
 """So many streams may lie behind each other; of more, each has to hold `STREAM_BYTES` on the average."""
 STREAM_BYTES = 256
@@ -60,19 +63,19 @@ def packing(start: bytes) -> str:
     return next((name for magic, name in _MAGIC if magic.match(start)), "")
 
 
-def _unpacked(file: IO[bytes]) -> Any:
+def _unpacked(file: IO[bytes], free_bytes: int) -> Any:
     """The content of a file that may be packed, which its first bytes tell."""
     peeking: Any = file if hasattr(file, "peek") else io.BufferedReader(cast(io.RawIOBase, file))
     kind = packing(peeking.peek(MAGIC_BYTES)[:MAGIC_BYTES])
     if kind == "gz":
-        return _Streams(peeking, _GzipStream, _READ_BYTES)
+        return _Streams(peeking, _GzipStream, _READ_BYTES, free_bytes)
     if kind == "bz2":
-        return _Streams(peeking, bz2.BZ2Decompressor, _READ_BYTES)
+        return _Streams(peeking, bz2.BZ2Decompressor, _READ_BYTES, free_bytes)
     if kind == "xz":
-        return _Streams(peeking, _xz_stream, _READ_BYTES)
+        return _Streams(peeking, _xz_stream, _READ_BYTES, free_bytes)
     if kind == "zstd":
         context = zstandard.ZstdDecompressor()
-        return _Streams(peeking, lambda: _ZstdStream(context), _ZSTD_BYTES)
+        return _Streams(peeking, lambda: _ZstdStream(context), _ZSTD_BYTES, free_bytes)
     return peeking
 
 
@@ -101,12 +104,12 @@ class _Streams:
     for whole. What costs more work than so many bytes of mail can is a `Bomb`.
     """
 
-    def __init__(self, file: Any, begin: Callable[[], _Stream], read_bytes: int) -> None:
+    def __init__(self, file: Any, begin: Callable[[], _Stream], read_bytes: int, free_bytes: int) -> None:
         self._file = file
         self._begin = begin
         self._read_bytes = read_bytes
         self._stream: _Stream | None = None
-        self._allowed_bytes = FREE_BYTES
+        self._free_bytes = self._allowed_bytes = free_bytes
         self._unpacked_bytes = 0
         self._streams = 0
 
@@ -135,14 +138,14 @@ class _Streams:
 
     def _more(self) -> bytes:
         packed: bytes = self._file.read(self._read_bytes)
-        self._allowed_bytes = min(self._allowed_bytes + MAX_RATIO * len(packed), FREE_BYTES)
+        self._allowed_bytes = min(self._allowed_bytes + MAX_RATIO * len(packed), self._free_bytes)
         return packed
 
     def _count(self, piece: bytes) -> None:
         self._unpacked_bytes += len(piece)
         self._allowed_bytes -= len(piece)
         if self._allowed_bytes < 0:
-            raise Bomb(Wording("import.bomb_ratio", times=MAX_RATIO, mib=FREE_BYTES >> 20))
+            raise Bomb(Wording("import.bomb_ratio", times=MAX_RATIO, mib=self._free_bytes >> 20))
 
     def _count_stream(self) -> None:
         self._streams += 1
@@ -200,8 +203,9 @@ class _ZstdStream:
         return bytes(held[:max_length])
 
 
-def reading(file: IO[bytes]) -> Read:
+def reading(file: IO[bytes], *, one_mail: bool = False) -> Read:
     """Reads the content of a file: all that is there before its damage, and then raises `UNREADABLE`."""
+    free_bytes = FREE_MAIL_BYTES if one_mail else FREE_BYTES
     source: Any = None
     failure: BaseException | None = None
 
@@ -210,7 +214,7 @@ def reading(file: IO[bytes]) -> Read:
         pieces: list[bytes] = []
         while failure is None and size > 0:
             try:
-                source = source or _unpacked(file)
+                source = source or _unpacked(file, free_bytes)
                 piece = source.read1(min(size, PIECE_BYTES))
             except UNREADABLE as error:
                 failure = error

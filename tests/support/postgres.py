@@ -344,3 +344,12 @@ def backend_settings(server: PostgresServer, *names: str) -> dict[str, Any]:
     with psycopg.connect(server.dsn()) as connection:
         rows = connection.execute("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)])
         return dict(rows.fetchall())
+
+
+def end_sessions_with_locks(url: str) -> None:
+    """End those that are alone with something, as an administrator, a time limit or a restart does."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )

@@ -17,6 +17,7 @@ from mairust_core.services.secrets import Secrets
 from mairust_core.store import secrets as rows
 from mairust_core.store.tables import secret, tenant
 from mairust_core.vault import MAX_SECRET_BYTES, rotation
+from tests.support.postgres import end_sessions_with_locks
 
 BY = Principal.local("tester")
 
@@ -203,6 +204,29 @@ def test_one_rotation_at_a_time(site: Site) -> None:
             with pytest.raises(Locked):
                 use()
     assert site.settings.secrets.master_key_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("site_settings", ["postgresql"], indirect=True)
+def test_a_rotation_whose_lock_the_database_lost_leaves_the_rest_to_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have taken the key out of the file that the others put in force meanwhile."""
+    put(site, "a", b"x")
+    others = list[str]()
+
+    def at(step: str) -> None:
+        if step == "secrets.all_rewrapped" and not others:
+            others.append("")
+            end_sessions_with_locks(site.settings.database.url)
+            others.append(site.rotate_master_key().key_id)  # completes the first
+            others.append(site.rotate_master_key().key_id)
+
+    monkeypatch.setattr(rotation, "crash_point", at)
+    with pytest.raises(Locked):
+        site.rotate_master_key()
+    assert list(site.secrets.file.keys()) == others[2:]
+    assert key_ids(site) == set(others[2:])
+    assert get(site, "a") == b"x"
 
 
 def test_a_damaged_row_stops_it_before_the_old_key_is_gone(site: Site) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -30,6 +29,7 @@ from mairust_core.store import StorageBackend, collecting, indexing
 from mairust_core.store import searching as queries
 from tests.contract.search.test_engines import check, ids, no_rest, search
 from tests.support.invariants import check_site
+from tests.support.postgres import end_sessions_with_locks
 from tests.support.searching import START_MS, TESTER, Letter, Mailbag, index_all
 
 
@@ -91,22 +91,13 @@ def test_a_round_whose_lock_the_database_lost_leaves_it_to_another(ann: Mailbag,
 
     def rest(_worked_s: float) -> None:
         if not others and (size <= STEP_ROWS or count_hidden(ann.site)):
-            end_sessions_with_locks(ann.site)
+            end_sessions_with_locks(ann.site.settings.database.url)
             others.append(index_some(ann.site, rest=no_rest))
 
     assert index_some(ann.site, rest=rest) == 0
     assert others == [size]
     assert (status(ann.site).documents, status(ann.site).segments) == (size, 1)
     assert check_site(ann.site.settings, ann.site.blobs) == []
-
-
-def end_sessions_with_locks(site: Site) -> None:
-    """As an administrator, a time limit or a restart of PostgreSQL does."""
-    with psycopg.connect(site.settings.database.url, autocommit=True) as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
 
 
 def test_what_is_queued_becomes_indexed(ann: Mailbag) -> None:

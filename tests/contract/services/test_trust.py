@@ -166,6 +166,22 @@ def test_rule_d2_a_list_that_names_much_less_releases_it_after_it_is_in_force(
     assert still_revoked(served, market) == {values[0]}
 
 
+def test_what_a_newer_list_names_again_is_not_released_by_the_one_before(
+    ops: Ops, served: Served, market: Marketplace
+) -> None:
+    """It came in between, when the database had let go of the lock."""
+    values = [f"{number:016x}" for number in range(AT_ONCE + 2)]
+    ops(Trust).import_revocations(market.revoke(1, values))
+    revoking, shorter = served.site.revoking, served.site.read_revocations(market.revoke(2))
+    announced = revoking.announce(TESTER, shorter)
+    with served.site.storage.write() as tx:
+        revoking.take(tx, TESTER, shorter, announced)
+    ops(Trust).import_revocations(market.revoke(3, values))
+    with pytest.raises(Locked):
+        revoking.release(TESTER, shorter, announced)
+    assert still_revoked(served, market) == set(values)
+
+
 def still_revoked(served: Served, market: Marketplace) -> set[str]:
     """What a marketplace took back."""
     with served.site.storage.read() as tx:

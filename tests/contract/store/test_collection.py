@@ -16,6 +16,7 @@ from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Bytes, Locator
 from mairust_core.model.collected import Collected
 from mairust_core.receive.collection import Ages, Collection, Stopped
 from mairust_core.store import collecting
+from tests.support.postgres import end_sessions_with_locks
 from tests.support.stores import ADMIN, Kit, message, open_kit
 
 DAY_MS = 86_400_000
@@ -211,6 +212,24 @@ def test_only_one_collects_at_a_time(kit: Kit) -> None:
     with kit.storage.alone("gc"), pytest.raises(Locked):
         collect(kit)
     assert collect(kit).accounts == 0
+
+
+@pytest.mark.parametrize("site_settings", ["postgresql"], indirect=True)
+def test_a_collection_whose_lock_the_database_lost_leaves_the_rest_to_another(kit: Kit) -> None:
+    """At the next step, before it deletes what it has seen."""
+    kit.store(kit.mail(kit.account("ann@example.org")))
+    remove(kit, "ann@example.org")
+    others = list[Collected]()
+
+    def rest(_: float) -> None:
+        if not others:
+            end_sessions_with_locks(kit.settings.database.url)
+            others.append(collect(kit))
+
+    with pytest.raises(Locked):
+        Collection(kit.storage, kit.blobs, AT_ONCE, rest=rest).run()
+    assert (len(others), others[0].accounts) == (1, 1)
+    assert kit.problems() == []
 
 
 def test_rule_c2_a_row_that_changed_meanwhile_keeps_its_new_place(kit: Kit) -> None:

@@ -16,6 +16,7 @@ from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
 from mairust_core.transfer.maildir_folder import MaildirFolder, _once
 from mairust_core.transfer.maildir_messages import ATTEMPTS, Entry, MaildirMessage
+from mairust_core.transfer.names import RECORD
 from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
 AT_S = 1_764_000_000
@@ -316,6 +317,19 @@ def test_trap_m2_subscriptions(tmp_path: Path, name: str, text: str, found: tupl
     """Of Dovecot, old and new, and of Courier."""
     (tmp_path / name).write_text(text)
     assert read_subscriptions(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"../../x", b"\0", b"\xff" * 300, b"/" * 301, b"x" * 100_000], ids=len
+)
+def test_a_mailbox_that_is_written_in_a_folder_is_looked_at_no_longer_than_ours_are(
+    tmp_path: Path, record: bytes
+) -> None:
+    """Somebody else may have written it: it leads nowhere else, and costs nothing."""
+    for name in ("cur", ".x~12345678/cur"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / ".x~12345678" / RECORD).write_bytes(record)
+    assert [folder.mailbox for folder in Maildir(tmp_path).folders()] == ["INBOX", "x~12345678"]
 
 
 @pytest.mark.parametrize("name", ["dovecot-keywords", "dovecot-uidlist", "subscriptions"])

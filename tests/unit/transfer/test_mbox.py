@@ -5,10 +5,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import os
 import sys
+import tracemalloc
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -135,7 +138,7 @@ def test_an_mbox_that_unpacks_too_far_is_read_until_there(
     """What is in front comes, the file and the limit are told, and other mboxes are read."""
     monkeypatch.setattr(unpacking, "FREE_BYTES", 3 << 20)
     first = b"a: 1\n\n" + os.urandom(1 << 18).hex().encode() + b"\n"
-    bomb = P + b"a: 2\n\n" + b"The same line again.\n" * (1 << 20)
+    bomb = P + b"a: 2\n\n" + b"The same line again.\n" * (1 << 18)
     (tmp_path / "a.mbox").write_bytes(pack(P + first + b"\n" + bomb))
     (tmp_path / "b.mbox").write_bytes(pack(b"\n" * (9 << 20) + P + b"a: 3\n"))
     (tmp_path / "c.mbox").write_bytes(P + b"a: 4\n")
@@ -146,6 +149,44 @@ def test_an_mbox_that_unpacks_too_far_is_read_until_there(
     assert [one.path for one in broken] == [f"{tmp_path}/a.mbox#2", f"{tmp_path}/b.mbox#1"]
     assert {one.reason.code for one in broken} == {"bomb"}
     assert all("250 times" in one.reason.why() and "250 倍" in one.reason.why("ja") for one in broken)
+
+
+def test_a_body_of_one_line_is_held_in_pieces() -> None:
+    """Also behind short ones, which its fields are."""
+    body = b"x" * (1 << 20)
+    pieces = iter([P + b"a: 1\n\n", *[body] * 64])
+    tracemalloc.start()
+    try:
+        (raw,) = Splitter(lambda _: next(pieces, b"")).messages()
+        raw.payload.close()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert raw.payload.size_bytes == 6 + (64 << 20)
+    assert peak < 24 << 20
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_what_looks_quoted_inside_of_a_long_line_is_left_alone(before: int) -> None:
+    """Wherever its pieces begin."""
+    message = b"x" * (before + 1) + b">From " * (1 << 20) + b"\nFrom a\n"
+    quoted = P + quote(message) + b"\n"
+    assert quoted.endswith(b"\n>From a\n\n")
+    (raw,) = Splitter(io.BytesIO(quoted).read, Dialect.MBOXRD).messages()
+    with closing(raw.payload):
+        assert b"".join(raw.payload.chunks()) == message
+
+
+def test_an_mbox_of_reports_that_are_nearly_the_same_is_mail(tmp_path: Path) -> None:
+    """Each of their packed bytes is five hundred of mail, however many there are."""
+    report = b"2024-01-01T00:00:00Z host app: connection refused, will retry in 5 seconds\n" * 1400
+    mbox = b"".join(
+        P + b"Message-ID: <%s@x>\n\n" % os.urandom(16).hex().encode() + report for _ in range(900)
+    )
+    (tmp_path / "a.mbox").write_bytes(ZSTD(mbox))
+    (folder,) = Mboxes(str(tmp_path)).folders()
+    found = list(folder.messages())
+    assert (len(found), {type(one) for one in found}) == (900, {MboxMessage})
 
 
 def steps(call: Callable[[], object]) -> int:
@@ -274,14 +315,27 @@ def test_the_list_beside_counts_only_while_the_file_is_as_it_was(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{}\n", b"[1]\n", b'{"size": 0, "messages": 0, "dialect": "x"}\n', b"\xff"]
-)
+    "damage",
+    [
+        b"", b"{}\n", b"[1]\n", b'{"size": 0, "messages": 0, "dialect": "x"}\n', b"\xff", b"[" * 60_000,
+        b'{"mailbox": ' + b"[" * 60_000, b'{"mailbox": "%s"}' % (b"\\ud800" * 300),
+        b'{"mailbox": "%s"}' % (b"../" * 300), b"SIZE[" + b"[" * 60_000,
+        b'SIZE{"received_at": "0001-01-01T00:00:00+23:59", "flags": []}',
+        b'SIZE{"received_at": "9999-12-31T23:59:00-23:59", "flags": []}',
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
 def test_a_damaged_list_beside_says_nothing(tmp_path: Path, damage: bytes) -> None:
-    """The file is read as if it stood alone."""
-    path = tmp_path / "x.mbox"
+    """The file is read as if it stood alone, and keeps its name, whoever wrote the list."""
+    path = tmp_path / "x~12345678.mbox"
     path.write_bytes(P + b"a: 1\n")
-    beside_path(path).write_bytes(damage)
-    assert read(MboxFile(str(path), "x", None)) == [b"a: 1\n"]
+    about = b'{"size": %d, "messages": 1, "dialect": "mboxrd"}\n' % path.stat().st_size
+    beside_path(path).write_bytes(damage.replace(b"SIZE", about))
+    (folder,) = Mboxes(str(tmp_path)).folders()
+    (found,) = folder.messages()
+    assert isinstance(found, MboxMessage)
+    assert (folder.mailbox, b"".join(found.payload.chunks())) == ("x~12345678", b"a: 1\n")
+    assert found.received_at() == datetime(2001, 5, 6, 22, 17, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
