@@ -180,6 +180,8 @@ def test_what_a_newer_list_names_again_is_not_released_by_the_one_before(
     with pytest.raises(Locked):
         revoking.release(TESTER, shorter, announced)
     assert still_revoked(served, market) == set(values)
+    ops(Trust).import_revocations(market.revoke(4))  # others look at the site's first page
+    assert still_revoked(served, market) == set()
 
 
 def still_revoked(served: Served, market: Marketplace) -> set[str]:
