@@ -96,6 +96,7 @@ def test_hook_open_transport(house: House) -> None:
     assert json.loads(house.mairust(call))["action"] == "quarantine"
     answer.unlink()
     assert json.loads(house.mairust(f"{call} || test $? = 1"))["action"] == "tempfail"
+    answer.write_text('{"action": "deliver"}')  # for others' mail, until both workers have followed (D3)
     house.mairust("plugin remove com.example.filed --yes")
 
 
