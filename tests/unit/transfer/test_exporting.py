@@ -119,15 +119,22 @@ AWKWARD = (
 @pytest.mark.parametrize("form", [*Layout, "mbox"])
 def test_no_mailbox_lies_where_a_file_should(tmp_path: Path, form: str) -> None:
     """Whatever it is called it goes out and comes back under its name."""
-    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
-    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in AWKWARD]
-    run = ExportRun(tmp_path, writer, tell=lambda _: None, progress=lambda _: None)
-    run.run(Folders(mailboxes=AWKWARD, subscribed=AWKWARD), items(mails))
-    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
+    require_back(tmp_path, form, AWKWARD)
+
+
+def require_back(root: Path, form: str, mailboxes: tuple[str, ...]) -> list[Told]:
+    """Mailboxes with a mail each go out and come back under their names; what the export told."""
+    writer = MboxWriter(root) if form == "mbox" else MaildirWriter(root, Layout(form))
+    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in mailboxes]
+    told: list[Told] = []
+    run = ExportRun(root, writer, tell=told.append, progress=lambda _: None)
+    run.run(Folders(mailboxes=mailboxes, subscribed=mailboxes), items(mails))
+    source = Mboxes(str(root)) if form == "mbox" else Maildir(root)
     names, found = read(source)
-    assert sorted(names) == sorted(AWKWARD)
+    assert sorted(names) == sorted(mailboxes)
     assert in_order(found) == in_order(mails)
-    assert source.subscribed() == AWKWARD
+    assert source.subscribed() == mailboxes
+    return told
 
 
 def test_the_standard_library_reads_the_same(tmp_path: Path) -> None:
@@ -211,16 +218,7 @@ LONG = (
 @pytest.mark.parametrize("form", [*Layout, "mbox"])
 def test_a_name_that_no_file_can_have_is_cut_off_and_comes_back(tmp_path: Path, form: str) -> None:
     """Each in a place of its own, which is told; the export goes on."""
-    writer = MboxWriter(tmp_path) if form == "mbox" else MaildirWriter(tmp_path, Layout(form))
-    mails: list[Row] = [(name, b"a: %s\n" % name.encode(), ("k",), START) for name in LONG]
-    told: list[Told] = []
-    run = ExportRun(tmp_path, writer, tell=told.append, progress=lambda _: None)
-    run.run(Folders(mailboxes=LONG, subscribed=LONG), items(mails))
-    source = Mboxes(str(tmp_path)) if form == "mbox" else Maildir(tmp_path)
-    names, found = read(source)
-    assert sorted(names) == sorted(LONG)
-    assert in_order(found) == in_order(mails)
-    assert source.subscribed() == LONG
+    told = require_back(tmp_path, form, LONG)
     cut_off = [one for one in told if one.reason.code == "cut_off"]
     assert {one.outcome for one in cut_off} == {Fate.CHANGED}
     assert all(str(one.reason.values["directory"]) in one.reason.why("ja") for one in cut_off)
