@@ -138,8 +138,9 @@ class HelloSession(Conversation):
         if transport is None or self.ended:
             raise ConnectionAbortedError("connection lost in the TLS handshake")
         self.inbox.rebase(transport)
-        self._writer._transport = transport  # type: ignore[attr-defined]  # private, guarded by a test
-        self._replace_writer(self._writer)  # type: ignore[attr-defined]  # so is this
+        # What asyncio does when its writer starts TLS, which would wait first; names guarded by a test.
+        self._writer._transport = transport  # type: ignore[attr-defined]
+        self._transport, self._over_ssl = transport, True
         self.transport = transport
         self.tls = tls.describe(transport.get_extra_info("ssl_object"))
         log.debug("%s TLS: %s", self.id, self.tls)

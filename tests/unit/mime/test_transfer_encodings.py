@@ -23,6 +23,8 @@ ENCODINGS = (b"base64", b"quoted-printable", b"x-uuencode", b"7bit", b"8bit", b"
         (b"aGVs bG8=!", b"hello"),
         (b"aGVsbG8hX", b"hello!"),
         (b"aGVsbG8=\r\n\r\n-- \r\nlist footer", b"hello"),
+        (b"aGk=\r\naGk=\r\n", b"hi"),
+        (b"=aG=VsbG8=", b"hello"),
         (b"", b""),
         (b"!", b""),
     ],

@@ -38,12 +38,13 @@ def test_aiosmtpd_private_names(machine: SMTP) -> None:
 
 def test_asyncio_private_names(machine: SMTP) -> None:
     """What `Inbox` and the sessions know of asyncio's streams is still so."""
-    for name in ("_strong_reader", "_stream_reader_wr", "_over_ssl"):
+    for name in ("_strong_reader", "_stream_reader_wr", "_over_ssl", "_transport"):
         assert name in vars(machine)
     assert vars(machine)["_paused"] is False
     machine.pause_writing()
     assert vars(machine)["_paused"] is True
-    assert callable(asyncio.StreamReaderProtocol._replace_writer)  # type: ignore[attr-defined]
+    for taken_over in ("self._transport = ", "self._over_ssl = "):
+        assert taken_over in inspect.getsource(asyncio.StreamReaderProtocol.connection_made)
     assert callable(asyncio.StreamReader._wait_for_data)  # type: ignore[attr-defined]
     loop = asyncio.new_event_loop()
     reader = vars(asyncio.StreamReader(loop=loop))
