@@ -175,13 +175,13 @@ class Output:
 
     def raw(self, chunks: Iterable[bytes]) -> None:
         """Print bytes untouched; raises `MaiRustError` when nothing more can be written."""
-        with _told_if_full():
+        with told_if_full():
             self.stdout.flush()
         out = self.stdout.buffer
         for chunk in chunks:
-            with _told_if_full():
+            with told_if_full():
                 out.write(chunk)
-        with _told_if_full():
+        with told_if_full():
             out.flush()
 
     def note(self, text: str) -> None:
@@ -279,7 +279,8 @@ def lead_nowhere(stream: TextIO) -> None:
 
 
 @contextmanager
-def _told_if_full() -> Iterator[None]:
+def told_if_full() -> Iterator[None]:
+    """Where stdout is written: say so when it takes no more, as `MaiRustError`."""
     try:
         yield
     except BrokenPipeError:

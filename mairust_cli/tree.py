@@ -19,6 +19,7 @@ import typer.main
 from mairust_cli.help_text import HelpText, parse
 from mairust_cli.joined import joined_commands, load_joined
 from mairust_cli.options import Options, global_params
+from mairust_cli.output import told_if_full
 from mairust_cli.session import language
 from mairust_core.errors import Usage
 
@@ -108,6 +109,13 @@ def _late(param: Any) -> Any:
     return twin
 
 
+def _show_help(ctx: Any, _: Any, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        with told_if_full():
+            typer.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
 class _Described:
     """Help in our shape, for commands and groups alike."""
 
@@ -122,6 +130,7 @@ class _Described:
     def get_help_option(self, ctx: Any) -> Any:
         if self._late_help is None:
             self._late_help = _late(super().get_help_option(ctx))  # type: ignore[misc]  # of the mixed class
+            self._late_help.callback = _show_help
         return self._late_help
 
     @property

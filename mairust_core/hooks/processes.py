@@ -29,7 +29,8 @@ class Starter:
     """Starts processes of one plugin, and keeps the proxy that those of a limited network need."""
 
     def __init__(self, runnable: Runnable, confinement: Confinement) -> None:
-        self._confinement = confinement
+        directory = runnable.directory
+        self._confinement = confinement if directory is None else confinement.holding(directory)
         self._egress = Egress(runnable.id, self._reach(runnable))
 
     async def start(self, runnable: Runnable, *, lines: bool) -> Process:

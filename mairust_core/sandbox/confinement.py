@@ -6,7 +6,7 @@ import hashlib
 import platform
 import resource
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mairust_core.model.isolation import Layer
@@ -88,6 +88,10 @@ class Confinement:
     hidden: tuple[Path, ...] = ()
     site: Site = field(default_factory=Site)
     is_required: bool = True
+
+    def holding(self, directory: Path) -> Confinement:
+        """The same for a program in this directory (`Machine.holding`)."""
+        return replace(self, machine=self.machine.holding(directory))
 
     def command_line(self, args_fd: int | None, told_fd: int) -> list[str]:
         """The command to start; bubblewrap reads its own arguments, `arguments`, from `args_fd`."""

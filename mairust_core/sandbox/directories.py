@@ -76,6 +76,19 @@ def _require_kept(at: int, name: str, *, is_last: bool) -> None:
         raise Unsafe(f"everybody may write to {name}")
 
 
+def closed_to_others(directory: Path) -> Path | None:
+    """Which directory on the way to this one, or itself, keeps a user that owns none of them out."""
+    for one in (*reversed(directory.parents), directory):
+        wanted = stat.S_IROTH | stat.S_IXOTH if one == directory else stat.S_IXOTH
+        try:
+            mode = os.stat(one).st_mode
+        except OSError:
+            return one
+        if mode & wanted != wanted:
+            return one
+    return None
+
+
 def too_near(directory: Path, hidden: tuple[Path, ...]) -> Path | None:
     """Which of the hidden paths it is, is inside of, or holds."""
     with suppress(OSError):

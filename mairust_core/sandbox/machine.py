@@ -14,6 +14,7 @@ from pathlib import Path
 from mairust_core.model.isolation import Isolation, Layer, MissingLayer
 from mairust_core.model.plugin import Layers
 from mairust_core.sandbox import cgroups, landlock, places, seccomp
+from mairust_core.sandbox.directories import closed_to_others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,13 @@ class Machine:
         if not self.has(layer):
             return self
         return replace(self, missing=(*self.missing, MissingLayer(layer=layer, why=why)))
+
+    def holding(self, directory: Path) -> Machine:
+        """The same for a plugin in this directory: without namespaces, a user of its own has to get there."""
+        if self.grade is Layers.NAMESPACES or not self.has(Layer.OWN_USER):
+            return self
+        closed = closed_to_others(directory)
+        return self if closed is None else self.lacking(Layer.OWN_USER, f"{closed} is closed to other users")
 
 
 def _grade(present: tuple[Layer, ...]) -> Layers:

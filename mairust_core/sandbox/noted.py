@@ -32,7 +32,7 @@ def isolation_on(data_dir: Path) -> Isolation:
             return found
     from mairust_core.sandbox.probing import probe  # a server without local plugins never needs it
 
-    return probe().isolation
+    return probe().holding(data_dir).isolation
 
 
 def note(data_dir: Path, isolation: Isolation) -> None:

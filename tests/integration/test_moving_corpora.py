@@ -52,6 +52,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("maildir", "mbox"):
         for archive in sorted((Path(found) / name).glob("*.tar.xz")):
             with tarfile.open(archive) as packed:
+                packed.extraction_filter = lambda member, _: member  # not all 3.11 know `filter=`
                 packed.extractall(root / name if name == "maildir" else root)
     shutil.copy(Path(found) / "maildir" / "dovecot-maildirpp.expected.tsv", root)
     return root

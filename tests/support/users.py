@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,10 @@ POWERLESS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if _IS_ROOT el
 
 needs_root_and_setpriv = pytest.mark.skipif(not (_IS_ROOT and _HAS_SETPRIV), reason="needs root and setpriv")
 needs_setpriv_as_root = pytest.mark.skipif(_IS_ROOT and not _HAS_SETPRIV, reason="needs root and setpriv")
+
+
+def let_others_in(directory: Path) -> None:
+    """Open the way to a directory of this run for every user: pytest keeps it to its own."""
+    for one in (directory, *directory.parents):
+        if any(part.startswith("pytest-of-") for part in one.parts):
+            one.chmod(one.stat().st_mode | 0o711)

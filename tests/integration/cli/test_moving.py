@@ -24,7 +24,7 @@ from mairust_core.model.copies import Tally
 from tests.support.command_line import Run, command_line, environment, process
 from tests.support.docs import CHECKOUT
 from tests.support.http_server import running
-from tests.support.users import NOBODY, POWERLESS, needs_setpriv_as_root
+from tests.support.users import NOBODY, POWERLESS, let_others_in, needs_setpriv_as_root
 
 ANN = ("--account", "ann@example.org")
 AT_S = 1_764_000_000
@@ -533,8 +533,7 @@ def test_rule_d3_root_is_told_as_whom_it_may_not_read(
     word: str,
 ) -> None:
     """Whoever owns the data directory: the line behind the failures names that user and the ways out."""
-    for parent in (site, *site.parents[:-1]):
-        parent.chmod(parent.stat().st_mode | 0o711)
+    let_others_in(site)
     for path in (site, *site.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
     command = ("import", "maildir", str(maildir), *ANN, "--data-dir", str(site), "--lang", lang)

@@ -23,7 +23,13 @@ from mairust_core.config import load_settings
 from mairust_core.config.effective import effective
 from mairust_core.store.tables import SCHEMA_VERSION
 from tests.support.command_line import TIMEOUT_S, Run, environment, heed_interrupts, process
-from tests.support.users import AS_NOBODY, POWERLESS, needs_root_and_setpriv, needs_setpriv_as_root
+from tests.support.users import (
+    AS_NOBODY,
+    POWERLESS,
+    let_others_in,
+    needs_root_and_setpriv,
+    needs_setpriv_as_root,
+)
 
 MAIL = (
     b"From: Eve <eve@elsewhere.example>\r\n"
@@ -279,9 +285,7 @@ def test_doctor_never_fails_itself(run: Run, site: Path, harm: str, lang: str) -
 def test_rule_d3_doctor_for_somebody_else(site: Path, home: Path) -> None:
     """Who may not look into the data directory is told whose it is."""
     home.chmod(0o777)
-    for parent in (home, *home.parents):
-        if parent.stat().st_uid == 0 and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o711)
+    let_others_in(home)
     doctor = [sys.executable, "-m", "mairust_cli.entry", "doctor", "--json", "--data-dir", str(site)]
     done = subprocess.run(
         [*AS_NOBODY, *doctor],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import uvloop
 
 from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers
+from mairust_core.sandbox.directories import closed_to_others
 from mairust_core.sandbox.machine import Machine, look
+from mairust_core.sandbox.places import Interpreter
 from mairust_core.sandbox.probing import probe, tried
 from tests.support.plugins import Plugin, make_plugin
+from tests.support.users import let_others_in
 
 Make = Callable[..., Plugin]
 
@@ -25,7 +29,8 @@ FEWER = {
     "no-namespaces": (Layer.NAMESPACES,),
     "among-ours": (Layer.NAMESPACES, Layer.OWN_USER, Layer.CGROUP),
 }
-"""What is taken away from this machine; without namespaces an interpreter in root's home needs root, too."""
+"""What is taken away from this machine."""
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
 @cache
@@ -40,8 +45,16 @@ def machine_without(*layers: Layer) -> Machine:
     machine = probe()
     for layer in layers:
         machine = machine.lacking(layer, "taken away")
-    machine = tried(machine)
+    machine = tried(_for_others(machine))
     assert machine.grade is (Layers.LANDLOCK if Layer.NAMESPACES in layers else Layers.NAMESPACES)
+    return machine
+
+
+def _for_others(machine: Machine) -> Machine:
+    """With the distribution's Python where ours lies in root's home, which only namespaces show to others."""
+    needs_another = machine.grade is not Layers.NAMESPACES and machine.has(Layer.OWN_USER)
+    if needs_another and closed_to_others(machine.interpreter.prefix) and SYSTEM_PYTHON.exists():
+        return replace(machine, interpreter=Interpreter(program=SYSTEM_PYTHON.resolve(), prefix=Path("/usr")))
     return machine
 
 
@@ -75,6 +88,7 @@ def among_ours() -> Machine:
 async def plugin(tmp_path: Path) -> AsyncIterator[Make]:
     """Make plugins; in the end all their processes must be gone."""
     made: list[Plugin] = []
+    let_others_in(tmp_path)
 
     def make(machine: Machine, script: str, **more: Any) -> Plugin:
         made.append(make_plugin(tmp_path / f"plugin{len(made)}", machine, script, **more))

@@ -20,7 +20,7 @@ from mairust_core.model.isolation import Layer
 from mairust_core.model.plugin import Layers, ProcessMode
 from mairust_core.sandbox.confinement import user_of
 from mairust_core.sandbox.machine import Machine
-from tests.integration.sandbox.conftest import Make
+from tests.integration.sandbox.conftest import Make, machine_without
 from tests.support.plugins import ECHO, PATIENCE_S, environment_of, status
 
 READER = """
@@ -319,3 +319,21 @@ async def test_what_a_oneshot_leaves_behind_ends_with_it(machine: Machine, plugi
     )
     assert (await leaving.ask()).body == b"{}\n"
     await leaving.until_gone()
+
+
+async def test_a_plugin_where_only_the_server_gets_runs_as_the_servers_user(
+    plugin: Make, tmp_path: Path
+) -> None:
+    """As below root's home, where a site of root's lies: namespaces would show it to its own user."""
+    machine = machine_without(Layer.NAMESPACES)
+    os.chmod(tmp_path, 0o700)
+    made = plugin(machine, ECHO)
+    answer = await made.ask()
+    assert {Layer.NAMESPACES, Layer.OWN_USER} <= {*answer.notes["missing"]}
+    process = status(await made.pid())
+    assert process["Uid"].split()[0] == str(os.getuid())
+    assert int(process["CapEff"], 16) == 0
+    if machine.has(Layer.OWN_USER):
+        held = machine.holding(made.directory)
+        assert held.missing[-1].why == f"{tmp_path} is closed to other users"
+        assert held.grade is machine.grade

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mairust_core.config import load_settings
-from mairust_core.sandbox.directories import Unsafe, identified, too_near
+from mairust_core.sandbox.directories import Unsafe, closed_to_others, identified, too_near
 from mairust_core.sandbox.places import LAUNCHER
+from tests.support.users import let_others_in
 
 
 def _theirs(path: Path) -> None:
@@ -110,3 +111,19 @@ def test_the_launcher_runs_nothing_in_another_directory(tmp_path: Path, is_same:
         os.close(telling)
     expected = ('"it runs"\n', b"ok") if is_same else ("", b"!start: its directory was exchanged")
     assert (done.stdout, status) == expected
+
+
+def test_what_keeps_other_users_out_is_named(tmp_path: Path) -> None:
+    """On the way one has to pass, at its end to read, too; what is not there cannot be entered."""
+    let_others_in(tmp_path)
+    way = tmp_path / "way"
+    plugin = way / "plugin"
+    plugin.mkdir(parents=True)
+    way.chmod(0o711)
+    plugin.chmod(0o755)
+    assert closed_to_others(plugin) is None
+    plugin.chmod(0o711)
+    assert closed_to_others(plugin) == plugin
+    way.chmod(0o700)
+    assert closed_to_others(plugin) == way
+    assert closed_to_others(tmp_path / "gone" / "plugin") == tmp_path / "gone"
