@@ -26,6 +26,7 @@ from mairust_core.wire.words import chosen, enum_of
         (datetime | None, None),
         (tuple[State, ...], None),
     ],
+    ids=str,
 )
 def test_what_takes_words(kind: Any, enum: type[StrEnum] | None) -> None:
     """An enumeration of words, alone or beside nothing."""

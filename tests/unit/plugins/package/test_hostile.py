@@ -51,11 +51,11 @@ def test_trap_h6_a_hostile_archive_unpacks_to_nothing(name: str, tmp_path: Path)
 
 
 def test_a_nest_too_deep_for_the_parser_is_no_listing() -> None:
-    """The limits on values alone would let it in."""
+    """The limits on values alone would let it in; which depth is too much depends on the Python."""
     nest = b'{"format":' + b"[" * 30_000 + b"]" * 30_000 + b"}"
     with pytest.raises(Invalid) as caught:
         read_package(package(manifest=nest), on_paper())
-    assert caught.value.detail == "package_json"
+    assert caught.value.detail in {"package_json", "package_json_value"}
 
 
 def test_every_limit_lets_in_what_is_just_within_it() -> None:
