@@ -127,8 +127,12 @@ def _named_by_dovecot(root: Path, places: list[Path]) -> bool:
     """Whether folders are called as only Dovecot understands: by `LAYOUT=index`, or with `DIRNAME`."""
     if places and all(_GUID.fullmatch(place.name) for place in places):
         return True
-    same = {place.name for place in places}
-    return len(same) == 1 and root / "INBOX" / same.pop() in places
+    others = [place for place in places if place != root]
+    same = {place.name for place in others}
+    if len(same) != 1 or any(place.parent == root for place in others):
+        return False
+    name = same.pop()
+    return name.startswith(".") or len(others) > 1 or root / "INBOX" / name in others
 
 
 def _may_be_folder(directory: Path) -> bool:

@@ -22,10 +22,11 @@ from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.mboxes import Mboxes
 from mairust_core.transfer.source import Aside, Fate, Unusable
 from mairust_core.transfer.telling import Told
-from tests.support.dovecot import Dovecot, dovecot
+from tests.support.dovecot import Dovecot, dovecot, packing
 from tests.unit.transfer.test_exporting import START, Row, items
 from tests.unit.transfer.test_maildir import content
 
+AS_SLASH = ("-o", "namespace/inbox/separator=/")
 MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40
 
 
@@ -46,16 +47,25 @@ def mails(root: Path) -> list[MaildirMessage]:
     return found
 
 
+def by_mbox(there: Dovecot, settings: str = "") -> list[MboxMessage]:
+    """The one Maildir's INBOX as the how-to brings it by an mbox."""
+    mbox, settings = there.directory / "mbox", f"{settings}\nnamespace inbox {{\n inbox = yes\n}}"
+    there.backup("maildir:~/mail", f"mbox:{mbox}:INBOX={mbox}/INBOX", *AS_SLASH, settings=settings)
+    (box,) = Mboxes(str(mbox)).folders()
+    return [one for one in box.messages() if isinstance(one, MboxMessage)]
+
+
 @pytest.mark.parametrize("kind", ["gz", "bz2", "zstd", "lz4"])
 def test_trap_m2_what_dovecot_packed_is_unpacked(there: Dovecot, kind: str) -> None:
     """As `zlib_save` has it; LZ4 is told."""
-    settings = f"mail_plugins = zlib\nplugin {{\n zlib_save = {kind}\n}}"
-    there.save("maildir:~/mail", "INBOX", MAIL, settings=settings)
+    there.save("maildir:~/mail", "INBOX", MAIL, settings=packing(kind))
     (message,) = mails(there.directory / "mail")
     assert Path(message.path).read_bytes() != MAIL
     if kind == "lz4":
         with pytest.raises(Unusable, match="packed_lz4"):
             content(message)
+        _, plain = by_mbox(there, packing(kind))
+        assert content(plain).partition(b"\n\n")[2] == MAIL.partition(b"\n\n")[2]
     else:
         assert content(message) == MAIL
 
@@ -69,10 +79,11 @@ def test_a_dbox_comes_in_by_way_of_a_maildir(there: Dovecot, kind: str) -> None:
     for require in (require_maildir, require_mbox):
         with pytest.raises(Usage, match="maildir:DIRECTORY:LAYOUT=fs"):
             require(dbox)
-    there.run(f"{kind}:~/dbox", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
+    there.backup(f"{kind}:~/dbox", f"maildir:{there.directory}/plain:LAYOUT=fs")
     found = {
         folder.mailbox: list(folder.messages()) for folder in Maildir(there.directory / "plain").folders()
     }
+    assert found.pop("Lists", []) == []  # which Dovecot 2.4 makes a mailbox, too
     assert {name: len(messages) for name, messages in found.items()} == {"INBOX": 1, "Lists/Py\u00e9": 1}
     assert [content(one) for one in mails(there.directory / "plain")] == [MAIL, MAIL]
 
@@ -84,11 +95,7 @@ def test_trap_m2_keywords_that_dovecot_keeps_in_its_index_come_by_an_mbox(there:
     there.run("maildir:~/mail", "flags", "add", " ".join(keywords), "mailbox", "INBOX", "1")
     (folder,) = Maildir(there.directory / "mail").folders()
     assert [one.reason.code for one in folder.messages() if isinstance(one, Aside)] == ["keywords_full"]
-    mbox = f"{there.directory}/mbox"
-    words = ("-o", "namespace/inbox/separator=/", "backup", f"mbox:{mbox}:INBOX={mbox}/INBOX")
-    there.run("maildir:~/mail", *words, settings="namespace inbox {\n inbox = yes\n}")
-    (box,) = Mboxes(mbox).folders()
-    assert keywords in [set(one.flags()) for one in box.messages() if isinstance(one, MboxMessage)]
+    assert keywords in [set(one.flags()) for one in by_mbox(there)]
 
 
 @pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])
@@ -123,10 +130,10 @@ def test_folders_that_only_dovecot_can_name_are_told(there: Dovecot, options: st
     source = Maildir(there.directory / "mail")
     assert len(list(source.folders())) == 2
     assert [one.reason.code for one in source.left()] == ["dovecot_names"]
-    words = ("-o", "namespace/inbox/separator=/", "backup", f"maildir:{there.directory}/plain:LAYOUT=fs")
-    there.run(f"maildir:~/mail{options}", *words, settings="namespace inbox {\n inbox = yes\n}")
+    plain, inbox = f"maildir:{there.directory}/plain:LAYOUT=fs", "namespace inbox {\n inbox = yes\n}"
+    there.backup(f"maildir:~/mail{options}", plain, *AS_SLASH, settings=inbox)
     named = Maildir(there.directory / "plain")
-    assert {one.mailbox for one in named.folders()} == {"INBOX", "Lists/Python"}
+    assert {one.mailbox for one in named.folders()} - {"Lists"} == {"INBOX", "Lists/Python"}
     assert named.left() == ()
 
 
@@ -236,7 +243,7 @@ def test_trap_m3_what_dovecot_has_comes_back_to_it_as_it_was(
         path.unlink()
     if kind != "maildir":
         root = there.directory / "plain"
-        there.run(store, "backup", f"maildir:{root}:LAYOUT=fs")
+        there.backup(store, f"maildir:{root}:LAYOUT=fs")
     source = Maildir(root)
     rows: list[Row] = []
     for folder in source.folders():

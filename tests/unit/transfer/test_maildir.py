@@ -16,6 +16,7 @@ from mairust_core.transfer.maildir import Maildir
 from mairust_core.transfer.maildir_files import read_subscriptions, split_name
 from mairust_core.transfer.maildir_folder import MaildirFolder, _once
 from mairust_core.transfer.maildir_messages import ATTEMPTS, Entry, MaildirMessage
+from mairust_core.transfer.mbox import MboxMessage
 from mairust_core.transfer.names import RECORD
 from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 
@@ -44,7 +45,7 @@ def only(root: Path) -> MaildirMessage:
     return message
 
 
-def content(message: MaildirMessage) -> bytes:
+def content(message: MaildirMessage | MboxMessage) -> bytes:
     """Its bytes."""
     payload = message.load()
     try:
@@ -437,6 +438,10 @@ def test_maildirs_of_several_accounts_are_not_taken_for_one(
         (["5592aa2cafde086b8507000083ecc375", "6d88c926afde086b7f07000083ecc375"], 1),
         (["INBOX/.mail", "Lists/Py/.mail"], 1),
         (["INBOX/mAildir", "Work/mAildir"], 1),
+        (["", "Lists/Py/.mail"], 1),  # of Dovecot 2.4, where INBOX lies at the top
+        (["", "Lists/mAildir", "Work/mAildir"], 1),
+        (["", "Lists/Work"], 0),
+        (["", ".mail", "Lists/.mail"], 0),
         (["", ".Lists.Py", "5592aa2cafde086b8507000083ecc37"], 0),
         (["INBOX/Work", "Lists/Work", "INBOX"], 0),
         (["", "5592aa2cafde086b8507000083ecc375"], 0),
