@@ -35,7 +35,7 @@ def settle(root: Path = ROOT, told: Path = TOLD) -> None:
         subgroup.mkdir(exist_ok=True)
         write_to(subgroup / "cgroup.procs", 0)
     except OSError as error:
-        log.warning("plugins will have no control groups: %s: %s", error.filename, error.strerror)
+        log.info("plugins will have no control groups: %s: %s", error.filename, error.strerror)
 
 
 def _own(root: Path, told: Path) -> Path | None:
