@@ -17,8 +17,8 @@ from mairust_core.errors import Invalid, NotFound
 from mairust_core.model.copies import Folders, MovedOut, Tally
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
-from mairust_core.transfer.maildir_write import Layout, MaildirWriter
-from mairust_core.transfer.mbox_write import MboxWriter
+from mairust_core.transfer.maildir.writing import Layout, MaildirWriter
+from mairust_core.transfer.mbox.writing import MboxWriter
 
 app = noun(COMMANDS["export"])
 

@@ -21,11 +21,11 @@ from mairust_core.model.copies import MovedIn, Tally, target_name
 from mairust_core.transfer.accounts import pairs
 from mairust_core.transfer.cache import HashCache
 from mairust_core.transfer.dates import received_date
-from mairust_core.transfer.dialects import Dialect
 from mairust_core.transfer.importing import ImportRun, Wishes
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.maildir import Maildir
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.maildir.tree import Maildir
+from mairust_core.transfer.mbox.dialects import Dialect
+from mairust_core.transfer.mbox.tree import Mboxes
 from mairust_core.transfer.names import Mapping
 from mairust_core.transfer.source import Fate, Reason, Source
 from mairust_core.transfer.telling import Told

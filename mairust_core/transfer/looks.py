@@ -9,13 +9,13 @@ from typing import IO
 
 from mairust_core.errors import NotFound, Usage
 from mairust_core.i18n import Wording
-from mairust_core.transfer.dialects import begins_mbox
-from mairust_core.transfer.maildir import MARKERS, Maildir
-from mairust_core.transfer.mbox import mbox_start
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.maildir.tree import MARKERS, Maildir
+from mairust_core.transfer.mbox.box import mbox_start
+from mairust_core.transfer.mbox.dialects import begins_mbox
+from mairust_core.transfer.mbox.tree import Mboxes
 from mairust_core.transfer.opening import open_plain
+from mairust_core.transfer.packed.unpacking import BROKEN_ARCHIVE, UNREADABLE
 from mairust_core.transfer.source import SystemWords, Unusable
-from mairust_core.transfer.unpacking import BROKEN_ARCHIVE, UNREADABLE
 
 _MAX_LOOKED_AT = 2000
 _MBOX = Wording("looks.mbox")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mairust_core.errors import Invalid
 from mairust_core.model.mailbox import INBOX, MAX_NAME_OCTETS, SEPARATOR, fitting_name, mailbox_name
-from mairust_core.transfer.mbox_files import SUBSCRIBED
+from mairust_core.transfer.mbox.beside import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""

@@ -19,7 +19,7 @@ import pytest
 
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.exporting import Exports
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.mbox.tree import Mboxes
 from tests.support.server import TESTER, Site, addresses, make_site
 from tests.support.users import NOBODY
 

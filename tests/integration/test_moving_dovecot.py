@@ -15,11 +15,11 @@ from mairust_core.errors import Usage
 from mairust_core.model.copies import Folders
 from mairust_core.transfer.exporting import ExportRun
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.maildir import Maildir
-from mairust_core.transfer.maildir_messages import MaildirMessage
-from mairust_core.transfer.maildir_write import Layout, MaildirWriter
-from mairust_core.transfer.mbox import MboxMessage
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.maildir.messages import MaildirMessage
+from mairust_core.transfer.maildir.tree import Maildir
+from mairust_core.transfer.maildir.writing import Layout, MaildirWriter
+from mairust_core.transfer.mbox.box import MboxMessage
+from mairust_core.transfer.mbox.tree import Mboxes
 from mairust_core.transfer.source import Aside, Fate, Unusable
 from mairust_core.transfer.telling import Told
 from tests.support.dovecot import Dovecot, dovecot, packing
@@ -184,7 +184,7 @@ import os, sys
 from pathlib import Path
 from mairust_core.model.copies import Folders
 from mairust_core.transfer.exporting import ExportRun
-from mairust_core.transfer.maildir_write import MaildirWriter
+from mairust_core.transfer.maildir.writing import MaildirWriter
 from tests.unit.transfer.test_exporting import START, items
 
 root = Path(sys.argv[1])

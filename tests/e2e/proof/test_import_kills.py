@@ -13,7 +13,7 @@ import pytest
 
 from mairust_core.observe.faults import STEPS
 from mairust_core.services.exporting import Exports
-from mairust_core.transfer.mbox_write import postmark
+from mairust_core.transfer.mbox.writing import postmark
 from tests.e2e.proof.test_crash_points import NOT_INGEST
 from tests.support import forks
 from tests.support.invariants import check_site

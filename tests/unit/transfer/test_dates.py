@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mairust_core.transfer.dates import file_date, postmark_date, received_date
-from mairust_core.transfer.mbox_write import postmark
+from mairust_core.transfer.mbox.writing import postmark
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from mairust_core.model.copies import ExportedCopy, Folders
 from mairust_core.model.ids import Id
 from mairust_core.operations import BytesIn, Item
 from mairust_core.transfer.exporting import ExportRun, Writer, require_free, require_no_file
-from mairust_core.transfer.maildir import Maildir
-from mairust_core.transfer.maildir_write import Layout, MaildirWriter
-from mairust_core.transfer.mbox_write import MboxWriter
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.maildir.tree import Maildir
+from mairust_core.transfer.maildir.writing import Layout, MaildirWriter
+from mairust_core.transfer.mbox.tree import Mboxes
+from mairust_core.transfer.mbox.writing import MboxWriter
 from mairust_core.transfer.names import UNFINISHED
 from mairust_core.transfer.source import Aside, Broken, Fate, Source
 from mairust_core.transfer.telling import Told

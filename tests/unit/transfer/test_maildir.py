@@ -12,11 +12,11 @@ import pytest
 
 from mairust_core.errors import NotFound, Usage
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.maildir import Maildir
-from mairust_core.transfer.maildir_files import read_subscriptions, split_name
-from mairust_core.transfer.maildir_folder import MaildirFolder, _once
-from mairust_core.transfer.maildir_messages import ATTEMPTS, Entry, MaildirMessage
-from mairust_core.transfer.mbox import MboxMessage
+from mairust_core.transfer.maildir.beside import read_subscriptions, split_name
+from mairust_core.transfer.maildir.folder import MaildirFolder, _once
+from mairust_core.transfer.maildir.messages import ATTEMPTS, Entry, MaildirMessage
+from mairust_core.transfer.maildir.tree import Maildir
+from mairust_core.transfer.mbox.box import MboxMessage
 from mairust_core.transfer.names import RECORD
 from mairust_core.transfer.source import Aside, Broken, Fate, Unusable
 

@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.ids import Id
-from mairust_core.transfer import ahead, unpacking
-from mairust_core.transfer.dialects import Dialect, fits, is_postmark, quote, unquote
-from mairust_core.transfer.mbox import MboxFile, MboxMessage
-from mairust_core.transfer.mbox_files import beside_path, status_flags
-from mairust_core.transfer.mbox_split import Splitter
-from mairust_core.transfer.mbox_write import MboxWriter
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.mbox.beside import beside_path, status_flags
+from mairust_core.transfer.mbox.box import MboxFile, MboxMessage
+from mairust_core.transfer.mbox.dialects import Dialect, fits, is_postmark, quote, unquote
+from mairust_core.transfer.mbox.splitting import Splitter
+from mairust_core.transfer.mbox.tree import Mboxes
+from mairust_core.transfer.mbox.writing import MboxWriter
+from mairust_core.transfer.packed import ahead, unpacking
 from mairust_core.transfer.source import Broken
 
 P = b"From ann@example.org Sun May  6 22:17:15 2001\n"

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.ids import Id
-from mairust_core.transfer import mbox_split
-from mairust_core.transfer.dialects import Dialect
-from mairust_core.transfer.mbox import MboxFile, MboxMessage
-from mairust_core.transfer.mbox_split import Splitter
-from mairust_core.transfer.mbox_write import MboxWriter
+from mairust_core.transfer.mbox import splitting
+from mairust_core.transfer.mbox.box import MboxFile, MboxMessage
+from mairust_core.transfer.mbox.dialects import Dialect
+from mairust_core.transfer.mbox.splitting import Splitter
+from mairust_core.transfer.mbox.writing import MboxWriter
 from mairust_core.transfer.source import Aside
 from tests.unit.transfer.test_mbox import AT, MESSAGES, P, read, split
 
@@ -107,7 +107,7 @@ def test_trap_m1_long_lies_are_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Dialect | None
 ) -> None:
     """What was read ahead is read again, however many lie; who named the dialect hears which did."""
-    monkeypatch.setattr(mbox_split, "MAX_HELD_BYTES", 1 << 10)
+    monkeypatch.setattr(splitting, "MAX_HELD_BYTES", 1 << 10)
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     lengths = [random.Random(seed + number).choice([2000, 40_000, 1 << 29, 11**11]) for number in range(9)]
@@ -125,10 +125,10 @@ def test_trap_m1_long_lengths_are_believed_until_too_many_lied(
     monkeypatch: pytest.MonkeyPatch, lies: int, believed: bool
 ) -> None:
     """Looking into each would read all that follows again for each, whoever said that there are some."""
-    monkeypatch.setattr(mbox_split, "MAX_HELD_BYTES", 1 << 10)
+    monkeypatch.setattr(splitting, "MAX_HELD_BYTES", 1 << 10)
     lie = b"Content-Length: 999999\n\n" + b"text\n" * 10
     true = b"Content-Length: 20000\n\n" + b"text\n" * 4000
-    mbox = (P + lie) * (mbox_split.MAX_TOLD_LIES + lies) + P + true + b"\n" + P + b"a: 2\n"
+    mbox = (P + lie) * (splitting.MAX_TOLD_LIES + lies) + P + true + b"\n" + P + b"a: 2\n"
     *liars, last, _ = Splitter(io.BytesIO(mbox).read, Dialect.MBOXCL).messages()
     assert [raw.guessed for raw in liars] == [True] * len(liars)
     assert (b"".join(last.payload.chunks()), last.guessed) == (true, not believed)
@@ -136,7 +136,7 @@ def test_trap_m1_long_lengths_are_believed_until_too_many_lied(
 
 def test_trap_m1_a_long_length_is_followed_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is held at a time than two blocks, and a pipe is enough."""
-    monkeypatch.setattr(mbox_split, "MAX_HELD_BYTES", 1 << 20)
+    monkeypatch.setattr(splitting, "MAX_HELD_BYTES", 1 << 20)
     message = long_message(9 << 20)
     source = io.BytesIO(P + message + b"\n" + P + b"a: 2\n")
     held: list[int] = []
@@ -161,7 +161,7 @@ def test_trap_m1_a_wrong_length_is_not_followed_where_there_is_no_room_for_it(
     """The first message is there before what it claims to have was read; the others are found as well."""
     lie = P + b"Content-Length: 31457280\n\na\n\n"
     mbox = io.BytesIO(lie + (P + b"a: 2\n\n" + (b"x" * 70 + b"\n") * 1000 + b"\n") * 500)
-    monkeypatch.setattr(mbox_split, "_guessed_bytes", lambda: 20 << 20)
+    monkeypatch.setattr(splitting, "_guessed_bytes", lambda: 20 << 20)
     messages = Splitter(mbox.read).messages()
     assert b"".join(next(messages).payload.chunks()) == b"Content-Length: 31457280\n\na\n"
     assert mbox.tell() <= 4 << 20

@@ -10,8 +10,8 @@ import pytest
 
 from mairust_core.errors import Usage
 from mairust_core.transfer.looks import require_maildir, require_mbox
-from mairust_core.transfer.mbox import MboxMessage
-from mairust_core.transfer.mboxes import Mboxes
+from mairust_core.transfer.mbox.box import MboxMessage
+from mairust_core.transfer.mbox.tree import Mboxes
 from mairust_core.transfer.source import Aside, Broken, Fate
 from tests.unit.transfer.test_mbox import P
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mairust_core.transfer import packed_mail, unpacking
+from mairust_core.transfer.packed import mail as packed_mail
+from mairust_core.transfer.packed import unpacking
+from mairust_core.transfer.packed.unpacking import Bomb, reading
 from mairust_core.transfer.source import Unusable
-from mairust_core.transfer.unpacking import Bomb, reading
 from tests.unit.transfer.test_maildir import content, make, only
 
 MAIL = b"Subject: packed\n\n" + b"The same line again.\n" * 40

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mairust_core.mime.fields import Fields, header_end
-from mairust_core.transfer.dialects import Dialect
+from mairust_core.transfer.mbox.dialects import Dialect
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES
 from mairust_core.transfer.dates import file_date
-from mairust_core.transfer.maildir_files import Keywords, split_name, told_size
+from mairust_core.transfer.maildir.beside import Keywords, split_name, told_size
 from mairust_core.transfer.opening import open_plain, unreadable
-from mairust_core.transfer.packed_mail import as_it_came
+from mairust_core.transfer.packed.mail import as_it_came
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Reason, Unusable
 

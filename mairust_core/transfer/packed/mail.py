@@ -10,9 +10,9 @@ from io import BufferedReader, RawIOBase
 from typing import IO, cast
 
 from mairust_core.i18n import Wording
+from mairust_core.transfer.packed.unpacking import MAGIC_BYTES, UNREADABLE, Bomb, Read, packing, reading
 from mairust_core.transfer.payload import PIECE_BYTES, Gathering, Payload
 from mairust_core.transfer.source import Reason, Unusable
-from mairust_core.transfer.unpacking import MAGIC_BYTES, UNREADABLE, Bomb, Read, packing, reading
 
 MAX_UNPACKED_BYTES = 256 << 20
 """A few bytes could unpack to more than any disk holds; no mail is so large."""

@@ -18,7 +18,7 @@ from zlib import crc32
 from mairust_core.ids import to_ms
 from mairust_core.model.copies import ExportedCopy
 from mairust_core.model.mailbox import INBOX, SEPARATOR
-from mairust_core.transfer.maildir_files import (
+from mairust_core.transfer.maildir.beside import (
     COURIER_KEYWORDS,
     DOVECOT_KEYWORDS,
     DOVECOT_UIDS,

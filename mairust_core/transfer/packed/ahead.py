@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from mairust_core.transfer.packed.unpacking import UNREADABLE, Read
 from mairust_core.transfer.payload import Payload
-from mairust_core.transfer.unpacking import UNREADABLE, Read
 
 BLOCK_BYTES = 1 << 20
 

@@ -14,13 +14,13 @@ from mairust_core.errors import Usage
 from mairust_core.i18n import Wording
 from mairust_core.model.mailbox import fitting_name
 from mairust_core.transfer.dates import file_date, header_of, postmark_date, received_date
-from mairust_core.transfer.dialects import BOM, Dialect, begins_mbox
-from mairust_core.transfer.mbox_files import Beside, Noted, beside_path, read_beside, status_flags
-from mairust_core.transfer.mbox_split import Splitter
+from mairust_core.transfer.mbox.beside import Beside, Noted, beside_path, read_beside, status_flags
+from mairust_core.transfer.mbox.dialects import BOM, Dialect, begins_mbox
+from mairust_core.transfer.mbox.splitting import Splitter
 from mairust_core.transfer.opening import oddity, open_plain, unreadable
+from mairust_core.transfer.packed.unpacking import PIECE_BYTES, UNREADABLE, Bomb, Read, reading
 from mairust_core.transfer.payload import Payload
 from mairust_core.transfer.source import Aside, Broken, Fate, Found, Reason, Unusable
-from mairust_core.transfer.unpacking import PIECE_BYTES, UNREADABLE, Bomb, Read, reading
 
 START_BYTES = 512
 

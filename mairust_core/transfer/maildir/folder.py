@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mairust_core.model.mailbox import SEPARATOR
-from mairust_core.transfer.maildir_files import (
+from mairust_core.transfer.maildir.beside import (
     BESIDE,
     DOVECOT_KEYWORDS,
     read_keywords,
@@ -17,7 +17,7 @@ from mairust_core.transfer.maildir_files import (
     read_uids,
     split_name,
 )
-from mairust_core.transfer.maildir_messages import Entry, MaildirMessage
+from mairust_core.transfer.maildir.messages import Entry, MaildirMessage
 from mairust_core.transfer.names import (
     called_part,
     decoded_part,

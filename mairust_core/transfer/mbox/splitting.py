@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mairust_core.mime.fields import MAX_HEADER_BYTES, header_end
-from mairust_core.transfer import ahead
-from mairust_core.transfer.ahead import Ahead
 from mairust_core.transfer.dates import HEAD_BYTES
-from mairust_core.transfer.dialects import (
+from mairust_core.transfer.mbox.dialects import (
     BOM,
     MARK,
     Dialect,
@@ -22,8 +20,10 @@ from mairust_core.transfer.dialects import (
     is_postmark,
     unquote,
 )
+from mairust_core.transfer.packed import ahead
+from mairust_core.transfer.packed.ahead import Ahead
+from mairust_core.transfer.packed.unpacking import Read
 from mairust_core.transfer.payload import Gathering, Payload
-from mairust_core.transfer.unpacking import Read
 
 MAX_LINE_BYTES = 16 << 10
 """How much behind a `From ` is looked at to know what it is."""

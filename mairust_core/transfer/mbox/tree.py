@@ -10,10 +10,10 @@ from typing import IO
 
 from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.dates import postmark_date
-from mairust_core.transfer.dialects import Dialect, begins_mbox
-from mairust_core.transfer.maildir_files import dovecot_subscriptions
-from mairust_core.transfer.mbox import MboxFile, mbox_start
-from mairust_core.transfer.mbox_files import SUBSCRIBED, SUFFIX, read_record
+from mairust_core.transfer.maildir.beside import dovecot_subscriptions
+from mairust_core.transfer.mbox.beside import SUBSCRIBED, SUFFIX, read_record
+from mairust_core.transfer.mbox.box import MboxFile, mbox_start
+from mairust_core.transfer.mbox.dialects import Dialect, begins_mbox
 from mairust_core.transfer.names import (
     UNFINISHED,
     called_part,
@@ -23,8 +23,8 @@ from mairust_core.transfer.names import (
     whole_parts,
 )
 from mairust_core.transfer.opening import open_plain, unreadable
+from mairust_core.transfer.packed.unpacking import SUFFIXES, UNREADABLE
 from mairust_core.transfer.source import Aside, Broken, Fate, Reason, Unusable, unfinished
-from mairust_core.transfer.unpacking import SUFFIXES, UNREADABLE
 
 BESIDE = (SUFFIX, ".msf")
 """What our own list and Thunderbird's index beside an mbox are called behind its name."""

@@ -2,10 +2,6 @@
 
 A mail program may work in it meanwhile. A message that got another name is found under that; one that is
 gone, or that changes while it is read, is told. Nothing is ever written, renamed or locked there.
-
-maildir_folder.py     one folder
-maildir_messages.py   its messages
-maildir_files.py      what servers write beside them
 """
 
 from __future__ import annotations
@@ -16,8 +12,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mairust_core.transfer.maildir_files import DOVECOT_UIDS, SUBSCRIPTIONS, read_subscriptions
-from mairust_core.transfer.maildir_folder import MaildirFolder
+from mairust_core.transfer.maildir.beside import DOVECOT_UIDS, SUBSCRIPTIONS, read_subscriptions
+from mairust_core.transfer.maildir.folder import MaildirFolder
 from mairust_core.transfer.names import INSIDE, UNFINISHED, plus_plus_levels
 from mairust_core.transfer.opening import oddity, unreadable
 from mairust_core.transfer.source import Aside, Broken, Fate, Reason, unfinished
