@@ -113,7 +113,7 @@ class Breakers:
     async def settle(self) -> None:
         """Wait for the probes under way."""
         while self._probes:
-            await asyncio.gather(*self._probes, return_exceptions=True)
+            await asyncio.wait(self._probes)
 
     async def close(self) -> None:
         """End the probes under way."""

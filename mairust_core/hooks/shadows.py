@@ -132,7 +132,7 @@ class Shadows:
     async def settle(self) -> None:
         """Wait for what is under way."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """End what is under way."""
