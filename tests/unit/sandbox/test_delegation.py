@@ -65,7 +65,7 @@ def test_what_fails_is_told_and_the_server_goes_on(
     """With the file that it is about, which an error of writing does not name by itself."""
     (own / SUBGROUP).mkdir()
     (own / SUBGROUP / "cgroup.procs").symlink_to("/dev/full")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         settled(tmp_path, f"0::/{OWN}\n")
     (said,) = caplog.messages
     assert f"{OWN}/{SUBGROUP}/cgroup.procs: No space left on device" in said
