@@ -29,8 +29,9 @@ def main() -> int:
     if args[:1] == ["--version"]:
         from mairust_core import __version__
 
-        print(f"mairust {__version__}")
-        return 0
+        with contextlib.suppress(OSError):  # a full disk, which is told by who reads all arguments
+            print(f"mairust {__version__}", flush=True)
+            return 0
     if args[:1] == [COMPLETE]:
         from mairust_cli.candidates import main as complete
 

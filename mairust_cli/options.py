@@ -62,9 +62,11 @@ def _keep(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
 
 def _version(value: bool | None) -> None:
     if value:
+        from mairust_cli.output import told_if_full
         from mairust_core import __version__
 
-        typer.echo(f"mairust {__version__}")
+        with told_if_full():
+            typer.echo(f"mairust {__version__}")
         raise typer.Exit
 
 

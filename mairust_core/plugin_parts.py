@@ -89,7 +89,7 @@ class PluginParts:
         """How well local plugins are held by the server, or else here; tried out at the first call."""
         from mairust_core.sandbox.noted import isolation_on
 
-        return isolation_on(self.settings.data_dir)
+        return isolation_on(self.settings)
 
     def read_plugin(self, directory: Path) -> Manifest:
         """The plugin.toml of a directory, judged; raises `Invalid`."""

@@ -75,7 +75,7 @@ def held(settings: Settings, storage: StorageBackend) -> Iterator[Found]:
     if any(one.shown.entry.protocol is Protocol.STDIN for one in found):
         from mairust_core.sandbox.noted import isolation_on  # may try the machine out: not for sites without
 
-        yield from judged_isolation(isolation_on(settings.data_dir))
+        yield from judged_isolation(isolation_on(settings))
 
 
 def _lacks_secret(tx: Connection, storage: StorageBackend, one: Registered) -> bool:

@@ -121,7 +121,7 @@ class Ways:
         from mairust_core.sandbox.site import confinement_of
 
         found = confinement_of(self._settings, self.site)
-        self.tell_isolation(found.machine.isolation)
+        self.tell_isolation(found.machine.holding(self._settings.packages_dir).isolation)
         return found
 
     def _inside(self) -> Open:

@@ -7,7 +7,9 @@ import re
 
 from mairust_core.mime.line_ends import Buffer, count
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+)
 # Where padding may stand, after two or three of four characters, it ends the data; elsewhere it is foreign.
 _UP_TO_PADDING = re.compile(rb"(?:=*+[^=]=*+[^=]=?+[^=]{2})*+(?:=*+[^=]=*+[^=](?:=?+[^=])?+)?+")
 # Begins with a line end, which is found without looking at each octet: most mail has nothing to take away.
@@ -46,7 +48,7 @@ def decode_base64(data: bytes) -> bytes:
             return binascii.a2b_base64(data)
         except binascii.Error:
             pass  # unpadded or cut: decode the whole sextets that are there
-    found = _UP_TO_PADDING.match(_NOT_BASE64.sub(b"", data))
+    found = _UP_TO_PADDING.match(data.translate(None, _NOT_BASE64))
     sextets = found.group().replace(b"=", b"") if found else b""
     return binascii.a2b_base64(sextets + b"=" * (-len(sextets) % 4))
 

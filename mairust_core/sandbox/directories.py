@@ -77,15 +77,16 @@ def _require_kept(at: int, name: str, *, is_last: bool) -> None:
 
 
 def closed_to_others(directory: Path) -> Path | None:
-    """Which directory on the way to this one, or itself, keeps a user that owns none of them out."""
-    for one in (*reversed(directory.parents), directory):
-        wanted = stat.S_IROTH | stat.S_IXOTH if one == directory else stat.S_IXOTH
-        try:
-            mode = os.stat(one).st_mode
-        except OSError:
-            return one
-        if mode & wanted != wanted:
-            return one
+    """Which directory on the way to this one, or itself, keeps a user that owns none of them out.
+
+    None also for what is not there: whoever goes there finds that.
+    """
+    with suppress(OSError):
+        directory = directory.resolve()
+        for one in (*reversed(directory.parents), directory):
+            wanted = stat.S_IROTH | stat.S_IXOTH if one == directory else stat.S_IXOTH
+            if one.stat().st_mode & wanted != wanted:
+                return one
     return None
 
 

@@ -50,11 +50,16 @@ class Machine:
         return replace(self, missing=(*self.missing, MissingLayer(layer=layer, why=why)))
 
     def holding(self, directory: Path) -> Machine:
-        """The same for a plugin in this directory: without namespaces, a user of its own has to get there."""
-        if self.grade is Layers.NAMESPACES or not self.has(Layer.OWN_USER):
+        """The same for a plugin in this directory, where a user of its own may not get without namespaces.
+
+        Only what is closed by the server's own user makes a difference: no other opens by what he closes.
+        """
+        if self.grade is not Layers.LANDLOCK or not self.has(Layer.OWN_USER):
             return self
         closed = closed_to_others(directory)
-        return self if closed is None else self.lacking(Layer.OWN_USER, f"{closed} is closed to other users")
+        if closed is None or closed.stat().st_uid != os.geteuid():
+            return self
+        return self.lacking(Layer.OWN_USER, f"{closed} is closed to other users")
 
 
 def _grade(present: tuple[Layer, ...]) -> Layers:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mairust_core import wire
+from mairust_core.config import Settings
 from mairust_core.errors import Invalid
 from mairust_core.model.isolation import Isolation
 from mairust_core.running import running_on
@@ -21,18 +22,18 @@ from mairust_core.running import running_on
 log = logging.getLogger("mairust.sandbox")
 
 
-def isolation_on(data_dir: Path) -> Isolation:
-    """How well local plugins of a site are held: as its server found, or else as it is here.
+def isolation_on(settings: Settings) -> Isolation:
+    """How well installed plugins of a site are held: as its server found, or else as it is here.
 
     May try the machine out, which takes some tenths of a second, once.
     """
-    if running_on(data_dir) is not None:
+    if running_on(settings.data_dir) is not None:
         with suppress(OSError, Invalid):  # its server has not looked yet, or is of another version
-            found: Isolation = wire.decode(Isolation, _path(data_dir).read_bytes())
+            found: Isolation = wire.decode(Isolation, _path(settings.data_dir).read_bytes())
             return found
     from mairust_core.sandbox.probing import probe  # a server without local plugins never needs it
 
-    return probe().holding(data_dir).isolation
+    return probe().holding(settings.packages_dir).isolation
 
 
 def note(data_dir: Path, isolation: Isolation) -> None:

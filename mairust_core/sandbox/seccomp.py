@@ -43,6 +43,9 @@ _DESCRIPTOR_REQUESTS = (
 """What programs ask of their pipes and sockets; others change inodes, terminals and devices."""
 _DESCRIPTOR_COMMANDS = (*range(8), 9, 36, 37, 38, 1027, 1030, 1031, 1032, 1034)
 """Descriptors, their flags, locks and pipe sizes; not who gets signals, leases, or hints kept in an inode."""
+_ACCESS_MODE, _TRUNC = 3, 0x200
+_UNJUDGED_OPENS = (_ACCESS_MODE, _TRUNC, _TRUNC | _ACCESS_MODE)
+"""To ask about a file only, or to empty it without writing: the Landlock of older kernels lets both pass."""
 _COLD, _PAGEOUT = 20, 21
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER, _SIGKILL = 1, 36, 9
 _WHO_PROCESS, _IO_WHO_PROCESS = 0, 1
@@ -66,7 +69,8 @@ class Denials:
 
     sockets: Sockets = Sockets.NONE
     outside_namespaces: bool = False
-    """Leaving the process group or tree, limits of other processes, and changing attributes of files."""
+    """Leaving the process group or tree, limits of other processes, changing attributes of files, and opening
+    them in ways that Landlock does not judge."""
     signals: bool = False
 
 
@@ -79,8 +83,8 @@ def program(arch: str, denials: Denials) -> bytes:
     """The filter, an array of `struct sock_filter`: calls of another architecture kill the process.
 
     What is denied answers EPERM, or what programs know from kernels and files that have no such thing;
-    `clone3`, whose flags lie in memory that a filter cannot read, ENOSYS, so that C libraries fall back to
-    `clone`.
+    `clone3` and `openat2`, whose flags lie in memory that a filter cannot read, ENOSYS, so that C libraries
+    fall back to `clone` and `openat`.
     """
     calls = dict(syscalls.NEVER)
     if denials.outside_namespaces:
@@ -91,7 +95,9 @@ def program(arch: str, denials: Denials) -> bytes:
     lines.append(_step(_LOAD, _NUMBER))
     if arch == syscalls.X86_64:
         lines += _when(_AT_LEAST, _X32, _refusal(errno.ENOSYS))
-    lines += _when(_EQUAL, syscalls.CLONE3[arch], _refusal(errno.ENOSYS))
+    unread = [syscalls.CLONE3, *([syscalls.OPENAT2] if denials.outside_namespaces else [])]
+    for call in unread:
+        lines += _when(_EQUAL, call[arch], _refusal(errno.ENOSYS))
     for number in syscalls.numbers(calls, arch):
         lines += _when(_EQUAL, number, _refusal(errno.EPERM))
     for number, judged in _judged(arch, denials):
@@ -110,6 +116,9 @@ def _judged(arch: str, denials: Denials) -> Iterator[tuple[int, list[bytes]]]:
     yield syscalls.PREADV2[arch], _one_of(5, (0,), errno.EOPNOTSUPP)
     yield syscalls.MADVISE[arch], _none_of(2, (_COLD, _PAGEOUT), errno.EINVAL)
     if denials.outside_namespaces:
+        for call, flags in syscalls.OPEN.values():
+            for number in syscalls.numbers({"": call}, arch):
+                yield number, _judged_open(flags)
         for number in syscalls.numbers(syscalls.OF_A_PROCESS, arch):
             yield number, _one_of(0, (0,), errno.EPERM)
         yield syscalls.SETPRIORITY[arch], _judged_priority(_WHO_PROCESS)
@@ -132,6 +141,13 @@ def _none_of(argument: int, values: Iterable[int], refused: int) -> list[bytes]:
     lines = [_argument(argument)]
     for value in values:
         lines += _when(_EQUAL, value, _refusal(refused))
+    return [*lines, _ALLOWED]
+
+
+def _judged_open(flags: int) -> list[bytes]:
+    lines = [_argument(flags), _step(_AND, _ACCESS_MODE | _TRUNC)]
+    for value in _UNJUDGED_OPENS:
+        lines += _when(_EQUAL, value, _refusal(errno.EACCES))
     return [*lines, _ALLOWED]
 
 

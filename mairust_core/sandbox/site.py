@@ -16,7 +16,7 @@ def confinement_of(settings: Settings, site: Site) -> Confinement:
     It may block for some tenths of a second: not for an event loop that serves.
     """
     return Confinement(
-        machine=probe().holding(settings.data_dir),
+        machine=probe(),
         hidden=hidden_paths(settings),
         site=site,
         is_required=settings.plugins.sandbox == "require",

@@ -39,7 +39,6 @@ def spawn(confinement: Confinement, program: Program) -> Spawned:
 
     The calling thread must live as long as the process shall: when it ends, the kernel ends both.
     """
-    confinement = confinement.holding(program.directory)
     group = _group(confinement, program)
     try:
         with ExitStack() as always, ExitStack() as on_failure:

@@ -21,6 +21,7 @@ FCNTL = {X86_64: 72, AARCH64: 25}
 MADVISE = {X86_64: 28, AARCH64: 233}
 PREADV2 = {X86_64: 327, AARCH64: 286}
 PRCTL = {X86_64: 157, AARCH64: 167}
+OPENAT2 = {X86_64: 437, AARCH64: 437}
 
 _BOTH = (X86_64, AARCH64)
 
@@ -66,6 +67,17 @@ NEVER: dict[str, Numbers] = {
     "shmget": Numbers(29, 194),
     "msgget": Numbers(68, 186),
     "semget": Numbers(64, 190),
+    # what others of its user have made of these, whose numbers can be guessed
+    "shmat": Numbers(30, 196),
+    "shmctl": Numbers(31, 195),
+    "msgsnd": Numbers(69, 189),
+    "msgrcv": Numbers(70, 188),
+    "msgctl": Numbers(71, 187),
+    "semop": Numbers(65, 193),
+    "semtimedop": Numbers(220, 192),
+    "semctl": Numbers(66, 191),
+    "mq_open": Numbers(240, 180),
+    "mq_unlink": Numbers(241, 181),
     # what of a file is in the page cache, which outlives a process and is everybody's
     "fadvise64": Numbers(221, 223),
     "readahead": Numbers(187, 213),
@@ -146,6 +158,12 @@ CHANGE_ATTRIBUTES: dict[str, Numbers] = {
     "inotify_add_watch": Numbers(254, 27),
 }
 """Denied where no view of its own hides our files: Landlock judges only that they are opened."""
+
+OPEN: dict[str, tuple[Numbers, int]] = {
+    "open": (Numbers(2, None), 1),
+    "openat": (Numbers(257, 56), 2),
+}
+"""And which argument the flags are: some ask for nothing that Landlock judges."""
 
 OF_A_PROCESS: dict[str, Numbers] = {
     "prlimit64": Numbers(302, 261),

@@ -125,10 +125,12 @@ def _named_by_dovecot(root: Path, places: list[Path]) -> bool:
         return True
     others = [place for place in places if place != root]
     same = {place.name for place in others}
-    if len(same) != 1 or any(place.parent == root for place in others):
+    if len(same) != 1 or not all((place / DOVECOT_UIDS).exists() for place in others):
         return False
     name = same.pop()
-    return name.startswith(".") or len(others) > 1 or root / "INBOX" / name in others
+    if root / "INBOX" / name in others:
+        return True
+    return name.startswith(".") and all(place.parent != root for place in others)
 
 
 def _may_be_folder(directory: Path) -> bool:

@@ -328,6 +328,7 @@ def test_a_person_is_asked_before_something_is_destroyed(home: Path, site: Path)
         ["domain", "list"],
         ["nonsense", "--json"],
         ["--help"],
+        ["--version"],
         ["config", "show"],
     ],
     ids=" ".join,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from mairust_core.sandbox.confinement import user_of
 from mairust_core.sandbox.machine import Machine
 from tests.integration.sandbox.conftest import Make, machine_without
 from tests.support.plugins import ECHO, PATIENCE_S, environment_of, status
+from tests.support.users import let_others_in
 
 READER = """
     import json, os, sys
@@ -333,7 +336,53 @@ async def test_a_plugin_where_only_the_server_gets_runs_as_the_servers_user(
     process = status(await made.pid())
     assert process["Uid"].split()[0] == str(os.getuid())
     assert int(process["CapEff"], 16) == 0
-    if machine.has(Layer.OWN_USER):
-        held = machine.holding(made.directory)
-        assert held.missing[-1].why == f"{tmp_path} is closed to other users"
-        assert held.grade is machine.grade
+
+
+def test_the_server_stands_in_only_where_it_closed_a_directory_and_landlock_holds(
+    among_ours: Machine, tmp_path: Path
+) -> None:
+    """With namespaces, without Landlock, or in somebody else's closed directory nobody's user changes."""
+    let_others_in(tmp_path)
+    closed = tmp_path / "closed"
+    (closed / "plugin").mkdir(parents=True)
+    closed.chmod(0o700)
+    with_own = replace(
+        among_ours, missing=tuple(one for one in among_ours.missing if one.layer is not Layer.OWN_USER)
+    )
+    lacking = with_own.holding(closed / "plugin").missing[-1]
+    assert (lacking.layer, lacking.why) == (Layer.OWN_USER, f"{closed} is closed to other users")
+    limits = with_own.lacking(Layer.LANDLOCK, "taken away").lacking(Layer.SECCOMP, "taken away")
+    namespaces = replace(with_own, missing=())
+    assert limits.holding(closed) is limits
+    assert namespaces.holding(closed) is namespaces
+    assert with_own.holding(tmp_path) is with_own
+    if os.geteuid() == 0:
+        os.chown(closed, 12_345, 12_345)
+        assert with_own.holding(closed / "plugin") is with_own
+
+
+async def test_it_empties_no_file_of_its_user_where_landlock_does_not_judge_that(
+    among_ours: Machine, plugin: Make, tmp_path: Path
+) -> None:
+    """Before version 3, of Linux 6.2, opening a file to empty it asks for no right; the mode 3 never does."""
+    victim = tmp_path / "segment"
+    victim.write_text("mail")
+    tries = plugin(
+        replace(among_ours, landlock_abi=min(2, among_ours.landlock_abi)),
+        """
+        import json, os, sys
+        for line in sys.stdin:
+            failed = []
+            for flags in (os.O_TRUNC, 3, 3 | os.O_TRUNC, os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_TRUNC):
+                try:
+                    os.open(json.loads(line), flags)
+                    failed.append(0)
+                except OSError as error:
+                    failed.append(error.errno)
+            open("/dev/null", "w").close()
+            print(json.dumps(failed))
+        """,
+    )
+    answer = await tries.ask(json.dumps(str(victim)).encode())
+    assert json.loads(answer.body) == [errno.EACCES] * 5
+    assert victim.read_text() == "mail"

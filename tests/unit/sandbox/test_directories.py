@@ -126,4 +126,7 @@ def test_what_keeps_other_users_out_is_named(tmp_path: Path) -> None:
     assert closed_to_others(plugin) == plugin
     way.chmod(0o700)
     assert closed_to_others(plugin) == way
-    assert closed_to_others(tmp_path / "gone" / "plugin") == tmp_path / "gone"
+    assert closed_to_others(way / "gone" / "plugin") == way
+    assert closed_to_others(tmp_path / "gone" / "plugin") is None
+    (tmp_path / "link").symlink_to(plugin)
+    assert closed_to_others(tmp_path / "link") == way
