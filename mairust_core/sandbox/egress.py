@@ -1,8 +1,8 @@
 """The one way out of a sandbox: an HTTP proxy on a UNIX socket that connects only where it may (rule H2).
 
 It understands CONNECT and requests with an absolute URI (RFC 9112 §3.2). A name is resolved once, each
-address is judged, and the connection goes to the address that was judged (trap H4). Whatever it decides is
-logged.
+address is judged, and the connection goes to one of those that were judged (trap H4). Whatever it decides
+is logged.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mairust_core.sandbox.names import Names
+from aiohappyeyeballs import start_connection
+
+from mairust_core.sandbox.names import Found, Names
 from mairust_core.sandbox.reach import Reach, Target
 
 HEAD_BYTES = 16 << 10
 HEAD_S = 10.0
 CONNECT_S = 10.0
+NEXT_ADDRESS_S = 0.25
+"""For an address that does not answer, then the next one is tried beside it (RFC 8305 §5)."""
 IDLE_S = 60.0
 LINGER_S = 1.0
 MOST_BYTES = 64 << 20
@@ -68,10 +71,10 @@ class _Request:
 class Egress:
     """The proxy of one plugin; belongs to one event loop."""
 
-    def __init__(self, plugin: str, reach: Reach) -> None:
+    def __init__(self, plugin: str, reach: Reach, names: Names | None = None) -> None:
         self._plugin = plugin
         self.reach = reach
-        self._names = Names()
+        self._names = names or Names()
         self._directory: Path | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
@@ -154,23 +157,26 @@ class Egress:
             raise Denied("403 Forbidden", f"{name} is not among the addresses that this plugin may reach")
         try:
             async with asyncio.timeout(CONNECT_S):
-                found = await self._names.find(target.host, target.port)
-                address = self._judged(request, dict.fromkeys(str(one[4][0]) for one in found))
-                there = await asyncio.open_connection(address, target.port, limit=_CHUNK)
+                judged = self._judged(request, await self._names.find(target.host, target.port))
+                there = await start_connection(judged, happy_eyeballs_delay=NEXT_ADDRESS_S)
         except (OSError, TimeoutError) as error:
             raise Denied("502 Bad Gateway", f"{name} cannot be reached: {error}") from None
-        log.info("%s: connected to %s at %s", self._plugin, name, address)
-        return there
+        log.info("%s: connected to %s at %s", self._plugin, name, there.getpeername()[0])
+        return await asyncio.open_connection(sock=there, limit=_CHUNK)
 
-    def _judged(self, request: _Request, addresses: Iterable[str]) -> str:
-        """The first address that may be connected to."""
-        why, is_callback = "it has no address", request.callback_bytes is not None
-        for address in addresses:
+    def _judged(self, request: _Request, found: Found) -> Found:
+        """Those that may be connected to, of all addresses that the name has."""
+        allowed, why, is_callback = [], "it has no address", request.callback_bytes is not None
+        for one in found:
+            address = str(one[4][0])
             refusal = self.reach.refusal(address, request.target, is_callback=is_callback)
             if refusal is None:
-                return address
-            why = f"{address} is {refusal}"
-        raise Denied("403 Forbidden", f"{request.target.host} may not be reached: {why}")
+                allowed.append(one)
+            else:
+                why = f"{address} is {refusal}"
+        if not allowed:
+            raise Denied("403 Forbidden", f"{request.target.host} may not be reached: {why}")
+        return allowed
 
 
 async def _deny(here: _Stream, denied: Denied) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from mairust_core.model.plugin import Network
 from mairust_core.sandbox import egress
 from mairust_core.sandbox.egress import CONNECTIONS, Egress
+from mairust_core.sandbox.names import Names
 from mairust_core.sandbox.reach import Reach, Site
 
 ALLOW = "127.0.0.1:{}"
@@ -104,6 +106,23 @@ async def test_half_a_head_is_no_request(proxy: Egress) -> None:
 async def test_a_place_where_nobody_listens_is_a_bad_gateway(proxy: Egress) -> None:
     """Listed, judged, and not there."""
     assert (await _said(proxy, b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
+
+
+async def test_every_address_of_a_name_is_tried(origin: int) -> None:
+    """As of `localhost`, whose first one is often that of IPv6, where not every service listens."""
+    places = [
+        *((socket.AF_INET6, host) for host in ("::1", "2001:db8::1")),
+        *((socket.AF_INET, host) for host in ("127.0.0.9", "127.0.0.1")),
+    ]
+    names = Names(lambda _, port: [(kind, socket.SOCK_STREAM, 6, "", (host, port)) for kind, host in places])
+    reach = Reach(network=Network.LOCAL_ONLY, allow=(f"some.example:{origin}",), site=Site())
+    proxy = Egress("com.example.a", reach, names)
+    try:
+        said = await _said(proxy, b"CONNECT some.example:%d HTTP/1.1\r\n\r\nhello" % origin)
+    finally:
+        await proxy.close()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.endswith(b"heard:hello")
 
 
 async def test_a_tunnel_carries_both_ways(proxy: Egress, origin: int) -> None:
