@@ -8,9 +8,7 @@ import mailbox
 import os
 import re
 import shutil
-import subprocess
 import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +18,8 @@ import pytest
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.exporting import Exports
 from mairust_core.transfer.mbox.tree import Mboxes
+from tests.support.dovecot import Dovecot, dovecot
 from tests.support.server import TESTER, Site, addresses, make_site
-from tests.support.users import NOBODY
 
 ADDRESS, OTHER = addresses(2)
 NO_MAILDIR = {"email-folder-mh": "an MH folder"}
@@ -229,58 +227,33 @@ def _tree(root: Path) -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.fixture
-def dovecot() -> Iterator[Path]:
-    """A directory that Dovecot may enter as somebody who is not root; skips without Dovecot."""
-    if shutil.which("doveadm") is None:
-        pytest.skip("dovecot is not installed")
-    with tempfile.TemporaryDirectory(prefix="mairust-dovecot-", dir="/tmp") as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
-
-
-def fetch(directory: Path, location: str, *fields: str) -> list[dict[str, str]]:
-    """What `doveadm fetch` says of every message of a Maildir in a directory of Dovecot's own."""
-    owner = os.getuid() or NOBODY
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, owner, -1)
-    config = directory / "dovecot.conf"
-    config.write_text(
-        f"mail_location = {location}\nbase_dir = {directory}/run\nmail_uid = {owner}\n"
-        f"mail_gid = {os.getgid() or NOBODY}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n"
-    )
-    done = subprocess.run(
-        ["doveadm", "-c", str(config), "-f", "json", "fetch", " ".join(fields), "mailbox", "*"],
-        env={**os.environ, "USER": "ann", "HOME": str(directory)},
-        cwd=directory,
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    found: list[dict[str, str]] = json.loads(done.stdout)
-    return found
+def there() -> Iterator[Dovecot]:
+    """A Dovecot."""
+    with dovecot() as found:
+        yield found
 
 
 @pytest.mark.parametrize(("layout", "options"), [("maildir++", ""), ("nested", ":LAYOUT=fs")])
 def test_dovecot_reads_an_exported_maildir_as_it_is(
-    corpora: Path, site: Site, dovecot: Path, layout: str, options: str
+    corpora: Path, site: Site, there: Dovecot, layout: str, options: str
 ) -> None:
     """Every mailbox and message, flags, keywords, dates and sizes, by `doveadm fetch`."""
     run(site, "import", "maildir", corpora / "maildir" / "dovecot-maildirpp", "--account", ADDRESS)
-    run(site, "export", "maildir", dovecot / "mail", "--account", ADDRESS, "--layout", layout)
+    run(site, "export", "maildir", there.directory / "mail", "--account", ADDRESS, "--layout", layout)
     fields = ("mailbox", "flags", "date.received.unixtime", "size.physical")
-    there = Counter(
+    read = Counter(
         (
             row["mailbox"],
             frozenset(row["flags"].split()) - {"\\Recent"},
             row["date.received.unixtime"],
             row["size.physical"],
         )
-        for row in fetch(dovecot, f"maildir:{dovecot}/mail{options}", *fields)
+        for row in there.fetch(f"maildir:~/mail{options}", *fields)
     )
     with site.opened() as here:
         items = [item.value for item in here.service(Exports, TESTER).messages(ADDRESS).items]
         sizes = [len(data) for _, data, _ in exported(site)]
-    assert there == Counter(
+    assert read == Counter(
         (
             one.mailbox.replace("/", "." if layout == "maildir++" else "/"),
             frozenset(one.flags),

@@ -95,7 +95,7 @@ def test_trap_m2_keywords_that_dovecot_keeps_in_its_index_come_by_an_mbox(there:
     there.run("maildir:~/mail", "flags", "add", " ".join(keywords), "mailbox", "INBOX", "1")
     (folder,) = Maildir(there.directory / "mail").folders()
     assert [one.reason.code for one in folder.messages() if isinstance(one, Aside)] == ["keywords_full"]
-    assert keywords in [set(one.flags()) for one in by_mbox(there)]
+    assert any(keywords <= set(one.flags()) for one in by_mbox(there))
 
 
 @pytest.mark.parametrize(("layout", "options"), [(Layout.PLUS_PLUS, ""), (Layout.NESTED, ":LAYOUT=fs")])

@@ -24,12 +24,12 @@ FAULTS = {
     "sync of files and directories": ("fsync:error=EIO:when=9+5",),
     "write with no room": ("pwrite64:error=ENOSPC:when=40+61",),
     "write": ("pwrite64:error=EIO:when=40+61",),
-    "name of an own file": ("link:error=EIO:when=2+3",),
+    "name of an own file": ("link,linkat:error=EIO:when=2+3",),
     "sync, then sealing": ("fdatasync:error=EIO:when=5+9", "rename:error=EIO:when=1+2"),
     "sync, then deletion": ("fsync:error=EIO:when=9+5", "unlink:error=EIO:when=1+2"),
 }
 """Which calls fail, as strace counts them in each thread: the first and then each so many."""
-CALLS = "fdatasync,fsync,pwrite64,link,rename,unlink"
+CALLS = "fdatasync,fsync,pwrite64,link,linkat,rename,unlink"
 ON_POSTGRESQL = ("sync of segments and log", "write with no room", "sync, then sealing")
 CASES = [*(("sqlite", fault) for fault in FAULTS), *(("postgresql", fault) for fault in ON_POSTGRESQL)]
 MAILS = 40
