@@ -19,12 +19,13 @@ from pathlib import Path
 
 from mairust_core.errors import Invalid
 from mairust_core.model.mailbox import INBOX, MAX_NAME_OCTETS, SEPARATOR, fitting_name, mailbox_name
-from mairust_core.transfer.mbox.beside import SUBSCRIBED
 
 INSIDE = frozenset({"cur", "new", "tmp"})
 """The directories every Maildir has."""
 RECORD = "mairust-mailbox"
 """The file in a folder of ours whose directory could not be called as its mailbox; holds that name."""
+SUBSCRIBED = "subscriptions"
+"""The list of subscriptions beside the mailboxes of an export, and of Dovecot's."""
 UNFINISHED = "mairust-unfinished"
 """The file in the directory of an export that was broken off, or still goes on."""
 MAX_FILE_OCTETS = 255
@@ -89,6 +90,18 @@ def _decoded(file_name: str) -> str:
 def folder_mailbox(parts: Sequence[str]) -> str:
     """The mailbox that a folder with this path becomes, INBOX without one; `fitting_name` says how."""
     return fitting_name(SEPARATOR.join(parts)) if parts else INBOX
+
+
+def listed_mailbox(levels: Sequence[str]) -> str:
+    """The mailbox that a list of another server names by these levels."""
+    return folder_mailbox([decoded_part(level) for level in levels if level])
+
+
+def dovecot_subscriptions(lines: Sequence[str]) -> tuple[str, ...] | None:
+    """The mailboxes of a list as Dovecot 2 writes it; None for another one."""
+    if not lines[0].startswith("V\t"):
+        return None
+    return tuple(listed_mailbox(line.split("\t")) for line in lines[1:] if line)
 
 
 def is_renamed(wished: str, mailbox: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mairust_core.model.mailbox import SEPARATOR
-from mairust_core.transfer.names import RECORD, decoded_part, folder_mailbox
+from mairust_core.transfer.names import RECORD, SUBSCRIBED, dovecot_subscriptions, listed_mailbox
 from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 
@@ -22,7 +22,7 @@ LETTER_FLAGS = {
 DOVECOT_KEYWORDS = "dovecot-keywords"
 DOVECOT_UIDS = "dovecot-uidlist"
 COURIER_KEYWORDS = "courierimapkeywords"
-SUBSCRIPTIONS = ("subscriptions", "courierimapsubscribed")
+SUBSCRIPTIONS = (SUBSCRIBED, "courierimapsubscribed")
 BESIDE = (DOVECOT_KEYWORDS, DOVECOT_UIDS)
 """The files that each folder may have."""
 LETTERS = 26
@@ -136,19 +136,8 @@ def read_subscriptions(root: Path) -> tuple[str, ...]:
         if name.startswith("courier"):
             lines = [line.removeprefix("INBOX.") for line in lines]
         separator = SEPARATOR if any(SEPARATOR in line for line in lines) else "."
-        return tuple(_subscribed(line.split(separator)) for line in lines if line)
+        return tuple(listed_mailbox(line.split(separator)) for line in lines if line)
     return ()
-
-
-def dovecot_subscriptions(lines: list[str]) -> tuple[str, ...] | None:
-    """The mailboxes of a list as Dovecot 2 writes it; None for another one."""
-    if not lines[0].startswith("V\t"):
-        return None
-    return tuple(_subscribed(line.split("\t")) for line in lines[1:] if line)
-
-
-def _subscribed(parts: list[str]) -> str:
-    return folder_mailbox([decoded_part(part) for part in parts if part])
 
 
 def read_record(directory: Path) -> str:

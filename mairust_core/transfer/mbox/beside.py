@@ -20,8 +20,6 @@ from mairust_core.transfer.opening import open_plain
 from mairust_core.transfer.source import Unusable
 
 SUFFIX = ".flags"
-SUBSCRIBED = "subscriptions"
-"""The list of subscriptions beside the mboxes of an export."""
 MAX_BESIDE_BYTES = 256 << 20
 MAX_HEAD_BYTES = 64 << 10
 

@@ -10,14 +10,15 @@ from typing import IO
 
 from mairust_core.model.mailbox import INBOX, SEPARATOR
 from mairust_core.transfer.dates import postmark_date
-from mairust_core.transfer.maildir.beside import dovecot_subscriptions
-from mairust_core.transfer.mbox.beside import SUBSCRIBED, SUFFIX, read_record
+from mairust_core.transfer.mbox.beside import SUFFIX, read_record
 from mairust_core.transfer.mbox.box import MboxFile, mbox_start
 from mairust_core.transfer.mbox.dialects import Dialect, begins_mbox
 from mairust_core.transfer.names import (
+    SUBSCRIBED,
     UNFINISHED,
     called_part,
     decoded_part,
+    dovecot_subscriptions,
     folder_mailbox,
     mbox_path,
     whole_parts,

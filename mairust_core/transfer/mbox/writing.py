@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from mairust_core.model.copies import ExportedCopy
-from mairust_core.transfer.mbox.beside import SUBSCRIBED, Noted, beside_lines, beside_path
+from mairust_core.transfer.mbox.beside import Noted, beside_lines, beside_path
 from mairust_core.transfer.mbox.dialects import Dialect, quote
-from mairust_core.transfer.names import UNLIMITED, Names, mbox_path
+from mairust_core.transfer.names import SUBSCRIBED, UNLIMITED, Names, mbox_path
 from mairust_core.transfer.source import Reason
 
 SENDER = b"MAILER-DAEMON"
