@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg
 import sqlalchemy.exc
-from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -199,7 +198,7 @@ class Postgresql:
 
     def execute_many(self, tx: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            with _begun(tx).cursor() as cursor:
+            with _driver_connection(tx).cursor() as cursor:
                 cursor.executemany(_marks(sql), rows)
 
     def upsert_ints(
@@ -230,7 +229,7 @@ class Postgresql:
         if not rows:
             return []
         found: list[tuple[Any, ...] | None] = []
-        with _begun(tx).cursor() as cursor:
+        with _driver_connection(tx).cursor() as cursor:
             cursor.executemany(_marks(sql), rows, returning=True)
             found.append(cursor.fetchone())
             while cursor.nextset():
@@ -272,27 +271,6 @@ def _driver_connection(tx: Connection) -> psycopg.Connection[Any]:
     connection = tx.connection.driver_connection
     assert isinstance(connection, psycopg.Connection)
     return connection
-
-
-def _begun(tx: Connection) -> psycopg.Connection[Any]:
-    """The driver's connection, in a transaction that the server has confirmed.
-
-    Psycopg sends BEGIN ahead of a pipeline, as a part of its own: where a cancelled query makes BEGIN fail,
-    the server would run what follows all the same, and commit it by itself.
-    """
-    connection = _driver_connection(tx)
-    if connection.info.transaction_status is TransactionStatus.IDLE:
-        begun = connection.pgconn.exec_(_begin(connection.isolation_level, connection.read_only))
-        if begun.status != ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(begun)
-    return connection
-
-
-@lru_cache(maxsize=8)
-def _begin(level: psycopg.IsolationLevel | None, read_only: bool | None) -> bytes:
-    isolation = "" if level is None else f" ISOLATION LEVEL {level.name.replace('_', ' ')}"
-    access = "" if read_only is None else " READ ONLY" if read_only else " READ WRITE"
-    return f"BEGIN{isolation}{access}".encode()
 
 
 @lru_cache(maxsize=256)

@@ -206,27 +206,3 @@ def test_trap_a3_no_password_of_the_address_is_in_an_error(url: str) -> None:
     told = "".join(traceback.format_exception(refused.value))
     assert "127.0.0.1:1/x" in told
     assert "hidden" not in told
-
-
-def test_rule_c4_nothing_is_sent_ahead_of_a_transaction_that_the_server_confirmed(
-    dsn: str, tmp_path: Path
-) -> None:
-    """A BEGIN that a cancelled query made fail left the first statements committed by themselves."""
-    said = tmp_path / "said"
-    with closing(Postgresql(dsn)) as storage:
-        for begin, ask in (
-            (storage.write, lambda tx: storage.execute_many(tx, "SELECT ?::int", [(1,), (2,)])),
-            (storage.read, lambda tx: storage.fetch_each(tx, "SELECT ?::int", [(1,), (2,)])),
-        ):
-            with begin() as tx, said.open("w") as trace:
-                connection = tx.connection.driver_connection
-                assert isinstance(connection, psycopg.Connection)
-                connection.pgconn.trace(trace.fileno())
-                ask(tx)
-                isolation = tx.exec_driver_sql("SHOW transaction_isolation").scalar_one()
-                connection.pgconn.untrace()
-            lines = said.read_text().splitlines()
-            confirmed = next(at for at, line in enumerate(lines) if 'CommandComplete\t "BEGIN"' in line)
-            asked = next(at for at, line in enumerate(lines) if "\tBind\t" in line)
-            assert confirmed < asked, lines
-            assert isolation == ("read committed" if begin == storage.write else "repeatable read")
