@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -143,7 +142,7 @@ def test_a_killed_durable_server_keeps_what_it_committed() -> None:
         name = durable.create_database()
         with psycopg.connect(durable.dsn(name)) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS x")
-        durable.kill(signal.SIGKILL)
+        durable.kill()
         assert durable.processes() == []
         durable.restart()
         assert scalar(durable, name, "SELECT x FROM kept") == 42

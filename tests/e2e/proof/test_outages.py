@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -35,15 +35,19 @@ def test_trap_s12_postgresql_frozen_for_ten_seconds_under_load(
     audit(postgres_site, ledger)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [PostgresServer.kill, PostgresServer.shut_down])
 def test_trap_s12_postgresql_gone_for_ten_seconds_under_load(
-    postgres_site: Site, postgres: PostgresServer, ledger: Ledger, rng: random.Random, number: signal.Signals
+    postgres_site: Site,
+    postgres: PostgresServer,
+    ledger: Ledger,
+    rng: random.Random,
+    end: Callable[[PostgresServer], None],
 ) -> None:
     """Killed, and shut down in good order: 451 4.3.0 meanwhile, then on by itself, without a restart."""
     with Server(site=postgres_site) as server:
         with Load(server, ledger, rng) as load:
             load.wait_for(20)
-            postgres.kill(number)
+            end(postgres)
             try:
                 ledger.wait_for_answer(DOWN, 5)
                 time.sleep(OUTAGE_S)
