@@ -116,9 +116,8 @@ def _judged(arch: str, denials: Denials) -> Iterator[tuple[int, list[bytes]]]:
     yield syscalls.PREADV2[arch], _one_of(5, (0,), errno.EOPNOTSUPP)
     yield syscalls.MADVISE[arch], _none_of(2, (_COLD, _PAGEOUT), errno.EINVAL)
     if denials.outside_namespaces:
-        for call, flags in syscalls.OPEN.values():
-            for number in syscalls.numbers({"": call}, arch):
-                yield number, _judged_open(flags)
+        for number, flags in syscalls.OPEN[arch].items():
+            yield number, _none_of(flags, _UNJUDGED_OPENS, errno.EACCES, of=_ACCESS_MODE | _TRUNC)
         for number in syscalls.numbers(syscalls.OF_A_PROCESS, arch):
             yield number, _one_of(0, (0,), errno.EPERM)
         yield syscalls.SETPRIORITY[arch], _judged_priority(_WHO_PROCESS)
@@ -137,17 +136,11 @@ def _one_of(argument: int, values: Iterable[int], refused: int) -> list[bytes]:
     return [*lines, _step(_RETURN, _refusal(refused))]
 
 
-def _none_of(argument: int, values: Iterable[int], refused: int) -> list[bytes]:
-    lines = [_argument(argument)]
+def _none_of(argument: int, values: Iterable[int], refused: int, of: int = 0xFFFFFFFF) -> list[bytes]:
+    """None of these values; `of` are the bits that count."""
+    lines = [_argument(argument), _step(_AND, of)]
     for value in values:
         lines += _when(_EQUAL, value, _refusal(refused))
-    return [*lines, _ALLOWED]
-
-
-def _judged_open(flags: int) -> list[bytes]:
-    lines = [_argument(flags), _step(_AND, _ACCESS_MODE | _TRUNC)]
-    for value in _UNJUDGED_OPENS:
-        lines += _when(_EQUAL, value, _refusal(errno.EACCES))
     return [*lines, _ALLOWED]
 
 

@@ -21,6 +21,8 @@ FCNTL = {X86_64: 72, AARCH64: 25}
 MADVISE = {X86_64: 28, AARCH64: 233}
 PREADV2 = {X86_64: 327, AARCH64: 286}
 PRCTL = {X86_64: 157, AARCH64: 167}
+OPEN = {X86_64: {2: 1, 257: 2}, AARCH64: {56: 2}}
+"""`open` and `openat`, and which of their arguments the flags are."""
 OPENAT2 = {X86_64: 437, AARCH64: 437}
 
 _BOTH = (X86_64, AARCH64)
@@ -158,12 +160,6 @@ CHANGE_ATTRIBUTES: dict[str, Numbers] = {
     "inotify_add_watch": Numbers(254, 27),
 }
 """Denied where no view of its own hides our files: Landlock judges only that they are opened."""
-
-OPEN: dict[str, tuple[Numbers, int]] = {
-    "open": (Numbers(2, None), 1),
-    "openat": (Numbers(257, 56), 2),
-}
-"""And which argument the flags are: some ask for nothing that Landlock judges."""
 
 OF_A_PROCESS: dict[str, Numbers] = {
     "prlimit64": Numbers(302, 261),

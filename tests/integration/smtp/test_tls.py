@@ -64,6 +64,22 @@ async def test_mail_over_tls(
     assert mail.envelope.connection.helo == "again.example.net"
 
 
+async def test_a_client_that_ends_without_quit_over_tls_is_no_warning(
+    listen: Listen, store: CertificateStore, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over TLS nothing stays half open, which asyncio wants to be told."""
+    place = await listen(certificates=store)
+    async with await connect(place) as client:
+        await client.greet()
+        await client.ask("STARTTLS")
+        await client.start_tls(trusting)
+        await client.ask("EHLO again.example.net")
+    async with await connect(place) as later:  # who comes later is served after the first one's end
+        await later.greet()
+        await later.ask("NOOP")
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == []
+
+
 async def test_trap_s10_nothing_sent_before_tls_is_executed(
     listen: Listen, receiver: MemoryReceiver, store: CertificateStore, trusting: ssl.SSLContext
 ) -> None:
