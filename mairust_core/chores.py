@@ -40,12 +40,13 @@ def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
 
 
 def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
+    from mairust_core.jobs.resting import Resting
     from mairust_core.search.indexing import FAR_BEHIND, index_some, rests
     from mairust_core.store.indexing import count_queued
 
     with site.storage.read() as tx:
-        resting = rests(count_queued(tx, FAR_BEHIND))
-    index_some(site, lease.stopping, lambda took_s: lease.stopping.wait(resting * took_s))
+        ratio = rests(count_queued(tx, FAR_BEHIND))
+    index_some(site, lease.stopping, Resting(lease.stopping, ratio, always=site.running_chain is not None))
     if lease.stopping.is_set():
         raise Interrupted
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import text
@@ -30,7 +31,8 @@ from mairust_core.search.indexing import call_indexer
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
-from mairust_core.shortage import Threads, shortage
+from mairust_core.serve.working import INDEX_S, JobsProcess, attend, start_jobs
+from mairust_core.shortage import Threads
 from mairust_core.store import process_numbers
 from mairust_core.store.sqlite import Sqlite
 
@@ -39,8 +41,6 @@ POLL_S = 0.5
 FLUSH_S = 1.0
 RENEW_S = 300.0
 KEEP_ROOM_S = 60.0
-INDEX_S = 5.0
-"""Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
 log = logging.getLogger("mairust.serve")
 
@@ -58,9 +58,14 @@ def run(
     for all workers is said by the first. `parent_alive` is a descriptor that reaches its end when the
     supervisor is gone. Raises the errors of `open_site`.
     """
-    committing = start_committing(settings)
+    listening = _addresses(sockets)
+    beside = _Beside(
+        committing=start_committing(settings),
+        jobs=start_jobs(settings, listening) if counters.index == 0 else None,
+    )
     site = open_site(settings)
     site.counters = counters
+    site.listening = listening
     site.ways_to_plugins.tell_isolation = partial(noted.note, settings.data_dir)
     _tell_what_runs(site)
     gc.freeze()
@@ -69,7 +74,7 @@ def run(
         warn_of_growth(site)
     try:
         with _runner() as runner:
-            runner.run(_Worker(site, sockets, ready, parent_alive, committing).run())
+            runner.run(_Worker(site, sockets, ready, parent_alive, beside).run())
     finally:
         site.close()
         cgroups.leave()  # a worker below a supervisor ends without `atexit`
@@ -101,6 +106,20 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
+def _addresses(sockets: dict[str, socket.socket]) -> dict[str, tuple[str, int]]:
+    """Host and port of each listener that has them."""
+    names = {name: one.getsockname() for name, one in sockets.items()}
+    return {name: (at[0], at[1]) for name, at in names.items() if isinstance(at, tuple)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beside:
+    """The processes beside this one, as far as there are."""
+
+    committing: CommittingProcess | None
+    jobs: JobsProcess | None
+
+
 class _Worker:
     def __init__(
         self,
@@ -108,34 +127,29 @@ class _Worker:
         sockets: dict[str, socket.socket],
         ready: Callable[[], None],
         parent_alive: int | None,
-        committing: CommittingProcess | None,
+        beside: _Beside,
     ) -> None:
         self._site = site
         self._sockets = sockets
         self._ready = ready
         self._parent_alive = parent_alive
-        self._committing = committing
-        self._committer = committing.committer(site) if committing else None
+        self._beside = beside
+        self._committer = beside.committing.committer(site) if beside.committing else None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._health = Health(site.free_bytes, self._probe)
         self._refusals = Refusals(site.storage, site.ids)
-        self._jobs: list[Runner] = [site.job_runner()] if site.settings.jobs.workers else []
+        self._jobs: list[Runner] = []
 
     async def run(self) -> None:
         asyncio.get_running_loop().set_default_executor(Threads())
         self._heed_signals()
-        self._site.listening = {
-            name: (at[0], at[1])
-            for name, one in self._sockets.items()
-            if isinstance(at := one.getsockname(), tuple)
-        }
         if self._committer is not None:
             self._committer.begin()
         chain = self._site.open_chain()
         self._site.running_chain = chain, asyncio.get_running_loop()
         road = open_road(self._site, self._health, self._refusals, chain, self._committer)
-        if self._jobs:
+        if self._site.settings.jobs.workers:
             self._jobs.append(self._site.hook_runner(chain, asyncio.get_running_loop()))
         listeners = Listeners(self._site, road, self._sockets)
         await road.poll()
@@ -143,6 +157,7 @@ class _Worker:
         try:
             for runner in self._jobs:
                 runner.start()
+            self._share_jobs()
         except BaseException:
             await listeners.stop(0)
             raise
@@ -159,18 +174,17 @@ class _Worker:
         self._site.running_chain = None
         await chain.close()
         road.close()
-        if self._committing is not None and self._committer is not None:
+        if self._beside.committing is not None and self._committer is not None:
             self._committer.close()
-            await asyncio.to_thread(self._committing.wait)
+            await asyncio.to_thread(self._beside.committing.child.wait)
 
     def _begin_tasks(self, road: MailRoad) -> None:
-        self._tasks = [
+        self._tasks += [
             asyncio.create_task(_poll(road)),
             asyncio.create_task(_every(PROBE_S, self._health.probe_database)),
             asyncio.create_task(_every(FLUSH_S, self._refusals.flush)),
             asyncio.create_task(_every(RENEW_S, self._renew)),
             asyncio.create_task(_every(KEEP_ROOM_S, self._site.keep_room, 0)),
-            asyncio.create_task(_every(INDEX_S, self._call_indexer)),
         ]
 
     def _heed_signals(self) -> None:
@@ -194,12 +208,24 @@ class _Worker:
     def _renew(self) -> None:
         process_numbers.renew(self._site.storage, self._site.ids)
 
-    def _call_indexer(self) -> None:
-        call_indexer(self._site)
+    def _share_jobs(self) -> None:
+        """Leave jobs to the process beside the first worker; where there is none, that runs them."""
+        if self._beside.jobs is not None:
+            self._beside.jobs.watch(self._run_jobs)
+        elif self._site.counters.index == 0 and self._site.settings.jobs.workers:
+            self._run_jobs()
+
+    def _run_jobs(self) -> None:
+        runner = self._site.job_runner()
+        self._jobs.append(runner)
+        runner.start()
+        self._tasks.append(asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))))
 
     async def _stop_jobs(self) -> None:
         grace_s = self._site.settings.node.grace_s
-        await asyncio.gather(*(asyncio.to_thread(runner.stop, grace_s) for runner in self._jobs))
+        stops = [asyncio.to_thread(runner.stop, grace_s) for runner in self._jobs]
+        beside = [self._beside.jobs.stop()] if self._beside.jobs else []
+        await asyncio.gather(*beside, *stops)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -220,16 +246,7 @@ async def _poll(road: MailRoad) -> None:
 async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
     wait_s = pause_s if first_s is None else first_s
-    name = getattr(work, "__qualname__", type(work).__name__)  # never what it holds: settings, for one
     while True:
         await asyncio.sleep(wait_s)
         wait_s = pause_s
-        try:
-            await asyncio.to_thread(work)
-        except MaiRustError as error:
-            log.warning("%s: %s", name, error)
-        except Exception as error:
-            if lacking := shortage(error):
-                log.warning("%s: %s", name, lacking)
-            else:
-                log.exception("%s failed", name)
+        await asyncio.to_thread(attend, work)

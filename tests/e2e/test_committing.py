@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mairust_core.serve.committing import cores
+from mairust_core.serve.children import cores
 from tests.support.mailbox_client import Dialogue, Lost
 from tests.support.processes import children, state
 from tests.support.server import Server, Site, make_site

@@ -40,6 +40,14 @@ def state(pid: int) -> str:
         return ""
 
 
+def name_of(pid: int) -> str:
+    """What the system calls a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _children(pid: int) -> list[int]:
     """Children of every thread; one that ends meanwhile is left out."""
     found: list[int] = []

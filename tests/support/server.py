@@ -35,7 +35,7 @@ from mairust_core.model.principal import Principal
 from mairust_core.services.accounts import Accounts
 from mairust_core.services.domains import Domains
 from tests.support import forks
-from tests.support.processes import children, process_tree, state
+from tests.support.processes import children, name_of, process_tree, state
 
 CHECKOUT = Path(__file__).parents[2]
 DOMAIN = "example.org"
@@ -184,11 +184,21 @@ class Server:
     @property
     def committing_pids(self) -> list[int]:
         """The process of each worker that commits its mail, in the order of the workers."""
-        return [
-            one
-            for worker in ([self.pid] if self.workers == 1 else self.worker_pids)
-            for one in children(worker)
-        ]
+        return self._beside("committing")
+
+    @property
+    def jobs_pids(self) -> list[int]:
+        """The process that runs the jobs; none while it starts, or where there is none."""
+        return [one for keeper in self.keeper_pids for one in children(keeper) if name_of(one) == "jobs"]
+
+    @property
+    def keeper_pids(self) -> list[int]:
+        """The process that starts the one of the jobs again."""
+        return self._beside("keeper of jobs")
+
+    def _beside(self, name: str) -> list[int]:
+        workers = [self.pid] if self.workers == 1 else self.worker_pids
+        return [one for worker in workers for one in children(worker) if name_of(one) == name]
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,128 @@
+"""The process beside the first worker that runs the jobs: what it owns, and that mail goes on without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mairust_core.model.job import NewJob
+from mairust_core.serve.children import cores
+from tests.e2e.test_committing import accepts, gone, open_files, until
+from tests.support.jobs import enqueue, states
+from tests.support.processes import children
+from tests.support.server import Server, Site, make_site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A site with four accounts."""
+    return make_site(tmp_path / "site")
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[Server]:
+    """One worker on two cores or more."""
+    assert cores() > 1, "these tests need two cores"
+    with Server(site=site) as running:
+        yield running
+
+
+def works(site: Site) -> None:
+    """Make a job, and wait until it is done."""
+    with site.opened() as here:
+        job = enqueue(here, NewJob(kind="jobs.purge"))
+        until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
+
+
+def jobs_pid(server: Server) -> int:
+    """The process that runs the jobs, once it is there."""
+    until(lambda: server.jobs_pids, "a process of jobs")
+    [pid] = server.jobs_pids
+    return pid
+
+
+def test_jobs_are_run_by_a_process_that_has_nothing_of_its_worker(server: Server, site: Site) -> None:
+    """No socket, no lock of the server, of all pipes only the one that says when to end."""
+    pid = jobs_pid(server)
+    works(site)
+    theirs = open_files(pid)
+    assert [name for name in theirs if name.startswith("socket:") or "/run/" in name] == []
+    assert len([name for name in theirs if name.startswith("pipe:")]) == 1
+    [keeper] = server.keeper_pids
+    assert [name for name in open_files(keeper) if not name.startswith("pipe:")] == []
+
+
+def test_a_jobs_process_that_dies_is_followed_by_another_and_mail_does_not_notice(
+    server: Server, site: Site
+) -> None:
+    """SIGKILL, as of a job that took all memory."""
+    first = jobs_pid(server)
+    os.kill(first, signal.SIGKILL)
+    assert accepts(server)
+    until(lambda: set(server.jobs_pids) - {first}, "a successor")
+    works(site)
+    assert "the jobs process ended with -9, starting it again" in server.stderr()
+    assert server.terminate() == 0
+
+
+def test_without_the_keeper_the_worker_runs_jobs_itself(server: Server, site: Site) -> None:
+    """SIGKILL to it is SIGKILL to the process of jobs, and the worker says what it does."""
+    pid, [keeper] = jobs_pid(server), server.keeper_pids
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: gone(pid), "the end of the process of jobs")
+    works(site)
+    assert accepts(server)
+    assert "the keeper of jobs ended with -9: this worker runs jobs until it is restarted" in server.stderr()
+    assert server.terminate() == 0
+
+
+def test_both_die_with_their_worker(server: Server) -> None:
+    """And the next start has others."""
+    both = [jobs_pid(server), *server.keeper_pids]
+    os.kill(server.pid, signal.SIGKILL)
+    until(lambda: all(map(gone, both)), "the end of both")
+    server.restart()
+    assert jobs_pid(server) not in both
+
+
+def test_both_end_with_their_worker_when_all_hear_the_signal(server: Server) -> None:
+    """As a terminal and systemd send it: nothing is left, and nobody calls it an error."""
+    both = [jobs_pid(server), *server.keeper_pids]
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.wait() == 0
+    assert all(map(gone, both))
+    assert "ended with" not in server.stderr()
+
+
+def test_of_two_workers_the_first_alone_has_one(site: Site) -> None:
+    """Jobs of a server are run once, however many take mail."""
+    with Server(site=site, workers=2) as server:
+        jobs_pid(server)
+        first, second = server.worker_pids
+        assert server.keeper_pids[0] in children(first)
+        assert children(second) == [server.committing_pids[1]]
+        works(site)
+        assert server.terminate() == 0
+
+
+def test_without_jobs_there_is_none(site: Site) -> None:
+    """`jobs.workers = 0`: another node runs them."""
+    with (site.directory / "mairust.toml").open("a") as config:
+        config.write("\n[jobs]\nworkers = 0\n")
+    with Server(site=site) as server:
+        assert accepts(server)
+        assert children(server.pid) == server.committing_pids
+
+
+def test_on_one_core_a_thread_runs_jobs(site: Site) -> None:
+    """Processes would only take turns there."""
+    assert shutil.which("taskset"), "util-linux is not installed"
+    with Server(site=site, wrapper=("taskset", "-c", str(min(os.sched_getaffinity(0))))) as server:
+        works(site)
+        assert children(server.pid) == []
+        assert server.terminate() == 0
