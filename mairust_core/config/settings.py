@@ -339,7 +339,7 @@ class Jobs:
 
     workers: int = setting(
         Number(0, 256),
-        "Jobs that one process runs at a time. With 0 it runs none; another node of the site must.",
+        "Jobs that this server runs at a time. With 0 it runs none; another node of the site must.",
         default=2,
     )
     done_days: int = setting(

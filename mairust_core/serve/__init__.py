@@ -4,6 +4,9 @@ sockets.py     every listener's socket, bound before privileges are dropped
 joining.py     extensions: loaded and registered before any worker starts
 powers.py      what is given up once they are bound
 worker.py      one process: the road, its listeners, HTTP, and what is done every so often
+committing.py  the process beside each worker that commits its mail
+working.py     the process beside the first worker that runs the jobs
+children.py    how such a process begins, and ends with its worker
 supervisor.py  several workers that share the sockets; a crashed one is replaced
 notify.py      what systemd wants to hear
 """
