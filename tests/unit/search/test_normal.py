@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mairust_core.search.normal import is_run, normal
+from mairust_core.search.normal import LEAST_STRETCH, is_run, normal
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,11 @@ def test_it_is_normal_whatever_came(text: str) -> None:
     assert not any(char.isspace() and char != " " for char in found)
     assert all(len({is_run(char) for char in piece}) == 1 for piece in pieces)
     assert normal(found) == found
+
+
+@given(st.lists(st.text("aA é\u0301東\u3000\u200b\ufeff\r\v\u2028.Ａ\x1c", max_size=4), max_size=8))
+def test_lines_apart_are_what_they_are_together(lines: list[str]) -> None:
+    """A long text is read in stretches of lines, ASCII or not; a short one as a whole, unless it is ASCII."""
+    text = "\n".join(["é", *lines])
+    long = "x" * LEAST_STRETCH * 10
+    assert normal(f"{long}\n\n{text}") == f"{long} {normal(text)}"
