@@ -17,6 +17,7 @@ from mairust_core.app import Site, open_site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
 from mairust_core.observe.collector import calm_collector
+from mairust_core.shortage import shortage
 from mairust_core.store import process_numbers
 
 RENEW_S = 300.0
@@ -76,8 +77,12 @@ def become(name: str, life: Callable[[], None], kept: Sequence[int]) -> NoReturn
     except MaiRustError as error:
         log.error("the %s process cannot start: %s", name, error)
         code = error.exit_code
-    except Exception:
-        log.exception("the %s process failed", name)
+    except Exception as error:
+        if lacking := shortage(error):
+            log.error("the %s process cannot go on: %s", name, lacking)
+            code = lacking.exit_code
+        else:
+            log.exception("the %s process failed", name)
     finally:
         os._exit(code)
 
