@@ -14,7 +14,7 @@ import pytest
 
 from mairust_core.serve.children import cores
 from tests.support.mailbox_client import Dialogue, Lost
-from tests.support.processes import children, state
+from tests.support.processes import children, gone
 from tests.support.server import Server, Site, make_site
 
 MAIL = b"Subject: hello\r\n\r\nbody\r\n"
@@ -59,11 +59,6 @@ def open_files(pid: int) -> set[str]:
             if int(link.name) > 2:
                 found.add(os.readlink(link))
     return found
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    return state(pid) in {"", "Z"}
 
 
 def test_mail_is_committed_by_a_process_that_owns_the_segment_and_nothing_of_its_worker(

@@ -12,9 +12,9 @@ import pytest
 
 from mairust_core.model.job import NewJob
 from mairust_core.serve.children import cores
-from tests.e2e.test_committing import accepts, gone, open_files, until
+from tests.e2e.test_committing import accepts, open_files, until
 from tests.support.jobs import enqueue, states
-from tests.support.processes import children
+from tests.support.processes import children, gone
 from tests.support.server import Server, Site, make_site
 
 

