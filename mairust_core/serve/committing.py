@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 
 from mairust_core.app import Site
 from mairust_core.config import Settings
@@ -42,9 +43,11 @@ def start_committing(settings: Settings) -> CommittingProcess | None:
         return None
     worker = os.getpid()
 
-    def commit(incoming: int, outgoing: int) -> None:
-        with_site(
-            settings, NAME, worker, lambda site: answer(site.committer, incoming, outgoing, Upkeep(site))
-        )
+    def live(incoming: int, outgoing: int) -> None:
+        with_site(settings, NAME, worker, partial(_commit, incoming, outgoing))
 
-    return CommittingProcess(fork(NAME, commit))
+    return CommittingProcess(fork(NAME, live))
+
+
+def _commit(incoming: int, outgoing: int, site: Site) -> None:
+    answer(site.committer, incoming, outgoing, Upkeep(site))

@@ -47,64 +47,47 @@ def jobs_pid(server: Server) -> int:
 
 
 def test_jobs_are_run_by_a_process_that_has_nothing_of_its_worker(server: Server, site: Site) -> None:
-    """No socket, no lock of the server, of all pipes only the one that says when to end."""
+    """No socket, no lock of the server, of all pipes only those between the two."""
     pid = jobs_pid(server)
     works(site)
     theirs = open_files(pid)
     assert [name for name in theirs if name.startswith("socket:") or "/run/" in name] == []
-    assert len([name for name in theirs if name.startswith("pipe:")]) == 1
-    [keeper] = server.keeper_pids
-    assert [name for name in open_files(keeper) if not name.startswith("pipe:")] == []
+    assert len([name for name in theirs if name.startswith("pipe:")]) == 2
 
 
-def test_a_jobs_process_that_dies_is_followed_by_another_and_mail_does_not_notice(
-    server: Server, site: Site
-) -> None:
-    """SIGKILL, as of a job that took all memory."""
-    first = jobs_pid(server)
-    os.kill(first, signal.SIGKILL)
+def test_when_it_dies_its_worker_runs_jobs_and_mail_goes_on(server: Server, site: Site) -> None:
+    """SIGKILL, as of a job that took all memory; the worker says what it does."""
+    os.kill(jobs_pid(server), signal.SIGKILL)
     assert accepts(server)
-    until(lambda: set(server.jobs_pids) - {first}, "a successor")
     works(site)
-    assert "the jobs process ended with -9, starting it again" in server.stderr()
+    assert "the jobs process ended with -9: this worker runs jobs until it is restarted" in server.stderr()
     assert server.terminate() == 0
 
 
-def test_without_the_keeper_the_worker_runs_jobs_itself(server: Server, site: Site) -> None:
-    """SIGKILL to it is SIGKILL to the process of jobs, and the worker says what it does."""
-    pid, [keeper] = jobs_pid(server), server.keeper_pids
-    os.kill(keeper, signal.SIGKILL)
-    until(lambda: gone(pid), "the end of the process of jobs")
-    works(site)
-    assert accepts(server)
-    assert "the keeper of jobs ended with -9: this worker runs jobs until it is restarted" in server.stderr()
-    assert server.terminate() == 0
-
-
-def test_both_die_with_their_worker(server: Server) -> None:
-    """And the next start has others."""
-    both = [jobs_pid(server), *server.keeper_pids]
+def test_it_dies_with_its_worker(server: Server) -> None:
+    """And the next start has another."""
+    pid = jobs_pid(server)
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: all(map(gone, both)), "the end of both")
+    until(lambda: gone(pid), "the end of the process of jobs")
     server.restart()
-    assert jobs_pid(server) not in both
+    assert jobs_pid(server) != pid
 
 
-def test_both_end_with_their_worker_when_all_hear_the_signal(server: Server) -> None:
+def test_it_ends_with_its_worker_when_all_hear_the_signal(server: Server) -> None:
     """As a terminal and systemd send it: nothing is left, and nobody calls it an error."""
-    both = [jobs_pid(server), *server.keeper_pids]
+    pid = jobs_pid(server)
     os.killpg(server.pid, signal.SIGTERM)
     assert server.wait() == 0
-    assert all(map(gone, both))
+    assert gone(pid)
     assert "ended with" not in server.stderr()
 
 
 def test_of_two_workers_the_first_alone_has_one(site: Site) -> None:
     """Jobs of a server are run once, however many take mail."""
     with Server(site=site, workers=2) as server:
-        jobs_pid(server)
+        pid = jobs_pid(server)
         first, second = server.worker_pids
-        assert server.keeper_pids[0] in children(first)
+        assert pid in children(first)
         assert children(second) == [server.committing_pids[1]]
         works(site)
         assert server.terminate() == 0
