@@ -224,7 +224,7 @@ class _Worker:
     async def _stop_jobs(self) -> None:
         grace_s = self._site.settings.node.grace_s
         stops = [asyncio.to_thread(runner.stop, grace_s) for runner in self._jobs]
-        beside = [self._beside.jobs.stop()] if self._beside.jobs else []
+        beside = [self._beside.jobs.stop(grace_s)] if self._beside.jobs else []
         await asyncio.gather(*beside, *stops)
 
     async def _end_tasks(self) -> None:

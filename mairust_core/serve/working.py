@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import select
+import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -21,6 +22,8 @@ from mairust_core.serve.children import Child, Upkeep, cores, fork, with_site
 from mairust_core.shortage import shortage
 
 NAME = "jobs"
+KILL_AFTER_S = 2.0
+"""Beyond the grace period, for closing the database: sooner than a supervisor kills the worker."""
 INDEX_S = 5.0
 """Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
@@ -51,12 +54,19 @@ class JobsProcess:
         asyncio.get_running_loop().remove_reader(self._child.incoming)
         self._watching = False
 
-    async def stop(self) -> None:
-        """Have its jobs end within the grace period, and wait for that; nothing if it has ended."""
-        if self._watching:
-            self._unwatch()
-            os.close(self._child.outgoing)
-            await asyncio.to_thread(self._child.wait)
+    async def stop(self, grace_s: float) -> None:
+        """Have its jobs end, and wait for that; kill it when it takes longer. Nothing if it has ended."""
+        if not self._watching:
+            return
+        self._unwatch()
+        os.close(self._child.outgoing)
+        killing = asyncio.get_running_loop().call_later(grace_s + KILL_AFTER_S, self._kill)
+        await asyncio.to_thread(self._child.wait)
+        killing.cancel()
+
+    def _kill(self) -> None:
+        log.error("the jobs process did not end in time, killing it")
+        os.kill(self._child.pid, signal.SIGKILL)
 
 
 def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> JobsProcess | None:

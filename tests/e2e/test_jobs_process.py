@@ -82,6 +82,16 @@ def test_it_ends_with_its_worker_when_all_hear_the_signal(server: Server) -> Non
     assert "ended with" not in server.stderr()
 
 
+def test_one_that_is_frozen_does_not_keep_a_server_from_stopping(site: Site) -> None:
+    """It is killed once the grace period is over, and the server says so."""
+    with Server(site=site, env={"MAIRUST_NODE__GRACE_S": "0"}) as server:
+        pid = jobs_pid(server)
+        os.kill(pid, signal.SIGSTOP)
+        assert server.terminate() == 0
+        assert gone(pid)
+        assert "the jobs process did not end in time, killing it" in server.stderr()
+
+
 def test_of_two_workers_the_first_alone_has_one(site: Site) -> None:
     """Jobs of a server are run once, however many take mail."""
     with Server(site=site, workers=2) as server:
