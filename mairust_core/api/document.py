@@ -9,13 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from pydantic import TypeAdapter
-from starlette.requests import Request
-from starlette.responses import Response
 
 from mairust_core.api.door_document import describe_doors
+from mairust_core.api.operation_document import describing
 from mairust_core.api.problems import Problem
-from mairust_core.api.routes import Handler, add_operations
-from mairust_core.operations import Operation, Service
+from mairust_core.api.routes import in_order
+from mairust_core.operations import Service
 from mairust_core.services.registry import SERVICES
 
 TITLE = "MaiRust"
@@ -60,7 +59,7 @@ def document() -> dict[str, Any]:
 def describe(services: Sequence[type[Service]]) -> dict[str, Any]:
     """The document of these services."""
     app = FastAPI(title=TITLE, description=DESCRIPTION, version=VERSION)
-    add_operations(app, services, _unanswered)
+    app.router.routes += [describing(op) for _, op in in_order(services)]
     found = app.openapi()
     found["tags"] = [{"name": kind.noun, "description": _first_line(kind)} for kind in services]
     schemas = found["components"]["schemas"]
@@ -97,17 +96,10 @@ def _titled(schemas: dict[str, Any]) -> dict[str, Any]:
     return {name: schemas[name] | {"title": name} for name in sorted(schemas)}
 
 
-def _unanswered(kind: type[Service], op: Operation) -> Handler:
-    async def handle(request: Request) -> Response:
-        raise AssertionError(f"{op.id} of {kind.noun} is only described here: {request.url.path}")
-
-    return handle
-
-
 def _first_line(kind: type[Service]) -> str:
     return (kind.__doc__ or "").partition("\n")[0]
 
 
 def text() -> str:
-    """The document as it is kept in `docs/`."""
+    """The document as it is kept, served and reviewed."""
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"

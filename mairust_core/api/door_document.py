@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from mairust_core.api.operation_document import PROBLEM
 from mairust_core.api.plugin_doors import CALLBACK, KEYS, METRICS
 from mairust_core.api.problems import MEDIA_TYPE, title
-from mairust_core.api.routes import PROBLEM
 from mairust_core.errors import (
     Conflict,
     Forbidden,

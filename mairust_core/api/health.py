@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mairust_core import store
 from mairust_core.api.looks import Look
@@ -25,8 +25,8 @@ REMEMBERED_S = 1.0
 log = logging.getLogger("mairust.http")
 
 
-def add_health(app: FastAPI, readiness: Readiness) -> None:
-    """Add `/health/live` (the process answers) and `/health/ready` (mail would be taken now)."""
+def health_routes(readiness: Readiness) -> list[Route]:
+    """`/health/live` (the process answers) and `/health/ready` (mail would be taken now)."""
 
     async def live(_: Request) -> PlainTextResponse:
         return PlainTextResponse("up\n")
@@ -35,8 +35,7 @@ def add_health(app: FastAPI, readiness: Readiness) -> None:
         up = await readiness.now()
         return PlainTextResponse("up\n" if up else "down\n", 200 if up else 503)
 
-    app.add_route("/health/live", live, methods=["GET"], include_in_schema=False)
-    app.add_route("/health/ready", ready, methods=["GET"], include_in_schema=False)
+    return [Route("/health/live", live), Route("/health/ready", ready)]
 
 
 class Readiness:

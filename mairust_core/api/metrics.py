@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from mairust_core import __version__
 from mairust_core.api.edge import Edge
@@ -37,8 +37,8 @@ _OF_A_PROXY = frozenset({"forwarded", "via", "x-real-ip"})
 log = logging.getLogger("mairust.http")
 
 
-def add_metrics(app: FastAPI, site: Site, edge: Edge, readiness: Readiness) -> None:
-    """Add `/metrics`."""
+def metrics_route(site: Site, edge: Edge, readiness: Readiness) -> Route:
+    """`/metrics`."""
     rows, disks = Look(partial(_rows, site)), Look(partial(of_disks, site))
 
     async def serve(request: Request) -> Response:
@@ -49,7 +49,7 @@ def add_metrics(app: FastAPI, site: Site, edge: Edge, readiness: Readiness) -> N
         node, sums = _node(site, ready), site.counters.all.sums()
         return Response(text([*node, *counted(sums), *room, *told]), media_type=MEDIA_TYPE)
 
-    app.add_route(PATH, edge.answered(PATH, serve), methods=["GET"], include_in_schema=False)
+    return Route(PATH, edge.answered(PATH, serve))
 
 
 def _is_here(request: Request) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from mairust_core.api.routes import PREFIX
+
+DOCUMENT = files(__package__).joinpath("docs_page", "openapi-v1.json")
+"""The OpenAPI document as `document` makes it: a worker that made it anew would hold 16 MB for that."""
 
 PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -24,14 +26,15 @@ _FILES = (
 )
 
 
-def add_pages(app: FastAPI, document: Callable[[], dict[str, Any]]) -> None:
-    """Add the document and the page that shows it and tries requests."""
-    openapi = Response(json.dumps(document(), ensure_ascii=False), media_type="application/json")
-    app.add_route(f"{PREFIX}/openapi.json", _fixed(openapi), methods=["GET"], include_in_schema=False)
+def page_routes() -> list[Route]:
+    """The document and the page that shows it and tries requests."""
+    openapi = Response(DOCUMENT.read_bytes(), media_type="application/json")
+    found = [Route(f"{PREFIX}/openapi.json", _fixed(openapi))]
     for path, name, media_type in _FILES:
         body = files(__package__).joinpath("docs_page", name).read_bytes()
         headers = {"content-type": media_type, "content-security-policy": PAGE_CSP}
-        app.add_route(path, _fixed(Response(body, 200, headers)), methods=["GET"], include_in_schema=False)
+        found.append(Route(path, _fixed(Response(body, 200, headers))))
+    return found
 
 
 def _fixed(response: Response) -> Callable[[Request], Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from mairust_core import wire
 from mairust_core.api.authentication import bearer_of
@@ -27,8 +27,8 @@ KEYS = f"{PREFIX}/plugin/jwks.json"
 KEYS_GOOD_S = 300
 
 
-def add_doors(app: FastAPI, site: Site, edge: Edge) -> None:
-    """Add `plugin/callback/ID` and `plugin/metrics`, with a plugin's token, and the public `jwks.json`."""
+def door_routes(site: Site, edge: Edge) -> list[Route]:
+    """`plugin/callback/ID` and `plugin/metrics`, with a plugin's token, and the public `jwks.json`."""
 
     async def callback(request: Request) -> Response:
         token = bearer_of(request.scope)  # type: ignore[arg-type]  # Starlette calls its dict a MutableMapping
@@ -51,12 +51,14 @@ def add_doors(app: FastAPI, site: Site, edge: Edge) -> None:
             media_type="application/json",
         )
 
-    for path, serve, method in (
-        (CALLBACK, callback, "POST"),
-        (METRICS, metrics, "POST"),
-        (KEYS, keys, "GET"),
-    ):
-        app.add_route(path, edge.guarded(path, serve), methods=[method], include_in_schema=False)
+    return [
+        Route(path, edge.guarded(path, serve), methods=[method])
+        for path, serve, method in (
+            (CALLBACK, callback, "POST"),
+            (METRICS, metrics, "POST"),
+            (KEYS, keys, "GET"),
+        )
+    ]
 
 
 def _json(value: object) -> Response:

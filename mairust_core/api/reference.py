@@ -1,7 +1,7 @@
 """Makes `docs/reference/rest.md` from the operations.
 
-`python -m mairust_core.api.reference docs/reference` writes it, and beside it `openapi-v1.json`, by which
-a change of the contract shows itself.
+`python -m mairust_core.api.reference docs/reference` writes it, and the OpenAPI document that every server
+of this version serves, by which a change of the contract shows itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from mairust_core.api.bodies import MAX_JSON_BYTES
 from mairust_core.api.connection import HttpLimits
 from mairust_core.api.document import text as openapi
 from mairust_core.api.edge import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Bounds
+from mairust_core.api.operation_document import errors_of
+from mairust_core.api.pages import DOCUMENT
 from mairust_core.api.problems import title
-from mairust_core.api.routes import PREFIX, errors_of
+from mairust_core.api.routes import PREFIX
 from mairust_core.errors import BY_CODE
 from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
 from mairust_core.model.forms import Page, Unset, is_request
@@ -35,9 +37,9 @@ _HEAD = f"""# REST
 <!-- Made by `python -m mairust_core.api.reference DIRECTORY`; a test keeps it fresh. -->
 
 Everything under `{PREFIX}` is made from the same declarations as the command line. The OpenAPI 3.1
-document is at `{PREFIX}/openapi.json` (a copy: [openapi-v1.json](openapi-v1.json)), a page to read and
-try it at `/docs`; neither needs a key. `/health/live` and `/health/ready` answer `up` (200) or `down`
-(503), and nothing more.
+document is at `{PREFIX}/openapi.json` (kept as a [file](../../mairust_core/api/docs_page/openapi-v1.json)),
+a page to read and try it at `/docs`; neither needs a key. `/health/live` and `/health/ready` answer `up`
+(200) or `down` (503), and nothing more.
 
 ## Keys
 
@@ -269,4 +271,4 @@ def _errors() -> Iterator[str]:
 if __name__ == "__main__":
     directory = Path(sys.argv[1])
     (directory / "rest.md").write_text(reference(), "utf-8")
-    (directory / "openapi-v1.json").write_text(openapi(), "utf-8")
+    Path(str(DOCUMENT)).write_text(openapi(), "utf-8")

@@ -1,273 +1,56 @@
-"""Routes from operations: what FastAPI documents and what answers come from the same declaration.
-
-FastAPI makes the OpenAPI document of a route from its signature; the request itself is read by `edge`,
-more strictly than FastAPI would: limits, no unknown key or parameter, nothing converted.
-"""
+"""Which operation a request is for, from the same declarations that the OpenAPI document is made of."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from http import HTTPStatus
-from typing import Annotated, Any, get_args
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
 
-from fastapi import Body, FastAPI, Path, Query, Security
-from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.responses import Response
+from starlette.routing import Match, Route
 
-from mairust_core import wire
-from mairust_core.api.bodies import NOTHING
-from mairust_core.api.conditions import is_conditional
 from mairust_core.api.paths import route_path
-from mairust_core.api.problems import MEDIA_TYPE, title
-from mairust_core.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    Locked,
-    MaiRustError,
-    StorageDown,
-    TooLarge,
-    TooMany,
-    Unauthenticated,
-    Usage,
-)
-from mairust_core.items import MEDIA_TYPE as ITEMS_TYPE
-from mairust_core.model.forms import MAX_LIMIT
-from mairust_core.model.moment import Moment
-from mairust_core.operations import ANY, BytesIn, BytesOut, Operation, Service, items_of
-from mairust_core.wire.words import enum_of
+from mairust_core.operations import Operation, Service
 
 PREFIX = "/api/v1"
 """Of everything declared with `since=1`; what is new since 2 is under /api/v2 (R-API-3)."""
-PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
-
-_ALWAYS: tuple[type[MaiRustError], ...] = (Unauthenticated, Forbidden, TooMany, StorageDown)
-_BEARER = HTTPBearer(
-    scheme_name="ApiKey", description="An API key, `mk_<public id>_<secret>`.", auto_error=False
-)
-_OCTETS = {"type": "string", "format": "binary"}
-
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Any text of the client's. Repeated with it within a day, the request is done once.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": (
-        "The ETag that a GET of this path without parameters gave, or several; made only if it is that "
-        "still. `*`: whatever it is, and all that is met where the path has no GET. Where it has one, the "
-        "key needs its scope, too: `read`, or that of administrators."
-    ),
-    "schema": {"type": "string"},
-}
-
-_ETAG = {
-    "description": "Changes with the answer (RFC 9110 §8.8.3).",
-    "schema": {"type": "string"},
-    "required": True,
-}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class OperationRoute(APIRoute):
-    """A route whose requests go to a handler of ours, past FastAPI's own reading of them."""
+class OperationRoute(Route):
+    """The route of one operation; `others` are paths that it does not take, though they look like its own."""
 
-    def __init__(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        handler: Handler,
-        others: frozenset[str] = frozenset(),
-        **described: Any,
-    ) -> None:
-        self._handler = handler
+    def __init__(self, op: Operation, handler: Handler, others: frozenset[str]) -> None:
+        super().__init__(prefix(op) + route_path(op.path), handler, methods=[op.method], name=op.id)
         self._others = others
-        super().__init__(path, endpoint, **described)
 
     def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
         """As Starlette; what is another path as it stands is no parameter of this one."""
         return (Match.NONE, {}) if scope["path"] in self._others else super().matches(scope)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's place to put another handler."""
 
-        async def handle(request: Request) -> Response:
-            return await self._handler(request)
-
-        return handle
-
-
-def add_operations(
-    app: FastAPI,
-    services: Iterable[type[Service]],
-    handler: Callable[[type[Service], Operation], Handler],
-) -> None:
-    """Add a route for every operation, those with more to say about the path first."""
-    found = [(kind, op) for kind in services for op in kind.operations.values()]
+def operation_routes(
+    services: Iterable[type[Service]], handler: Callable[[type[Service], Operation], Handler]
+) -> list[OperationRoute]:
+    """A route for every operation."""
+    found = in_order(services)
     plain = frozenset(prefix(op) + op.path for _, op in found if not op.path_params)
-    for kind, op in sorted(found, key=lambda pair: _rank(pair[1])):
-        app.router.routes.append(make_route(op, handler(kind, op), plain if op.path_params else frozenset()))
+    return [
+        OperationRoute(op, handler(kind, op), plain if op.path_params else frozenset()) for kind, op in found
+    ]
+
+
+def in_order(services: Iterable[type[Service]]) -> list[tuple[type[Service], Operation]]:
+    """Every operation with its service, those with more to say about the path first."""
+    found = [(kind, op) for kind in services for op in kind.operations.values()]
+    return sorted(found, key=lambda pair: _rank(pair[1]))
 
 
 def _rank(op: Operation) -> tuple[bool, int]:
     return op.path.endswith("}"), -op.path.count("/")
 
 
-def make_route(op: Operation, handler: Handler, others: frozenset[str] = frozenset()) -> OperationRoute:
-    """The route of one operation; `others` are paths that it does not take, though they look like its own."""
-    streams = op.returns is BytesOut or items_of(op.returns) is not None
-    return OperationRoute(
-        prefix(op) + route_path(op.path),
-        _signed(op),
-        handler=handler,
-        others=others,
-        methods={op.method},
-        status_code=op.status,
-        operation_id=op.id,
-        name=op.id,
-        tags=[op.noun],
-        summary=op.summary.rstrip("."),
-        description=_description(op),
-        dependencies=[Security(_BEARER)],
-        response_model=None if streams else op.answers,
-        response_class=Response if streams else JSONResponse,
-        response_description=HTTPStatus(op.status).phrase,
-        responses=_tagged(op, _problems(op) | (_stream(op) if streams else {})),
-        deprecated=op.deprecated is not None or None,
-        openapi_extra=_extra(op),
-    )
-
-
-def _signed(op: Operation) -> Callable[..., Any]:
-    """A function with the operation's parameters as FastAPI reads them; it is never called."""
-
-    def endpoint() -> None:
-        raise AssertionError("the handler of the route answers")
-
-    kind = inspect.Parameter.KEYWORD_ONLY
-    params = [
-        inspect.Parameter(name, kind, annotation=Annotated[op.types[name], Path()]) for name in op.path_params
-    ]
-    params += [
-        inspect.Parameter(p.name, kind, annotation=Annotated[_told(op, p.name), _said(p)], default=p.default)
-        for p in op.query
-    ]
-    if op.body and op.body_type is not BytesIn and items_of(op.body_type) is None:
-        default = None if _needs_no_body(op) else inspect.Parameter.empty
-        params.append(
-            inspect.Parameter(op.body, kind, annotation=Annotated[op.body_type, Body()], default=default)
-        )
-    endpoint.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]  # read by inspect
-    return endpoint
-
-
-def _told(op: Operation, name: str) -> Any:
-    """The type of a query parameter, without the null that nobody can write, where no release told it."""
-    kind = op.types[name]
-    if Moment in get_args(kind):
-        return Moment
-    return enum_of(kind) if name in op.words else kind
-
-
-def _said(param: inspect.Parameter) -> Any:
-    """What the document says of a query parameter beside its type."""
-    return Query(ge=1, le=MAX_LIMIT) if param.name == "limit" else Query()
-
-
-def _needs_no_body(op: Operation) -> bool:
-    """Whether a body without fields, which is what no body counts as, says enough."""
-    try:
-        wire.decode_request(op.body_type, NOTHING)
-    except MaiRustError:
-        return False
-    return True
-
-
-def _description(op: Operation) -> str:
-    needs = f"Needs the scope `{op.scope.value}` at {op.reach.value} reach or wider."
-    return f"{op.text}\n\n{needs}" if op.text else needs
-
-
-def errors_of(op: Operation) -> tuple[type[MaiRustError], ...]:
-    """Every kind of error the operation may answer with, by status."""
-    found: set[type[MaiRustError]] = {*_ALWAYS, *op.errors}
-    if op.path_params or op.query or op.body:
-        found |= {Invalid, Usage}
-    if op.body:
-        found.add(TooLarge)
-    if op.heeds_key:
-        found |= {Conflict, Locked, Usage}
-    if is_conditional(op):
-        found.add(Usage)
-    return tuple(sorted(found, key=lambda kind: (kind.status, kind.code)))
-
-
-def _problems(op: Operation) -> dict[int | str, dict[str, Any]]:
-    by_status: dict[int | str, list[str]] = {}
-    for kind in errors_of(op):
-        by_status.setdefault(kind.status, []).append(f"`{kind.code}`: {title(kind)}.")
-    if op.body:
-        by_status[415] = ["`usage`: The body has another media type."]
-    if is_conditional(op):
-        by_status[412] = ["`conflict`: It has no ETag of `If-Match`."]
-    by_status["default"] = ["Anything else that went wrong."]
-    return {
-        status: {"description": " ".join(texts), "content": {MEDIA_TYPE: PROBLEM}}
-        for status, texts in by_status.items()
-    }
-
-
-def _stream(op: Operation) -> dict[int | str, dict[str, Any]]:
-    if items_of(op.returns) is not None:
-        return {op.status: {"content": {ITEMS_TYPE: {"schema": _OCTETS}}}}
-    headers = {
-        "Repr-Digest": "`sha-256=:BASE64:` of the whole body (RFC 9530).",
-        "Content-Disposition": "`attachment` with a file name.",
-    }
-    described = {
-        name: {"description": text, "schema": {"type": "string"}, "required": True}
-        for name, text in headers.items()
-    }
-    produced = (op.produces, *(["application/octet-stream"] if op.produces == ANY else ()))
-    content = {one: {"schema": _OCTETS} for one in produced}
-    return {op.status: {"content": content, "headers": described}}
-
-
-def _tagged(op: Operation, responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
-    """The responses, those of what is read with an ETag, and with the one to a client that has it already."""
-    if op.method != "GET" or items_of(op.returns) is not None:
-        return responses
-    answer = responses.get(op.status, {})
-    tagged = answer | {"headers": {**answer.get("headers", {}), "ETag": _ETAG}}
-    known = {"description": "It is what `If-None-Match` names; no body.", "headers": {"ETag": _ETAG}}
-    return responses | {op.status: tagged, 304: known}
-
-
 def prefix(op: Operation) -> str:
     """Where the operations of its version are."""
     return f"/api/v{op.since}"
-
-
-def _extra(op: Operation) -> dict[str, Any] | None:
-    """What FastAPI does not see in the signature: a body of bytes, headers that an operation heeds."""
-    found: dict[str, Any] = {}
-    uploaded = op.accepts if op.body_type is BytesIn else (ITEMS_TYPE,)
-    if op.body_type is BytesIn or items_of(op.body_type) is not None:
-        found["requestBody"] = {"required": True, "content": {one: {"schema": _OCTETS} for one in uploaded}}
-    if op.heeds_key:
-        found["parameters"] = [_IDEMPOTENCY_KEY]
-    if is_conditional(op):
-        found["parameters"] = [_IF_MATCH]
-    return found or None

@@ -1,4 +1,4 @@
-"""The OpenAPI document, its copy in docs/, the page, and the reference: all from the operations."""
+"""The OpenAPI document, the page, and the reference: all from the operations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,27 @@ def described() -> dict[str, Any]:
     return {found["operationId"]: found for found in methods}
 
 
-def test_the_copy_of_the_contract_is_fresh() -> None:
-    """A change of the contract shows itself in docs/, where it can be reviewed."""
-    assert (DOCS / "openapi-v1.json").read_text("utf-8") == text(), REMAKE
+def test_the_document_that_is_served_is_fresh() -> None:
+    """A change of the contract shows itself in a file, where it can be reviewed."""
+    assert pages.DOCUMENT.read_text("utf-8") == text(), REMAKE
+
+
+def test_a_server_does_not_load_what_makes_the_document(web: Web) -> None:
+    """Each worker would hold it, and each start wait for it."""
+    code = (
+        "import sys; from pathlib import Path; "
+        "import mairust_core.serve.joining, mairust_core.serve.worker; "
+        "from mairust_core.api import create_app; from mairust_core.api.server import HttpServer; "
+        "from mairust_core.app import opened; from mairust_core.config import load_settings\n"
+        "with opened(load_settings(data_dir=Path(sys.argv[1]), env={})) as site:\n"
+        "    HttpServer(create_app(site))\n"
+        "print({'fastapi', 'mairust_core.api.document'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, web.site.settings.data_dir],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert done.stdout == "set()\n"
 
 
 def test_the_reference_is_fresh() -> None:
@@ -98,7 +117,7 @@ def test_the_document_says_how_times_in_the_past_are_written() -> None:
 def test_the_server_gives_the_same_document(web: Web) -> None:
     """What is served needs no key and is what is kept in docs/."""
     answer = web.client.get("/api/v1/openapi.json", headers={"authorization": ""})
-    assert answer.json() == json.loads((DOCS / "openapi-v1.json").read_text("utf-8"))
+    assert answer.json() == json.loads(pages.DOCUMENT.read_text("utf-8"))
 
 
 def test_every_operation_is_described() -> None:
