@@ -41,6 +41,13 @@ class _Worker:
     report: int = -1
     """The reading end of the pipe on which the worker says that it is ready."""
 
+    def put_off(self) -> float:
+        """Let the next start wait, twice as long each time; how long, in seconds."""
+        pause_s = self.pause_s
+        self.restart_at = time.monotonic() + pause_s
+        self.pause_s = min(pause_s * 2, RESTART_AFTER_S[1])
+        return pause_s
+
 
 def supervise(settings: Settings, sockets: Sockets, ready: Callable[[], None]) -> int:
     """Run `node.workers` workers until SIGTERM or SIGINT; the exit code.
@@ -86,7 +93,7 @@ class _Supervisor:
             if worker.report in readable:
                 self._read_report(worker)
             if not worker.pid and not self._stopping and time.monotonic() >= worker.restart_at:
-                self._start(worker)
+                self._restart(worker)
 
     def _heed(self, signals: bytes) -> None:
         if signal.SIGCHLD in signals:
@@ -96,10 +103,23 @@ class _Supervisor:
         if signal.SIGTERM in signals or signal.SIGINT in signals:
             self._stopping = True
 
+    def _restart(self, worker: _Worker) -> None:
+        """Start one anew; later, when the machine has no process or descriptor for it now."""
+        try:
+            self._start(worker)
+        except OSError as error:
+            pause_s = worker.put_off()
+            log.error("worker %d cannot be started: %s; again in %.1f s", worker.index, error, pause_s)
+
     def _start(self, worker: _Worker) -> None:
-        worker.report, writing = os.pipe()
-        worker.started_at = time.monotonic()
-        worker.pid = os.fork()
+        report, writing = os.pipe()
+        try:
+            worker.pid = os.fork()
+        except OSError:
+            os.close(report)
+            os.close(writing)
+            raise
+        worker.report, worker.started_at = report, time.monotonic()
         if worker.pid == 0:
             self._become(worker, writing)
         os.close(writing)
@@ -146,9 +166,7 @@ class _Supervisor:
             self._stopping = True
             return
         worker.pause_s = RESTART_AFTER_S[0] if lived_s >= STABLE_S else worker.pause_s
-        worker.restart_at = time.monotonic() + worker.pause_s
-        log.error("worker %d ended with %d, restarting it in %.1f s", worker.index, code, worker.pause_s)
-        worker.pause_s = min(worker.pause_s * 2, RESTART_AFTER_S[1])
+        log.error("worker %d ended with %d, restarting it in %.1f s", worker.index, code, worker.put_off())
 
     def _tell(self, number: signal.Signals) -> None:
         for worker in self._workers:

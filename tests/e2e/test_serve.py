@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
+import select
 import signal
 import smtplib
 import socket
@@ -153,6 +155,24 @@ def test_a_crashed_worker_is_replaced_while_the_other_serves(site: Site) -> None
         assert all(_accepts(server) for _ in range(10))
         _until(lambda: len(server.worker_pids) == 2 and first[0] not in server.worker_pids, "a successor")
         assert first[1] in server.worker_pids
+        assert server.terminate() == 0
+
+
+def test_a_worker_that_cannot_be_started_again_is_tried_later(site: Site) -> None:
+    """Nothing left to make it with, for a while: the other serves on, and who waits is greeted at last."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(afresh=True, site=site, workers=2))
+        gone, left = server.worker_pids
+        allowed = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (0, allowed[1]))
+        os.kill(gone, signal.SIGKILL)
+        _until(lambda: "cannot be started" in server.stderr(), "a start that fails")
+        clients = [stack.enter_context(socket.create_connection(server.smtp, PATIENCE_S)) for _ in range(20)]
+        _until(lambda: select.select(clients, [], [], 0)[0], "a greeting by the other")
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, allowed)
+        assert [one.recv(4) for one in clients] == [b"220 "] * len(clients)
+        assert left in server.worker_pids
+        assert len(server.worker_pids) == 2
         assert server.terminate() == 0
 
 
