@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mairust_cli.commands import message_changes
-from mairust_cli.commands.message_changes import COLUMNS, Ids
+from mairust_cli.commands.message_changes import COLUMNS, Ids, marks
 from mairust_cli.commands.plugin_life import accesses_of_message
 from mairust_cli.each import each
 from mairust_cli.files import EXPORTED, STDIN, made_directory, opened_message, write_message
@@ -23,7 +23,7 @@ from mairust_core.errors import Usage
 from mairust_core.i18n import say
 from mairust_core.model.flags import FLAGS
 from mairust_core.model.forms import Page
-from mairust_core.model.mailbox import INBOX
+from mairust_core.model.mailbox import INBOX, QUARANTINE
 from mairust_core.model.message import Message, Summary
 from mairust_core.model.moment import Moment
 from mairust_core.model.search import Found
@@ -287,8 +287,10 @@ def _shown(message: Message, lang: str) -> list[str]:
     else:
         lines.append(say("message.deleted", lang, **where, at=moment(message.deleted_at)))
     lines.append(say("message.received", lang, at=moment(message.received_at), size=size(message.size)))
+    if message.mailbox == QUARANTINE and isinstance(why := message.metadata.get("quarantine"), str):
+        lines.append(say("message.quarantined", lang, why=clean(why)))
     if message.flags or message.tags:
-        lines.append(say("message.flags", lang, flags=clean(" ".join((*message.flags, *message.tags)))))
+        lines.append(say("message.flags", lang, flags=clean(marks(message))))
     lines += [
         say(
             "message.attachment",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -18,6 +20,14 @@ from mairust_core.services.messages import Messages
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="As `message list` shows them.")]
 
+_LIKE_OTHERS = re.compile(r"""^[\\$]|[\s'"]""")
+
+
+def marks(message: Summary) -> str:
+    """The flags of a message, then its tags; one that may be taken for a flag, or for several, is quoted."""
+    tags = (quote(tag) if _LIKE_OTHERS.search(tag) else tag for tag in message.tags)
+    return " ".join((*message.flags, *tags))
+
 
 def _parties(parties: tuple[Party, ...]) -> str:
     return ", ".join(party.name or party.address for party in parties)
@@ -27,7 +37,7 @@ COLUMNS: Columns[Summary] = (
     Column("Id", lambda message: str(int(message.id))),
     Column("Received", lambda message: moment(message.received_at)),
     Column("Mailbox", lambda message: message.mailbox),
-    Column("Flags", lambda message: " ".join((*message.flags, *message.tags))),
+    Column("Flags", marks),
     Column("Size", lambda message: size(message.size), right=True),
     Column("From", lambda message: _parties(message.from_), shrink=True),
     Column("Subject", lambda message: message.subject, shrink=True),

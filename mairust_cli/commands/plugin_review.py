@@ -37,7 +37,7 @@ def _in_words(right: Right, lang: str) -> str:
         text = f"{clean(right.kind)}: {name} = {value}"
     else:
         text = say(f"review.{right.name}", lang, value=value)
-    if right.was is None:
+    if right.was in (None, right.value):
         return text
     return f"{text} {say('review.was', lang, was=clean(right.was) or say('review.as_hook', lang))}"
 

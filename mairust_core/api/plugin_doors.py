@@ -15,8 +15,10 @@ from starlette.routing import Route
 from mairust_core import wire
 from mairust_core.api.authentication import bearer_of
 from mairust_core.api.edge import Edge
+from mairust_core.api.idempotency import HEADER
 from mairust_core.api.paths import second_decoding
 from mairust_core.api.routes import PREFIX
+from mairust_core.errors import Usage
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -31,12 +33,14 @@ def door_routes(site: Site, edge: Edge) -> list[Route]:
     """`plugin/callback/ID` and `plugin/metrics`, with a plugin's token, and the public `jwks.json`."""
 
     async def callback(request: Request) -> Response:
+        _refuse_key(request, "plugin.callback")
         token = bearer_of(request.scope)  # type: ignore[arg-type]  # Starlette calls its dict a MutableMapping
         delivery_id = second_decoding(request.path_params["delivery_id"])
         body = await edge.body_of(request)
         return _json(await edge.take(request, partial(site.callbacks.take, token, delivery_id, body)))
 
     async def metrics(request: Request) -> Response:
+        _refuse_key(request, "plugin.metrics")
         token = bearer_of(request.scope)  # type: ignore[arg-type]  # as above
         body = await edge.body_of(request)
         return _json(await edge.take(request, partial(site.callbacks.tell, token, body)))
@@ -59,6 +63,12 @@ def door_routes(site: Site, edge: Edge) -> list[Route]:
             (KEYS, keys, "GET"),
         )
     ]
+
+
+def _refuse_key(request: Request, name: str) -> None:
+    """Raise `Usage` for an `Idempotency-Key`, which would mean nothing here."""
+    if HEADER in request.headers:
+        raise Usage("idempotency_unheeded", operation=name)
 
 
 def _json(value: object) -> Response:

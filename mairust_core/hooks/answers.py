@@ -57,6 +57,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "score": (int, float),
 }
 """What may stand beside `action`, and as what; null is as if it were left out."""
+_CALLED = {int: "a number", str: "a text", bool: "true or false", list: "a list", dict: "an object"}
 _CHANGING = frozenset({"tags", "remove_tags", "flags", "move_to", "metadata", "annotations"})
 _CODE = re.compile(r"([0-9]{3})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?")
 
@@ -193,7 +194,8 @@ def _action(given: dict[str, Any]) -> Action:
         value = given.get(name)
         odd_bool = isinstance(value, bool) and bool not in kinds
         if value is not None and (odd_bool or not isinstance(value, kinds)):
-            raise CallFailed(f"{name} in the answer is of the wrong type")
+            wanted = " or ".join(_CALLED[kind] for kind in kinds if kind in _CALLED)
+            raise CallFailed(f"{name} in the answer is not {wanted}")
     for name in ("tags", "remove_tags", "flags"):
         if not all(isinstance(one, str) for one in given.get(name) or ()):
             raise CallFailed(f"{name} in the answer is not a list of texts")

@@ -15,6 +15,8 @@ from mairust_core.model.plugin import Attachments, Body, Permissions
 from mairust_core.model.verdict import NO_EFFECTS, Effects
 
 MAX_LOG = 2000
+_END = 1200
+"""Of a longer log: a traceback says at its end what went wrong."""
 """Characters of what a plugin wrote beside its answer."""
 
 
@@ -101,8 +103,16 @@ def _failure(outcome: Outcome) -> dict[str, Any]:
     if outcome.error is not None:
         found["error"] = outcome.error
     if outcome.log:
-        found["log"] = outcome.log[:MAX_LOG]
+        found["log"] = shown_log(outcome.log)
     return found | dict(outcome.notes)
+
+
+def shown_log(log: str) -> str:
+    """What a trace and a trial keep of what a process wrote: its beginning and its end."""
+    if len(log) <= MAX_LOG:
+        return log
+    between = "\n… left out …\n"
+    return log[: MAX_LOG - _END - len(between)] + between + log[-_END:]
 
 
 def saw(permissions: Permissions) -> list[str]:

@@ -105,6 +105,15 @@ def raw_parameter(found: Parameters, name: bytes) -> bytes:
     return b""
 
 
+def boundaries(found: Parameters) -> list[bytes]:
+    """Return each boundary a reader may find, ours first: as written, and its pieces joined (RFC 2231)."""
+    values = [value.rstrip() for key, value in found if key == b"boundary"]
+    pieces = tuple(one for one in found if one[0].startswith(b"boundary*"))
+    if pieces:
+        values.append(parameter_text(pieces, b"boundary").encode().rstrip())
+    return list(dict.fromkeys(values))
+
+
 def parameter_text(found: Parameters, name: bytes) -> str:
     """Return a parameter decoded: RFC 2231 first, else RFC 2047 as many mailers write it; "" if absent."""
     plain = b""

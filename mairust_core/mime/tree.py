@@ -22,6 +22,7 @@ MAX_ALL_HEADERS_BYTES = 2 * MAX_HEADER_BYTES
 _MAX_BOUNDARY_BYTES = 256
 _PART_WEIGHT_BYTES = 256
 _MAX_CANDIDATES = 100_000  # lines that begin like a delimiter, in all multiparts together
+_PLAIN_ENCODINGS = (b"7bit", b"8bit", b"binary")
 _MECHANISM = re.compile(rb"[^\s;(]+")
 
 
@@ -31,7 +32,8 @@ class Part:
 
     `number` is the IMAP part number ("" for a multipart that is the whole message), `encoding` the
     lower-case transfer encoding, `message` the entity inside a message/rfc822 part. `cut`: its header was not
-    read whole, or others may lie inside of it that were not found; of the whole message: of any part.
+    read whole or says two things, or others may lie inside of it that were not found; of the whole message:
+    of any part.
     """
 
     number: str
@@ -101,7 +103,7 @@ class _Scanner:
         fields = Fields(self._content[start : min(body, start + self._header_budget_bytes)])
         read_bytes = min(body - start, self._header_budget_bytes, MAX_HEADER_BYTES)
         self._header_budget_bytes -= read_bytes
-        cut = read_bytes < body - start
+        cut = read_bytes < body - start or _is_told_twice(fields, b"content-type")
         self.cut |= cut
         content_type = fields.get(b"content-type")
         kind, attributes = parameters.disposition(fields.get(b"content-disposition") or b"")
@@ -137,6 +139,9 @@ class _Scanner:
             part.children.append(child)
         if not part.children:
             part.type = parameters.TEXT_PLAIN
+            self._cut_at(
+                part, part.encoding not in _PLAIN_ENCODINGS
+            )  # some decode it, and look for parts then
 
     def _fill_message(self, part: Part, depth: int) -> None:
         if part.type.main != b"message" or part.type.sub not in (b"rfc822", b"global"):
@@ -148,7 +153,8 @@ class _Scanner:
 
     def _ranges(self, part: Part) -> Iterator[tuple[int, int, bool]]:
         """Yield where each body part begins and ends (RFC 2046 §5.1.1), and whether it may hold others."""
-        boundary = parameters.raw_parameter(part.type.parameters, b"boundary").rstrip()
+        boundary, *others = parameters.boundaries(part.type.parameters) or [b""]
+        self._cut_at(part, bool(others))
         if not 0 < len(boundary) <= _MAX_BOUNDARY_BYTES:
             self._cut_at(part, bool(boundary))
             return
@@ -182,3 +188,8 @@ class _Scanner:
 def _encoding(value: bytes | None) -> bytes:
     found = _MECHANISM.match(value) if value else None
     return found.group().lower() if found else b"7bit"
+
+
+def _is_told_twice(fields: Fields, name: bytes) -> bool:
+    """Whether a field is there again and says something else: of two readers each may take another."""
+    return fields.count(name) > 1 and len(set(fields.get_all(name))) > 1

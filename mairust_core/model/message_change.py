@@ -18,6 +18,8 @@ MAX_NAMESPACES = 256
 MAX_NAMESPACE_LENGTH = 128
 MAX_METADATA_BYTES = 16 << 10
 """Of one name, as JSON (rule F2)."""
+PLUGINS_METADATA = "plugin:"
+"""Names that begin so are written by plugins, each its own, and by nobody else."""
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 

@@ -69,9 +69,9 @@ class Callbacks:
         for the second time, `Locked` when the plugin changes at this moment, `Invalid` when it is no answer.
         """
         claims = self._claims(token, Use.CALLBACK)
-        if claims.delivery != delivery_id:
-            raise Unauthenticated("plugin_token")
         with self._uses.noting(claims):
+            if claims.delivery != delivery_id:
+                raise Unauthenticated("plugin_token")
             return self._taken(claims, body)
 
     def _taken(self, claims: Claims, body: bytes) -> CalledBack:

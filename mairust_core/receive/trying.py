@@ -11,7 +11,7 @@ import orjson
 from mairust_core.errors import MaiRustError
 from mairust_core.hooks.answers import decode
 from mairust_core.hooks.book import Registered
-from mairust_core.hooks.steps import MAX_LOG, Step, said
+from mairust_core.hooks.steps import Step, said, shown_log
 from mairust_core.model import trial
 from mairust_core.model.forms import Page
 from mairust_core.model.hook import Hook
@@ -93,7 +93,7 @@ def _step(step: Step) -> trial.Step:
         answer=_answer(outcome.body),
         error=outcome.error or "",
         effect={"action": outcome.said.action.name.lower(), **said(outcome.said)},
-        log=outcome.log[:MAX_LOG],
+        log=shown_log(outcome.log),
         notes=dict(outcome.notes),
     )
 

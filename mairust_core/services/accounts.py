@@ -5,7 +5,7 @@ from __future__ import annotations
 from mairust_core import store
 from mairust_core.errors import Conflict, NotFound
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
-from mairust_core.model.forms import DEFAULT_LIMIT, UNSET, Page, Removed
+from mairust_core.model.forms import DEFAULT_LIMIT, UNSET, Page, Removed, Unset
 from mairust_core.model.mailbox import Mailbox
 from mairust_core.model.principal import ReachKind, Scope
 from mairust_core.operations import Service, operation
@@ -30,6 +30,7 @@ class Accounts(Service):
     )
     def add(self, new: NewAccount) -> Account:
         """Add an account with its INBOX, in a domain of this site."""
+        self._require_may_appoint(new.admin)
         ids = self.site.ids
         password_hash = None if new.password is None else self.site.hash_password(new.password)
         with change(self, "add", new.address) as tx:
@@ -96,6 +97,7 @@ class Accounts(Service):
 
         A quota below what is in use deletes nothing: new mail is refused until there is room again.
         """
+        self._require_may_appoint(wanted.admin)
         given = {"quota_bytes": wanted.quota_bytes, "admin": wanted.admin}
         values = {name: value for name, value in given.items() if value is not UNSET}
         with change(self, "edit", address) as tx:
@@ -118,3 +120,8 @@ class Accounts(Service):
             note_before(store.accounts.get(tx, self.by, address, locked=True))
             store.accounts.remove(tx, self.by, address)
         return Removed(name=address)
+
+    def _require_may_appoint(self, admin: bool | Unset) -> None:
+        """Raise `Forbidden` for who reaches less than the site: administrators get mail of other domains."""
+        if admin is True:
+            self.by.require(ADMIN, ReachKind.SITE)

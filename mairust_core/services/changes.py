@@ -29,7 +29,7 @@ def change(
     entry_id = site.ids.next()
     with site.storage.write() as tx:
         yield tx
-        _record(tx, service, entry_id, operation, subject, content)
+        record(tx, service, entry_id, operation, subject, content)
         store.generations.advance(tx)
 
 
@@ -38,16 +38,17 @@ def noted(service: Service, operation: str, subject: str) -> None:
     site = service.site
     entry_id = site.ids.next()
     with site.storage.write() as tx:
-        _record(tx, service, entry_id, operation, subject, None)
+        record(tx, service, entry_id, operation, subject)
 
 
-def _record(
+def record(
     tx: Connection,
     service: Service,
     entry_id: Id,
     operation: str,
     subject: str,
-    content: Mapping[str, Any] | None,
+    content: Mapping[str, Any] | None = None,
 ) -> None:
+    """Audit it in the transaction of its effect."""
     name = f"{service.noun}.{operation}"
     store.audits.record(tx, entry_id, service.by, name, subject, details(content or {}))

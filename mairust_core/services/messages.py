@@ -18,16 +18,16 @@ from mairust_core.errors import (
     Temporary,
     TooLarge,
 )
-from mairust_core.model.forms import DEFAULT_LIMIT, values_of
+from mairust_core.model.forms import DEFAULT_LIMIT, UNSET, values_of
 from mairust_core.model.ids import Id
 from mairust_core.model.mailbox import INBOX, QUARANTINE, folded_inbox
 from mairust_core.model.message import Changed, Deleted, Message, MessageRef, Summary
-from mairust_core.model.message_change import Appended, MessageChange, MessageFilter
+from mairust_core.model.message_change import PLUGINS_METADATA, Appended, MessageChange, MessageFilter
 from mairust_core.model.moment import Moment, at_or_none
 from mairust_core.model.principal import Scope
 from mairust_core.model.search import Listed
 from mairust_core.operations import ANY, BytesIn, BytesOut, Service, operation
-from mairust_core.services.changes import change, note_before
+from mairust_core.services.changes import change, note_before, record
 from mairust_core.services.pages import limited
 
 if TYPE_CHECKING:
@@ -181,8 +181,13 @@ class Messages(Service):
 
         What is left out stays. A message that moves gets a new UID and keeps its id.
         """
+        _require_own_words(wanted)
+        entry_id = self.site.ids.next()
         with self.site.storage.write() as tx:
             one = store.placements.hold(tx, self.by, Id.parse(id))
+            if _is_let_out(one, wanted):
+                _note_place(one)
+                record(tx, self, entry_id, "change", str(int(one.id)))
             store.placements.change(tx, one, wanted)
             summary, source = store.messages.get(tx, self.by, one.id)
         return Changed(**values_of(summary), metadata=source.metadata)
@@ -294,3 +299,16 @@ class Messages(Service):
 def _note_place(one: Held) -> None:
     """For the audit: whose message it is, and where; null in the trash."""
     note_before({"account": one.address, "mailbox": one.place.mailbox if one.place else None})
+
+
+def _is_let_out(one: Held, wanted: MessageChange) -> bool:
+    """Whether it leaves Quarantine, which the audit tells however it is done (rule E2)."""
+    is_in = one.place is not None and one.place.mailbox == QUARANTINE
+    return is_in and wanted.mailbox not in (UNSET, QUARANTINE)
+
+
+def _require_own_words(wanted: MessageChange) -> None:
+    """Raise `Invalid` for what only a plugin may say: it is told that it wrote that itself (rule F2)."""
+    for name, value in {} if wanted.metadata is UNSET else wanted.metadata.items():
+        if value is not None and name.startswith(PLUGINS_METADATA):
+            raise Invalid("metadata", "metadata_of_plugin", name=name)

@@ -71,12 +71,12 @@ def find(tx: Connection, by: Principal, wanted: str, trash_days: int) -> Story:
     """The story of the mail with that id of a trace, a message, a reply, or with that Message-ID.
 
     `trash_days` is how long a deleted message can be undeleted. Raises `NotFound`, also for a mail that was
-    not for anybody within reach.
+    not for anybody within reach, and by the id of a copy that is not.
     """
     if wanted.isascii() and wanted.isdigit():
         number = int(Id.parse(wanted))
         row = traces.by_id(tx, by, number) or traces.of_message(tx, by, number)
-        if row is None:
+        if row is None or not _may_ask(tx, by, row, number):
             return _without_trace(tx, by, number, trash_days)
         rows = [row]
     elif "@" in wanted or wanted.startswith("<"):
@@ -87,6 +87,14 @@ def find(tx: Connection, by: Principal, wanted: str, trash_days: int) -> Story:
     if not story.mails:
         raise NotFound("trace", id=wanted[:200])
     return story
+
+
+def _may_ask(tx: Connection, by: Principal, row: AnyRow, number: int) -> bool:
+    """Whether it is theirs what is asked by: another one's copy of the same mail would tell of the other."""
+    if by.reach.kind is ReachKind.SITE or number == row.id:
+        return True
+    whose = {copy.account_id for copy in _copies(row) if copy.message_id == number}
+    return bool(_addresses(tx, by, whose))
 
 
 def told(tx: Connection, by: Principal, rows: Sequence[AnyRow], trash_days: int) -> Story:

@@ -21,16 +21,17 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
 import traceback
 import urllib.request
 from collections.abc import Callable, Mapping
-from email.header import decode_header, make_header
 from typing import Any, TextIO
 
 PROTOCOL = 1
@@ -38,6 +39,11 @@ MAX_AGE_S = 300
 """How far the timestamp of a request over http may be off."""
 
 Answer = dict[str, Any]
+
+_WORD = re.compile(r"=\?[^?\s]+\?([BbQq])\?([^?]*)\?=")
+_ANY = r"=\?[^?\s]+\?[BbQq]\?[^?]*\?="
+_BETWEEN = re.compile(rf"(?<=\?=)\s+(?={_ANY})")
+_WORDS = re.compile(r"=\?([^?\s*]+)[^?\s]*\?[BbQq]\?[^?]*\?=(?:=\?\1(?:\*[^?\s]*)?\?[BbQq]\?[^?]*\?=)*", re.I)
 
 
 class Mail:
@@ -162,7 +168,7 @@ def _answered(answer: Callable[[Mail], Answer], line: str) -> str:
 
 def sign(secret: str, timestamp: str, delivery: str, plugin: str, body: bytes) -> str:
     """The signature of a request, as it stands in its header."""
-    head = f"{timestamp}\n{delivery}\n{plugin}\n".encode()
+    head = f"{timestamp}\n{delivery}\n{plugin}\n".encode("utf-8", "replace")
     return "sha256=" + hmac.new(secret.encode(), head + body, hashlib.sha256).hexdigest()
 
 
@@ -173,13 +179,14 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float | No
     """
     given = {name.lower(): value for name, value in headers.items()}
     timestamp = given.get("x-mairust-timestamp", "")
-    age = abs((time.time() if now is None else now) - int(timestamp)) if timestamp.isdigit() else None
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 20
+    age = abs((time.time() if now is None else now) - int(timestamp)) if is_number else None
     if age is None or age > MAX_AGE_S:
         return False
     delivery, plugin = given.get("x-mairust-delivery", ""), given.get("x-mairust-plugin-id", "")
-    wanted = sign(secret, timestamp, delivery, plugin, body)
+    wanted = sign(secret, timestamp, delivery, plugin, body).encode()
     names = ("x-mairust-signature", "x-mairust-signature-previous")
-    return any(hmac.compare_digest(wanted, given.get(name, "")) for name in names)
+    return any(hmac.compare_digest(wanted, given.get(name, "").encode("utf-8", "replace")) for name in names)
 
 
 def call_back(mail: Mail, answer: Answer, timeout_s: float = 30.0) -> dict[str, Any]:
@@ -201,7 +208,22 @@ def call_back(mail: Mail, answer: Answer, timeout_s: float = 30.0) -> dict[str, 
 
 
 def _decoded(value: str) -> str:
+    """The encoded words decoded (RFC 2047); what is wrong with one hides no other."""
+    return _WORDS.sub(_joined, _BETWEEN.sub("", value))
+
+
+def _joined(words: re.Match[str]) -> str:
+    """Words of one charset together: a character may go on from one to the next."""
+    found = b"".join(_octets(kind, text) for kind, text in _WORD.findall(words[0]))
     try:
-        return str(make_header(decode_header(value)))
+        return found.decode(words[1], "replace")
     except (LookupError, ValueError):
-        return value
+        return words[0]
+
+
+def _octets(kind: str, text: str) -> bytes:
+    if kind in "Qq":
+        return binascii.a2b_qp(text.encode("utf-8", "replace"), header=True)
+    known = re.sub("[^A-Za-z0-9+/]", "", text)
+    whole = known[: len(known) - (len(known) % 4 == 1)]
+    return binascii.a2b_base64(whole + "=" * (-len(whole) % 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import accumulate
 
@@ -10,6 +11,10 @@ from mairust_core.plugins.package.limits import ArchiveLimits
 
 _BAD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control and format characters, bidi marks among them, halves of characters, and what means nothing."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters, marks and a symbol of which nothing is shown: a name with one reads like the name without."""
 _SHOWN = 120
 
 
@@ -45,7 +50,7 @@ def checked(raw: bytes, limits: ArchiveLimits) -> str:
 def _check_part(part: str, path: str) -> None:
     if part in ("", "."):
         raise Invalid("package", "package_path_spelling", path=path)
-    if any(_is_bad(char) for char in part):
+    if any(_is_bad(char) for char in part) or _UNSEEN.search(part):
         raise Invalid("package", "package_path_characters", path=path)
     if part != part.strip(" ") or part.endswith("."):
         raise Invalid("package", "package_path_ends", path=path)

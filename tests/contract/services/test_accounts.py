@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from mairust_core.errors import Conflict, Invalid, NotFound
+from mairust_core.errors import Conflict, Forbidden, Invalid, NotFound
 from mairust_core.model.account import Account, AccountChange, NewAccount, NewPassword
 from mairust_core.model.alias import NewAlias
 from mairust_core.model.domain import NewDomain
@@ -197,6 +197,21 @@ def test_edit_changes_what_is_given(ops: Ops, ann: Account) -> None:
     for wrong in (-1, 1 << 63):
         with pytest.raises(Invalid, match="quota_bytes"):
             edit(ann.address, AccountChange(quota_bytes=wrong))
+
+
+def test_rule_g4_who_reaches_a_domain_makes_nobody_the_sites_administrator(
+    served: Served, domain: str, ann: Account
+) -> None:
+    """Administrators are whom mail to `postmaster` of a domain without accounts goes to."""
+    there = served.there(Accounts, served.issue(Scope.ADMIN, reach=ReachKind.DOMAIN, subject=domain))
+    with pytest.raises(Forbidden, match="site reach"):
+        there.edit(ann.address, AccountChange(admin=True))
+    with pytest.raises(Forbidden, match="site reach"):
+        there.add(NewAccount(address=f"new@{domain}", admin=True))
+    assert served.here(Accounts).browse(domain=domain).items == (ann,)
+    served.here(Accounts).edit(ann.address, AccountChange(admin=True))
+    assert not there.edit(ann.address, AccountChange(admin=False)).admin
+    assert there.add(NewAccount(address=f"new@{domain}")).address == f"new@{domain}"
 
 
 def test_trap_a3_passwd_stores_a_hash_and_tells_nothing(served: Served, ops: Ops, ann: Account) -> None:

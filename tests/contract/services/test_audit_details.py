@@ -21,6 +21,7 @@ from mairust_core.model.forms import UNSET
 from mairust_core.model.hook import HookType
 from mairust_core.model.hook_forms import FilterForm, HookChange, NewHook
 from mairust_core.model.mailbox import INBOX, QUARANTINE, MailboxRename, NewMailbox
+from mairust_core.model.message_change import MessageChange
 from mairust_core.model.principal import Principal, ReachKind, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.operations import BytesIn
@@ -170,6 +171,31 @@ def test_a_message_says_where_it_was_and_nothing_that_is_in_it(
     assert found["before"] == {"account": ann.address, "mailbox": INBOX}
 
 
+def test_rule_e2_whoever_moves_mail_out_of_quarantine_is_named(
+    served: Served, ops: Ops, ann: Account
+) -> None:
+    """As by `release`; other changes of it, and of mail that lies elsewhere, are not told."""
+    with served.site.storage.write() as tx:
+        store.mailboxes.ensure(tx, 1, ann.id, served.site.ids.next(), QUARANTINE)
+    held, other = (
+        str(int(ops(Messages).append(ann.address, BytesIn(chunks=[b"\r\n"]), mailbox=name).id))
+        for name in (QUARANTINE, INBOX)
+    )
+    ops(Messages).change(held, MessageChange(add_tags=("x",), mailbox=QUARANTINE))
+    ops(Messages).change(other, MessageChange(mailbox=QUARANTINE))
+    assert told_of(ops, held) == told_of(ops, other) == []
+    ops(Messages).change(held, MessageChange(mailbox=INBOX))
+    found = told(ops, "messages.change", held)
+    assert (found["asked"]["mailbox"], found["before"]) == (INBOX, {"mailbox": QUARANTINE})
+    ops(Messages).change(held, MessageChange(add_tags=("y",)))
+    assert len(told_of(ops, held)) == 1
+
+
+def told_of(ops: Ops, subject: str) -> list[str]:
+    """The operations in the audit on a subject."""
+    return [entry.operation for entry in ops(Audit).browse(subject=subject).items]
+
+
 def test_a_package_says_which_it_was(ops: Ops) -> None:
     """By its version and digest; its bytes are not told, what was left out is, as it holds."""
     market = Marketplace()
@@ -224,9 +250,9 @@ def test_what_is_too_long_is_cut_where_one_sees_it(served: Served, ops: Ops, ann
 
 def test_entries_of_older_versions_say_nothing(served: Served, ops: Ops) -> None:
     """Their details are null, and they are listed like all others."""
-    subject = f"old{uuid4().hex[:12]}"
+    subject, entry_id = f"old{uuid4().hex[:12]}", served.site.ids.next()
     with served.site.storage.write() as tx:
-        store.audits.record(tx, served.site.ids.next(), Principal.local("tester"), "accounts.edit", subject)
+        store.audits.record(tx, entry_id, Principal.local("tester"), "accounts.edit", subject)
     (entry,) = ops(Audit).browse(subject=subject).items
     assert (entry.subject, entry.details) == (subject, None)
 

@@ -163,7 +163,9 @@ def test_a_token_is_for_its_own_delivery(served: Served, plugin: str, message: M
     """And no API key opens this door, nor a plugin's token another one."""
     one, other = handed(served, plugin, message), handed(served, plugin, message)
     answer = {"action": "deliver", "tags": ["t"]}
+    before = served.here(Plugins).show(plugin).usage_today.tokens_refused
     assert say(one, answer, token=other.token).status_code == 401
+    assert served.here(Plugins).show(plugin).usage_today.tokens_refused == before + 1
     assert say(one, answer, token=served.admin_key).status_code == 401
     refused = say(one, answer, token="x")
     assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Bearer")
@@ -171,6 +173,16 @@ def test_a_token_is_for_its_own_delivery(served: Served, plugin: str, message: M
     with httpx.Client(trust_env=False) as client:
         assert client.post(one.url, json=answer).status_code == 401
     assert served.here(Messages).show(str(int(message.id))).tags == ()
+
+
+def test_a_key_to_repeat_with_is_refused(served: Served, plugin: str, message: Message) -> None:
+    """Rather than ignored: a repeated callback is a conflict, and its sender has to know."""
+    one = handed(served, plugin, message)
+    bearer = {"authorization": f"Bearer {one.token}", "idempotency-key": "k1"}
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        for url in (one.url, f"{served.http.url}/api/v1/plugin/metrics"):
+            assert client.post(url, json={"action": "deliver"}, headers=bearer).status_code == 400
+    assert say(one, {"action": "deliver"}).status_code == 200
 
 
 def test_what_is_no_answer_uses_nothing_up(served: Served, plugin: str, message: Message) -> None:

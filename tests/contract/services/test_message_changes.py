@@ -24,6 +24,7 @@ from mairust_core.operations import BytesIn
 from mairust_core.services.importing import Imports
 from mairust_core.services.mailboxes import Mailboxes
 from mairust_core.services.messages import Messages
+from mairust_core.store import placements
 from mairust_core.store.tables import placement
 from tests.contract.services.conftest import Served
 from tests.contract.services.test_messages import MAIL, put
@@ -133,6 +134,18 @@ def test_metadata_is_merged_by_name(ops: Ops, ann: Account) -> None:
         change(ops, one, metadata={f"n{number}": 1 for number in range(256)})
     with pytest.raises(Invalid, match="not a name"):
         change(ops, one, metadata={"": 1})
+
+
+def test_rule_f2_metadata_of_a_plugin_is_its_own(ops: Ops, served: Served, ann: Account) -> None:
+    """It is told to it as what it wrote itself; whoever has the mail may take it away, and not forge it."""
+    one, name = put(ops, ann, MAIL), "plugin:com.example.test:known"
+    with pytest.raises(Invalid, match="by that plugin alone"):
+        change(ops, one, metadata={"org.a": 1, name: True})
+    with served.site.storage.write() as tx:
+        held = placements.hold(tx, Principal.local("tester"), one.id)
+        placements.change(tx, held, MessageChange(metadata={name: 1}))
+    assert change(ops, one, metadata={"org.a": 1}).metadata == {"org.a": 1, name: 1}
+    assert change(ops, one, metadata={name: None}).metadata == {"org.a": 1}
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (True, 1), (False, 0), (1, 1.0), ([0], [False])])

@@ -135,6 +135,8 @@ def test_rule_g4_a_narrow_reach_sees_its_own_recipients_only(
             assert other not in whole
             assert two.stored[other] not in whole
             assert story.mails[0].reply == f"250 2.0.0 stored {two.stored[own]}"
+        with pytest.raises(NotFound):  # it would tell that somebody else has the mail, to whoever counts on
+            served.there(Traces, key).show(two.stored[other])
 
 
 def test_rule_c4_a_repetition_is_told_with_the_message_it_repeats(

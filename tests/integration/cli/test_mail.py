@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.app import opened
+from mairust_core.model.ids import Id
+from mairust_core.model.mailbox import QUARANTINE
+from mairust_core.model.message_change import MessageChange
+from mairust_core.model.principal import Principal
+from mairust_core.store import mailboxes, placements
 from tests.integration.cli.conftest import MAIL
 from tests.support.command_line import Run
+from tests.support.stores import settings_for
 
 ANN = ("--account", "ann@example.org")
 HTML = (
@@ -36,6 +43,31 @@ def test_one_message_is_answered_as_it_is_now(run: Run, ids: list[str]) -> None:
         flagged = run("message", "flag", ids[0], "--add", "\\seen", "--json")
         assert (flagged.code, flagged.json["flags"]) == (0, ["\\Seen"])
     assert run("message", "show", ids[0], "--json").json["tags"] == ["bill", "to pay"]
+
+
+def test_a_tag_is_not_taken_for_a_flag_or_for_several(run: Run, ids: list[str]) -> None:
+    """A plugin that may tag, and no more, could say that mail was read; as the shell would write it."""
+    tags = ("a", "\\Seen", "to pay", "x' \\Seen 'y", "請求書")
+    run("message", "flag", ids[0], "--add", "\\Flagged")
+    told = run("message", "tag", ids[0], *(word for tag in tags for word in ("--add", tag))).out
+    shown = "\\Flagged a '\\Seen' 'to pay' 'x'\"'\"' \\Seen '\"'\"'y' 請求書"
+    assert shown in told
+    assert f"Flags:       {shown}" in run("message", "show", ids[0]).out
+
+
+def test_what_is_in_quarantine_says_why(site: Path, run: Run, ids: list[str]) -> None:
+    """As whoever put it there said; once it is out it is not told any more."""
+    with opened(settings_for(site)) as found, found.storage.write() as tx:
+        one = placements.hold(tx, Principal.local("tester"), Id.parse(ids[0]))
+        mailboxes.ensure(tx, one.tenant_id, one.account_id, Id(4711), QUARANTINE)
+    with opened(settings_for(site)) as found, found.storage.write() as tx:
+        one = placements.hold(tx, Principal.local("tester"), Id.parse(ids[0]))
+        placements.change(
+            tx, one, MessageChange(mailbox=QUARANTINE, metadata={"quarantine": "a card\x1b[2J"})
+        )
+    assert "Quarantined: a card[2J" in run("message", "show", ids[0]).out
+    run("message", "release", ids[0])
+    assert "Quarantined" not in run("message", "show", ids[0]).out
 
 
 def test_several_messages_are_answered_one_by_one(run: Run, ids: list[str]) -> None:

@@ -38,6 +38,15 @@ def test_a_right_of_a_new_kind_is_shown_before_it_is_granted(output: Output) -> 
     assert "\x1b" not in lines[-1]
 
 
+def test_a_review_says_what_was_before_where_it_was_another(output: Output) -> None:
+    """What did not change is said once: whoever approves looks for what did."""
+    same = {"kind": "reach", "name": "network", "value": "local-only", "was": "local-only", "more": False}
+    other = same | {"name": "memory_mb", "kind": "use", "value": "512", "was": "256", "more": True}
+    told = {"id": "r", "version": "2", "rights": [same, other]}
+    lines = [*review_lines("p", wire.decode(Review, json.dumps(told)), output)]
+    assert [sum(line.count(one) for line in lines) for one in ("local-only", "512", "256")] == [1, 1, 1]
+
+
 def test_a_finding_of_a_new_level_is_an_error(output: Output) -> None:
     """It is told, and the command does not end as if all were well."""
     one = {"id": "x.y", "level": "catastrophe", "what": "w", "why": "y", "mend": "m"}

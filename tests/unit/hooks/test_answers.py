@@ -78,6 +78,21 @@ def test_trap_h1_what_is_no_answer_is_an_error(body: bytes) -> None:
     assert "explode" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("annotations", ["a"], "annotations in the answer is not an object"),
+        ("score", "high", "score in the answer is not a number"),
+        ("code", [550], "code in the answer is not a number or a text"),
+        ("permanent", 1, "permanent in the answer is not true or false"),
+    ],
+)
+def test_who_writes_a_plugin_is_told_which_type_is_wanted(field: str, value: object, told: str) -> None:
+    """It is all that a log says of the answer."""
+    with pytest.raises(CallFailed, match=f"^{told}$"):
+        _read({"action": "deliver", field: value})
+
+
 def test_null_is_as_if_it_were_left_out() -> None:
     """Programs that fill in every field."""
     full = dict.fromkeys(

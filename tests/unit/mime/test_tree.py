@@ -8,6 +8,8 @@ from mairust_core.mime import Part, describe, find_part, html_of, part_bytes, pa
 from mairust_core.mime.tree import MAX_DEPTH, MAX_PARTS
 from tests.unit.mime.messages import MULTIPART, message
 
+FILE = "Content-Type: application/zip; name=a.zip\n\nPK"
+
 
 def _shape(part: Part) -> list[tuple[str, str]]:
     inner = _shape(part.message) if part.message else []
@@ -183,3 +185,36 @@ def test_a_message_that_was_not_looked_through_may_have_attachments() -> None:
         (True, True),
         (False, False),
     ]
+
+
+@pytest.mark.parametrize("written", ["boundary*0=in; boundary*1=ner", "boundary*=us-ascii''in%6Eer"])
+def test_trap_a_boundary_in_pieces_is_one(written: str) -> None:
+    """As RFC 2231 has it, and mail programs do: what is attached behind it is not text, and is not hidden."""
+    content = message(
+        f"Content-Type: multipart/mixed; {written}", f"--inner\n\nshown\n--inner\n{FILE}\n--inner--"
+    )
+    facts = describe(content)
+    assert text_of(content).strip() == "shown"
+    assert (facts.has_attachments, [one.filename for one in facts.attachments]) == (True, ["a.zip"])
+    assert not parts(content).cut
+
+
+@pytest.mark.parametrize(
+    ("header", "cut"),
+    [
+        ("Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=b", True),
+        ("Content-Type: multipart/mixed; boundary=c\nContent-Type: multipart/mixed; boundary=b", True),
+        ("Content-Type: multipart/mixed; boundary=c; boundary=b", True),
+        ("Content-Type: multipart/mixed; boundary=c; boundary*=us-ascii''b", True),
+        ("Content-Type: multipart/mixed; boundary=c\nContent-Transfer-Encoding: base64", True),
+        ("Content-Type: multipart/mixed; boundary=c\nContent-Transfer-Encoding: 8bit", False),
+        ("Content-Type: multipart/mixed; boundary=c; boundary=c", False),
+        ("Content-Type: text/plain\nContent-Type: text/plain", False),
+    ],
+)
+def test_trap_what_two_readers_may_take_apart_in_two_ways_may_have_attachments(
+    header: str, cut: bool
+) -> None:
+    """Two types, two boundaries, a multipart under an encoding: a mail program may find a file in it."""
+    content = message(header, f"--b\n\nshown\n--b\n{FILE}\n--b--")
+    assert (parts(content).cut, describe(content).has_attachments) == (cut, cut)
