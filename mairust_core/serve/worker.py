@@ -211,12 +211,16 @@ class _Worker:
     def _share_jobs(self) -> None:
         """Leave jobs to the process beside the first worker; where there is none, that runs them."""
         if self._beside.jobs is not None:
+            self._site.job_bell = self._beside.jobs.bell
             self._beside.jobs.watch(self._run_jobs)
         elif self._site.counters.index == 0 and self._site.settings.jobs.workers:
             self._run_jobs()
 
-    def _run_jobs(self) -> None:
+    def _run_jobs(self, ended: str = "") -> None:
+        """Run them here, those first that a process had which ended."""
         runner = self._site.job_runner()
+        if ended:
+            runner.inherit(ended)
         self._jobs.append(runner)
         runner.start()
         self._tasks.append(asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))))

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mairust_core.ids import now_ms
 from mairust_core.model.job import NewJob
 from mairust_core.serve.children import cores
 from tests.e2e.test_committing import accepts, open_files, until
-from tests.support.jobs import enqueue, states
+from tests.support.jobs import change, enqueue, states, workers
 from tests.support.processes import children, gone
 from tests.support.server import Server, Site, make_site
 
@@ -62,6 +63,21 @@ def test_when_it_dies_its_worker_runs_jobs_and_mail_goes_on(server: Server, site
     works(site)
     assert "the jobs process ended with -9: this worker runs jobs until it is restarted" in server.stderr()
     assert server.terminate() == 0
+
+
+def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -> None:
+    """The worker saw its end, and does not wait for its leases."""
+    pid = jobs_pid(server)
+    works(site)
+    os.kill(pid, signal.SIGSTOP)
+    with site.opened() as here:
+        [its_name] = workers(here.storage)
+        job = enqueue(here, NewJob(kind="jobs.purge"))
+        tomorrow = now_ms() + 86_400_000
+        change(here.storage, job, state="running", worker=its_name, fence=1, leased_until_ms=tomorrow)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
+    assert "1 jobs taken from a process that died" in server.stderr()
 
 
 def test_it_dies_with_its_worker(server: Server) -> None:
