@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import shutil
 import signal
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +50,20 @@ def jobs_pid(server: Server) -> int:
     return pid
 
 
+def unread(pid: int) -> int:
+    """Bytes in the pipes of a process that it has not read."""
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if int(link.name) > 2 and os.readlink(link).startswith("pipe:"):
+            with open(
+                link, "rb", buffering=0, opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)
+            ) as pipe:
+                waiting = array.array("i", [0])
+                fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+                found += waiting[0]
+    return found
+
+
 def test_jobs_are_run_by_a_process_that_has_nothing_of_its_worker(server: Server, site: Site) -> None:
     """No socket, no lock of the server, of all pipes only those between the two."""
     pid = jobs_pid(server)
@@ -78,6 +95,22 @@ def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -
         os.kill(pid, signal.SIGKILL)
         until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
     assert "1 jobs taken from a process that died" in server.stderr()
+
+
+def test_its_worker_rings_when_somebody_makes_a_job_over_the_api(site: Site) -> None:
+    """Seen where it is frozen, and has not read what came."""
+    with Server(site=site, http="127.0.0.1:0") as server:
+        pid = jobs_pid(server)
+        with site.opened() as here:
+            job = enqueue(here, NewJob(kind="jobs.purge", run_at_ms=now_ms() + 86_400_000))
+            os.kill(pid, signal.SIGSTOP)
+            assert unread(pid) == 0
+            url, token = f"http://{server.ready['http']}", site.directory / "admin.token"
+            retry = site.command("job", "retry", job, "--server", url, "--token-file", token)
+            assert retry.returncode == 0, retry.stderr
+            assert unread(pid) == 1
+            os.kill(pid, signal.SIGCONT)
+            until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
 
 
 def test_it_dies_with_its_worker(server: Server) -> None:
