@@ -28,6 +28,7 @@ from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.sandbox import cgroups, noted
 from mairust_core.search.indexing import call_indexer
+from mairust_core.serve.children import CLOSE_S
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
@@ -176,7 +177,7 @@ class _Worker:
         road.close()
         if self._beside.committing is not None and self._committer is not None:
             self._committer.close()
-            await asyncio.to_thread(self._beside.committing.child.wait)
+            await self._beside.committing.child.end_within(CLOSE_S)
 
     def _begin_tasks(self, road: MailRoad) -> None:
         self._tasks += [

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import select
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,13 +20,11 @@ from mairust_core.app import Site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
 from mairust_core.search.indexing import call_indexer
-from mairust_core.serve.children import Child, Upkeep, cores, fork, with_site
+from mairust_core.serve.children import CLOSE_S, Child, Upkeep, cores, fork, with_site
 from mairust_core.shortage import shortage
 from mairust_core.store import process_numbers
 
 NAME = "jobs"
-KILL_AFTER_S = 2.0
-"""Beyond the grace period, for closing the database: sooner than a supervisor kills the worker."""
 INDEX_S = 5.0
 """Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
@@ -90,13 +87,7 @@ class JobsProcess:
             return
         self._unwatch()
         self.bell.close()
-        killing = asyncio.get_running_loop().call_later(grace_s + KILL_AFTER_S, self._kill)
-        await asyncio.to_thread(self._child.wait)
-        killing.cancel()
-
-    def _kill(self) -> None:
-        log.error("the jobs process did not end in time, killing it")
-        os.kill(self._child.pid, signal.SIGKILL)
+        await self._child.end_within(grace_s + CLOSE_S)
 
 
 def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> JobsProcess | None:
