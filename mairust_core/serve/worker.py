@@ -28,7 +28,7 @@ from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.sandbox import cgroups, noted
 from mairust_core.search.indexing import call_indexer
-from mairust_core.serve.children import CLOSE_S
+from mairust_core.serve.children import CLOSE_S, RENEW_S
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
@@ -40,7 +40,6 @@ from mairust_core.store.sqlite import Sqlite
 PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
-RENEW_S = 300.0
 KEEP_ROOM_S = 60.0
 
 log = logging.getLogger("mairust.serve")
@@ -166,6 +165,15 @@ class _Worker:
         self._site.counters.begin()
         self._ready()
         await self._stopping.wait()
+        await self._stop(listeners)
+        await chain.close()
+        road.close()
+        if self._beside.committing is not None and self._committer is not None:
+            self._committer.close()
+            await self._beside.committing.child.end_within(CLOSE_S)
+
+    async def _stop(self, listeners: Listeners) -> None:
+        """Let what is under way end: mail, requests and jobs together, then tasks."""
         self._site.counters.stops()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
@@ -173,11 +181,6 @@ class _Worker:
         await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
         self._site.running_chain = None
-        await chain.close()
-        road.close()
-        if self._beside.committing is not None and self._committer is not None:
-            self._committer.close()
-            await self._beside.committing.child.end_within(CLOSE_S)
 
     def _begin_tasks(self, road: MailRoad) -> None:
         self._tasks += [
