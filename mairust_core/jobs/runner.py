@@ -120,9 +120,13 @@ class Runner:
         self._watch.end(worker)
 
     def start(self) -> None:
-        """Begin to run jobs."""
-        self._crew.start()
-        self._thread.start()
+        """Begin to run jobs; raises what starting a thread raises, and none is left then."""
+        try:
+            self._crew.start()
+            self._thread.start()
+        except BaseException:
+            self._crew.end()
+            raise
 
     def stop(self, grace_s: float) -> None:
         """Take nothing new, give back what is not begun, and wait that long for what is.

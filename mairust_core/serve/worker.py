@@ -33,7 +33,7 @@ from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.serve.working import INDEX_S, JobsProcess, attend, start_jobs
-from mairust_core.shortage import Threads
+from mairust_core.shortage import Threads, shortage
 from mairust_core.store import process_numbers
 from mairust_core.store.sqlite import Sqlite
 
@@ -41,6 +41,7 @@ PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
 KEEP_ROOM_S = 60.0
+AGAIN_S = 5.0
 
 log = logging.getLogger("mairust.serve")
 
@@ -216,17 +217,34 @@ class _Worker:
         """Leave jobs to the process beside the first worker; where there is none, that runs them."""
         if self._beside.jobs is not None:
             self._site.job_bell = self._beside.jobs.bell
-            self._beside.jobs.watch(self._run_jobs)
+            self._beside.jobs.watch(self._inherit_jobs)
         elif self._site.counters.index == 0 and self._site.settings.jobs.workers:
             self._run_jobs()
+
+    def _inherit_jobs(self, ended: str) -> None:
+        self._tasks.append(asyncio.create_task(self._run_jobs_of(ended)))
+
+    async def _run_jobs_of(self, ended: str) -> None:
+        """Run them here once that is possible: what ended the process may be what this one lacks, too."""
+        while not self._stopping.is_set():
+            try:
+                self._run_jobs(ended)
+            except Exception as error:
+                why = shortage(error)
+                log.error(
+                    "jobs cannot be run, again in %g s: %s", AGAIN_S, why or error, exc_info=why is None
+                )
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
     def _run_jobs(self, ended: str = "") -> None:
         """Run them here, those first that a process had which ended."""
         runner = self._site.job_runner()
         if ended:
             runner.inherit(ended)
-        self._jobs.append(runner)
         runner.start()
+        self._jobs.append(runner)
         self._tasks.append(asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))))
 
     async def _stop_jobs(self) -> None:

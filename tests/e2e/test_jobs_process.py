@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import termios
@@ -48,6 +49,11 @@ def jobs_pid(server: Server) -> int:
     until(lambda: server.jobs_pids, "a process of jobs")
     [pid] = server.jobs_pids
     return pid
+
+
+def address_space(pid: int) -> int:
+    """How much of it a process has, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def unread(pid: int) -> int:
@@ -95,6 +101,20 @@ def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -
         os.kill(pid, signal.SIGKILL)
         until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
     assert "1 jobs taken from a process that died" in server.stderr()
+
+
+def test_where_no_thread_can_be_started_the_worker_tries_again(server: Server, site: Site) -> None:
+    """What killed the process may be what the worker lacks, too."""
+    pid = jobs_pid(server)
+    assert accepts(server)
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_AS)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (address_space(server.pid) + (1 << 20), hard))
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: "no further thread" in server.stderr(), "a word about threads")
+    assert accepts(server)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (soft, hard))
+    works(site)
+    assert server.terminate() == 0
 
 
 def test_its_worker_rings_when_somebody_makes_a_job_over_the_api(site: Site) -> None:
