@@ -68,7 +68,7 @@ class Site(PluginParts):
         self._lock = threading.RLock()
         self._ids: IdSource | None = None
         self.job_bell = threading.Event()
-        """Rung after a commit that made jobs, so that this process's runner looks at once."""
+        """Rung after a commit that made jobs, so that who runs the jobs of this process looks at once."""
         self.hook_bell = threading.Event()
         """Likewise for the jobs of hooks, which have a runner of their own."""
         self.running_chain: tuple[HookChain, AbstractEventLoop] | None = None

@@ -7,8 +7,6 @@ as mails share a commit; alone, a job waits for nothing. Idle, the queue is look
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -25,6 +23,7 @@ from mairust_core.jobs.retries import Outcome, longest_delay_ms, settlement
 from mairust_core.jobs.schedules import Calendar
 from mairust_core.jobs.watch import Seen, Watch
 from mairust_core.store import leases as queries
+from mairust_core.store import process_numbers
 
 if TYPE_CHECKING:
     from mairust_core.app import Site
@@ -96,7 +95,7 @@ class Runner:
         self._timing = timing or Timing()
         self._chance = chance or Random()  # noqa: S311 - spreads retries, keeps no secret
         self._bell = bell or site.job_bell
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = process_numbers.holder()
         self._crew: Workforce = (
             workforce(self._bell.set) if workforce else Crew(site, self._kinds, threads, self._bell.set)
         )
@@ -116,10 +115,18 @@ class Runner:
     def _lease_ms(self) -> int:
         return round(self._timing.lease_s * 1000)
 
+    def inherit(self, worker: str) -> None:
+        """Take at once what that worker has: its process is known to have ended. Before `start`."""
+        self._watch.end(worker)
+
     def start(self) -> None:
-        """Begin to run jobs."""
-        self._crew.start()
-        self._thread.start()
+        """Begin to run jobs; raises what starting a thread raises, and none is left then."""
+        try:
+            self._crew.start()
+            self._thread.start()
+        except BaseException:
+            self._crew.end()
+            raise
 
     def stop(self, grace_s: float) -> None:
         """Take nothing new, give back what is not begun, and wait that long for what is.
@@ -284,16 +291,20 @@ class Runner:
             now_ms = self._storage.now_ms(tx)
         self._heed_clock(now_ms)
         seen = self._watch.look(others, now_ms, time.monotonic())
-        if seen.overdue or seen.beyond:
+        if seen.ended or seen.overdue or seen.beyond:
             self._take_over(seen, now_ms)
         self._watched = time.monotonic()
 
     def _take_over(self, seen: Seen, now_ms: int) -> None:
         with self._storage.write() as tx:
+            given_up = queries.expire(self._storage, tx, seen.ended, now_ms, "died")
             taken = queries.expire(self._storage, tx, seen.overdue, now_ms)
             queries.shorten(self._storage, tx, seen.beyond, now_ms + self._lease_ms)
+        if given_up:
+            log.warning("%d jobs taken from a process that died", given_up)
         if taken:
             log.warning("%d jobs taken from workers that did not renew their leases", taken)
+        if given_up or taken:
             self._bell.set()
 
     def _heed_clock(self, now_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import logging
@@ -20,6 +21,9 @@ from mairust_core.observe.collector import calm_collector
 from mairust_core.shortage import shortage
 from mairust_core.store import process_numbers
 
+CLOSE_S = 2.0
+"""To close the database, beyond the time for what is under way; both of a worker's processes have ended or
+been killed before a supervisor kills the worker."""
 RENEW_S = 300.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -31,6 +35,7 @@ log = logging.getLogger("mairust.serve")
 class Child:
     """A process, a pipe that leads to it and one that comes from it; the first tells it to end by closing."""
 
+    name: str
     pid: int
     outgoing: int
     incoming: int
@@ -38,6 +43,16 @@ class Child:
     def wait(self) -> int:
         """Its exit code, negative for a signal, when it has ended."""
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    async def end_within(self, time_s: float) -> None:
+        """Wait until it has ended, as it was told to; kill it when it takes longer."""
+        killing = asyncio.get_running_loop().call_later(time_s, self._kill)
+        await asyncio.to_thread(self.wait)
+        killing.cancel()
+
+    def _kill(self) -> None:
+        log.error("the %s process did not end in time, killing it", self.name)
+        os.kill(self.pid, signal.SIGKILL)
 
 
 Life = Callable[[int, int], None]
@@ -54,7 +69,7 @@ def fork(name: str, life: Life) -> Child:
         _become(name, lambda: life(to_child, from_child), (to_child, from_child))
     os.close(to_child)
     os.close(from_child)
-    return Child(pid=pid, outgoing=outgoing, incoming=incoming)
+    return Child(name=name, pid=pid, outgoing=outgoing, incoming=incoming)
 
 
 def cores() -> int:

@@ -28,19 +28,20 @@ from mairust_core.receive.refusals import Refusals
 from mairust_core.receive.road import MailRoad, open_road
 from mairust_core.sandbox import cgroups, noted
 from mairust_core.search.indexing import call_indexer
+from mairust_core.serve.children import CLOSE_S, RENEW_S
 from mairust_core.serve.committing import CommittingProcess, start_committing
 from mairust_core.serve.listeners import Listeners
 from mairust_core.serve.notify import notify
 from mairust_core.serve.working import INDEX_S, JobsProcess, attend, start_jobs
-from mairust_core.shortage import Threads
+from mairust_core.shortage import Threads, shortage
 from mairust_core.store import process_numbers
 from mairust_core.store.sqlite import Sqlite
 
 PROBE_S = 0.5
 POLL_S = 0.5
 FLUSH_S = 1.0
-RENEW_S = 300.0
 KEEP_ROOM_S = 60.0
+AGAIN_S = 5.0
 
 log = logging.getLogger("mairust.serve")
 
@@ -165,6 +166,15 @@ class _Worker:
         self._site.counters.begin()
         self._ready()
         await self._stopping.wait()
+        await self._stop(listeners)
+        await chain.close()
+        road.close()
+        if self._beside.committing is not None and self._committer is not None:
+            self._committer.close()
+            await self._beside.committing.child.end_within(CLOSE_S)
+
+    async def _stop(self, listeners: Listeners) -> None:
+        """Let what is under way end: mail, requests and jobs together, then tasks."""
         self._site.counters.stops()
         log.info("stopping, %d s for what is under way", self._site.settings.node.grace_s)
         if self._parent_alive is None:
@@ -172,11 +182,6 @@ class _Worker:
         await asyncio.gather(listeners.stop(self._site.settings.node.grace_s), self._stop_jobs())
         await self._end_tasks()
         self._site.running_chain = None
-        await chain.close()
-        road.close()
-        if self._beside.committing is not None and self._committer is not None:
-            self._committer.close()
-            await asyncio.to_thread(self._beside.committing.child.wait)
 
     def _begin_tasks(self, road: MailRoad) -> None:
         self._tasks += [
@@ -211,14 +216,35 @@ class _Worker:
     def _share_jobs(self) -> None:
         """Leave jobs to the process beside the first worker; where there is none, that runs them."""
         if self._beside.jobs is not None:
-            self._beside.jobs.watch(self._run_jobs)
+            self._site.job_bell = self._beside.jobs.bell
+            self._beside.jobs.watch(self._inherit_jobs)
         elif self._site.counters.index == 0 and self._site.settings.jobs.workers:
             self._run_jobs()
 
-    def _run_jobs(self) -> None:
+    def _inherit_jobs(self, ended: str) -> None:
+        self._tasks.append(asyncio.create_task(self._run_jobs_of(ended)))
+
+    async def _run_jobs_of(self, ended: str) -> None:
+        """Run them here once that is possible: what ended the process may be what this one lacks, too."""
+        while not self._stopping.is_set():
+            try:
+                self._run_jobs(ended)
+            except Exception as error:
+                why = shortage(error)
+                log.error(
+                    "jobs cannot be run, again in %g s: %s", AGAIN_S, why or error, exc_info=why is None
+                )
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
+
+    def _run_jobs(self, ended: str = "") -> None:
+        """Run them here, those first that a process had which ended."""
         runner = self._site.job_runner()
-        self._jobs.append(runner)
+        if ended:
+            runner.inherit(ended)
         runner.start()
+        self._jobs.append(runner)
         self._tasks.append(asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))))
 
     async def _stop_jobs(self) -> None:

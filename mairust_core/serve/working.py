@@ -10,24 +10,49 @@ import asyncio
 import logging
 import os
 import select
-import signal
+import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from mairust_core.app import Site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
 from mairust_core.search.indexing import call_indexer
-from mairust_core.serve.children import Child, Upkeep, cores, fork, with_site
+from mairust_core.serve.children import CLOSE_S, Child, Upkeep, cores, fork, with_site
 from mairust_core.shortage import shortage
+from mairust_core.store import process_numbers
 
 NAME = "jobs"
-KILL_AFTER_S = 2.0
-"""Beyond the grace period, for closing the database: sooner than a supervisor kills the worker."""
 INDEX_S = 5.0
 """Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
 log = logging.getLogger("mairust.serve")
+
+
+class Bell(threading.Event):
+    """Heard in this process, and by who reads the pipe, which this owns."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__()
+        os.set_blocking(pipe, False)
+        self._pipe: int | None = pipe
+        self._closing = threading.Lock()
+
+    def set(self) -> None:
+        """Ring, from any thread and without waiting; a full pipe has rung often enough."""
+        super().set()
+        with self._closing, suppress(BlockingIOError, BrokenPipeError):
+            if self._pipe is not None:
+                os.write(self._pipe, b"!")
+
+    def close(self) -> None:
+        """Close the pipe, whose number may be another file's from then on."""
+        with self._closing:
+            if self._pipe is not None:
+                os.close(self._pipe)
+            self._pipe = None
 
 
 class JobsProcess:
@@ -36,19 +61,21 @@ class JobsProcess:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._watching = False
+        self.bell = Bell(child.outgoing)
+        """Rings there; in this process, too, for who runs the jobs when it has ended."""
 
-    def watch(self, lost: Callable[[], None]) -> None:
-        """Call `lost` on the running event loop if it ends by itself."""
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """Call `lost` on the running event loop if it ends by itself, with its name in the queue."""
         self._watching = True
         asyncio.get_running_loop().add_reader(self._child.incoming, self._ended, lost)
 
-    def _ended(self, lost: Callable[[], None]) -> None:
+    def _ended(self, lost: Callable[[str], None]) -> None:
         self._unwatch()
         os.close(self._child.incoming)
-        os.close(self._child.outgoing)
+        self.bell.close()
         code = self._child.wait()
         log.error("the jobs process ended with %d: this worker runs jobs until it is restarted", code)
-        lost()
+        lost(process_numbers.holder(self._child.pid))
 
     def _unwatch(self) -> None:
         asyncio.get_running_loop().remove_reader(self._child.incoming)
@@ -59,14 +86,8 @@ class JobsProcess:
         if not self._watching:
             return
         self._unwatch()
-        os.close(self._child.outgoing)
-        killing = asyncio.get_running_loop().call_later(grace_s + KILL_AFTER_S, self._kill)
-        await asyncio.to_thread(self._child.wait)
-        killing.cancel()
-
-    def _kill(self) -> None:
-        log.error("the jobs process did not end in time, killing it")
-        os.kill(self._child.pid, signal.SIGKILL)
+        self.bell.close()
+        await self._child.end_within(grace_s + CLOSE_S)
 
 
 def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> JobsProcess | None:
@@ -89,10 +110,22 @@ def _work(listening: Mapping[str, tuple[str, int]], incoming: int, site: Site) -
     upkeep = Upkeep(site)
     runner = site.job_runner()
     runner.start()
-    while not select.select([incoming], [], [], INDEX_S)[0]:  # closed, it tells to end
+    while listen(incoming, site.job_bell, INDEX_S):
         upkeep()
         attend(partial(call_indexer, site))
     runner.stop(site.settings.node.grace_s)
+
+
+def listen(incoming: int, bell: threading.Event, time_s: float) -> bool:
+    """Ring as the worker does, for so long; False at once when it closed the pipe, which tells to end."""
+    until_s = time.monotonic() + time_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if not select.select([incoming], [], [], left_s)[0]:
+            break
+        if not os.read(incoming, 4096):
+            return False
+        bell.set()
+    return True
 
 
 def attend(work: Callable[[], object]) -> None:

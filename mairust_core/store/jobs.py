@@ -43,7 +43,7 @@ def enqueue(storage: StorageBackend, tx: Connection, ids: IdSource, new: Sequenc
     """Make jobs in the caller's transaction: they are there when it commits, and not otherwise.
 
     The id of each, None where an unfinished job has the same `dedupe`. Ring `site.job_bell` after the commit,
-    and a worker of this process begins at once; without, one begins within a second.
+    and who runs the jobs of this process begins at once; without, somebody begins within a second.
     """
     if not new:
         return []

@@ -163,13 +163,19 @@ def held(storage: StorageBackend, tx: Connection) -> list[Held]:
     ]
 
 
-def expire(storage: StorageBackend, tx: Connection, overdue: Sequence[Held], now_ms: int) -> int:
-    """Take jobs from workers that let their leases run out; those renewed meanwhile stay. How many."""
+def expire(
+    storage: StorageBackend,
+    tx: Connection,
+    overdue: Sequence[Held],
+    now_ms: int,
+    why: str = "did not renew its lease",
+) -> int:
+    """Take jobs from workers that died, as `why` tells of each; what is renewed meanwhile stays. How many."""
     rows = []
     for one in overdue:
         spent = one.attempts >= one.max_attempts + LEASES_LOST
         state = State.DEAD if spent else State.READY
-        error = f"the worker {one.worker} did not renew its lease"
+        error = f"the worker {one.worker} {why}"
         finished_ms = now_ms if spent else None
         rows.append((state.value, now_ms, error, finished_ms, one.id, one.fence, one.leased_until_ms))
     taken = storage.fetch_each(

@@ -33,7 +33,7 @@ def lease(storage: StorageBackend, clock: Callable[[], int] = now_ms) -> IdSourc
                 tx.execute(
                     update(process_number)
                     .where(process_number.c.number == row.number)
-                    .values(leased_ms=now, holder=_holder())
+                    .values(leased_ms=now, holder=holder())
                 )
                 return IdSource(row.number, row.last_ms, clock)
         return IdSource(_add(tx, len(rows), now), clock=clock)
@@ -48,7 +48,7 @@ def _is_free(leased_ms: int | None, last_ms: int, now: int) -> bool:
 def _add(tx: Connection, number: int, now: int) -> int:
     if number >= PROCESSES:
         raise TooMany("processes", limit=PROCESSES)
-    tx.execute(insert(process_number).values(number=number, last_ms=0, leased_ms=now, holder=_holder()))
+    tx.execute(insert(process_number).values(number=number, last_ms=0, leased_ms=now, holder=holder()))
     return number
 
 
@@ -80,8 +80,9 @@ def give_back(storage: StorageBackend, source: IdSource) -> None:
 
 
 def _held_by_us(source: IdSource) -> ColumnElement[bool]:
-    return (process_number.c.number == source.process) & (process_number.c.holder == _holder())
+    return (process_number.c.number == source.process) & (process_number.c.holder == holder())
 
 
-def _holder() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{_BOOT}"
+def holder(pid: int | None = None) -> str:
+    """What this process is called, or one that it has forked, as no other ever was on any node."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}:{_BOOT}"

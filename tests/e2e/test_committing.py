@@ -123,3 +123,14 @@ def test_of_two_workers_the_one_without_its_process_is_replaced(site: Site) -> N
         until(lambda: len(set(server.committing_pids) - {first[0]}) == 2, "a successor")
         assert first[1] in server.committing_pids
         assert server.terminate() == 0
+
+
+def test_one_that_is_frozen_does_not_keep_a_server_from_stopping(site: Site) -> None:
+    """It is killed once the grace period is over, and the server says so."""
+    with Server(site=site, env={"MAIRUST_NODE__GRACE_S": "0"}) as server:
+        [pid] = server.committing_pids
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait(PATIENCE_S) == 0
+        assert gone(pid)
+        assert "the committing process did not end in time, killing it" in server.stderr()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
+import resource
 import shutil
 import signal
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mairust_core.ids import now_ms
 from mairust_core.model.job import NewJob
 from mairust_core.serve.children import cores
 from tests.e2e.test_committing import accepts, open_files, until
-from tests.support.jobs import enqueue, states
+from tests.support.jobs import change, enqueue, states, workers
 from tests.support.processes import children, gone
 from tests.support.server import Server, Site, make_site
 
@@ -46,6 +51,25 @@ def jobs_pid(server: Server) -> int:
     return pid
 
 
+def address_space(pid: int) -> int:
+    """How much of it a process has, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def unread(pid: int) -> int:
+    """Bytes in the pipes of a process that it has not read."""
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if int(link.name) > 2 and os.readlink(link).startswith("pipe:"):
+            with open(
+                link, "rb", buffering=0, opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)
+            ) as pipe:
+                waiting = array.array("i", [0])
+                fcntl.ioctl(pipe, termios.FIONREAD, waiting)
+                found += waiting[0]
+    return found
+
+
 def test_jobs_are_run_by_a_process_that_has_nothing_of_its_worker(server: Server, site: Site) -> None:
     """No socket, no lock of the server, of all pipes only those between the two."""
     pid = jobs_pid(server)
@@ -62,6 +86,51 @@ def test_when_it_dies_its_worker_runs_jobs_and_mail_goes_on(server: Server, site
     works(site)
     assert "the jobs process ended with -9: this worker runs jobs until it is restarted" in server.stderr()
     assert server.terminate() == 0
+
+
+def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -> None:
+    """The worker saw its end, and does not wait for its leases."""
+    pid = jobs_pid(server)
+    works(site)
+    os.kill(pid, signal.SIGSTOP)
+    with site.opened() as here:
+        [its_name] = workers(here.storage)
+        job = enqueue(here, NewJob(kind="jobs.purge"))
+        tomorrow = now_ms() + 86_400_000
+        change(here.storage, job, state="running", worker=its_name, fence=1, leased_until_ms=tomorrow)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
+    assert "1 jobs taken from a process that died" in server.stderr()
+
+
+def test_where_no_thread_can_be_started_the_worker_tries_again(server: Server, site: Site) -> None:
+    """What killed the process may be what the worker lacks, too."""
+    pid = jobs_pid(server)
+    assert accepts(server)
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_AS)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (address_space(server.pid) + (1 << 20), hard))
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: "no further thread" in server.stderr(), "a word about threads")
+    assert accepts(server)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (soft, hard))
+    works(site)
+    assert server.terminate() == 0
+
+
+def test_its_worker_rings_when_somebody_makes_a_job_over_the_api(site: Site) -> None:
+    """Seen where it is frozen, and has not read what came."""
+    with Server(site=site, http="127.0.0.1:0") as server:
+        pid = jobs_pid(server)
+        with site.opened() as here:
+            job = enqueue(here, NewJob(kind="jobs.purge", run_at_ms=now_ms() + 86_400_000))
+            os.kill(pid, signal.SIGSTOP)
+            assert unread(pid) == 0
+            url, token = f"http://{server.ready['http']}", site.directory / "admin.token"
+            retry = site.command("job", "retry", job, "--server", url, "--token-file", token)
+            assert retry.returncode == 0, retry.stderr
+            assert unread(pid) == 1
+            os.kill(pid, signal.SIGCONT)
+            until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
 
 
 def test_it_dies_with_its_worker(server: Server) -> None:

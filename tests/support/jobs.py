@@ -34,3 +34,9 @@ def states(storage: StorageBackend) -> Mapping[str, int]:
     """How many jobs are in each state."""
     with storage.read() as tx:
         return dict(storage.fetch_all(tx, "SELECT state, count(*) FROM job GROUP BY state", ()))
+
+
+def workers(storage: StorageBackend) -> set[str]:
+    """What those are called who have or had jobs."""
+    with storage.read() as tx:
+        return {worker for (worker,) in storage.fetch_all(tx, "SELECT worker FROM job", ())}

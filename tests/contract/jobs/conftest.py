@@ -49,9 +49,12 @@ class Start:
         schedules: Sequence[Schedule] = (),
         threads: int = 2,
         timing: Timing = BRISK,
+        ended: str = "",
     ) -> Runner:
-        """A runner at work."""
+        """A runner at work, which knows that the worker `ended` is gone."""
         runner = Runner(self.site, kinds, schedules, threads=threads, timing=timing, chance=Random(7))
+        if ended:
+            runner.inherit(ended)
         self._stack.callback(runner.stop, PATIENCE_S)
         runner.start()
         return runner

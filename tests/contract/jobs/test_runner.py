@@ -435,6 +435,23 @@ def test_trap_d4_what_a_vanished_worker_had_is_done_by_another(start: Start) -> 
     assert {shown(start.site, str(int(one.id))).attempts for one in lost} == {2}
 
 
+def test_what_an_ended_worker_had_is_done_at_once_and_nobody_else_s(start: Start) -> None:
+    """Whoever saw its process end need not wait for its leases; an attempt is counted all the same."""
+    made = [enqueue(start.site, NewJob(kind="k", max_attempts=2)) for _ in range(3)]
+    change(start.site.storage, made[0], attempts=4)  # its last one began: two, and three for processes
+    with start.site.storage.write() as tx:
+        for worker, limit in (("ended:1", 2), ("alive:1", 1)):
+            asked = queries.Claim(kinds={"k": limit}, limit=limit, worker=worker, lease_ms=14_400_000)
+            queries.claim(start.site.storage, tx, asked, start.site.storage.now_ms(tx))
+    timing = Timing(lease_s=14_400, renew_s=14_400, first_pause_s=0.005, longest_pause_s=0.02, watch_s=0.02)
+    start(Kind(name="k", handler=lambda *_: None), timing=timing, ended="ended:1")
+    spent, innocent = settled(start.site, made[0]), settled(start.site, made[1])
+    assert (spent.state, spent.last_error) == (State.DEAD, "the worker ended:1 died")
+    assert (innocent.state, innocent.attempts) == (State.DONE, 2)
+    alive = shown(start.site, made[2])
+    assert (alive.state, alive.worker) == (State.RUNNING, "alive:1")
+
+
 def test_jobs_left_alone_while_the_database_is_away_go_on(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
