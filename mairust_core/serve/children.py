@@ -66,7 +66,7 @@ def fork(name: str, life: Life) -> Child:
     gc.freeze()  # a collection would touch, and so copy, every page that both share
     pid = os.fork()
     if pid == 0:
-        _become(name, lambda: life(to_child, from_child), (to_child, from_child))
+        become(name, lambda: life(to_child, from_child), (to_child, from_child))
     os.close(to_child)
     os.close(from_child)
     return Child(name=name, pid=pid, outgoing=outgoing, incoming=incoming)
@@ -79,7 +79,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _become(name: str, life: Callable[[], None], kept: Sequence[int]) -> NoReturn:
+def become(name: str, life: Callable[[], None], kept: Sequence[int]) -> NoReturn:
     """Go on as a process that has just been forked, with those descriptors alone; never returns."""
     code = 1
     try:
@@ -105,7 +105,7 @@ def _become(name: str, life: Callable[[], None], kept: Sequence[int]) -> NoRetur
 def with_site(settings: Settings, name: str, parent: int, work: Callable[[Site], None]) -> None:
     """Work with a site of one's own, as long as the parent lives; raises what `open_site` does."""
     site = open_site(settings)
-    _die_with(parent, name)
+    die_with(parent, name)
     gc.freeze()
     calm_collector()
     try:
@@ -123,7 +123,7 @@ def _keep_only(kept: Sequence[int]) -> None:
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
 
-def _die_with(parent: int, name: str) -> None:
+def die_with(parent: int, name: str) -> None:
     """Be killed when the parent is: set after the last change of user, which would forget it.
 
     `name`, of 15 letters at most, is what the system shows of this process from here on.

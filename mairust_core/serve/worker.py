@@ -217,18 +217,18 @@ class _Worker:
         """Leave jobs to the process beside the first worker; where there is none, that runs them."""
         if self._beside.jobs is not None:
             self._site.job_bell = self._beside.jobs.bell
-            self._beside.jobs.watch(self._inherit_jobs)
+            self._beside.jobs.watch(self._take_jobs)
         elif self._site.counters.index == 0 and self._site.settings.jobs.workers:
             self._run_jobs()
 
-    def _inherit_jobs(self, ended: str) -> None:
-        self._tasks.append(asyncio.create_task(self._run_jobs_of(ended)))
+    def _take_jobs(self) -> None:
+        self._tasks.append(asyncio.create_task(self._run_jobs_at_last()))
 
-    async def _run_jobs_of(self, ended: str) -> None:
-        """Run them here once that is possible: what ended the process may be what this one lacks, too."""
+    async def _run_jobs_at_last(self) -> None:
+        """Run them here once that is possible: what ended the keeper may be what this one lacks, too."""
         while not self._stopping.is_set():
             try:
-                self._run_jobs(ended)
+                self._run_jobs()
             except Exception as error:
                 why = shortage(error)
                 log.error(
@@ -238,11 +238,8 @@ class _Worker:
             else:
                 return
 
-    def _run_jobs(self, ended: str = "") -> None:
-        """Run them here, those first that a process had which ended."""
+    def _run_jobs(self) -> None:
         runner = self._site.job_runner()
-        if ended:
-            runner.inherit(ended)
         runner.start()
         self._jobs.append(runner)
         self._tasks.append(asyncio.create_task(_every(INDEX_S, partial(call_indexer, self._site))))

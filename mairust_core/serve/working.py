@@ -1,7 +1,8 @@
 """Running the jobs of a server: in a process beside its first worker, on threads of that where there is none.
 
 Indexing and collection are Python by the minute, and would share the interpreter with the worker's mail. A
-worker whose process of jobs has died has threads by then, and cannot safely fork another.
+job may also be what takes all memory: its process dies alone, and a keeper, which has neither threads nor a
+site, forks the next.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from functools import partial
 from mairust_core.app import Site
 from mairust_core.config import Settings
 from mairust_core.errors import MaiRustError
+from mairust_core.ownership import become_owner
 from mairust_core.search.indexing import call_indexer
-from mairust_core.serve.children import CLOSE_S, Child, Upkeep, cores, fork, with_site
+from mairust_core.serve.children import CLOSE_S, Child, Upkeep, become, cores, die_with, fork, with_site
 from mairust_core.shortage import shortage
 from mairust_core.store import process_numbers
 
-NAME = "jobs"
+NAME, KEEPER = "jobs", "jobs keeper"
+RESTART_AFTER_S = (0.1, 5.0)
+"""First and longest pause before a process that died is started again."""
+STABLE_S = 10.0
+"""One that lived this long is followed after the first pause."""
 INDEX_S = 5.0
 """Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
@@ -56,26 +62,26 @@ class Bell(threading.Event):
 
 
 class JobsProcess:
-    """The process, as its worker sees it."""
+    """The keeper of the process, as its worker sees it."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
         self._watching = False
         self.bell = Bell(child.outgoing)
-        """Rings there; in this process, too, for who runs the jobs when it has ended."""
+        """Rings in the process; in this one, too, for who runs the jobs when the keeper has ended."""
 
-    def watch(self, lost: Callable[[str], None]) -> None:
-        """Call `lost` on the running event loop if it ends by itself, with its name in the queue."""
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Call `lost` on the running event loop if the keeper ends by itself, and with it the process."""
         self._watching = True
         asyncio.get_running_loop().add_reader(self._child.incoming, self._ended, lost)
 
-    def _ended(self, lost: Callable[[str], None]) -> None:
+    def _ended(self, lost: Callable[[], None]) -> None:
         self._unwatch()
         os.close(self._child.incoming)
         self.bell.close()
         code = self._child.wait()
-        log.error("the jobs process ended with %d: this worker runs jobs until it is restarted", code)
-        lost(process_numbers.holder(self._child.pid))
+        log.error("the keeper of jobs ended with %d: this worker runs jobs until it is restarted", code)
+        lost()
 
     def _unwatch(self) -> None:
         asyncio.get_running_loop().remove_reader(self._child.incoming)
@@ -91,7 +97,7 @@ class JobsProcess:
 
 
 def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> JobsProcess | None:
-    """Fork it; None where one core has to do everything, or no job. To be called before there are threads.
+    """Fork the keeper; None where one core has to do everything, or no job. To be called before threads.
 
     `listening` are the listeners of the server, by name: no plugin may reach them (rule H2).
     """
@@ -99,32 +105,75 @@ def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> 
         return None
     worker = os.getpid()
 
-    def live(incoming: int, _: int) -> None:
-        with_site(settings, NAME, worker, partial(_work, listening, incoming))
+    def keep(incoming: int, _: int) -> None:
+        become_owner(settings)
+        die_with(worker, KEEPER)
+        keeper = os.getpid()
+        _keep(
+            incoming,
+            lambda gone: with_site(settings, NAME, keeper, partial(_work, listening, incoming, gone)),
+        )
 
-    return JobsProcess(fork(NAME, live))
+    return JobsProcess(fork(KEEPER, keep))
 
 
-def _work(listening: Mapping[str, tuple[str, int]], incoming: int, site: Site) -> None:
+def _keep(incoming: int, live: Callable[[str], None]) -> None:
+    """Fork a process, and another whenever it dies, until `incoming` is closed.
+
+    Each lives `live` of the name in the queue of the one before, which is known to be gone.
+    """
+    pause_s, longest_s = RESTART_AFTER_S
+    gone = ""
+    while True:
+        began_s = time.monotonic()
+        try:
+            gone, code = _outlive(incoming, partial(live, gone))
+            ended = f"ended with {code}"
+        except OSError as error:
+            ended = f"cannot be started: {error}"
+        if time.monotonic() - began_s >= STABLE_S:
+            pause_s = RESTART_AFTER_S[0]
+        if not listen(incoming, 0, int):
+            return
+        log.error("the jobs process %s, starting it again in %.1f s", ended, pause_s)
+        if not listen(incoming, pause_s, int):  # it looks for jobs when it begins
+            return
+        pause_s = min(pause_s * 2, longest_s)
+
+
+def _outlive(incoming: int, live: Callable[[], None]) -> tuple[str, int]:
+    """Fork a process and wait until it ends: its name in the queue, and its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        become(NAME, live, (incoming,))
+    name = process_numbers.holder(pid)
+    return name, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _work(listening: Mapping[str, tuple[str, int]], incoming: int, gone: str, site: Site) -> None:
     site.listening = listening
     upkeep = Upkeep(site)
     runner = site.job_runner()
+    if gone:
+        runner.inherit(gone)
     runner.start()
-    while listen(incoming, site.job_bell, INDEX_S):
+    while listen(incoming, INDEX_S, site.job_bell.set):
         upkeep()
         attend(partial(call_indexer, site))
     runner.stop(site.settings.node.grace_s)
 
 
-def listen(incoming: int, bell: threading.Event, time_s: float) -> bool:
+def listen(incoming: int, time_s: float, ring: Callable[[], object]) -> bool:
     """Ring as the worker does, for so long; False at once when it closed the pipe, which tells to end."""
     until_s = time.monotonic() + time_s
-    while (left_s := until_s - time.monotonic()) > 0:
-        if not select.select([incoming], [], [], left_s)[0]:
-            break
+    left_s = time_s
+    while select.select([incoming], [], [], max(left_s, 0))[0]:
         if not os.read(incoming, 4096):
             return False
-        bell.set()
+        ring()
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            break
     return True
 
 

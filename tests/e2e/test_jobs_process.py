@@ -71,25 +71,40 @@ def unread(pid: int) -> int:
 
 
 def test_jobs_are_run_by_a_process_that_has_nothing_of_its_worker(server: Server, site: Site) -> None:
-    """No socket, no lock of the server, of all pipes only those between the two."""
+    """No socket, no lock of the server, of all pipes only the one that leads to it."""
     pid = jobs_pid(server)
     works(site)
     theirs = open_files(pid)
     assert [name for name in theirs if name.startswith("socket:") or "/run/" in name] == []
-    assert len([name for name in theirs if name.startswith("pipe:")]) == 2
+    assert len([name for name in theirs if name.startswith("pipe:")]) == 1
+    [keeper] = server.keeper_pids
+    assert [name for name in open_files(keeper) if not name.startswith("pipe:")] == []
 
 
-def test_when_it_dies_its_worker_runs_jobs_and_mail_goes_on(server: Server, site: Site) -> None:
-    """SIGKILL, as of a job that took all memory; the worker says what it does."""
-    os.kill(jobs_pid(server), signal.SIGKILL)
+def test_one_that_dies_is_followed_by_another_and_mail_does_not_notice(server: Server, site: Site) -> None:
+    """SIGKILL, as of a job that took all memory."""
+    first = jobs_pid(server)
+    os.kill(first, signal.SIGKILL)
     assert accepts(server)
+    until(lambda: set(server.jobs_pids) - {first}, "a successor")
     works(site)
-    assert "the jobs process ended with -9: this worker runs jobs until it is restarted" in server.stderr()
+    assert "the jobs process ended with -9, starting it again" in server.stderr()
+    assert server.terminate() == 0
+
+
+def test_without_the_keeper_the_worker_runs_jobs_itself(server: Server, site: Site) -> None:
+    """SIGKILL to it is SIGKILL to the process of jobs, and the worker says what it does."""
+    pid, [keeper] = jobs_pid(server), server.keeper_pids
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: gone(pid), "the end of the process of jobs")
+    works(site)
+    assert accepts(server)
+    assert "the keeper of jobs ended with -9: this worker runs jobs until it is restarted" in server.stderr()
     assert server.terminate() == 0
 
 
 def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -> None:
-    """The worker saw its end, and does not wait for its leases."""
+    """Its successor knows of its end, and does not wait for its leases."""
     pid = jobs_pid(server)
     works(site)
     os.kill(pid, signal.SIGSTOP)
@@ -104,12 +119,13 @@ def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -
 
 
 def test_where_no_thread_can_be_started_the_worker_tries_again(server: Server, site: Site) -> None:
-    """What killed the process may be what the worker lacks, too."""
-    pid = jobs_pid(server)
+    """What killed the keeper may be what the worker lacks, too."""
+    jobs_pid(server)
+    [keeper] = server.keeper_pids
     assert accepts(server)
     soft, hard = resource.prlimit(server.pid, resource.RLIMIT_AS)
     resource.prlimit(server.pid, resource.RLIMIT_AS, (address_space(server.pid) + (1 << 20), hard))
-    os.kill(pid, signal.SIGKILL)
+    os.kill(keeper, signal.SIGKILL)
     until(lambda: "no further thread" in server.stderr(), "a word about threads")
     assert accepts(server)
     resource.prlimit(server.pid, resource.RLIMIT_AS, (soft, hard))
@@ -133,21 +149,21 @@ def test_its_worker_rings_when_somebody_makes_a_job_over_the_api(site: Site) -> 
             until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
 
 
-def test_it_dies_with_its_worker(server: Server) -> None:
-    """And the next start has another."""
-    pid = jobs_pid(server)
+def test_both_die_with_their_worker(server: Server) -> None:
+    """And the next start has others."""
+    both = [jobs_pid(server), *server.keeper_pids]
     os.kill(server.pid, signal.SIGKILL)
-    until(lambda: gone(pid), "the end of the process of jobs")
+    until(lambda: all(map(gone, both)), "the end of both")
     server.restart()
-    assert jobs_pid(server) != pid
+    assert jobs_pid(server) not in both
 
 
-def test_it_ends_with_its_worker_when_all_hear_the_signal(server: Server) -> None:
+def test_both_end_with_their_worker_when_all_hear_the_signal(server: Server) -> None:
     """As a terminal and systemd send it: nothing is left, and nobody calls it an error."""
-    pid = jobs_pid(server)
+    both = [jobs_pid(server), *server.keeper_pids]
     os.killpg(server.pid, signal.SIGTERM)
     assert server.wait() == 0
-    assert gone(pid)
+    assert all(map(gone, both))
     assert "ended with" not in server.stderr()
 
 
@@ -157,16 +173,16 @@ def test_one_that_is_frozen_does_not_keep_a_server_from_stopping(site: Site) -> 
         pid = jobs_pid(server)
         os.kill(pid, signal.SIGSTOP)
         assert server.terminate() == 0
-        assert gone(pid)
-        assert "the jobs process did not end in time, killing it" in server.stderr()
+        until(lambda: gone(pid), "its end")
+        assert "the jobs keeper process did not end in time, killing it" in server.stderr()
 
 
 def test_of_two_workers_the_first_alone_has_one(site: Site) -> None:
     """Jobs of a server are run once, however many take mail."""
     with Server(site=site, workers=2) as server:
-        pid = jobs_pid(server)
+        jobs_pid(server)
         first, second = server.worker_pids
-        assert pid in children(first)
+        assert server.keeper_pids[0] in children(first)
         assert children(second) == [server.committing_pids[1]]
         works(site)
         assert server.terminate() == 0

@@ -189,7 +189,12 @@ class Server:
     @property
     def jobs_pids(self) -> list[int]:
         """The process that runs the jobs; none while it starts, or where there is none."""
-        return self._beside("jobs")
+        return [one for keeper in self.keeper_pids for one in children(keeper) if name_of(one) == "jobs"]
+
+    @property
+    def keeper_pids(self) -> list[int]:
+        """The process that starts the one of the jobs again."""
+        return self._beside("jobs keeper")
 
     def _beside(self, name: str) -> list[int]:
         workers = [self.pid] if self.workers == 1 else self.worker_pids

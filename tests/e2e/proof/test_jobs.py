@@ -177,7 +177,7 @@ def test_serve_runs_jobs_and_its_schedules(site: Site, workers: int) -> None:
         with Server(site=site, workers=workers) as server:
             _until(lambda: collected() >= 2, server)
             if workers > 1:
-                killed = [*server.worker_pids, *server.jobs_pids]
+                killed = [*server.worker_pids, *server.keeper_pids, *server.jobs_pids]
                 for pid in server.worker_pids:
                     os.kill(pid, signal.SIGKILL)
                 _until(lambda: all(map(gone, killed)), server)  # else it may lease one more as it dies

@@ -28,18 +28,18 @@ def test_who_listens_hears_it_and_then_the_end(ends: tuple[int, Bell]) -> None:
     incoming, bell = ends
     there = threading.Event()
     bell.set()
-    assert listen(incoming, there, 0.01)
+    assert listen(incoming, 0.01, there.set)
     assert (there.is_set(), bell.is_set()) == (True, True)
     there.clear()
     bell.close()
-    assert not listen(incoming, there, LONG_S)
+    assert not listen(incoming, LONG_S, there.set)
     assert not there.is_set()
 
 
 def test_who_hears_nothing_goes_on_after_its_time(ends: tuple[int, Bell]) -> None:
     """And does what it does every few seconds."""
     there = threading.Event()
-    assert listen(ends[0], there, 0.01)
+    assert listen(ends[0], 0.01, there.set)
     assert not there.is_set()
 
 
