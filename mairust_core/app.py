@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mairust_core.config import Settings
-from mairust_core.errors import BadConfig, Damaged, MaiRustError, NoSite
+from mairust_core.errors import BadConfig, Damaged, MaiRustError, NoSite, StorageDown
 from mairust_core.ids import IdSource
 from mairust_core.model.ids import Id
 from mairust_core.model.principal import Principal
@@ -382,12 +382,15 @@ class Site(PluginParts):
             workforce=lambda tell: Tasks(self, by_name, loop, tell),
         )  # fmt: skip
 
-    def blob_room(self) -> BlobStatus:
-        """What the blobs occupy, and the room of their disk; raises `StorageDown`."""
+    def blob_room(self) -> BlobStatus | None:
+        """What the blobs occupy, and the room of their disk; None where they are out of reach."""
         from mairust_core.blobs.drivers import used_bytes
         from mairust_core.model.status import BlobStatus
 
-        free, total = self.blobs.free_bytes()
+        try:
+            free, total = self.free_bytes()
+        except (BadConfig, StorageDown):
+            return None
         used = used_bytes(self.settings, (free, total))
         driver = self.settings.blobs.driver
         return BlobStatus(driver=driver, used_bytes=used, free_bytes=free, total_bytes=total)

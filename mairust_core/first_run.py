@@ -21,7 +21,16 @@ from mairust_core.errors import BadConfig
 from mairust_core.model.principal import Principal, Scope
 from mairust_core.model.token import NewToken
 from mairust_core.services.tokens import FIRST, Tokens
-from mairust_core.store import InFile, StorageBackend, inspection, schema, sites, storage_of
+from mairust_core.store import (
+    InFile,
+    StorageBackend,
+    inspection,
+    process_numbers,
+    schema,
+    sites,
+    storage_of,
+)
+from mairust_core.store import secrets as kept_secrets
 
 MASTER_KEY_BYTES = 32
 ADMIN_TOKEN = "admin.token"  # noqa: S105 - a file name
@@ -45,7 +54,6 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
     `NewerSite`.
     """
     enter_data_dir(settings)
-    write_once(settings.secrets.master_key_file)
     storage = storage_of(settings)
     try:
         created = make_database(settings, storage)
@@ -56,7 +64,11 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
         schema.check(storage)
         with storage.read() as tx:
             named = partial(inspection.some_locations, tx)
-            drivers.claim(settings, sites.name(tx), named, fresh=created)
+            used = process_numbers.any_known(tx)
+            drivers.claim(settings, sites.name(tx), named, fresh=created, used=used)
+            key_in_force, _, _ = kept_secrets.count(tx)
+        if not key_in_force:  # another one would open nothing, and hide that the right one is missing
+            write_once(settings.secrets.master_key_file)
     finally:
         storage.close()
     token_file = settings.data_dir / ADMIN_TOKEN

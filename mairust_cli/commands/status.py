@@ -134,6 +134,8 @@ def _stores(found: Overview, lang: str) -> Iterator[tuple[str, str]]:
         room = {"used": blobs.used_bytes, "free": blobs.free_bytes, "total": blobs.total_bytes}
         told = {name: size(value) for name, value in room.items()}
         yield "blobs", say("status.blobs_are", lang, driver=blobs.driver, **told)
+    elif base is not None:
+        yield "blobs", say("status.blobs_away", lang)
 
 
 def _hooks(found: Overview, lang: str) -> Iterator[str]:

@@ -44,10 +44,10 @@ def check_owner(settings: Settings, site: str, named: Named) -> None:
         owner.check(settings.blobs.path, site, named)
 
 
-def claim(settings: Settings, site: str, named: Named, *, fresh: bool) -> None:
+def claim(settings: Settings, site: str, named: Named, *, fresh: bool, used: bool = False) -> None:
     """Note that the blobs are this site's, as `owner.claim` does."""
     if settings.blobs.driver == FS:
-        owner.claim(settings.blobs.path, site, named, fresh=fresh)
+        owner.claim(settings.blobs.path, site, named, fresh=fresh, used=used)
 
 
 def are_claimed(settings: Settings) -> bool:

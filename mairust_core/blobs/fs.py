@@ -22,7 +22,7 @@ from mairust_core.blobs.files import CHUNK_BYTES, OwnFiles, Part
 from mairust_core.blobs.locators import InSegment, OwnFile, place_of
 from mairust_core.blobs.records import BadRecord, Packed
 from mairust_core.blobs.segments import FLUSH_BYTES, ROLL_BYTES, Segments, Writer
-from mairust_core.errors import Damaged, MaiRustError
+from mairust_core.errors import Damaged, MaiRustError, StorageDown
 from mairust_core.model.blob import MEMORY_LIMIT_BYTES, Content, Locator
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -292,6 +292,8 @@ class FsBlobStore:
             try:
                 yield
             except _GONE as error:
+                if not self._segments.directory.is_dir():  # it was made with the store: all is out of reach
+                    raise StorageDown("unmounted", directory=self.directory) from error
                 raise Damaged("missing", **named) from error
             except BadRecord as error:
                 raise Damaged("blob", **named, why=str(error)) from error

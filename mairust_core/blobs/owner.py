@@ -56,17 +56,21 @@ def check(directory: Path, site: str, named: Named) -> bool:
     return True
 
 
-def claim(directory: Path, site: str, named: Named, *, fresh: bool) -> None:
+def claim(directory: Path, site: str, named: Named, *, fresh: bool, used: bool = False) -> None:
     """Note durably that the blobs here are this site's; harmless when they are already.
 
-    Raises `BadConfig` as `check` does, and when a database that was made just now (`fresh`) finds blobs that
-    it cannot know.
+    Raises `BadConfig` as `check` does, when a database that was made just now (`fresh`) finds blobs that
+    it cannot know, and when one that was `used` already finds nothing: it has its blobs elsewhere, maybe
+    on another machine, and neither would find what the other stores.
     """
     if check(directory, site, named):
         return
     try:
-        if fresh and any(_holds_files(directory / place) for place in _HOLD):
+        holds = any(_holds_files(directory / place) for place in _HOLD)
+        if fresh and holds:
             raise BadConfig("foreign_blobs", path=directory)
+        if used and not holds:
+            raise BadConfig("blobs_elsewhere", path=directory, note=directory / OWNER, site=site)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(directory, site)
     except OSError as error:

@@ -73,6 +73,7 @@ class HookChain:
         self._generation: int | None = None
         self._told_alive: dict[str, Alive] = {}
         self._tell_alive_s = 0.0
+        self._trouble = ""
         self._polling = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -88,13 +89,22 @@ class HookChain:
         try:
             found = await loop.run_in_executor(self._threads, self._read, self._generation)
         except MaiRustError as error:
-            log.warning("hooks are not read for now: %s", error)
+            self._tell_trouble(str(error))
             return
+        self._tell_trouble("")
         is_first = self._generation is None
         if found is not None:
             self._generation, self._sieve = found
             self._transports.keep(one.plugin for one in self._sieve.hooks if not one.blocked)
         await self._get_ready(None if is_first else READY_S)
+
+    def _tell_trouble(self, why: str) -> None:
+        """Once, however long it lasts: hooks are looked at every second."""
+        if why and why != self._trouble:
+            log.warning("hooks are not read for now: %s", why)
+        elif self._trouble and not why:
+            log.info("hooks are read again")
+        self._trouble = why
 
     def _read(self, known: int | None) -> tuple[int, Sieve] | None:
         """The hooks, unless they are known; a filter that cannot be used makes nothing else wait."""

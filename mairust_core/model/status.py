@@ -144,7 +144,8 @@ class BackupsStatus:
 class Overview:
     """What is going on. Without site reach only `version`, `at` and the caller's own `counts` are told.
 
-    `server` is also null when none runs, `collection` before the first.
+    `server` is also null when none runs, `collection` before the first, `blobs` where they are out of reach,
+    as when their disk is not mounted: then mail is refused for now.
     """
 
     version: str

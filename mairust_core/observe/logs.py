@@ -24,10 +24,15 @@ class _Json(logging.Formatter):
 
 
 def set_up(level: str, shape: str) -> None:
-    """Send what is logged to standard error: `level` and above, as `text` or `json` lines."""
+    """Send what is logged to standard error: `level` and above, as `text` or `json` lines.
+
+    What the libraries log is among it, from warnings on, in the same form.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if shape == "json" else logging.Formatter(_TEXT))
-    root = logging.getLogger("mairust")
-    root.handlers = [handler]
-    root.setLevel(level.upper())
-    root.propagate = False
+    ours = logging.getLogger("mairust")
+    ours.handlers = [handler]
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it ignores of a lost connection we tell

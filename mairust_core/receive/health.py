@@ -18,19 +18,25 @@ log = logging.getLogger("mairust.receive")
 class Health:
     """The last known state of database and disk; cheap to ask for every mail."""
 
-    def __init__(self, free_bytes: Callable[[], tuple[int, int]], probe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        free_bytes: Callable[[], tuple[int, int]],
+        probe: Callable[[], None],
+        check_s: float = CHECK_S,
+    ) -> None:
         self._free_bytes = free_bytes
         self._probe = probe
+        self._check_s = check_s
         self._database_down = False
         self._told = ""
-        self._disk_low = False
+        self._disk_low = self._unreachable = False
         self._disk_checked = float("-inf")
 
     def refusal(self) -> Reply | None:
         """The 4xx for a mail that would come now, or None."""
         if self._database_down:
             return StorageDown.reply
-        if time.monotonic() - self._disk_checked >= CHECK_S:
+        if time.monotonic() - self._disk_checked >= self._check_s:
             self._check_disk()
         return DiskFull.reply if self._disk_low else None
 
@@ -59,9 +65,11 @@ class Health:
         try:
             free, total = self._free_bytes()
         except StorageDown as error:  # no room can be seen: mail that came now could not be stored
-            log.error("the blob store is out of reach, mail is refused: %s", error)
-            self._disk_low = True
+            if not self._unreachable:
+                log.error("the blob store is out of reach, mail is refused: %s", error)
+            self._disk_low = self._unreachable = True
             return
+        self._unreachable = False
         low = not has_room(free, total)
         if low != self._disk_low:
             log.warning(

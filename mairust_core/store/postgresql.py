@@ -93,9 +93,9 @@ class Postgresql:
             connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
             connection.execute(_SESSION)
         except psycopg.ProgrammingError as error:  # a parameter that it does not know
-            raise BadConfig("database_parameters", url=self.shown_url, why=str(error).strip()) from None
+            raise BadConfig("database_parameters", url=self.shown_url, why=_why(error)) from None
         except psycopg.OperationalError as error:
-            raise StorageDown("open", url=self.shown_url, why=str(error).strip()) from error
+            raise StorageDown("open", url=self.shown_url, why=_why(error)) from error
         connection.autocommit = False
         return connection
 
@@ -125,7 +125,7 @@ class Postgresql:
         except sqlalchemy.exc.DBAPIError as error:
             if _transient(error.orig):
                 raise
-            raise OutcomeUnknown("commit", why=str(error.orig).strip()) from error
+            raise OutcomeUnknown("commit", why=_why(error.orig)) from error
 
     def now_ms(self, tx: Connection) -> int:
         now = tx.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
@@ -181,7 +181,7 @@ class Postgresql:
             return Locked("database", url=self.shown_url)
         if isinstance(error, psycopg.errors.DiskFull):
             return DiskFull("database", url=self.shown_url)
-        return StorageDown("error", url=self.shown_url, why=str(error).strip())
+        return StorageDown("error", url=self.shown_url, why=_why(error))
 
     def insert_rows(self, tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         if len(rows) < COPY_FROM_ROWS:
@@ -261,6 +261,11 @@ class Postgresql:
 
 def _lock_key(name: str) -> int:
     return int.from_bytes(blake2b(f"mairust:{name}".encode(), digest_size=8).digest()) >> 1
+
+
+def _why(error: BaseException | None) -> str:
+    """What the driver says, in one line: it uses several, and in a log each would be a matter of its own."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _transient(error: BaseException | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -282,3 +283,29 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageDown, match="file/blobs"):
         FsBlobStore(tmp_path / "file" / "blobs")
+
+
+@pytest.mark.parametrize("instead", [Path.mkdir, Path.touch, None], ids=["empty", "file", "nothing"])
+def test_blobs_whose_disk_is_gone_are_out_of_reach_and_not_damaged(
+    tmp_path: Path, instead: Callable[[Path], None] | None
+) -> None:
+    """Who hears of damage restores a backup, or goes on without the bytes: both wrong until they are back."""
+    store = FsBlobStore(tmp_path / "blobs")
+    small, large = Bytes.of(b"small"), Bytes.of(bytes(MEMORY_LIMIT_BYTES + 1))
+    locators = store.put_many([small, large])
+    away = store.directory.rename(tmp_path / "away")
+    if instead is not None:
+        instead(store.directory)
+    for locator, content in zip(locators, (small, large), strict=True):
+        with pytest.raises(StorageDown, match="no longer in"):
+            store.get(locator, content.sha256)
+        with pytest.raises(StorageDown, match="no longer in"):
+            list(store.open_range(locator, 0, 10))
+    assert isinstance(store.frames([(locators[0], small.sha256)])[0], StorageDown)
+    store.directory.rename(tmp_path / "instead") if instead is not None else None
+    away.rename(store.directory)
+    assert [store.get(locators[0], small.sha256), store.get(locators[1], large.sha256)] == [
+        small.data,
+        large.data,
+    ]
+    store.close()

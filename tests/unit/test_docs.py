@@ -11,7 +11,7 @@ import pytest
 from mairust_core.config import load_settings
 from mairust_core.config.schema import keys, sections
 from mairust_core.deliver import EX_DATAERR, EX_NOUSER, EX_OK, EX_TEMPFAIL
-from mairust_core.errors import Locked
+from mairust_core.errors import Locked, StorageDown
 from mairust_core.observe.faults import STEPS
 from mairust_core.services.registry import SERVICES
 from mairust_core.store.tables import metadata
@@ -168,6 +168,8 @@ def test_the_unit_of_deploy_fits_the_server() -> None:
     assert service["Type"] == "notify"
     assert int(service["TimeoutStopSec"]) > load_settings(env={"HOME": "/"}).node.grace_s + 5
     assert service["StateDirectory"] == service["User"] == "mairust"
+    assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("on-failure", "0")
+    assert str(StorageDown.exit_code) not in service["RestartPreventExitStatus"].split()
 
 
 def test_the_backups_of_deploy_fit_the_program() -> None:

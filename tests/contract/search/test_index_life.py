@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from mairust_core.app import Site
-from mairust_core.errors import Conflict
+from mairust_core.errors import Conflict, StorageDown
 from mairust_core.model.message_change import Appended
 from mairust_core.model.search import IndexMode, IndexStatus, Rebuild
 from mairust_core.search import indexing as work
@@ -474,3 +474,17 @@ def test_a_page_of_the_unindexed_costs_few_statements_too(ann: Mailbag) -> None:
     ann.put(*letters(50))
     count = statements(ann.site, lambda: search(ann, parse("京都"), limit=50))
     assert count <= 12
+
+
+def test_rule_j1_mail_that_is_out_of_reach_for_a_while_is_indexed_whole_afterwards(ann: Mailbag) -> None:
+    """A disk that is not mounted for a while is no damage: bodies would be lost to searches for good."""
+    ann.put(*letters(3))
+    blobs = ann.site.settings.blobs.path
+    blobs.rename(blobs.with_name("away"))
+    with pytest.raises(StorageDown, match="no longer in"):
+        index_some(ann.site, rest=no_rest)
+    with pytest.raises(StorageDown, match="no longer in"):
+        search(ann, parse("京都"))
+    blobs.with_name("away").rename(blobs)
+    index_all(ann.site)
+    assert check(ann, "京都") == 1

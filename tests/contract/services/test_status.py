@@ -62,6 +62,24 @@ def test_the_stores_are_told(ops: Ops, served: Served, ann: Account) -> None:
     assert any(one.pid for one in found.processes)
 
 
+def test_blobs_that_are_out_of_reach_are_told_as_such(ops: Ops, served: Served, ann: Account) -> None:
+    """All else is told: it is then that somebody looks. The disk below an empty mount point is not theirs."""
+    receive(served.site, [ann.address], mail(f"<{uuid4().hex}@x.example>"))
+    blobs = served.site.settings.blobs.path
+    away = blobs.rename(blobs.with_name("away"))
+    try:
+        assert ops(Status).show().blobs is None
+        blobs.mkdir()
+        found = ops(Status).show()
+        blobs.rmdir()
+    finally:
+        away.rename(blobs)
+    assert found.blobs is None
+    assert found.database is not None
+    assert found.counts.messages > 0
+    assert ops(Status).show().blobs is not None
+
+
 def test_the_running_server_is_told_while_it_runs(ops: Ops, served: Served) -> None:
     """By its own word, which ends with it."""
     data_dir = served.site.settings.data_dir

@@ -75,6 +75,14 @@ def deliver(site: Site) -> int:
     return forks.run(call, input=MAIL % 0, env=clean_environment(), timeout=END_TIMEOUT_S).returncode
 
 
+def screen(server: Server) -> str:
+    """What is going on, as the server says."""
+    token = server.site.directory / "admin.token"
+    done = server.site.command("--server", f"http://{server.ready['http']}", "--token-file", token, "status")
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
 @pytest.mark.parametrize("instead", [Path.mkdir, nothing], ids=["empty", "missing"])
 def test_rule_c2_no_mail_goes_where_the_blobs_are_not_mounted(
     sqlite_site: Site, instead: Callable[[Path], object]
@@ -101,6 +109,7 @@ def test_rule_c2_a_server_whose_blobs_are_unmounted_takes_no_mail(sqlite_site: S
         with gone(sqlite_site.directory / "blobs", Path.mkdir):
             wait_for(452, answer)
             wait_for_health(server, 503)
+            assert "out of reach" in screen(server)
         wait_for(250, answer)
         wait_for_health(server, 200)
         assert server.terminate() == 0

@@ -206,3 +206,12 @@ def test_trap_a3_no_password_of_the_address_is_in_an_error(url: str) -> None:
     told = "".join(traceback.format_exception(refused.value))
     assert "127.0.0.1:1/x" in told
     assert "hidden" not in told
+
+
+def test_what_postgresql_says_of_itself_is_one_line(tmp_path: Path) -> None:
+    """Its reasons have several, and the log has one for each matter."""
+    with closing(Postgresql(f"postgresql://u@/x?host={tmp_path}")) as storage:
+        with pytest.raises(StorageDown, match="No such file") as refused, storage.read():
+            pass
+        assert "\n" not in str(refused.value)
+        assert "\t" not in str(refused.value)

@@ -70,3 +70,19 @@ def test_the_disk_is_not_asked_for_every_mail() -> None:
     for _ in range(100):
         health.refusal()
     assert len(asked) < 50
+
+
+def test_a_blob_store_that_stays_out_of_reach_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked at every second, and may be away for hours; when it was back it is told of again."""
+    there = [True]
+
+    def free_bytes() -> tuple[int, int]:
+        if not there[-1]:
+            raise StorageDown("unmounted", directory="x")
+        return GIB, GIB
+
+    health = Health(free_bytes, lambda: None, check_s=0.0)
+    for now in (False, False, False, True, False, False):
+        there.append(now)
+        assert (health.refusal() is None) is now
+    assert caplog.text.count("out of reach") == 2
