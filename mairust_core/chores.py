@@ -5,10 +5,11 @@ What a handler needs is loaded when the first job of its kind runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mairust_core.errors import Locked
+from mairust_core.errors import BadConfig, Locked, StorageDown
 from mairust_core.jobs import Interrupted, Kind, Later, Schedule
 
 if TYPE_CHECKING:
@@ -26,17 +27,34 @@ SCHEDULES = (
 )
 
 
+OUTAGE_S = 60.0
+
+
+@contextmanager
+def _outages_waited_for() -> Iterator[None]:
+    """What is out of reach comes back, and then there is nothing for anybody to mend in the job."""
+    try:
+        yield
+    except StorageDown as error:
+        raise Later(str(error), OUTAGE_S) from error
+    except BadConfig as error:
+        if error.detail != "blobs_gone":
+            raise
+        raise Later(str(error), OUTAGE_S) from error
+
+
 def _collect(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
     from mairust_core.receive.collection import Stopped, collect
     from mairust_core.search.upkeep import forget_gone
 
     try:
-        collect(site, lease.stopping)
+        with _outages_waited_for():
+            collect(site, lease.stopping)
+            forget_gone(site, lease.stopping)
     except Stopped as error:
         raise Interrupted from error
     except Locked:
         return  # `mairust gc` is at it
-    forget_gone(site, lease.stopping)
 
 
 def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
@@ -46,7 +64,9 @@ def _index(site: Site, _: Mapping[str, Any], lease: Lease) -> None:
 
     with site.storage.read() as tx:
         ratio = rests(count_queued(tx, FAR_BEHIND))
-    index_some(site, lease.stopping, Resting(lease.stopping, ratio, always=site.running_chain is not None))
+    rest = Resting(lease.stopping, ratio, always=site.running_chain is not None)
+    with _outages_waited_for():
+        index_some(site, lease.stopping, rest)
     if lease.stopping.is_set():
         raise Interrupted
 
