@@ -268,8 +268,8 @@ async def _poll(road: MailRoad) -> None:
 
 async def _every(pause_s: float, work: Callable[[], object], first_s: float | None = None) -> None:
     """Do something on a thread again and again; what fails is logged and tried the next time."""
-    wait_s = pause_s if first_s is None else first_s
+    wait_s, told = pause_s if first_s is None else first_s, ""
     while True:
         await asyncio.sleep(wait_s)
         wait_s = pause_s
-        await asyncio.to_thread(attend, work)
+        told = await asyncio.to_thread(attend, work, told)

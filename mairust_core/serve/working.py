@@ -157,9 +157,10 @@ def _work(listening: Mapping[str, tuple[str, int]], incoming: int, gone: str, si
     if gone:
         runner.inherit(gone)
     runner.start()
+    told = ""
     while listen(incoming, INDEX_S, site.job_bell.set):
         upkeep()
-        attend(partial(call_indexer, site))
+        told = attend(partial(call_indexer, site), told)
     runner.stop(site.settings.node.grace_s)
 
 
@@ -177,16 +178,19 @@ def listen(incoming: int, time_s: float, ring: Callable[[], object]) -> bool:
     return True
 
 
-def attend(work: Callable[[], object]) -> None:
-    """Do something that is tried again later: what fails is logged."""
+def attend(work: Callable[[], object], told: str = "") -> str:
+    """Do something that is tried again later; what fails, empty when nothing does.
+
+    It is logged, unless it is what was `told` the time before: an outage is one matter, however long.
+    """
     done = work.func if isinstance(work, partial) else work
     name = getattr(done, "__qualname__", type(done).__name__)  # never what it holds: settings, for one
     try:
         work()
-    except MaiRustError as error:
-        log.warning("%s: %s", name, error)
     except Exception as error:
-        if lacking := shortage(error):
-            log.warning("%s: %s", name, lacking)
-        else:
-            log.exception("%s failed", name)
+        known = error if isinstance(error, MaiRustError) else shortage(error)
+        failed = f"{name}: {known}" if known else f"{name} failed: {type(error).__name__}"
+        if failed != told:
+            log.log(logging.WARNING if known else logging.ERROR, "%s", failed, exc_info=not known)
+        return failed
+    return ""
