@@ -25,10 +25,10 @@ from mairust_core.store import (
     InFile,
     StorageBackend,
     inspection,
-    process_numbers,
     schema,
     sites,
     storage_of,
+    tokens,
 )
 from mairust_core.store import secrets as kept_secrets
 
@@ -64,7 +64,7 @@ def create_site(settings: Settings, os_user: str) -> FirstRun:
         schema.check(storage)
         with storage.read() as tx:
             named = partial(inspection.some_locations, tx)
-            used = process_numbers.any_known(tx)
+            used = tokens.any_made(tx)
             drivers.claim(settings, sites.name(tx), named, fresh=created, used=used)
             key_in_force, _, _ = kept_secrets.count(tx)
         if not key_in_force:  # another one would open nothing, and hide that the right one is missing

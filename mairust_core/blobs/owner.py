@@ -60,16 +60,15 @@ def claim(directory: Path, site: str, named: Named, *, fresh: bool, used: bool =
     """Note durably that the blobs here are this site's; harmless when they are already.
 
     Raises `BadConfig` as `check` does, when a database that was made just now (`fresh`) finds blobs that
-    it cannot know, and when one that was `used` already finds nothing: it has its blobs elsewhere, maybe
-    on another machine, and neither would find what the other stores.
+    it cannot know, and when that of a site whose first run has ended (`used`) finds no store: its blobs are
+    elsewhere, maybe another machine's, and neither would find what the other stores.
     """
     if check(directory, site, named):
         return
     try:
-        holds = any(_holds_files(directory / place) for place in _HOLD)
-        if fresh and holds:
+        if fresh and any(_holds_files(directory / place) for place in _HOLD):
             raise BadConfig("foreign_blobs", path=directory)
-        if used and not holds:
+        if used and not any((directory / place).is_dir() for place in _HOLD):
             raise BadConfig("blobs_elsewhere", path=directory, note=directory / OWNER, site=site)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(directory, site)

@@ -39,11 +39,6 @@ def lease(storage: StorageBackend, clock: Callable[[], int] = now_ms) -> IdSourc
         return IdSource(_add(tx, len(rows), now), clock=clock)
 
 
-def any_known(tx: Connection) -> bool:
-    """Whether a process ever wrote to the site; its first run has ended before."""
-    return tx.execute(select(process_number.c.number).limit(1)).first() is not None
-
-
 def _is_free(leased_ms: int | None, last_ms: int, now: int) -> bool:
     if leased_ms is None:
         return last_ms < now

@@ -94,6 +94,11 @@ def page(tx: Connection, by: Principal, after: str, limit: int) -> list[Token]:
     return [_model(row) for row in rows]
 
 
+def any_made(tx: Connection) -> bool:
+    """Whether there ever was one: the first run of a site ends with that."""
+    return tx.execute(select(token.c.id).limit(1)).first() is not None
+
+
 def revoke(tx: Connection, by: Principal, public_id: str) -> Token:
     """End a key's life now; harmless when it has ended. Raises `NotFound`."""
     get(tx, by, public_id)
