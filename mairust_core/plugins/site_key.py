@@ -1,7 +1,8 @@
 """The key by which plugins know that a call is this site's, and this site its own tokens (rule G3).
 
-Ed25519 (RFC 8032), made when the first token is needed, stored under envelope encryption. Its public half is
-what plugins fetch, a JSON Web Key (RFC 8037); it is known by its thumbprint (RFC 7638).
+Ed25519 (RFC 8032), made when the first token is needed, and `cryptography` loaded for it only then; stored
+under envelope encryption. Its public half is what plugins fetch, a JSON Web Key (RFC 8037); it is known by
+its thumbprint (RFC 7638).
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from mairust_core.errors import NotFound
 from mairust_core.store import StorageBackend, sites
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
     from sqlalchemy import Connection
 
     from mairust_core.vault import Vault
@@ -69,6 +68,8 @@ class SiteKey:
             return self._key
 
     def _make(self) -> Key:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         with self._lock, self._storage.write() as tx:
             self._storage.serialise(tx, self._name)  # two processes may need the first one at once
             found = self._read(tx)
@@ -81,9 +82,12 @@ class SiteKey:
 
     def _read(self, tx: Connection) -> Key | None:
         try:
-            private = Ed25519PrivateKey.from_private_bytes(self._vault.get(tx, self._name))
+            octets = self._vault.get(tx, self._name)
         except NotFound:
             return None
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        private = Ed25519PrivateKey.from_private_bytes(octets)
         text = json.dumps(_members(private.public_key()), sort_keys=True, separators=(",", ":"))
         return Key(
             id=_base64(hashlib.sha256(text.encode()).digest()),
@@ -94,7 +98,7 @@ class SiteKey:
 
 def _members(public: Ed25519PublicKey) -> dict[str, str]:
     """What of a JSON Web Key is the key itself."""
-    return {"crv": "Ed25519", "kty": "OKP", "x": _base64(public.public_bytes(Encoding.Raw, PublicFormat.Raw))}
+    return {"crv": "Ed25519", "kty": "OKP", "x": _base64(public.public_bytes_raw())}
 
 
 def _base64(data: bytes) -> str:

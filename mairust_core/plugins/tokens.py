@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import jwt
-
 from mairust_core.errors import Unauthenticated
 from mairust_core.model.plugin_life import TOKEN_S, PluginToken
 from mairust_core.plugins.site_key import Key
@@ -92,6 +90,8 @@ def _made(
     when: tuple[str, int, int],
     more: dict[str, Any],
 ) -> str:
+    import jwt  # with cryptography 9 MB of every worker, also where there are no plugins
+
     audience, now_s, good_s = when
     claims = {
         **more,
@@ -111,6 +111,8 @@ def read(key: Key, token: str) -> Claims:
 
     Raises `Unauthenticated`, alike whatever is wrong with it.
     """
+    import jwt  # as above
+
     try:
         found = jwt.decode(
             token,

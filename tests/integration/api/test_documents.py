@@ -43,16 +43,16 @@ def test_the_document_that_is_served_is_fresh() -> None:
     assert pages.DOCUMENT.read_text("utf-8") == text(), REMAKE
 
 
-def test_a_server_does_not_load_what_makes_the_document(web: Web) -> None:
+def test_a_server_does_not_load_what_makes_the_document_or_what_only_plugins_need(web: Web) -> None:
     """Each worker would hold it, and each start wait for it."""
     code = (
         "import sys; from pathlib import Path; "
-        "import mairust_core.serve.joining, mairust_core.serve.worker; "
+        "import mairust_core.hooks.chain, mairust_core.serve.joining, mairust_core.serve.worker; "
         "from mairust_core.api import create_app; from mairust_core.api.server import HttpServer; "
         "from mairust_core.app import opened; from mairust_core.config import load_settings\n"
         "with opened(load_settings(data_dir=Path(sys.argv[1]), env={})) as site:\n"
         "    HttpServer(create_app(site))\n"
-        "print({'fastapi', 'mairust_core.api.document'} & set(sys.modules))"
+        "print({'cryptography', 'fastapi', 'jwt', 'mairust_core.api.document'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, web.site.settings.data_dir],
