@@ -139,9 +139,8 @@ class _Scanner:
             part.children.append(child)
         if not part.children:
             part.type = parameters.TEXT_PLAIN
-            self._cut_at(
-                part, part.encoding not in _PLAIN_ENCODINGS
-            )  # some decode it, and look for parts then
+            # Some decode it, and look for parts then.
+            self._cut_at(part, part.encoding not in _PLAIN_ENCODINGS)
 
     def _fill_message(self, part: Part, depth: int) -> None:
         if part.type.main != b"message" or part.type.sub not in (b"rfc822", b"global"):

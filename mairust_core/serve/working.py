@@ -13,7 +13,8 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -27,10 +28,12 @@ from mairust_core.shortage import shortage
 from mairust_core.store import process_numbers
 
 NAME, KEEPER = "jobs", "jobs keeper"
-RESTART_AFTER_S = (0.1, 5.0)
-"""First and longest pause before a process that died is started again."""
+RESTART_AFTER_S = (0.1, 30.0)
+"""First and longest pause before a process that died is started again: each may keep a number for an hour."""
 STABLE_S = 10.0
 """One that lived this long is followed after the first pause."""
+PREDECESSORS = 16
+"""So many are remembered: leases of earlier ones have run out."""
 INDEX_S = 5.0
 """Until then a search reads what is new itself: it misses nothing (rule J1)."""
 
@@ -117,17 +120,19 @@ def start_jobs(settings: Settings, listening: Mapping[str, tuple[str, int]]) -> 
     return JobsProcess(fork(KEEPER, keep))
 
 
-def _keep(incoming: int, live: Callable[[str], None]) -> None:
+def _keep(incoming: int, live: Callable[[Iterable[str]], None]) -> None:
     """Fork a process, and another whenever it dies, until `incoming` is closed.
 
-    Each lives `live` of the name in the queue of the one before, which is known to be gone.
+    Each lives `live` of the names in the queue of those before it: the last may not have come to take what
+    the one before it had.
     """
     pause_s, longest_s = RESTART_AFTER_S
-    gone = ""
+    gone: deque[str] = deque(maxlen=PREDECESSORS)
     while True:
         began_s = time.monotonic()
         try:
-            gone, code = _outlive(incoming, partial(live, gone))
+            name, code = _outlive(incoming, partial(live, gone))
+            gone.append(name)
             ended = f"ended with {code}"
         except OSError as error:
             ended = f"cannot be started: {error}"
@@ -150,12 +155,12 @@ def _outlive(incoming: int, live: Callable[[], None]) -> tuple[str, int]:
     return name, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _work(listening: Mapping[str, tuple[str, int]], incoming: int, gone: str, site: Site) -> None:
+def _work(listening: Mapping[str, tuple[str, int]], incoming: int, gone: Iterable[str], site: Site) -> None:
     site.listening = listening
     upkeep = Upkeep(site)
     runner = site.job_runner()
-    if gone:
-        runner.inherit(gone)
+    for name in gone:
+        runner.inherit(name)
     runner.start()
     told = ""
     while listen(incoming, INDEX_S, site.job_bell.set):

@@ -8,6 +8,8 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from mairust_core.serve.children import cores
 from tests.e2e.test_committing import accepts, open_files, until
 from tests.support.jobs import change, enqueue, states, workers
 from tests.support.processes import children, gone
-from tests.support.server import Server, Site, make_site
+from tests.support.server import END_TIMEOUT_S, Server, Site, clean_environment, make_site
 
 
 @pytest.fixture
@@ -116,6 +118,34 @@ def test_what_it_had_is_taken_from_it_when_it_dies(server: Server, site: Site) -
         os.kill(pid, signal.SIGKILL)
         until(lambda: states(here.storage).keys() == {"done"}, f"job {job}")
     assert "1 jobs taken from a process that died" in server.stderr()
+
+
+KEEPING = """
+import sys
+from mairust_core.serve.working import _keep
+from mairust_core.store import process_numbers
+
+def live(gone):
+    with open(sys.argv[1], "a") as told:
+        print(process_numbers.holder(), *gone, file=told)
+
+_keep(0, live)
+"""
+
+
+def test_each_knows_all_that_died_before_it(tmp_path: Path) -> None:
+    """The last of them may have died before it took what an earlier one had."""
+    told = tmp_path / "told"
+    told.touch()
+    command = [sys.executable, "-c", KEEPING, str(told)]
+    with subprocess.Popen(command, env=clean_environment(), stdin=subprocess.PIPE) as keeper:
+        until(lambda: told.read_text().count("\n") >= 3, "three lives")
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        assert keeper.wait(END_TIMEOUT_S) == 0
+    lives = [line.split() for line in told.read_text().splitlines()]
+    names = [one[0] for one in lives]
+    assert [one[1:] for one in lives] == [names[:at] for at in range(len(names))]
 
 
 def test_where_no_thread_can_be_started_the_worker_tries_again(server: Server, site: Site) -> None:
