@@ -28,13 +28,17 @@ _FILES = (
 
 def page_routes() -> list[Route]:
     """The document and the page that shows it and tries requests."""
-    openapi = Response(DOCUMENT.read_bytes(), media_type="application/json")
-    found = [Route(f"{PREFIX}/openapi.json", _fixed(openapi))]
+    found = [Route(f"{PREFIX}/openapi.json", _document)]
     for path, name, media_type in _FILES:
         body = files(__package__).joinpath("docs_page", name).read_bytes()
         headers = {"content-type": media_type, "content-security-policy": PAGE_CSP}
         found.append(Route(path, _fixed(Response(body, 200, headers))))
     return found
+
+
+async def _document(_: Request) -> Response:
+    """Read for who asks, which is seldom: it is most of a megabyte."""
+    return Response(DOCUMENT.read_bytes(), media_type="application/json")
 
 
 def _fixed(response: Response) -> Callable[[Request], Any]:
